@@ -1,0 +1,58 @@
+//! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`.
+
+use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+
+struct Echo;
+
+impl Protocol for Echo {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}
+
+fn serve(port: &Port<Echo>) -> std::io::Result<()> {
+    while let Ok(packet) = port.take() {
+        match packet {
+            Packet::Accepted {
+                result: Ok(accepted),
+                ..
+            } => {
+                port.associate(accepted.socket, ())?.receive_pooled(())?;
+            }
+            Packet::Received {
+                stream,
+                buffer,
+                result: Ok(Received::Data(_)),
+                ..
+            } => {
+                // A refusal gives everything back; dropping it closes the connection.
+                let _ = stream.send(buffer, ());
+            }
+            Packet::Sent {
+                stream,
+                result: Ok(()),
+                ..
+            } => {
+                let _ = stream.receive_pooled(());
+            }
+            // The last handle of a connection goes with its packet, and closes it.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
+    let address = address.parse().map_err(std::io::Error::other)?;
+    let port = Port::<Echo>::new()?;
+    let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
+    println!("listening on {}", listener.local_addr()?);
+    listener.accept_window(AcceptWindow::new(10), || ())?;
+    std::thread::scope(|threads| {
+        for _ in 0..2 * port.concurrency() {
+            threads.spawn(|| serve(&port));
+        }
+    });
+    Ok(())
+}

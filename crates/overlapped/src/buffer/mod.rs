@@ -1,0 +1,184 @@
+//! Owned buffers: the one concrete type that operations take and packets give back.
+//!
+//! - [`Buffer`] is a fixed room of bytes and the length of its filled part. It is one pointer wide,
+//!   so operations and packets that carry one stay small.
+//! - [`Buffers`] is what a send takes: none, one or several of them.
+//! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
+//!   is dropped, wherever that happens.
+//!
+//! Operations and the port use this folder; it uses nothing of the library.
+
+pub(crate) mod pool;
+mod several;
+
+pub use several::Buffers;
+
+use pool::Pool;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// An owned buffer: a room of fixed capacity, of which the first `len` bytes are filled.
+///
+/// It reads as the slice of its filled part.
+///
+/// ```
+/// use overlapped::Buffer;
+///
+/// let mut buffer = Buffer::with_capacity(16);
+/// buffer.extend_from_slice(b"ping");
+/// assert_eq!(&buffer[..], b"ping");
+/// assert_eq!(buffer.capacity(), 16);
+/// ```
+pub struct Buffer {
+    /// Always there until the buffer is dropped.
+    inner: Option<Box<Inner>>,
+}
+
+pub(crate) struct Inner {
+    room: Box<[u8]>,
+    filled: usize,
+    home: Option<Arc<Pool>>,
+}
+
+impl Buffer {
+    /// An empty buffer with room for `capacity` bytes, which belongs to no pool.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self::from_room(vec![0; capacity].into_boxed_slice(), 0)
+    }
+
+    /// A buffer without room: what a receive takes that only waits for data.
+    pub fn empty() -> Self {
+        Self::with_capacity(0)
+    }
+
+    fn from_room(room: Box<[u8]>, filled: usize) -> Self {
+        Self {
+            inner: Some(Box::new(Inner {
+                room,
+                filled,
+                home: None,
+            })),
+        }
+    }
+
+    pub(crate) fn from_pool(mut inner: Box<Inner>, pool: Arc<Pool>) -> Self {
+        inner.home = Some(pool);
+        inner.filled = 0;
+        Self { inner: Some(inner) }
+    }
+
+    fn inner(&self) -> &Inner {
+        self.inner
+            .as_ref()
+            .expect("a buffer has its room until it is dropped")
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner {
+        self.inner
+            .as_mut()
+            .expect("a buffer has its room until it is dropped")
+    }
+
+    /// How many bytes fit in all.
+    pub fn capacity(&self) -> usize {
+        self.inner().room.len()
+    }
+
+    /// Empties the buffer; its bytes stay where they are and are overwritten later.
+    pub fn clear(&mut self) {
+        self.inner_mut().filled = 0;
+    }
+
+    /// Keeps the first `length` bytes. A longer length has no effect.
+    pub fn truncate(&mut self, length: usize) {
+        let inner = self.inner_mut();
+        inner.filled = inner.filled.min(length);
+    }
+
+    /// Appends `bytes`.
+    ///
+    /// # Panics
+    /// When they do not fit; see [`Buffer::capacity`].
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        let inner = self.inner_mut();
+        let end = inner.filled + bytes.len();
+        assert!(
+            end <= inner.room.len(),
+            "{} bytes do not fit into a buffer of {} that holds {}",
+            bytes.len(),
+            inner.room.len(),
+            inner.filled
+        );
+        inner.room[inner.filled..end].copy_from_slice(bytes);
+        inner.filled = end;
+    }
+
+    /// The whole room, for a receive to fill.
+    pub(crate) fn room_mut(&mut self) -> &mut [u8] {
+        &mut self.inner_mut().room
+    }
+
+    /// Says that the first `filled` bytes of the room hold data now.
+    pub(crate) fn set_filled(&mut self, filled: usize) {
+        let inner = self.inner_mut();
+        assert!(
+            filled <= inner.room.len(),
+            "no more can be filled than there is room"
+        );
+        inner.filled = filled;
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(mut inner) = self.inner.take()
+            && let Some(pool) = inner.home.take()
+        {
+            pool.put(inner);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let inner = self.inner();
+        &inner.room[..inner.filled]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let inner = self.inner_mut();
+        &mut inner.room[..inner.filled]
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        let filled = bytes.len();
+        Self::from_room(bytes.into_boxed_slice(), filled)
+    }
+}
+
+impl From<&[u8]> for Buffer {
+    fn from(bytes: &[u8]) -> Self {
+        Self::from(bytes.to_vec())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Buffer {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::from(bytes.to_vec())
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buffer")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish()
+    }
+}

@@ -1,0 +1,70 @@
+//! The buffers of a port that nobody uses.
+//!
+//! The last one put back is the first one given out, so the few that are in use stay in the
+//! processor's cache.
+
+use super::{Buffer, Inner};
+use crate::sync::Mutex;
+use std::sync::Arc;
+
+/// The pool of one port: buffers of one size, of which at most `limit` are kept when unused.
+pub(crate) struct Pool {
+    unused: Mutex<Vec<Box<Inner>>>,
+    buffer_size: usize,
+    limit: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(buffer_size: usize, limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            unused: Mutex::new(Vec::new()),
+            buffer_size,
+            limit,
+        })
+    }
+
+    /// An empty buffer, newly made if none is unused.
+    pub(crate) fn get(self: &Arc<Self>) -> Buffer {
+        let unused = self.unused.lock().pop();
+        let inner = unused.unwrap_or_else(|| {
+            let room = vec![0; self.buffer_size].into_boxed_slice();
+            Box::new(Inner {
+                room,
+                filled: 0,
+                home: None,
+            })
+        });
+        Buffer::from_pool(inner, Arc::clone(self))
+    }
+
+    pub(super) fn put(&self, inner: Box<Inner>) {
+        let mut unused = self.unused.lock();
+        if unused.len() < self.limit {
+            unused.push(inner);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_buffer_returns_and_the_last_one_back_goes_out_first() {
+        let pool = Pool::new(32, 2);
+        let (mut first, second, third) = (pool.get(), pool.get(), pool.get());
+        first.extend_from_slice(b"mark");
+        let room = first.room_mut().as_ptr();
+        drop((second, third));
+        drop(first);
+        assert_eq!(pool.unused.lock().len(), 2, "the limit is kept");
+        drop(pool.get());
+        let again = pool.get();
+        assert!(again.is_empty());
+        assert_ne!(
+            again.inner().room.as_ptr(),
+            room,
+            "the third was dropped over the limit"
+        );
+    }
+}

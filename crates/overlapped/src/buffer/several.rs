@@ -1,0 +1,151 @@
+//! The buffers of one send.
+
+use super::Buffer;
+use std::io::IoSlice;
+
+/// What a send takes and its packet gives back: none, one or several buffers, sent in order.
+///
+/// ```
+/// use overlapped::{Buffer, Buffers};
+///
+/// let head_and_body = Buffers::from(vec![Buffer::from(b"head"), Buffer::from(b"body")]);
+/// assert_eq!(head_and_body.byte_len(), 8);
+/// assert_eq!(Buffers::from(()).iter().count(), 0);
+/// ```
+#[derive(Debug)]
+pub struct Buffers(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    None,
+    One(Buffer),
+    Several(Box<Vec<Buffer>>),
+}
+
+impl Buffers {
+    /// The buffers in the order in which they are sent.
+    pub fn iter(&self) -> std::slice::Iter<'_, Buffer> {
+        self.as_slice().iter()
+    }
+
+    /// How many bytes the filled parts hold together.
+    pub fn byte_len(&self) -> usize {
+        self.iter().map(|buffer| buffer.len()).sum()
+    }
+
+    /// The single buffer, if it is just one.
+    pub fn into_one(self) -> Option<Buffer> {
+        match self.0 {
+            Kind::One(buffer) => Some(buffer),
+            Kind::None | Kind::Several(_) => None,
+        }
+    }
+
+    fn as_slice(&self) -> &[Buffer] {
+        match &self.0 {
+            Kind::None => &[],
+            Kind::One(buffer) => std::slice::from_ref(buffer),
+            Kind::Several(buffers) => buffers,
+        }
+    }
+
+    /// Writes the slices of what is left after `skip` bytes into `slices`; returns how many.
+    pub(crate) fn rest<'a>(&'a self, mut skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for buffer in self.as_slice() {
+            if skip >= buffer.len() {
+                skip -= buffer.len();
+                continue;
+            }
+            if count == slices.len() {
+                break;
+            }
+            slices[count] = IoSlice::new(&buffer[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+}
+
+impl<'a> IntoIterator for &'a Buffers {
+    type Item = &'a Buffer;
+    type IntoIter = std::slice::Iter<'a, Buffer>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Buffers {
+    type Item = Buffer;
+    type IntoIter = std::vec::IntoIter<Buffer>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        match self.0 {
+            Kind::None => Vec::new(),
+            Kind::One(buffer) => vec![buffer],
+            Kind::Several(buffers) => *buffers,
+        }
+        .into_iter()
+    }
+}
+
+impl From<()> for Buffers {
+    fn from((): ()) -> Self {
+        Self(Kind::None)
+    }
+}
+
+impl From<Buffer> for Buffers {
+    fn from(buffer: Buffer) -> Self {
+        Self(Kind::One(buffer))
+    }
+}
+
+impl From<Vec<Buffer>> for Buffers {
+    fn from(buffers: Vec<Buffer>) -> Self {
+        Self(Kind::Several(Box::new(buffers)))
+    }
+}
+
+impl From<Vec<u8>> for Buffers {
+    fn from(bytes: Vec<u8>) -> Self {
+        Buffer::from(bytes).into()
+    }
+}
+
+impl From<&[u8]> for Buffers {
+    fn from(bytes: &[u8]) -> Self {
+        Buffer::from(bytes).into()
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Buffers {
+    fn from(bytes: &[u8; N]) -> Self {
+        Buffer::from(bytes).into()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_after_any_number_of_bytes_is_what_was_not_sent() {
+        let parts: [&[u8]; 4] = [b"abc", b"", b"defg", b"h"];
+        let buffers = Buffers::from(parts.map(Buffer::from).into_iter().collect::<Vec<_>>());
+        for skip in 0..=8 {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let count = buffers.rest(skip, &mut slices);
+            let rest: Vec<u8> = slices[..count]
+                .iter()
+                .flat_map(|slice| slice.to_vec())
+                .collect();
+            assert_eq!(rest, b"abcdefgh"[skip..]);
+        }
+        let mut one = [IoSlice::new(&[]); 1];
+        assert_eq!(buffers.rest(1, &mut one), 1, "as many as there is room for");
+        assert_eq!(&*one[0], b"bc");
+    }
+}

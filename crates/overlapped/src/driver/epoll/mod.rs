@@ -1,0 +1,140 @@
+//! The default driver on Linux: one epoll instance, shared by the threads of the port.
+//!
+//! Each socket is registered once, edge-triggered, for both directions. An `eventfd` in the same
+//! set is the kick, one `timerfd` the alarm, another the doorman's look. All are edge-triggered
+//! and never read: a write to the one, an expiry of the others, is an edge by itself.
+//!
+//! Main disadvantage: which of several waiting threads the kernel wakes is its own business
+//! (newest first in practice, unspecified).
+
+use super::Event;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const KICK: u64 = u64::MAX - 1;
+const LOOK: u64 = u64::MAX - 2;
+
+#[derive(Debug)]
+pub(crate) struct Epoll {
+    set: OwnedFd,
+    kick: OwnedFd,
+    alarm: OwnedFd,
+    look: OwnedFd,
+}
+
+impl Epoll {
+    pub(crate) fn new() -> io::Result<Self> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let kick = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let alarm = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let look = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&set, &kick, epoll::EventData::new_u64(KICK), edge)?;
+        epoll::add(&set, &alarm, epoll::EventData::new_u64(Event::ALARM), edge)?;
+        epoll::add(&set, &look, epoll::EventData::new_u64(LOOK), edge)?;
+        Ok(Self {
+            set,
+            kick,
+            alarm,
+            look,
+        })
+    }
+
+    pub(crate) fn register(&self, descriptor: &OwnedFd, token: u64) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        Ok(epoll::add(
+            &self.set,
+            descriptor,
+            epoll::EventData::new_u64(token),
+            flags,
+        )?)
+    }
+
+    pub(crate) fn deregister(&self, descriptor: &OwnedFd) {
+        // It can only fail for a descriptor that is not in the set, and then nothing is owed.
+        let _ = epoll::delete(&self.set, descriptor.as_fd());
+    }
+
+    pub(crate) fn arm(&self, at: Option<Instant>) {
+        // A zero time would stop the timer, so an alarm that is due rings in a nanosecond.
+        let after = at.map_or(Duration::ZERO, |at| {
+            at.saturating_duration_since(Instant::now())
+                .max(Duration::from_nanos(1))
+        });
+        set_timer(&self.alarm, after);
+    }
+
+    pub(crate) fn look_after(&self, after: Duration) {
+        set_timer(&self.look, after);
+    }
+
+    pub(crate) fn wait(
+        &self,
+        events: &mut Vec<Event>,
+        batch: usize,
+        timeout: Option<Duration>,
+    ) -> bool {
+        let mut look = false;
+        let timeout = timeout.map(timespec);
+        let mut room = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 16];
+        let batch = batch.min(room.len());
+        // An interrupted wait is an early return; the thread decides anew and comes back.
+        let Ok((found, _)) = epoll::wait(&self.set, &mut room[..batch], timeout.as_ref()) else {
+            return false;
+        };
+        for event in found {
+            let (flags, token) = (event.flags, event.data.u64());
+            match token {
+                KICK => continue,
+                LOOK => {
+                    look = true;
+                    continue;
+                }
+                _ => {}
+            }
+            let broken = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+            let ended = broken || flags.contains(epoll::EventFlags::RDHUP);
+            events.push(Event {
+                token,
+                readable: ended || flags.contains(epoll::EventFlags::IN),
+                writable: broken || flags.contains(epoll::EventFlags::OUT),
+                ended,
+            });
+        }
+        look
+    }
+
+    pub(crate) fn kick(&self) {
+        // A full counter (after 2^64 kicks) would be the only error, and it is an edge already.
+        let _ = rustix::io::write(&self.kick, &1u64.to_ne_bytes());
+    }
+}
+
+fn set_timer(timer: &OwnedFd, after: Duration) {
+    let setting = Itimerspec {
+        it_interval: Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        },
+        it_value: timespec(after),
+    };
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting)
+        .expect("a timer descriptor takes every non-negative time");
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}

@@ -1,0 +1,218 @@
+//! What carries operations to a kernel and brings their completions back.
+//!
+//! # The contract
+//!
+//! Two families of drivers stand behind the port, and the operations know which one carries them.
+//!
+//! A **readiness** driver ([`epoll`], [`simulated`]) never holds an operation. It is an
+//! [`EventSource`]: it says, edge by edge, that a registered socket may be able to go on, and a
+//! [`Socket`] performs one non-blocking call. Everything else (which operation is next, what its
+//! packet says, who takes it) is decided above it, once for all readiness drivers. Such a driver
+//! provides:
+//!
+//! - *register*: from then on each change of a socket from "cannot" to "may" in either direction
+//!   yields an event with the token given, at least once, to at least one thread in the wait. A
+//!   socket that is ready when it is registered yields its first event at once.
+//! - *deregister*: no event with that token is taken from the kernel afterwards; one that another
+//!   thread took before may still be on its way, so tokens carry a generation.
+//! - *wait*: any number of threads at once; an event is given to one of them.
+//! - *kick*: at least one thread comes back from the wait, now or when it next enters it.
+//! - *look*: one thread comes back from the wait with `true` after a given time.
+//! - *arm*: one alarm for the whole port, reported as [`Event::ALARM`].
+//! - the socket calls of [`Socket`]: each is one attempt that does not block, says
+//!   `WouldBlock` when it cannot proceed, and has either happened or not when it returns.
+//!
+//! A **completion** driver (the Windows port, which is to follow) takes the whole operation, owns
+//! its block until the packet is taken, and is itself the turnstile: start, cancel, take, post and
+//! close map to one system call each. Its operation block is complete before the starting call and
+//! is not touched after it, since the packet may be taken before that call returns.
+//!
+//! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
+
+#[cfg(target_os = "linux")]
+pub(crate) mod epoll;
+pub(crate) mod registry;
+pub mod simulated;
+pub(crate) mod sleep;
+pub(crate) mod socket;
+
+use crate::port::turnstile::gate::EventSource;
+use socket::Socket;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// One event of a readiness driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The token given at registration.
+    pub(crate) token: u64,
+    /// A receive, or an accept, may go on.
+    pub(crate) readable: bool,
+    /// A send, or a connect, may go on.
+    pub(crate) writable: bool,
+    /// The peer has ended its direction, or the connection failed: the socket stays readable.
+    pub(crate) ended: bool,
+}
+
+impl Event {
+    /// The token of the port's alarm.
+    pub(crate) const ALARM: u64 = u64::MAX;
+}
+
+/// Which driver a port is to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DriverChoice {
+    /// What the environment variable `OVERLAPPED_DRIVER` names (`epoll` or `simulated`), or else
+    /// the best driver of this system.
+    #[default]
+    Automatic,
+    /// One epoll instance shared by the port's threads. Linux only.
+    Epoll,
+    /// The in-memory network of [`crate::simulated`], for tests.
+    Simulated,
+}
+
+/// Which driver a port runs on, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverReport {
+    /// The driver's name: `epoll` or `simulated`.
+    pub name: &'static str,
+    /// Why this driver and no other, in a sentence.
+    pub reason: String,
+    /// Whether, and how, a thread that blocks without saying so is noticed.
+    pub doorman: String,
+}
+
+/// The driver of one port.
+#[derive(Debug)]
+pub(crate) enum Driver {
+    #[cfg(target_os = "linux")]
+    Epoll(epoll::Epoll),
+    Simulated(simulated::Network),
+}
+
+impl Driver {
+    /// Makes the driver that `choice` names and says why it is this one.
+    pub(crate) fn choose(
+        choice: DriverChoice,
+        network: Option<simulated::Network>,
+    ) -> io::Result<(Self, String)> {
+        if let Some(network) = network {
+            return Ok((
+                Self::Simulated(network),
+                "the builder was given a network".into(),
+            ));
+        }
+        match choice {
+            DriverChoice::Epoll => Self::epoll("the builder asked for it"),
+            DriverChoice::Simulated => Ok(Self::private_network("the builder asked for it")),
+            DriverChoice::Automatic => match std::env::var("OVERLAPPED_DRIVER") {
+                Err(std::env::VarError::NotPresent) => {
+                    Self::epoll("the default for sockets on Linux")
+                }
+                Ok(name) if name == "epoll" => Self::epoll("OVERLAPPED_DRIVER asks for it"),
+                Ok(name) if name == "simulated" => {
+                    Ok(Self::private_network("OVERLAPPED_DRIVER asks for it"))
+                }
+                other => Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!(
+                        "OVERLAPPED_DRIVER names no driver of this system ({}): \
+                         set it to epoll or simulated, or unset it",
+                        other.unwrap_or_else(|error| error.to_string())
+                    ),
+                )),
+            },
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn epoll(reason: &str) -> io::Result<(Self, String)> {
+        Ok((Self::Epoll(epoll::Epoll::new()?), reason.into()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn epoll(_reason: &str) -> io::Result<(Self, String)> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the epoll driver runs on Linux only; this system has the simulated driver",
+        ))
+    }
+
+    fn private_network(reason: &str) -> (Self, String) {
+        (Self::Simulated(simulated::Network::new(0)), reason.into())
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(_) => "epoll",
+            Self::Simulated(_) => "simulated",
+        }
+    }
+
+    /// Starts the flow of events for `socket` under `token`.
+    pub(crate) fn register(&self, socket: &Socket, token: u64) -> io::Result<()> {
+        match (self, socket) {
+            #[cfg(target_os = "linux")]
+            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.register(descriptor, token),
+            (Self::Simulated(network), Socket::Simulated(socket)) => {
+                network.register(socket, token)
+            }
+            #[cfg(target_os = "linux")]
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "the socket belongs to another driver than the port's, which is {}",
+                    self.name()
+                ),
+            )),
+        }
+    }
+
+    /// Ends the flow of events for `socket`, before it is closed or handed out.
+    pub(crate) fn deregister(&self, socket: &Socket) {
+        match (self, socket) {
+            #[cfg(target_os = "linux")]
+            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.deregister(descriptor),
+            (Self::Simulated(network), Socket::Simulated(socket)) => network.deregister(socket),
+            #[cfg(target_os = "linux")]
+            _ => {}
+        }
+    }
+
+    /// Sets, moves or (with `None`) stops the port's alarm.
+    pub(crate) fn arm(&self, at: Option<Instant>) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(epoll) => epoll.arm(at),
+            Self::Simulated(network) => network.arm(at),
+        }
+    }
+}
+
+impl EventSource<Event> for Driver {
+    fn wait(&self, events: &mut Vec<Event>, batch: usize, timeout: Option<Duration>) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(epoll) => epoll.wait(events, batch, timeout),
+            Self::Simulated(network) => network.wait(events, batch, timeout),
+        }
+    }
+
+    fn kick(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(epoll) => epoll.kick(),
+            Self::Simulated(network) => network.kick(),
+        }
+    }
+
+    fn look_after(&self, after: Duration) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(epoll) => epoll.look_after(after),
+            Self::Simulated(network) => network.look_after(after),
+        }
+    }
+}

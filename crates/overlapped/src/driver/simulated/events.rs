@@ -1,0 +1,252 @@
+//! The readiness driver's side: registration, the queue of edges, the alarm, and the wait.
+
+use super::errno::{self, os};
+use super::faults::Call;
+use super::random::Random;
+use super::socket::SimulatedSocket;
+use super::state::{Flags, OutletId, SocketId, State, wait_until};
+use super::{Event, Network};
+use crate::sync::Condvar;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How far an edge may fall behind later ones when a seed permutes them.
+const PERMUTED_WITHIN: u64 = 16;
+/// After how many edges, on average, a spurious one follows when there is a seed.
+const SPURIOUS_ONE_IN: u64 = 16;
+
+/// Where an edge stands in the queue. The second number keeps two edges apart that chance has put
+/// on the same place.
+type Place = (u64, u64);
+
+/// The events of one port.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    edges: BTreeMap<Place, SocketId>,
+    queued: u64,
+    is_kicked: bool,
+    alarm: Option<Instant>,
+    look: Option<Instant>,
+    wake: Arc<Condvar>,
+}
+
+/// That a socket's edges go to a port.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) outlet: OutletId,
+    token: u64,
+    /// The edge that nobody has taken yet.
+    edge: Option<(Place, Flags)>,
+}
+
+impl Outlet {
+    pub(super) fn new(wake: Arc<Condvar>) -> Self {
+        Self {
+            edges: BTreeMap::new(),
+            queued: 0,
+            is_kicked: false,
+            alarm: None,
+            look: None,
+            wake,
+        }
+    }
+
+    /// Queues an edge, or adds to the one that is queued, and wakes one thread for a new one.
+    pub(super) fn queue(
+        &mut self,
+        id: SocketId,
+        registration: &mut Registration,
+        flags: Flags,
+        random: &mut Random,
+    ) {
+        if flags == Flags::default() {
+            return;
+        }
+        if let Some((_, queued)) = &mut registration.edge {
+            queued.merge(flags);
+            return;
+        }
+        self.queued += 1;
+        let place = (self.queued + random.below(PERMUTED_WITHIN), self.queued);
+        registration.edge = Some((place, flags));
+        self.edges.insert(place, id);
+        self.wake.notify_one();
+    }
+
+    fn has_news(&self) -> bool {
+        self.is_kicked || !self.edges.is_empty()
+    }
+}
+
+impl State {
+    /// Whether the look that was asked for is due; it is due once.
+    fn take_look(&mut self, from: OutletId) -> bool {
+        let Some(outlet) = self.outlets.get_mut(&from) else {
+            return false;
+        };
+        outlet
+            .look
+            .take_if(|look| *look <= Instant::now())
+            .is_some()
+    }
+
+    /// Appends up to `batch` events; whether the waiting thread is to return.
+    fn take_events(&mut self, from: OutletId, events: &mut Vec<Event>, batch: usize) -> bool {
+        let Some(outlet) = self.outlets.get_mut(&from) else {
+            return true;
+        };
+        let length_before = events.len();
+        if outlet.alarm.is_some_and(|alarm| alarm <= Instant::now()) {
+            outlet.alarm = None;
+            events.push(Event {
+                token: Event::ALARM,
+                readable: true,
+                writable: false,
+                ended: false,
+            });
+        }
+        while events.len() - length_before < batch.max(1)
+            && let Some((_, id)) = outlet.edges.pop_first()
+        {
+            let endpoint = self.endpoints.get_mut(&id);
+            let Some(registration) = endpoint.and_then(|end| end.registration.as_mut()) else {
+                continue;
+            };
+            let Some((_, flags)) = registration.edge.take() else {
+                continue;
+            };
+            let Flags {
+                readable,
+                writable,
+                ended,
+            } = flags;
+            events.push(Event {
+                token: registration.token,
+                readable,
+                writable,
+                ended,
+            });
+            if self.random.chance(SPURIOUS_ONE_IN) {
+                let spurious = Flags {
+                    ended: false,
+                    ..Flags::ALL
+                };
+                outlet.queue(id, registration, spurious, &mut self.random);
+            }
+        }
+        std::mem::take(&mut outlet.is_kicked) || events.len() > length_before
+    }
+
+    /// Takes back what is queued for the socket, whose registration is over.
+    pub(super) fn forget_edge(&mut self, registration: &Registration) {
+        if let Some((place, _)) = registration.edge
+            && let Some(outlet) = self.outlets.get_mut(&registration.outlet)
+        {
+            outlet.edges.remove(&place);
+        }
+    }
+}
+
+impl Network {
+    /// From now on the socket's edges go to this port under `token`.
+    pub(crate) fn register(&self, socket: &SimulatedSocket, token: u64) -> io::Result<()> {
+        if !socket.is_of(&self.shared) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the socket belongs to another simulated network than the port",
+            ));
+        }
+        let mut state = self.shared.state.lock();
+        state.fault(socket.id(), Call::Register)?;
+        let State {
+            endpoints, outlets, ..
+        } = &mut *state;
+        let Some(endpoint) = endpoints.get_mut(&socket.id()) else {
+            return os(errno::BADF);
+        };
+        if endpoint
+            .registration
+            .as_ref()
+            .is_some_and(|old| outlets.contains_key(&old.outlet))
+        {
+            return os(errno::EXIST);
+        }
+        endpoint.registration = Some(Registration {
+            outlet: self.outlet,
+            token,
+            edge: None,
+        });
+        let readiness = state.readiness(socket.id());
+        state.signal(socket.id(), readiness);
+        Ok(())
+    }
+
+    /// Ends that; no edge of the socket is taken afterwards.
+    pub(crate) fn deregister(&self, socket: &SimulatedSocket) {
+        let mut state = self.shared.state.lock();
+        let endpoint = state.endpoints.get_mut(&socket.id());
+        if let Some(registration) = endpoint.and_then(|endpoint| endpoint.registration.take()) {
+            state.forget_edge(&registration);
+        }
+    }
+
+    /// Sets, moves or (with `None`) stops this port's alarm.
+    pub(crate) fn arm(&self, at: Option<Instant>) {
+        if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
+            outlet.alarm = at;
+            // Each thread in the wait wakes by itself for the alarm it found when it began, so all
+            // of them must see the new one: which of them is still there then is not known.
+            outlet.wake.notify_all();
+        }
+    }
+
+    /// Makes one thread come back from the wait with `true`, after this time.
+    pub(crate) fn look_after(&self, after: Duration) {
+        if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
+            outlet.look = Instant::now().checked_add(after);
+            outlet.wake.notify_all();
+        }
+    }
+
+    /// Waits until there are edges, the alarm, the look or a kick, at most for `timeout`. True when
+    /// the look is due.
+    pub(crate) fn wait(
+        &self,
+        events: &mut Vec<Event>,
+        batch: usize,
+        timeout: Option<Duration>,
+    ) -> bool {
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.shared.state.lock();
+        let look = loop {
+            let look = state.take_look(self.outlet);
+            let news = state.take_events(self.outlet, events, batch);
+            if news || look || end.is_some_and(|end| end <= Instant::now()) {
+                break look;
+            }
+            let outlet = state.outlets.get(&self.outlet);
+            let alarms = outlet.map(|outlet| outlet.alarm.into_iter().chain(outlet.look));
+            let until = alarms.into_iter().flatten().chain(end).min();
+            state = wait_until(&self.wake, state, until);
+        };
+        // This thread may have been woken for something it leaves behind.
+        if state
+            .outlets
+            .get(&self.outlet)
+            .is_some_and(Outlet::has_news)
+        {
+            self.wake.notify_one();
+        }
+        look
+    }
+
+    /// Lets one thread come back from the wait: one that is in it, or else the next to enter.
+    pub(crate) fn kick(&self) {
+        if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
+            outlet.is_kicked = true;
+            outlet.wake.notify_one();
+        }
+    }
+}

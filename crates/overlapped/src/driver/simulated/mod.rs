@@ -1,0 +1,203 @@
+//! A TCP-like network in memory, for tests: deterministic by seed, with a script of faults.
+//!
+//! It is a readiness driver like `epoll`, so everything above the driver's contract runs unchanged
+//! on it. Its sockets follow TCP over the loopback of Linux: what came before a FIN or a reset is
+//! received first, a reset is told once, data for a closed end provokes one, closing with unread
+//! data resets. An inbox has room for 64 KiB unless [`Network::set_capacity`] says otherwise, and
+//! a sender finds "not now" when it is full. Edges come as from an edge-triggered epoll.
+//!
+//! With a seed of zero, edges are taken in the order in which they came and nothing is disturbed.
+//! Any other seed permutes edges near each other, adds spurious ones, lets some transfers be
+//! shorter than they could, and lets some connects be done at once.
+//!
+//! What it is not: there is no latency, no bandwidth and no lost packet, only one host, which owns
+//! every address, and a backlog holds exactly what it says (Linux lets one more in). Real time
+//! passes in waits, so a seed repeats a run only as far as the threads of the test repeat theirs:
+//! with one thread, exactly.
+//!
+//! Main disadvantage: one lock guards the whole network. It is for finding faults, not for load.
+//!
+//! Who may call what: a port calls [`Network`] (as the event source) and `SimulatedSocket`; tests
+//! and users call what is public. Inside, `state` holds all data, `connection`, `stream` and
+//! `events` are its transitions, and `socket` and `peer` are the two views of an end.
+
+mod connection;
+mod errno;
+mod events;
+mod faults;
+mod peer;
+mod random;
+mod socket;
+mod state;
+mod stream;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use faults::{Call, Faults};
+pub use peer::{Peer, PeerListener};
+pub(crate) use socket::SimulatedSocket;
+
+use super::Event;
+use super::socket::Socket;
+use crate::handle::{ListenSocket, TcpSocket};
+use crate::sync::{Condvar, Mutex};
+use events::Outlet;
+use state::{OutletId, Shared, State};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A network in memory. A clone is the same network, and several ports may be on it.
+///
+/// ```
+/// use overlapped::simulated::Network;
+/// use overlapped::{Packet, Port, Protocol, Received};
+///
+/// struct Example;
+/// impl Protocol for Example {
+///     type Key = ();
+///     type Operation = ();
+///     type Message = ();
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let network = Network::new(7);
+/// let port = Port::<Example>::builder().simulated(&network).build::<Example>()?;
+/// let listener = port.associate(network.listen(([127, 0, 0, 1], 0).into(), 16)?, ())?;
+/// listener.accept(())?;
+///
+/// let peer = network.connect(listener.local_addr()?)?;
+/// peer.send(b"ping")?;
+///
+/// let Ok(Packet::Accepted { result: Ok(accepted), .. }) = port.take() else {
+///     panic!("the peer was not accepted");
+/// };
+/// let stream = port.associate(accepted.socket, ())?;
+/// stream.receive_pooled(())?;
+/// let Ok(Packet::Received { buffer, result: Ok(Received::Data(length)), .. }) = port.take() else {
+///     panic!("the peer's data did not come");
+/// };
+/// assert_eq!(buffer[..length], b"ping"[..length]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Network {
+    shared: Arc<Shared>,
+    /// Each clone has events of its own, so that each port sees only those of its sockets.
+    outlet: OutletId,
+    wake: Arc<Condvar>,
+}
+
+impl Network {
+    /// A network with nobody in it. With a `seed` of zero nothing is disturbed.
+    pub fn new(seed: u64) -> Self {
+        Self::with_outlet(Arc::new(Shared {
+            seed,
+            state: Mutex::new(State::new(seed)),
+        }))
+    }
+
+    fn with_outlet(shared: Arc<Shared>) -> Self {
+        let wake = Arc::new(Condvar::new());
+        let outlet = {
+            let mut state = shared.state.lock();
+            let id = state.new_id();
+            state.outlets.insert(id, Outlet::new(Arc::clone(&wake)));
+            id
+        };
+        Self {
+            shared,
+            outlet,
+            wake,
+        }
+    }
+
+    /// A listening socket for a port to be associated with; port 0 is any free one. `backlog`
+    /// connections (at least one) wait there to be accepted; the next ones stay in progress.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn listen(&self, address: SocketAddr, backlog: usize) -> io::Result<ListenSocket> {
+        let socket = SimulatedSocket::open(&self.shared);
+        socket.bind(address)?;
+        socket.listen(backlog)?;
+        Ok(ListenSocket::from_parts(Socket::Simulated(socket)))
+    }
+
+    /// An unconnected socket, for a port to be associated with and to connect.
+    pub fn stream(&self) -> TcpSocket {
+        TcpSocket::from_parts(Socket::Simulated(SimulatedSocket::open(&self.shared)))
+    }
+
+    /// Connects from the outside, waiting at most ten seconds for room in the backlog.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when nobody listens, `TimedOut`.
+    pub fn connect(&self, address: SocketAddr) -> io::Result<Peer> {
+        Peer::connect(&self.shared, None, address)
+    }
+
+    /// As [`Network::connect`], from this source address; its port 0 is any free one.
+    ///
+    /// # Errors
+    /// Those of [`Network::connect`], and the system's "address in use" or "not available".
+    pub fn connect_from(&self, source: SocketAddr, address: SocketAddr) -> io::Result<Peer> {
+        Peer::connect(&self.shared, Some(source), address)
+    }
+
+    /// Listens on the outside; port 0 is any free one. 128 connections wait there at most.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn listener(&self, address: SocketAddr) -> io::Result<PeerListener> {
+        PeerListener::bind(&self.shared, address)
+    }
+
+    /// The script of calls that are to fail.
+    pub fn faults(&self) -> Faults {
+        Faults {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// How many bytes each end of the connections made from now on holds until they are received.
+    pub fn set_capacity(&self, bytes: usize) {
+        self.shared.state.lock().capacity = bytes.max(1);
+    }
+
+    /// How many sockets are open: those of ports, those of the outside, and connections that
+    /// nobody has accepted yet.
+    pub fn sockets(&self) -> usize {
+        self.shared.state.lock().endpoints.len()
+    }
+
+    /// How many bytes were sent and not yet received.
+    pub fn bytes_in_flight(&self) -> usize {
+        self.shared.state.lock().bytes_in_flight()
+    }
+}
+
+impl Clone for Network {
+    fn clone(&self) -> Self {
+        Self::with_outlet(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.shared.state.lock().outlets.remove(&self.outlet);
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state.lock();
+        formatter
+            .debug_struct("Network")
+            .field("seed", &self.shared.seed)
+            .field("sockets", &state.endpoints.len())
+            .field("bytes_in_flight", &state.bytes_in_flight())
+            .finish()
+    }
+}

@@ -1,0 +1,235 @@
+//! The window of posted accepts that a listener keeps, and admission before accept.
+//!
+//! The window posts an accept for each one that was *taken*, so no more connections are accepted
+//! than somebody is ready to handle. With a limit on connections it posts none that could exceed
+//! it; the clients meanwhile wait in the backlog. It never decays: an accept that fails is posted
+//! anew like one that succeeds (F29).
+
+use super::core::{Direction, Handle, WeakHandle};
+use super::{TcpListener, TcpSocket};
+use crate::error::Refused;
+use crate::operation::accept::Accept;
+use crate::port::Protocol;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How many accepts a listener keeps posted, and for whom.
+///
+/// ```
+/// use overlapped::AcceptWindow;
+/// use std::time::Duration;
+///
+/// let window = AcceptWindow::new(10).connections(1_000).first_data(Duration::from_secs(2));
+/// ```
+#[derive(Debug, Clone)]
+pub struct AcceptWindow {
+    count: usize,
+    connections: Option<usize>,
+    first_data: Option<Duration>,
+}
+
+impl AcceptWindow {
+    /// Keeps `count` accepts posted, at least one.
+    pub fn new(count: usize) -> Self {
+        Self {
+            count: count.max(1),
+            connections: None,
+            first_data: None,
+        }
+    }
+
+    /// Accepts no connection while `limit` accepted ones are open (none may be, for a limit of 0).
+    pub fn connections(mut self, limit: usize) -> Self {
+        self.connections = Some(limit);
+        self
+    }
+
+    /// Completes an accept only with the first data of its connection (X14). A client that sends
+    /// nothing for `silence_limit` loses its connection, and the accept completes as aborted (X27).
+    pub fn first_data(mut self, silence_limit: Duration) -> Self {
+        self.first_data = Some(silence_limit);
+        self
+    }
+}
+
+pub(crate) struct Accepting<P: Protocol> {
+    window: AcceptWindow,
+    operation: Arc<dyn Fn() -> P::Operation + Send + Sync>,
+    /// Accepts posted, held for first data, or complete and not taken.
+    outstanding: usize,
+    open: Arc<AtomicUsize>,
+    /// Accepted sockets that wait for their first data, by token.
+    held: Vec<(u64, Handle<P>)>,
+    /// Kept to be dropped without a lock.
+    discarded: Vec<TcpSocket>,
+}
+
+impl<P: Protocol> Accepting<P> {
+    pub(super) fn admit(&self, listener: &Handle<P>) -> Option<Admission> {
+        self.window.connections?;
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let admission = Admitted {
+            open: Arc::clone(&self.open),
+            listener: listener.downgrade(),
+        };
+        Some(Admission(Box::new(admission)))
+    }
+
+    pub(super) fn silence_limit(&self) -> Duration {
+        self.window.first_data.unwrap_or(Duration::MAX)
+    }
+
+    pub(super) fn hold(&mut self, token: u64, held: Handle<P>) {
+        self.held.push((token, held));
+    }
+
+    pub(super) fn forget_held(&mut self, token: u64) -> Option<(Handle<P>, Vec<TcpSocket>)> {
+        let position = self.held.iter().position(|(held, _)| *held == token)?;
+        Some((
+            self.held.swap_remove(position).1,
+            std::mem::take(&mut self.discarded),
+        ))
+    }
+
+    pub(super) fn discard(&mut self, socket: TcpSocket) {
+        self.discarded.push(socket);
+    }
+
+    pub(super) fn into_held(self) -> impl Iterator<Item = Handle<P>> {
+        self.held.into_iter().map(|(_, held)| held)
+    }
+}
+
+/// The place that an accepted connection takes under its listener's limit; given back when dropped.
+pub(crate) struct Admission(
+    #[expect(dead_code, reason = "its drop is what counts")] Box<dyn Place>,
+);
+
+trait Place: Send + Sync {}
+
+struct Admitted<P: Protocol> {
+    open: Arc<AtomicUsize>,
+    listener: WeakHandle<P>,
+}
+
+impl<P: Protocol> Place for Admitted<P> {}
+
+impl<P: Protocol> Drop for Admitted<P> {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(listener) = Handle::upgrade(&self.listener) {
+            refill(&listener);
+        }
+    }
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admission")
+    }
+}
+
+/// An accept of the window was taken from the port.
+pub(crate) fn taken<P: Protocol>(listener: &Handle<P>) {
+    let windowed = listener.with_accepting(|accepting, _| match accepting {
+        Some(accepting) => {
+            accepting.outstanding = accepting.outstanding.saturating_sub(1);
+            true
+        }
+        None => false,
+    });
+    if windowed {
+        refill(listener);
+    }
+}
+
+/// Posts accepts until the window is full or the limit on connections is reached.
+fn refill<P: Protocol>(listener: &Handle<P>) {
+    loop {
+        let next = listener.with_accepting(|accepting, posted| {
+            let accepting = accepting.as_mut()?;
+            let open = accepting.open.load(Ordering::Relaxed);
+            let room = accepting
+                .window
+                .connections
+                .is_none_or(|limit| open + posted < limit);
+            if accepting.outstanding >= accepting.window.count || !room {
+                return None;
+            }
+            accepting.outstanding += 1;
+            Some((
+                Arc::clone(&accepting.operation),
+                accepting.window.first_data.is_some(),
+            ))
+        });
+        let Some((make_operation, with_first_data)) = next else {
+            return;
+        };
+        let task = Accept::new(with_first_data);
+        match listener.start(Direction::Receive, task, make_operation()) {
+            Ok(_) => {}
+            // Nothing is accepted any more.
+            Err(_) if listener.is_closed() => return,
+            // The window reports a failure at once as a packet, so that the accept is posted anew
+            // when somebody has seen it.
+            Err(Refused {
+                returned: (task, operation),
+                ..
+            }) => {
+                listener.report(task, operation);
+            }
+        }
+    }
+}
+
+impl<P: Protocol> TcpListener<P> {
+    /// Keeps a window of accepts posted until the listener is closed. `operation` makes the
+    /// per-operation data of each.
+    ///
+    /// Each accept completes as [`accept`](Self::accept) says. The window is filled again as its
+    /// packets are taken, after failures too, and as connections under its limit close.
+    ///
+    /// The window holds the listener: it accepts until [`close`](Self::close), or until the port
+    /// is closed, even if every handle is dropped.
+    ///
+    /// # Errors
+    /// A window is kept already, single accepts are posted, or the listener is closed.
+    pub fn accept_window(
+        &self,
+        window: AcceptWindow,
+        operation: impl Fn() -> P::Operation + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        self.0.with_socket(|_| Ok(()))?;
+        self.0.with_accepting(|accepting, posted| {
+            if accepting.is_some() || posted > 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "accepts are posted on this listener already; it takes one window and no others",
+                ));
+            }
+            *accepting = Some(Box::new(Accepting {
+                window,
+                operation: Arc::new(operation),
+                outstanding: 0,
+                open: Arc::new(AtomicUsize::new(0)),
+                held: Vec::new(),
+                discarded: Vec::new(),
+            }));
+            Ok(())
+        })?;
+        refill(&self.0);
+        Ok(())
+    }
+
+    /// How many accepts are posted and wait for a connection or its first data.
+    pub fn posted(&self) -> usize {
+        self.0.with_accepting(|accepting, posted| {
+            posted
+                + accepting
+                    .as_ref()
+                    .map_or(0, |accepting| accepting.held.len())
+        })
+    }
+}

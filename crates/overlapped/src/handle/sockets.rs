@@ -1,0 +1,203 @@
+//! Sockets that belong to no port yet.
+
+use super::core::{Handle, Link};
+use super::{Admission, TcpListener, TcpStream};
+use crate::driver::socket::Socket;
+use crate::error::Refused;
+use crate::port::Protocol;
+use crate::port::inner::Inner;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A TCP socket that belongs to no port: fresh, or a connection that was accepted.
+///
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`TcpStream`] of it.
+#[derive(Debug)]
+pub struct TcpSocket {
+    pub(crate) socket: Socket,
+    pub(crate) admission: Option<Admission>,
+}
+
+impl TcpSocket {
+    /// A fresh IPv4 socket, to be connected after its association.
+    ///
+    /// # Errors
+    /// The system's, for want of descriptors for example.
+    pub fn v4() -> io::Result<Self> {
+        Socket::stream(false).map(Self::from_parts)
+    }
+
+    /// A fresh IPv6 socket, to be connected after its association.
+    ///
+    /// # Errors
+    /// The system's, for want of descriptors for example.
+    pub fn v6() -> io::Result<Self> {
+        Socket::stream(true).map(Self::from_parts)
+    }
+
+    /// Binds the socket to a local address; port 0 lets the system choose. A socket that is not
+    /// bound is bound by its connect.
+    ///
+    /// # Errors
+    /// The system's: the address is in use or not of this machine.
+    pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        self.socket.bind(address)
+    }
+
+    /// Our address.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// "Not connected" for a fresh socket.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()
+    }
+
+    pub(crate) fn from_parts(socket: Socket) -> Self {
+        Self {
+            socket,
+            admission: None,
+        }
+    }
+
+    pub(crate) fn admitted(socket: Socket, admission: Option<Admission>) -> Self {
+        Self { socket, admission }
+    }
+}
+
+/// A listening TCP socket that belongs to no port.
+#[derive(Debug)]
+pub struct ListenSocket(Socket);
+
+impl ListenSocket {
+    /// Binds to `address` and listens with room for `backlog` connections that nobody has accepted
+    /// yet. The system may lower it (on Linux to `net.core.somaxconn`).
+    ///
+    /// Addresses that a closed server left in waiting can be used again at once.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, is not of this machine, or needs a right (a port below
+    /// 1024 on Linux).
+    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Self::try_from(std::net::TcpListener::from(socket))
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(crate) fn from_parts(socket: Socket) -> Self {
+        Self(socket)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl TryFrom<std::net::TcpStream> for TcpSocket {
+    type Error = io::Error;
+
+    /// Takes a connected socket, and makes it non-blocking.
+    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self::from_parts(Socket::System(stream.into())))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl TryFrom<std::net::TcpListener> for ListenSocket {
+    type Error = io::Error;
+
+    /// Takes a listening socket, and makes it non-blocking.
+    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self(Socket::System(listener.into())))
+    }
+}
+
+/// Sockets that can be associated with a port. The library implements it for its own.
+pub trait Associable: Sized + sealed::Sealed {
+    /// The typed handle that association makes.
+    type Handle<P: Protocol>;
+
+    #[doc(hidden)]
+    fn associate<P: Protocol>(
+        self,
+        port: &sealed::PortRef<'_, P>,
+        key: P::Key,
+    ) -> Result<Self::Handle<P>, Refused<(Self, P::Key)>>;
+}
+
+impl Associable for TcpSocket {
+    type Handle<P: Protocol> = TcpStream<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &sealed::PortRef<'_, P>,
+        key: P::Key,
+    ) -> Result<TcpStream<P>, Refused<(Self, P::Key)>> {
+        let link = if self.socket.peer_addr().is_ok() {
+            Link::Connected
+        } else {
+            Link::Unconnected
+        };
+        associate(port.0, self, link, key).map(TcpStream)
+    }
+}
+
+impl Associable for ListenSocket {
+    type Handle<P: Protocol> = TcpListener<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &sealed::PortRef<'_, P>,
+        key: P::Key,
+    ) -> Result<TcpListener<P>, Refused<(Self, P::Key)>> {
+        associate(port.0, TcpSocket::from_parts(self.0), Link::Listening, key)
+            .map(TcpListener)
+            .map_err(|refused| refused.map(|(socket, key)| (Self(socket.socket), key)))
+    }
+}
+
+fn associate<P: Protocol>(
+    port: &Arc<Inner<P>>,
+    socket: TcpSocket,
+    link: Link,
+    key: P::Key,
+) -> Result<Handle<P>, Refused<(TcpSocket, P::Key)>> {
+    Handle::associate(port, socket, link, Some(key)).map_err(|refused| {
+        refused.map(|(socket, key)| {
+            let Some(key) = key else {
+                unreachable!("the key that was given comes back")
+            };
+            (socket, key)
+        })
+    })
+}
+
+pub(crate) mod sealed {
+    use super::{Arc, Inner, ListenSocket, Protocol, TcpSocket};
+
+    pub trait Sealed {}
+    impl Sealed for TcpSocket {}
+    impl Sealed for ListenSocket {}
+
+    /// The port, as a type that no user can make.
+    pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);
+}

@@ -1,0 +1,117 @@
+//! Accept: one posted accept, or one of a window that refills itself.
+
+use super::{Progress, Surroundings, Task, code, not_performed};
+use crate::buffer::Buffer;
+use crate::driver::socket::Socket;
+use crate::error::Refused;
+use crate::handle::core::{Direction, Handle};
+use crate::handle::{TcpListener, TcpSocket};
+use crate::operation::OperationId;
+use crate::port::Protocol;
+use crate::port::packet::Packet;
+use std::io;
+use std::net::SocketAddr;
+
+/// What an accept yielded.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection, associated with no port yet (P18).
+    pub socket: TcpSocket,
+    /// The address at which the connection arrived.
+    pub local: SocketAddr,
+    /// The address of the peer.
+    pub remote: SocketAddr,
+    /// What the peer sent first, where the accept waits for it. Empty when the peer ended its
+    /// direction without sending (X15).
+    pub first_data: Option<Buffer>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Accept {
+    /// Complete only with first data (X14).
+    pub(crate) with_first_data: bool,
+    pub(crate) result: io::Result<Box<Accepted>>,
+}
+
+impl Accept {
+    pub(crate) fn new(with_first_data: bool) -> Task {
+        Task::Accept(Self {
+            with_first_data,
+            result: not_performed(),
+        })
+    }
+
+    pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
+        loop {
+            match with.socket.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Progress::Blocked;
+                }
+                Err(error) => match error.raw_os_error() {
+                    Some(early) if code::FAILED_EARLY.contains(&early) => {}
+                    Some(short) if code::SHORT_OF.contains(&short) => return Progress::Deferred,
+                    _ => {
+                        self.result = Err(error);
+                        return Progress::Complete { drained: false };
+                    }
+                },
+                Ok((socket, remote)) => {
+                    self.result = accepted(socket, remote).map(Box::new);
+                    return Progress::Complete { drained: false };
+                }
+            }
+        }
+    }
+
+    pub(crate) fn into_packet<P: Protocol>(
+        self,
+        handle: Handle<P>,
+        operation: P::Operation,
+    ) -> Packet<P> {
+        let result = self.result.map(|accepted| *accepted);
+        Packet::Accepted {
+            listener: TcpListener(handle),
+            operation,
+            result,
+        }
+    }
+}
+
+fn accepted(socket: Socket, remote: SocketAddr) -> io::Result<Accepted> {
+    let local = socket.local_addr()?;
+    Ok(Accepted {
+        socket: TcpSocket::from_parts(socket),
+        local,
+        remote,
+        first_data: None,
+    })
+}
+
+impl<P: Protocol> TcpListener<P> {
+    /// Posts one accept.
+    ///
+    /// Completes with [`Packet::Accepted`], in the order posted (X21), as soon as a connection is
+    /// there (X14). The packet carries this listener's key; the connection is not associated (P18,
+    /// X20). A connection that failed while it waited is passed over or shows its error at its
+    /// first receive (X30). When descriptors or memory run short the accept stays posted and is
+    /// tried again (see [`Counters::accept_deferrals`](crate::Counters)).
+    ///
+    /// # Errors
+    /// What fails at once gives the operation back and queues no packet: closed, or a window is
+    /// kept on this listener, which posts its accepts itself.
+    pub fn accept(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
+        if self.0.keeps_window() {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the listener keeps a window of accepts; single ones cannot be posted beside it",
+            );
+            return Err(Refused {
+                error,
+                returned: operation,
+            });
+        }
+        self.0
+            .start(Direction::Receive, Accept::new(false), operation)
+            .map_err(|refused| refused.map(|(_, operation)| operation))
+    }
+}

@@ -1,0 +1,164 @@
+//! The overlapped operations, one file each: what it owns, what it yields, how it is performed.
+//!
+//! The same three steps for every one of them:
+//!
+//! 1. *start*: a method of the handle (in the operation's own file) moves buffers and the user's
+//!    per-operation data in. What fails at once is given back and queues nothing (P33).
+//! 2. *complete*: [`Task::perform`] is called, under the handle's lock, when the operation is first
+//!    in its direction and the driver says that it may go on; it keeps its result.
+//! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
+//!
+//! To add an operation, add its file and its line in [`Task`]. Handles call this folder; it calls
+//! the socket of the driver and builds the port's packets.
+
+pub(crate) mod accept;
+pub(crate) mod connect;
+pub(crate) mod first_data;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod timer;
+
+use crate::buffer::pool::Pool;
+use crate::driver::socket::Socket;
+use crate::handle::core::Handle;
+use crate::port::Protocol;
+use crate::port::packet::Packet;
+use std::io;
+use std::sync::Arc;
+
+/// Names one operation of one handle, for [`cancel`](crate::TcpStream::cancel).
+///
+/// Numbers of a handle are used again only after four thousand million operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationId(pub(crate) u32);
+
+/// What came of one attempt to perform an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It cannot go on until the driver says so.
+    Blocked,
+    /// It cannot go on for want of descriptors or memory, and no event will say when it can.
+    Deferred,
+    /// It is complete and holds its result. When `drained` is set, the socket has nothing more
+    /// in this direction until the driver says so.
+    Complete { drained: bool },
+}
+
+/// What an operation is performed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) pool: &'a Arc<Pool>,
+}
+
+/// One operation with everything that it owns but the user's per-operation data.
+#[derive(Debug)]
+pub(crate) enum Task {
+    Accept(accept::Accept),
+    Connect(connect::Connect),
+    FirstData(Box<first_data::FirstData>),
+    Receive(receive::Receive),
+    Send(send::Send),
+}
+
+impl Task {
+    pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
+        match self {
+            Self::Accept(accept) => accept.perform(with),
+            Self::Connect(connect) => connect.perform(with),
+            Self::FirstData(first_data) => first_data.perform(with),
+            Self::Receive(receive) => receive.perform(with),
+            Self::Send(send) => send.perform(with),
+        }
+    }
+
+    /// The error that it ended with, if it did.
+    pub(crate) fn error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Accept(accept) => accept.result.as_ref().err(),
+            Self::Connect(connect) => connect.result.as_ref().err(),
+            Self::FirstData(first_data) => first_data.result.as_ref().err(),
+            Self::Receive(receive) => receive.result.as_ref().err(),
+            Self::Send(send) => send.result.as_ref().err(),
+        }
+    }
+
+    /// Ends it with `error`.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        match self {
+            Self::Accept(accept) => accept.result = Err(error),
+            Self::Connect(connect) => connect.result = Err(error),
+            Self::FirstData(first_data) => first_data.result = Err(error),
+            Self::Receive(receive) => receive.result = Err(error),
+            Self::Send(send) => send.result = Err(error),
+        }
+    }
+
+    /// The packet of the complete operation, which gives everything back.
+    pub(crate) fn into_packet<P: Protocol>(
+        self,
+        handle: Handle<P>,
+        operation: P::Operation,
+    ) -> Packet<P> {
+        match self {
+            Self::Accept(accept) => accept.into_packet(handle, operation),
+            Self::Connect(connect) => connect.into_packet(handle, operation),
+            Self::FirstData(first_data) => first_data.into_packet(handle, operation),
+            Self::Receive(receive) => receive.into_packet(handle, operation),
+            Self::Send(send) => send.into_packet(handle, operation),
+        }
+    }
+}
+
+/// The result of an operation that was never performed.
+pub(crate) fn not_performed<T>() -> io::Result<T> {
+    Err(io::Error::from(io::ErrorKind::WouldBlock))
+}
+
+/// The error of an operation that was cancelled, or whose handle was closed (P132, P140).
+pub(crate) fn aborted() -> io::Error {
+    os_error(code::CANCELED)
+}
+
+/// A connection that the peer reset, however the system reports it.
+pub(crate) fn is_reset(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(code::RESET | code::BROKEN_PIPE))
+}
+
+pub(crate) fn os_error(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+/// The system's numbers for the errors that the library itself makes.
+#[cfg(target_os = "linux")]
+pub(crate) mod code {
+    use rustix::io::Errno;
+
+    pub(crate) const CANCELED: i32 = Errno::CANCELED.raw_os_error();
+    pub(crate) const RESET: i32 = Errno::CONNRESET.raw_os_error();
+    pub(crate) const BROKEN_PIPE: i32 = Errno::PIPE.raw_os_error();
+    pub(crate) const CLOSED: i32 = Errno::BADF.raw_os_error();
+    pub(crate) const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
+    pub(crate) const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
+    pub(crate) const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
+    pub(crate) const ALREADY: i32 = Errno::ALREADY.raw_os_error();
+    pub(crate) const INVALID: i32 = Errno::INVAL.raw_os_error();
+    /// What accept(2) reports of a connection that failed before it was accepted.
+    pub(crate) const FAILED_EARLY: [i32; 9] = [
+        Errno::CONNABORTED.raw_os_error(),
+        Errno::PROTO.raw_os_error(),
+        Errno::NETDOWN.raw_os_error(),
+        Errno::NOPROTOOPT.raw_os_error(),
+        Errno::HOSTDOWN.raw_os_error(),
+        Errno::NONET.raw_os_error(),
+        Errno::HOSTUNREACH.raw_os_error(),
+        Errno::NETUNREACH.raw_os_error(),
+        Errno::CONNRESET.raw_os_error(),
+    ];
+    pub(crate) const SHORT_OF: [i32; 4] = [
+        Errno::MFILE.raw_os_error(),
+        Errno::NFILE.raw_os_error(),
+        Errno::NOBUFS.raw_os_error(),
+        Errno::NOMEM.raw_os_error(),
+    ];
+}

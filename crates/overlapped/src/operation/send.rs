@@ -1,0 +1,96 @@
+//! Send: one or several buffers, finished by the operation however short the system's sends are.
+
+use super::{Progress, Surroundings, Task, not_performed};
+use crate::buffer::Buffers;
+use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
+use crate::error::Refused;
+use crate::handle::TcpStream;
+use crate::handle::core::{Direction, Handle};
+use crate::operation::OperationId;
+use crate::port::Protocol;
+use crate::port::packet::Packet;
+use std::io::{self, IoSlice};
+
+#[derive(Debug)]
+pub(crate) struct Send {
+    buffers: Buffers,
+    transferred: usize,
+    pub(crate) result: io::Result<()>,
+}
+
+impl Send {
+    pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
+        match send_rest(with.socket, &self.buffers, &mut self.transferred) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+            outcome => {
+                self.result = outcome;
+                Progress::Complete { drained: false }
+            }
+        }
+    }
+
+    pub(crate) fn into_packet<P: Protocol>(
+        self,
+        handle: Handle<P>,
+        operation: P::Operation,
+    ) -> Packet<P> {
+        Packet::Sent {
+            stream: TcpStream(handle),
+            buffers: self.buffers,
+            operation,
+            transferred: self.transferred,
+            result: self.result,
+        }
+    }
+}
+
+/// Sends what is left of `buffers` after `transferred` bytes, until all is sent or it would block.
+pub(super) fn send_rest(
+    socket: &Socket,
+    buffers: &Buffers,
+    transferred: &mut usize,
+) -> io::Result<()> {
+    loop {
+        let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
+        let count = buffers.rest(*transferred, &mut slices);
+        if count == 0 {
+            return Ok(());
+        }
+        *transferred += socket.send(&slices[..count])?;
+    }
+}
+
+impl<P: Protocol> TcpStream<P> {
+    /// Starts to send the filled parts of `buffers`, in order.
+    ///
+    /// Completes with [`Packet::Sent`] when the system has taken every byte, or with an error and
+    /// the number of bytes taken before it. That the buffers are free again does not mean that the
+    /// peer has the data (P155). Sends of one stream go out in the order in which they were
+    /// started, each as a whole (P150). Sending nothing completes with success (P45).
+    ///
+    /// # Errors
+    /// What fails at once gives buffers and operation back and queues no packet (P33): not
+    /// connected, shut down for sending, reset before, closed, or the port is closed.
+    ///
+    /// # Cancellation
+    /// A cancelled send reports the bytes that went out; the rest never will.
+    pub fn send(
+        &self,
+        buffers: impl Into<Buffers>,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        let send = Send {
+            buffers: buffers.into(),
+            transferred: 0,
+            result: not_performed(),
+        };
+        self.0
+            .start(Direction::Send, Task::Send(send), operation)
+            .map_err(|refused| {
+                refused.map(|(task, operation)| match task {
+                    Task::Send(send) => (send.buffers, operation),
+                    _ => (().into(), operation),
+                })
+            })
+    }
+}

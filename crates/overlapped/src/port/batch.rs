@@ -1,0 +1,77 @@
+//! Several packets taken at once.
+
+use super::Protocol;
+use super::TakeError;
+use super::inner::Inner;
+use super::packet::Packet;
+use super::turnstile::gate::Deadline;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Packets taken by one thread, oldest first; it drains by value.
+///
+/// Dropping it returns what is left to the head of the queue, for any thread to take: the one
+/// exception to the rule that a packet taken is gone (P107).
+pub struct Batch<P: Protocol> {
+    port: Arc<Inner<P>>,
+    packets: VecDeque<Packet<P>>,
+}
+
+impl<P: Protocol> Batch<P> {
+    pub(crate) fn take(
+        port: &Arc<Inner<P>>,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Self, TakeError> {
+        let mut packets = VecDeque::from([port.take_undelivered(deadline)?]);
+        while packets.len() < max
+            && let Some(packet) = port.take_more()
+        {
+            packets.push_back(packet);
+        }
+        Ok(Self {
+            port: Arc::clone(port),
+            packets,
+        })
+    }
+
+    /// How many packets are left.
+    pub fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Whether no packet is left.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+}
+
+impl<P: Protocol> Iterator for Batch<P> {
+    type Item = Packet<P>;
+
+    fn next(&mut self) -> Option<Packet<P>> {
+        self.packets
+            .pop_front()
+            .map(|packet| self.port.delivered(packet))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.packets.len(), Some(self.packets.len()))
+    }
+}
+
+impl<P: Protocol> ExactSizeIterator for Batch<P> {}
+
+impl<P: Protocol> Drop for Batch<P> {
+    fn drop(&mut self) {
+        if !self.packets.is_empty() {
+            self.port.put_back(std::mem::take(&mut self.packets));
+        }
+    }
+}
+
+impl<P: Protocol> std::fmt::Debug for Batch<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("len", &self.len()).finish()
+    }
+}

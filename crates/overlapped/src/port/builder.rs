@@ -1,0 +1,128 @@
+//! The settings of a port.
+
+use super::inner::Inner;
+use super::{Port, Protocol};
+use crate::driver::sleep::SleepProbe;
+use crate::driver::{Driver, DriverChoice, DriverReport, simulated};
+use std::io;
+
+/// Settings for a [`Port`]; each has a default.
+///
+/// ```
+/// # struct Echo;
+/// # impl overlapped::Protocol for Echo { type Key = (); type Operation = (); type Message = (); }
+/// let port = overlapped::Port::<Echo>::builder().concurrency(2).buffer_size(4096).build()?;
+/// assert_eq!(port.concurrency(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct PortBuilder {
+    concurrency: usize,
+    driver: DriverChoice,
+    network: Option<simulated::Network>,
+    doorman: bool,
+    buffer_size: usize,
+    pool_limit: usize,
+}
+
+impl Default for PortBuilder {
+    fn default() -> Self {
+        Self {
+            concurrency: 0,
+            driver: DriverChoice::Automatic,
+            network: None,
+            doorman: true,
+            buffer_size: 8 * 1024,
+            pool_limit: 1024,
+        }
+    }
+}
+
+impl PortBuilder {
+    /// How many threads the port lets run; 0, the default, is the number of processors at the
+    /// time the port is made (P6).
+    #[must_use]
+    pub fn concurrency(mut self, threads: usize) -> Self {
+        self.concurrency = threads;
+        self
+    }
+
+    /// Which driver carries the operations. Whatever is asked for here wins over the environment.
+    #[must_use]
+    pub fn driver(mut self, choice: DriverChoice) -> Self {
+        self.driver = choice;
+        self
+    }
+
+    /// Runs the port on a simulated network, for tests.
+    #[must_use]
+    pub fn simulated(mut self, network: &simulated::Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
+    /// Whether a doorman notices threads that block without saying so (default: yes, where
+    /// the system lets one see it).
+    ///
+    /// It judges by one instant: a thread caught in a short lock counts as paused for that moment.
+    /// Without it only [`blocking`](crate::blocking) lets others in.
+    #[must_use]
+    pub fn doorman(mut self, on: bool) -> Self {
+        self.doorman = on;
+        self
+    }
+
+    /// The size of a pooled buffer in bytes (default 8 KiB, at least 1).
+    #[must_use]
+    pub fn buffer_size(mut self, bytes: usize) -> Self {
+        self.buffer_size = bytes.max(1);
+        self
+    }
+
+    /// How many unused buffers the pool keeps (default 1,024).
+    #[must_use]
+    pub fn pool_limit(mut self, buffers: usize) -> Self {
+        self.pool_limit = buffers;
+        self
+    }
+
+    /// Makes the port.
+    ///
+    /// # Errors
+    /// The driver that was asked for, here or by `OVERLAPPED_DRIVER`, does not run on this system,
+    /// or the process is out of descriptors.
+    pub fn build<P: Protocol>(self) -> io::Result<Port<P>> {
+        let concurrency = match self.concurrency {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let (driver, reason) = Driver::choose(self.driver, self.network)?;
+        let (doorman, sight) = if self.doorman {
+            match SleepProbe::of_this_thread() {
+                Ok(probe) => (true, format!("on, by the {} of a thread", probe.means())),
+                Err(error) => (
+                    false,
+                    format!(
+                        "off: the sleep of a thread cannot be seen here ({error}); \
+                             only blocking() lets others in"
+                    ),
+                ),
+            }
+        } else {
+            (false, "off, as the builder was told".to_owned())
+        };
+        let report = DriverReport {
+            name: driver.name(),
+            reason,
+            doorman: sight,
+        };
+        let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
+        Ok(Port::from_inner(Inner::new(
+            concurrency,
+            doorman,
+            driver,
+            report,
+            pool,
+        )))
+    }
+}

@@ -1,0 +1,123 @@
+//! What a port counts.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Counted by the turnstile, under its lock.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TurnstileCounters {
+    pub(crate) queued: u64,
+    pub(crate) taken: u64,
+    pub(crate) released_on_block: u64,
+    pub(crate) over_limit_moments: u64,
+    pub(crate) doorman_looks: u64,
+}
+
+/// What a port has counted since it was made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Packets that came into being: queued, or given straight to the thread that performed their
+    /// operation.
+    pub queued: u64,
+    /// Packets that were taken.
+    pub taken: u64,
+    /// Packets that were posted.
+    pub posted: u64,
+    /// How often a thread was let in because another one blocked.
+    pub released_on_block: u64,
+    /// How often a thread began to run that made more than the port's concurrency (P70).
+    pub over_limit_moments: u64,
+    /// How often the doorman looked whether the running threads really run.
+    pub doorman_looks: u64,
+    /// How often accepting was put off for want of descriptors or memory.
+    pub accept_deferrals: u64,
+    /// The time from a packet's completion to its taking, of every sixteenth queued packet.
+    pub queue_delay: DelayHistogram,
+}
+
+const BUCKETS: usize = 64;
+const SAMPLE_EVERY: u32 = 16;
+
+/// How often a delay fell between two powers of two of nanoseconds.
+#[derive(Debug, Clone)]
+pub struct DelayHistogram {
+    counts: [u64; BUCKETS],
+}
+
+impl DelayHistogram {
+    /// The buckets that are not empty: upper bound (exclusive) and count, shortest first.
+    pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
+        self.counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(power, count)| {
+                let bound_ns = 1u64.checked_shl(power as u32 + 1).unwrap_or(u64::MAX);
+                (Duration::from_nanos(bound_ns), *count)
+            })
+    }
+
+    /// How many delays were measured.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// An upper bound for the delay that `share` (0 to 1) of the measured packets did not exceed;
+    /// `None` when none was measured.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let wanted = (share.clamp(0.0, 1.0) * self.count() as f64)
+            .ceil()
+            .max(1.0) as u64;
+        let mut seen = 0;
+        self.buckets().find_map(|(bound, count)| {
+            seen += count;
+            (seen >= wanted).then_some(bound)
+        })
+    }
+}
+
+/// Measures the delay of a sample of packets: reading the clock for each would cost more than the
+/// rest of the queue.
+#[derive(Debug)]
+pub(crate) struct DelayRecorder {
+    counts: [AtomicU64; BUCKETS],
+}
+
+impl Default for DelayRecorder {
+    fn default() -> Self {
+        Self {
+            counts: [const { AtomicU64::new(0) }; BUCKETS],
+        }
+    }
+}
+
+impl DelayRecorder {
+    /// The time now, if the packet about to be queued is one of the sample.
+    pub(crate) fn sample(&self) -> Option<Instant> {
+        thread_local! {
+            static UNTIL_NEXT: Cell<u32> = const { Cell::new(0) };
+        }
+        let until_next = UNTIL_NEXT.try_with(|count| count.replace(count.get().wrapping_sub(1)));
+        if until_next != Ok(0) {
+            return None;
+        }
+        let _ = UNTIL_NEXT.try_with(|count| count.set(SAMPLE_EVERY - 1));
+        Some(Instant::now())
+    }
+
+    pub(crate) fn record(&self, at: Option<Instant>) {
+        let Some(at) = at else { return };
+        let ns = u64::try_from(at.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        self.counts[ns.ilog2() as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn histogram(&self) -> DelayHistogram {
+        DelayHistogram {
+            counts: std::array::from_fn(|i| self.counts[i].load(Ordering::Relaxed)),
+        }
+    }
+}

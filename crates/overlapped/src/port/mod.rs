@@ -1,0 +1,260 @@
+//! The completion port: the queue of packets, the threads that take them, and the rules between.
+//!
+//! - [`Port`] is what users hold; [`builder`] makes it, [`packet`] and [`batch`] are what they
+//!   take, [`counters`] and [`Snapshot`] what they see.
+//! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
+//! - [`inner`] ties it to the driver, the handles, the buffers and the timers.
+//! - [`membership`] is which port the calling thread is bound to.
+
+pub(crate) mod batch;
+pub(crate) mod builder;
+pub(crate) mod counters;
+pub(crate) mod inner;
+pub(crate) mod membership;
+pub(crate) mod packet;
+pub(crate) mod timers;
+pub(crate) mod turnstile;
+
+use crate::buffer::Buffer;
+use crate::driver::DriverReport;
+use crate::error::Refused;
+use crate::handle::Associable;
+use batch::Batch;
+use builder::PortBuilder;
+use counters::Counters;
+use inner::Inner;
+use packet::Packet;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use turnstile::gate::Deadline;
+
+/// Names the three types of the user's that travel through a port.
+///
+/// ```
+/// struct Echo;
+/// impl overlapped::Protocol for Echo {
+///     type Key = u64; // one per handle
+///     type Operation = (); // one per operation
+///     type Message = &'static str; // what is posted
+/// }
+/// ```
+pub trait Protocol: Sized + 'static {
+    /// Per-handle data, the completion key: given at association, lent by the handle of each packet.
+    type Key: Send + Sync + 'static;
+    /// Per-operation data: given at the start of an operation, given back by its packet.
+    type Operation: Send + 'static;
+    /// What is posted.
+    type Message: Send + 'static;
+}
+
+/// A completion port.
+///
+/// Threads take packets from it: finished operations of the handles associated with it, and posted
+/// values. Packets leave in the order they were queued (P50). Of the threads that wait, the newest
+/// is released (P51), and only while fewer than the port's concurrency are running (P55-P60). A
+/// thread that blocks, by [`blocking`](crate::blocking) or as the doorman sees it, lets another
+/// in (P72).
+///
+/// A thread is bound to the port by its first take and counts as running from then on, whenever it
+/// is not waiting here (P77), until it ends, takes from another port, or [leaves](Port::leave).
+///
+/// A port is shared by cloning. When the last clone is dropped the port is closed.
+pub struct Port<P: Protocol>(Arc<Owner<P>>);
+
+struct Owner<P: Protocol>(Arc<Inner<P>>);
+
+impl<P: Protocol> Drop for Owner<P> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Why a take gave no packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeError {
+    /// Nothing came within the time (258 on Windows).
+    TimedOut,
+    /// The port was closed while the thread waited (735 on Windows; P120).
+    Abandoned,
+    /// The port had been closed before (6 on Windows; P121).
+    Closed,
+}
+
+impl fmt::Display for TakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "no packet came within the time",
+            Self::Abandoned => "the completion port was closed while the thread waited",
+            Self::Closed => "the completion port is closed",
+        })
+    }
+}
+
+impl std::error::Error for TakeError {}
+
+/// The sizes of a port's five structures at one moment (P90-P98).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Handles associated with the port and not closed.
+    pub devices: usize,
+    /// Packets in the queue.
+    pub queued: usize,
+    /// Threads that wait for a packet.
+    pub waiting: usize,
+    /// Threads that run: they hold a packet, or timed out and went on. May exceed the concurrency
+    /// for a while (P70).
+    pub released: usize,
+    /// Threads that were released and are blocked elsewhere.
+    pub paused: usize,
+    /// How many threads the port lets run.
+    pub concurrency: usize,
+}
+
+impl<P: Protocol> Port<P> {
+    /// A port with the default settings; see [`PortBuilder`].
+    ///
+    /// # Errors
+    /// See [`PortBuilder::build`].
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Settings for a port.
+    pub fn builder() -> PortBuilder {
+        PortBuilder::default()
+    }
+
+    pub(crate) fn from_inner(inner: Inner<P>) -> Self {
+        Self(Arc::new(Owner(Arc::new(inner))))
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner<P>> {
+        &self.0.0
+    }
+
+    /// Associates a socket with the port under a completion key and gives its typed handle.
+    ///
+    /// That consumes the socket, so a handle belongs to one port for life (P8, P9). Association
+    /// queues nothing by itself (P19).
+    ///
+    /// # Errors
+    /// Gives socket and key back: the port is closed, the socket belongs to another driver, or
+    /// the system is short of memory.
+    pub fn associate<S: Associable>(
+        &self,
+        socket: S,
+        key: P::Key,
+    ) -> Result<S::Handle<P>, Refused<(S, P::Key)>> {
+        socket.associate(&crate::handle::sealed::PortRef(self.inner()), key)
+    }
+
+    /// Queues a value at the tail, as any completion is (P24), from any thread (P23).
+    ///
+    /// The queue has no limit of its own; back-pressure is the program's (P25).
+    ///
+    /// # Errors
+    /// The value, when the port is closed (P124).
+    pub fn post(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
+        self.inner().post(message)
+    }
+
+    /// Takes the oldest packet, waiting for one as long as it takes.
+    ///
+    /// # Errors
+    /// [`TakeError::Abandoned`] or [`TakeError::Closed`].
+    pub fn take(&self) -> Result<Packet<P>, TakeError> {
+        self.inner().take(Deadline::Never)
+    }
+
+    /// Takes the oldest packet, waiting for at most `timeout`. A thread that times out goes on as
+    /// a running thread of the port (P62).
+    ///
+    /// # Errors
+    /// [`TakeError`].
+    pub fn take_timeout(&self, timeout: Duration) -> Result<Packet<P>, TakeError> {
+        self.inner().take(Deadline::after(Some(timeout)))
+    }
+
+    /// Takes the oldest packet if there is one that this thread may have; does not wait (P63).
+    /// At the limit of running threads it finds nothing although packets are queued (P97).
+    ///
+    /// # Errors
+    /// [`TakeError`].
+    pub fn poll(&self) -> Result<Packet<P>, TakeError> {
+        self.inner().take(Deadline::Now)
+    }
+
+    /// Takes up to `max` packets at once, in order; waits for the first one only (P110), for as
+    /// long as `timeout` says.
+    ///
+    /// The batch counts as one running thread, however many packets it holds (P113). What is left
+    /// in it when it is dropped returns to the head of the queue.
+    ///
+    /// # Errors
+    /// [`TakeError`].
+    ///
+    /// # Panics
+    /// When `max` is 0, which asks for nothing (P114).
+    pub fn take_many(&self, max: usize, timeout: Option<Duration>) -> Result<Batch<P>, TakeError> {
+        assert!(max > 0, "a batch of no packets was asked for");
+        Batch::take(self.inner(), max, Deadline::after(timeout))
+    }
+
+    /// Unbinds the calling thread: its slot is free for another.
+    pub fn leave(&self) {
+        membership::leave(self.inner());
+    }
+
+    /// Closes the port. Threads that wait return with [`TakeError::Abandoned`] (P120). Packets
+    /// still queued, and operations in flight with their buffers, are dropped and reported to
+    /// nobody (P122); handles stay open until they are dropped, but start nothing (P123).
+    ///
+    /// To finish first what is queued, post one message per thread and let each thread end at its
+    /// first one (P125-P128).
+    pub fn close(&self) {
+        self.inner().close();
+    }
+
+    /// The sizes of the five structures, taken at one moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.inner().snapshot()
+    }
+
+    /// What has been counted since the port was made.
+    pub fn counters(&self) -> Counters {
+        self.inner().counters()
+    }
+
+    /// Which driver the port runs on, and why.
+    pub fn driver(&self) -> DriverReport {
+        self.inner().report.clone()
+    }
+
+    /// An empty buffer of the port's pool; it returns there when it is dropped.
+    pub fn buffer(&self) -> Buffer {
+        self.inner().pool.get()
+    }
+
+    /// How many threads the port lets run.
+    pub fn concurrency(&self) -> usize {
+        self.inner().gate.concurrency()
+    }
+}
+
+impl<P: Protocol> Clone for Port<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Port<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("driver", &self.inner().report.name)
+            .field("snapshot", &self.snapshot())
+            .finish()
+    }
+}

@@ -1,0 +1,72 @@
+//! What a thread takes from the port.
+
+use super::Protocol;
+use crate::buffer::{Buffer, Buffers};
+use crate::handle::{TcpListener, TcpStream};
+use crate::operation::accept::Accepted;
+use crate::operation::receive::Received;
+use std::io;
+
+/// One finished operation, or one posted value.
+///
+/// It gives back everything that was moved into the operation, and its handle, so the next
+/// operation starts from the packet. A failed operation yields a packet like any other, with the
+/// error as its result.
+#[derive(Debug)]
+pub enum Packet<P: Protocol> {
+    /// A posted accept has completed.
+    Accepted {
+        /// The listener, whose key this packet carries.
+        listener: TcpListener<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// The connection, not associated yet.
+        result: io::Result<Accepted>,
+    },
+    /// A connect has completed.
+    Connected {
+        /// The stream, connected if `result` says so.
+        stream: TcpStream<P>,
+        /// The first data given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes of the first data were sent.
+        transferred: usize,
+        /// Whether the connection stands and all first data was sent.
+        result: io::Result<()>,
+    },
+    /// A receive has completed.
+    Received {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is what came.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// What came: data, the end of the stream, or an error.
+        result: io::Result<Received>,
+    },
+    /// A send has completed.
+    Sent {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// The buffers given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took; all of them unless `result` is an error.
+        transferred: usize,
+        /// Whether everything was sent.
+        result: io::Result<()>,
+    },
+    /// A timer has run out, or was cancelled.
+    Timer {
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// An error when it was cancelled.
+        result: io::Result<()>,
+    },
+    /// A value that was posted, verbatim (P22).
+    Posted(P::Message),
+}

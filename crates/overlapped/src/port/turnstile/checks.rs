@@ -1,0 +1,211 @@
+//! The rules alone, driven by a seeded generator through long random lives of a port, with the
+//! invariants of P84 checked after every step.
+
+use super::rules::{MemberId, Rules, Step, Wakes, Work};
+use super::seat::Seat;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+struct NoSeat;
+
+impl Seat for NoSeat {
+    fn park(&self, _timeout: Option<Duration>) {}
+    fn unpark(&self) {}
+    fn asleep(&self) -> Option<bool> {
+        None
+    }
+}
+
+/// Where a thread of the model is, as it knows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    Released,
+    Blocking,
+    Parked,
+    Polling,
+}
+
+/// A small generator: tests of one seed are the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+struct Life {
+    rules: Rules<u32, u32, NoSeat>,
+    threads: Vec<(MemberId, Place)>,
+    concurrency: usize,
+    /// Packets queued and not taken, oldest first.
+    expected: VecDeque<u32>,
+    next: u32,
+    kicked: bool,
+}
+
+impl Life {
+    fn new(concurrency: usize, threads: usize) -> Self {
+        let mut rules = Rules::new(concurrency, false);
+        let threads = (0..threads)
+            .map(|_| (rules.enrol(NoSeat), Place::Outside))
+            .collect();
+        Self {
+            rules,
+            threads,
+            concurrency,
+            expected: VecDeque::new(),
+            next: 0,
+            kicked: false,
+        }
+    }
+
+    fn note(&mut self, wakes: &Wakes<NoSeat>) {
+        self.kicked |= wakes.kick;
+    }
+
+    fn settle(&mut self, thread: usize, step: Step<u32, u32, NoSeat>) {
+        self.threads[thread].1 = match step {
+            Step::Work(Work::Packet(packet)) => {
+                let expected = self.expected.iter().position(|number| *number == packet);
+                let position = expected.expect("a packet is taken once, and was queued before");
+                self.expected.remove(position);
+                Place::Released
+            }
+            Step::Work(Work::Event { .. }) | Step::TimedOut => Place::Released,
+            Step::Poll { .. } => Place::Polling,
+            Step::Park { .. } => Place::Parked,
+            Step::Glance { .. } => {
+                let mut wakes = Wakes::default();
+                let id = self.threads[thread].0;
+                let step = self
+                    .rules
+                    .glanced(id, &mut Vec::new(), false, false, &mut wakes);
+                self.note(&wakes);
+                return self.settle(thread, step);
+            }
+            Step::Look(_) | Step::Abandoned => unreachable!("no doorman, and never closed"),
+        };
+    }
+
+    /// Brings back whoever has been handed something, until nobody has.
+    fn wake_all(&mut self) {
+        for thread in 0..self.threads.len() {
+            let (id, place) = self.threads[thread];
+            let mut wakes = Wakes::default();
+            let step = match place {
+                Place::Parked => self.rules.woken(id, false, false, &mut wakes),
+                Place::Polling if self.kicked => {
+                    self.rules
+                        .returned(id, &mut Vec::new(), false, false, &mut wakes)
+                }
+                _ => continue,
+            };
+            self.note(&wakes);
+            self.settle(thread, step);
+        }
+        self.kicked = false;
+    }
+
+    fn step(&mut self, random: &mut Random) {
+        let thread = random.below(self.threads.len());
+        let (id, place) = self.threads[thread];
+        let mut wakes = Wakes::default();
+        match (random.below(4), place) {
+            (0, _) => {
+                self.next += 1;
+                self.expected.push_back(self.next);
+                self.rules
+                    .insert(self.next, &mut wakes)
+                    .expect("the port is open");
+            }
+            (1, Place::Released) => {
+                assert!(self.rules.block(id, &mut wakes));
+                self.threads[thread].1 = Place::Blocking;
+            }
+            (2, Place::Released | Place::Outside) => {
+                self.rules.dismiss(id, &mut wakes);
+                self.threads[thread] = (self.rules.enrol(NoSeat), Place::Outside);
+            }
+            (_, Place::Released | Place::Outside) => {
+                let step = self.rules.arrive(id, false, &mut wakes);
+                self.settle(thread, step);
+            }
+            (_, Place::Blocking) => {
+                self.rules.resume(id);
+                self.threads[thread].1 = Place::Released;
+            }
+            (2, Place::Parked) => {
+                let step = self.rules.woken(id, true, false, &mut wakes);
+                self.settle(thread, step);
+            }
+            (2, Place::Polling) => {
+                let step = self
+                    .rules
+                    .returned(id, &mut Vec::new(), false, true, &mut wakes);
+                self.settle(thread, step);
+            }
+            _ => {}
+        }
+        self.note(&wakes);
+        self.wake_all();
+    }
+
+    fn check(&self) {
+        let sizes = self.rules.sizes();
+        let count = |wanted| {
+            self.threads
+                .iter()
+                .filter(|(_, place)| *place == wanted)
+                .count()
+        };
+        let waiting = count(Place::Parked) + count(Place::Polling);
+        assert_eq!(sizes.released, count(Place::Released), "P84 b");
+        assert_eq!(sizes.paused, count(Place::Blocking));
+        assert_eq!(sizes.waiting, waiting);
+        assert_eq!(sizes.queued, self.expected.len());
+        let free = sizes.released < self.concurrency;
+        assert!(
+            !(free && waiting > 0 && sizes.queued > 0),
+            "P84 a: {sizes:?}"
+        );
+    }
+}
+
+#[test]
+fn p84_the_invariants_hold_after_every_step_of_long_random_lives() {
+    for seed in 1..=200_u64 {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 20));
+        let (concurrency, threads) = (1 + random.below(3), 1 + random.below(6));
+        let mut life = Life::new(concurrency, threads);
+        for _ in 0..500 {
+            life.step(&mut random);
+            life.check();
+        }
+    }
+}
+
+#[test]
+fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
+    let mut life = Life::new(1, 1);
+    for number in 1..=100 {
+        life.rules
+            .insert(number, &mut Wakes::default())
+            .expect("the port is open");
+    }
+    let id = life.threads[0].0;
+    for number in 1..=100 {
+        let mut step = life.rules.arrive(id, false, &mut Wakes::default());
+        while let Step::Glance { .. } = step {
+            step = life
+                .rules
+                .glanced(id, &mut Vec::new(), false, false, &mut Wakes::default());
+        }
+        assert!(matches!(step, Step::Work(Work::Packet(packet)) if packet == number));
+    }
+}

@@ -1,0 +1,432 @@
+//! Loom models of the turnstile: every interleaving of a few threads, up to a bound on preemptions.
+//!
+//! A lost wake-up shows as a deadlock, a packet delivered twice or never as a failed count. Run them
+//! with `RUSTFLAGS="--cfg loom" cargo test -p overlapped --lib --release models`.
+
+use super::gate::{Deadline, EventSource, Gate};
+use super::rules::{MemberId, Work};
+use super::seat::{Bell, Seat};
+use crate::port::TakeError;
+use crate::sync::{Condvar, Mutex};
+use loom::sync::Arc;
+use loom::thread;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A seat whose thread the doorman sees asleep, or not, as the model says.
+#[derive(Debug)]
+struct ModelSeat {
+    bell: Bell,
+    asleep: bool,
+}
+
+impl Seat for Arc<ModelSeat> {
+    fn park(&self, timeout: Option<Duration>) {
+        self.bell.wait(timeout);
+    }
+
+    fn unpark(&self) {
+        self.bell.ring();
+    }
+
+    fn asleep(&self) -> Option<bool> {
+        Some(self.asleep)
+    }
+}
+
+/// The driver's wait as epoll has it: an event or a kick wakes one thread of those that wait, and
+/// kicks that nobody has seen yet are one.
+#[derive(Debug)]
+struct Source {
+    state: Mutex<SourceState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SourceState {
+    events: VecDeque<u32>,
+    kicked: bool,
+    look: bool,
+}
+
+impl Source {
+    fn new() -> Self {
+        Self {
+            state: Mutex::new(SourceState::default()),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn happen(&self, event: u32) {
+        self.state.lock().events.push_back(event);
+        self.changed.notify_one();
+    }
+}
+
+impl EventSource<u32> for Source {
+    fn wait(&self, events: &mut Vec<u32>, batch: usize, timeout: Option<Duration>) -> bool {
+        let mut state = self.state.lock();
+        while state.events.is_empty() && !state.kicked && !state.look && timeout.is_none() {
+            state = self.changed.wait(state);
+        }
+        state.kicked = false;
+        let count = batch.min(state.events.len());
+        events.extend(state.events.drain(..count));
+        if !state.events.is_empty() {
+            self.changed.notify_one();
+        }
+        std::mem::take(&mut state.look)
+    }
+
+    fn kick(&self) {
+        self.state.lock().kicked = true;
+        self.changed.notify_one();
+    }
+
+    /// Due at once: the waiting thread sees it at whatever moment it is scheduled.
+    fn look_after(&self, _after: Duration) {
+        self.state.lock().look = true;
+        self.changed.notify_one();
+    }
+}
+
+/// One port as the models see it, with what has been taken from it.
+struct Model {
+    gate: Gate<u32, u32, Arc<ModelSeat>>,
+    source: Source,
+    taken: Mutex<Vec<u32>>,
+    more_taken: Condvar,
+}
+
+struct Member<'a> {
+    model: &'a Model,
+    id: MemberId,
+    seat: Arc<ModelSeat>,
+}
+
+const NEVER: Deadline = Deadline::Never;
+
+/// A deadline that has passed; the thread gives up at any moment after its first look.
+fn soon() -> Deadline {
+    Deadline::At(Instant::now() - Duration::from_secs(1))
+}
+
+impl Model {
+    fn new(concurrency: usize, doorman: bool) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(concurrency, doorman),
+            source: Source::new(),
+            taken: Mutex::new(Vec::new()),
+            more_taken: Condvar::new(),
+        })
+    }
+
+    fn member(&self, asleep: bool) -> Member<'_> {
+        let seat = Arc::new(ModelSeat {
+            bell: Bell::new(),
+            asleep,
+        });
+        Member {
+            model: self,
+            id: self.gate.enrol(seat.clone()),
+            seat,
+        }
+    }
+
+    fn insert(&self, packet: u32) {
+        self.gate
+            .insert(&self.source, packet)
+            .expect("the port is open");
+    }
+
+    fn wait_until_taken(&self, count: usize) {
+        let mut taken = self.taken.lock();
+        while taken.len() < count {
+            taken = self.more_taken.wait(taken);
+        }
+    }
+
+    /// What was taken, in numerical order.
+    fn all_taken(&self) -> Vec<u32> {
+        let mut taken = self.taken.lock().clone();
+        taken.sort_unstable();
+        taken
+    }
+}
+
+impl Member<'_> {
+    fn take(&self, deadline: Deadline) -> Result<u32, TakeError> {
+        let Model {
+            gate,
+            source,
+            taken,
+            more_taken,
+        } = self.model;
+        let work = gate.take(source, self.id, &self.seat, &mut Vec::new(), deadline)?;
+        let (Work::Packet(number) | Work::Event { event: number, .. }) = work;
+        taken.lock().push(number);
+        more_taken.notify_one();
+        Ok(number)
+    }
+
+    /// Takes until the port is closed.
+    fn serve(&self) {
+        while self.take(NEVER).is_ok() {}
+    }
+
+    fn exit(self) {
+        self.model.gate.dismiss(&self.model.source, self.id);
+    }
+}
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.max_branches = 20_000;
+    builder.check(model);
+}
+
+#[test]
+fn p55_a_packet_appended_while_a_thread_enters_the_wait_is_taken() {
+    check(|| {
+        let model = Model::new(1, false);
+        let taker = thread::spawn({
+            let model = model.clone();
+            move || model.member(false).take(NEVER)
+        });
+        model.insert(7);
+        assert_eq!(taker.join().unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn p66_two_posts_whose_kicks_merge_reach_two_threads() {
+    check(|| {
+        let model = Model::new(2, false);
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || model.member(false).take(NEVER))
+            })
+            .collect();
+        model.insert(1);
+        model.insert(2);
+        for taker in takers {
+            taker.join().unwrap().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p62_a_time_out_that_races_with_a_hand_off_loses_nothing() {
+    check(|| {
+        let model = Model::new(1, false);
+        let taker = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(false);
+                if member.take(soon()) == Err(TakeError::TimedOut) {
+                    member.take(NEVER).unwrap();
+                }
+            }
+        });
+        model.insert(1);
+        taker.join().unwrap();
+        assert_eq!(model.all_taken(), [1]);
+    });
+}
+
+#[test]
+fn p62_a_hasty_thread_and_a_patient_one_share_two_packets() {
+    check(|| {
+        let model = Model::new(1, false);
+        let threads = [NEVER, soon()].map(|deadline| {
+            let model = model.clone();
+            thread::spawn(move || {
+                let member = model.member(false);
+                if member.take(deadline) == Err(TakeError::TimedOut) {
+                    member.take(NEVER).unwrap();
+                }
+                member.exit();
+            })
+        });
+        model.insert(1);
+        model.insert(2);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p78_a_thread_that_ends_lets_the_next_one_in() {
+    check(|| {
+        let model = Model::new(1, false);
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let member = model.member(false);
+                    member.take(NEVER).unwrap();
+                    member.exit();
+                })
+            })
+            .collect();
+        model.insert(1);
+        model.insert(2);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+        assert_eq!(model.gate.sizes().released, 0);
+    });
+}
+
+#[test]
+fn p76_a_thread_that_goes_to_another_port_gives_its_slot_back() {
+    check(|| {
+        let (first, second) = (Model::new(1, false), Model::new(1, false));
+        let mover = thread::spawn({
+            let (first, second) = (first.clone(), second.clone());
+            move || {
+                let member = first.member(false);
+                member.take(NEVER).unwrap();
+                member.exit();
+                second.member(false).take(NEVER).unwrap();
+            }
+        });
+        let stayer = thread::spawn({
+            let first = first.clone();
+            move || {
+                let member = first.member(false);
+                member.take(NEVER).unwrap();
+                member.exit();
+            }
+        });
+        second.insert(9);
+        first.insert(1);
+        first.insert(2);
+        mover.join().unwrap();
+        stayer.join().unwrap();
+        assert_eq!(first.all_taken(), [1, 2]);
+        assert_eq!(second.all_taken(), [9]);
+    });
+}
+
+#[test]
+fn p72_a_thread_that_blocks_lets_another_take_what_is_queued() {
+    check(|| {
+        let model = Model::new(1, false);
+        model.insert(1);
+        model.insert(2);
+        let blocker = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(false);
+                member.take(NEVER).unwrap();
+                assert!(model.gate.block(&model.source, member.id));
+                // It stays blocked until the other thread has taken the second packet.
+                model.wait_until_taken(2);
+                model.gate.resume(member.id);
+                member.exit();
+            }
+        });
+        let other = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(false);
+                member.take(NEVER).unwrap();
+                member.exit();
+            }
+        });
+        blocker.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(model.gate.sizes().released, 0);
+        assert_eq!(model.gate.sizes().paused, 0);
+    });
+}
+
+#[test]
+fn p120_closing_wakes_every_waiter_and_no_packet_is_both_taken_and_discarded() {
+    check(|| {
+        let model = Model::new(1, false);
+        let takers: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || model.member(false).serve())
+            })
+            .collect();
+        model.insert(1);
+        let discarded = model.gate.close(&model.source);
+        for taker in takers {
+            taker.join().unwrap();
+        }
+        assert_eq!(model.all_taken().len() + discarded.len(), 1);
+        assert_eq!(model.gate.insert(&model.source, 2), Err(2));
+    });
+}
+
+/// One thread holds the only slot while an event happens; the doorman sees it asleep or running.
+fn doorman_model(holder_asleep: bool) {
+    check(move || {
+        let model = Model::new(1, true);
+        model.insert(1);
+        let holder = thread::spawn({
+            let model = model.clone();
+            move || model.member(holder_asleep).serve()
+        });
+        let doorman = thread::spawn({
+            let model = model.clone();
+            move || model.member(false).serve()
+        });
+        model.source.happen(2);
+        model.wait_until_taken(2);
+        model.gate.close(&model.source);
+        holder.join().unwrap();
+        doorman.join().unwrap();
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p72_the_doorman_goes_in_for_a_holder_that_sleeps() {
+    doorman_model(true);
+}
+
+#[test]
+fn p71_the_doorman_steps_back_from_holders_that_run_and_nothing_is_left_lying() {
+    doorman_model(false);
+}
+
+#[test]
+fn p72_the_doorman_finds_what_a_sleeping_holder_left_of_its_batch() {
+    check(|| {
+        let model = Model::new(1, true);
+        model.source.happen(1);
+        model.source.happen(2);
+        let sleeper = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(true);
+                member.take(NEVER).unwrap();
+                // It sleeps until everything has been taken, and never says so.
+                model.wait_until_taken(2);
+                member.exit();
+            }
+        });
+        let other = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(true);
+                let _ = member.take(NEVER);
+                model.wait_until_taken(2);
+                member.exit();
+            }
+        });
+        sleeper.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}

@@ -1,0 +1,116 @@
+//! Timers: operations of the port itself.
+
+use crate::on_every_driver;
+use crate::packets::{assert_nothing_comes, code, errno, next};
+use crate::world::{Numbers, World};
+use overlapped::{Packet, Port};
+use std::io;
+use std::time::{Duration, Instant};
+
+const NEVER_IN_THIS_TEST: Duration = Duration::from_secs(3_600);
+
+fn timer(port: &Port<Numbers>) -> (u64, io::Result<()>) {
+    match next(port) {
+        Packet::Timer { operation, result } => (operation, result),
+        other => panic!("the packet of a timer was owed, not {other:?}"),
+    }
+}
+
+fn a_timer_completes_no_earlier_than_its_time(world: &World) {
+    let port = world.exact_port(1);
+    let after = Duration::from_millis(30);
+    let start = Instant::now();
+    port.timer(after, 5).expect("a timer can be started");
+    assert_nothing_comes(&port);
+    let (operation, result) = timer(&port);
+    assert!(start.elapsed() >= after);
+    assert_eq!(operation, 5);
+    assert!(result.is_ok());
+    assert_nothing_comes(&port);
+}
+
+fn timers_complete_in_the_order_of_their_times(world: &World) {
+    let port = world.exact_port(1);
+    for number in [4, 2, 3, 1, 0_u64] {
+        let after = Duration::from_millis(10 * number);
+        port.timer(after, number).expect("a timer can be started");
+    }
+    for number in 0..5 {
+        assert_eq!(timer(&port).0, number);
+    }
+}
+
+fn p132_a_cancelled_timer_completes_once_as_aborted(world: &World) {
+    let port = world.exact_port(1);
+    let first = port.timer(NEVER_IN_THIS_TEST, 1).expect("a timer can be started");
+    port.timer(NEVER_IN_THIS_TEST, 2).expect("a timer can be started");
+    port.cancel_timer(first).expect("it has not run out");
+    assert_eq!(port.snapshot().queued, 1, "the packet is there when the call returns (F16)");
+    let (operation, result) = timer(&port);
+    assert_eq!((operation, code(&result)), (1, Some(errno::CANCELED)));
+    let again = port.cancel_timer(first).expect_err("it was cancelled before");
+    assert_eq!(again.kind(), io::ErrorKind::NotFound);
+    assert_nothing_comes(&port);
+}
+
+fn p131_a_timer_that_ran_out_cannot_be_cancelled(world: &World) {
+    let port = world.exact_port(1);
+    let id = port.timer(Duration::ZERO, 1).expect("a timer can be started");
+    assert!(timer(&port).1.is_ok());
+    let error = port.cancel_timer(id).expect_err("it ran out");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_nothing_comes(&port);
+}
+
+fn p46_each_of_many_timers_completes_exactly_once_under_cancel(world: &World) {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 500;
+    let port = world.exact_port(2);
+    let mut seen = vec![0_u32; (THREADS * EACH) as usize];
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let port = &port;
+            scope.spawn(move || {
+                for number in thread * EACH..(thread + 1) * EACH {
+                    let after = Duration::from_micros(number % 7 * 100);
+                    let id = port.timer(after, number).expect("a timer can be started");
+                    if number % 3 == 0 {
+                        // Whether it has run out by now is the race that is tested.
+                        let _ = port.cancel_timer(id);
+                    }
+                }
+            });
+        }
+        for _ in 0..THREADS * EACH {
+            seen[timer(&port).0 as usize] += 1;
+        }
+    });
+    assert!(seen.iter().all(|times| *times == 1));
+    assert_nothing_comes(&port);
+}
+
+fn a_timer_set_before_an_earlier_one_does_not_delay_it(world: &World) {
+    let port = world.exact_port(1);
+    port.timer(NEVER_IN_THIS_TEST, 1).expect("a timer can be started");
+    let start = Instant::now();
+    port.timer(Duration::from_millis(5), 2).expect("a timer can be started");
+    assert_eq!(timer(&port).0, 2);
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+fn p123_a_closed_port_starts_no_timer_and_gives_the_operation_back(world: &World) {
+    let port = world.exact_port(1);
+    port.close();
+    let refused = port.timer(Duration::ZERO, 9).expect_err("the port is closed");
+    assert_eq!(refused.returned, 9);
+}
+
+on_every_driver! {
+    a_timer_completes_no_earlier_than_its_time,
+    a_timer_set_before_an_earlier_one_does_not_delay_it,
+    timers_complete_in_the_order_of_their_times,
+    p46_each_of_many_timers_completes_exactly_once_under_cancel,
+    p123_a_closed_port_starts_no_timer_and_gives_the_operation_back,
+    p131_a_timer_that_ran_out_cannot_be_cancelled,
+    p132_a_cancelled_timer_completes_once_as_aborted,
+}

@@ -1,0 +1,247 @@
+//! The world a test runs in: a driver, and peers that speak to it from outside.
+
+use overlapped::simulated::{self, Network};
+use overlapped::{ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::time::Duration;
+
+/// The protocol of the tests: keys, per-operation data and posts are all plain numbers.
+#[derive(Debug)]
+pub struct Numbers;
+
+impl Protocol for Numbers {
+    type Key = u64;
+    type Operation = u64;
+    type Message = u64;
+}
+
+/// No test waits longer than this for anything; it fails instead.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// One driver and what is outside of it.
+#[derive(Clone)]
+pub enum World {
+    /// The operating system's sockets.
+    System,
+    /// An in-memory network.
+    Simulated(Network),
+}
+
+/// Makes one test per driver of each function `fn name(world: &World)` given.
+#[macro_export]
+macro_rules! on_every_driver {
+    ($($name:ident),+ $(,)?) => {
+        mod epoll {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
+        }
+        mod simulated {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::simulated()); })+
+        }
+    };
+}
+
+impl World {
+    pub fn simulated() -> Self {
+        Self::Simulated(Network::new(0))
+    }
+
+    /// A port in this world. Tests of the exact rules switch the doorman off.
+    pub fn port<P: Protocol>(&self, settings: impl FnOnce(PortBuilder) -> PortBuilder) -> Port<P> {
+        let builder = settings(Port::<P>::builder());
+        let builder = match self {
+            Self::System => builder.driver(overlapped::DriverChoice::Epoll),
+            Self::Simulated(network) => builder.simulated(network),
+        };
+        builder.build().expect("a port can be made")
+    }
+
+    /// A port of exactly this concurrency, without a doorman.
+    pub fn exact_port(&self, concurrency: usize) -> Port<Numbers> {
+        self.port(|builder| builder.concurrency(concurrency).doorman(false))
+    }
+
+    pub fn listen_socket(&self) -> ListenSocket {
+        match self {
+            Self::System => ListenSocket::bind(ANY, 1024),
+            Self::Simulated(network) => network.listen(ANY, 1024),
+        }
+        .expect("one can listen on a port that the system chooses")
+    }
+
+    pub fn listen(&self, port: &Port<Numbers>, key: u64) -> (TcpListener<Numbers>, SocketAddr) {
+        let listener = port
+            .associate(self.listen_socket(), key)
+            .expect("a listener is associated");
+        let address = listener.local_addr().expect("a listener has an address");
+        (listener, address)
+    }
+
+    /// A peer that connects to a listener of the port.
+    pub fn connect(&self, address: SocketAddr) -> Peer {
+        match self {
+            Self::System => {
+                let stream = std::net::TcpStream::connect(address).expect("the listener is there");
+                stream
+                    .set_read_timeout(Some(PATIENCE))
+                    .expect("a time-out can be set");
+                stream.set_nodelay(true).expect("an option can be set");
+                Peer::System(stream)
+            }
+            Self::Simulated(network) => {
+                Peer::Simulated(network.connect(address).expect("the listener is there"))
+            }
+        }
+    }
+
+    /// A fresh socket to connect from the port.
+    pub fn socket(&self) -> TcpSocket {
+        match self {
+            Self::System => TcpSocket::v4().expect("a socket can be made"),
+            Self::Simulated(network) => network.stream(),
+        }
+    }
+
+    /// Somebody outside who listens for connections of the port.
+    pub fn peer_listener(&self) -> PeerListener {
+        match self {
+            Self::System => PeerListener::System(
+                std::net::TcpListener::bind(ANY).expect("one can listen outside"),
+            ),
+            Self::Simulated(network) => {
+                PeerListener::Simulated(network.listener(ANY).expect("one can listen outside"))
+            }
+        }
+    }
+
+    /// A stream of the port under `key`, connected to a peer.
+    pub fn stream(&self, port: &Port<Numbers>, key: u64) -> (TcpStream<Numbers>, Peer) {
+        let (socket, peer) = self.connected_socket();
+        (
+            port.associate(socket, key).expect("a socket is associated"),
+            peer,
+        )
+    }
+
+    /// A connected socket that belongs to no port, and its peer.
+    pub fn connected_socket(&self) -> (TcpSocket, Peer) {
+        match self {
+            Self::System => {
+                let listener = std::net::TcpListener::bind(ANY).expect("one can listen outside");
+                let address = listener.local_addr().expect("a listener has an address");
+                let peer = self.connect(address);
+                let (stream, _) = listener.accept().expect("the peer has connected");
+                stream.set_nodelay(true).expect("an option can be set");
+                (
+                    TcpSocket::try_from(stream).expect("it becomes non-blocking"),
+                    peer,
+                )
+            }
+            Self::Simulated(network) => {
+                let port = self.port::<Numbers>(|builder| builder.concurrency(1));
+                let listener = port
+                    .associate(network.listen(ANY, 1).expect("one can listen"), 0)
+                    .expect("a listener is associated");
+                listener.accept(0).expect("an accept is posted");
+                let peer = self.connect(listener.local_addr().expect("it has an address"));
+                match port.take_timeout(PATIENCE) {
+                    Ok(overlapped::Packet::Accepted { result, .. }) => {
+                        (result.expect("the peer has connected").socket, peer)
+                    }
+                    other => panic!("an accept was owed, not {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+/// A connection seen from outside the port. Its calls block, at most for [`PATIENCE`].
+#[derive(Debug)]
+pub enum Peer {
+    System(std::net::TcpStream),
+    Simulated(simulated::Peer),
+}
+
+impl Peer {
+    pub fn send(&self, bytes: &[u8]) {
+        match self {
+            Self::System(stream) => (&*stream).write_all(bytes),
+            Self::Simulated(peer) => peer.send(bytes),
+        }
+        .expect("the peer can send");
+    }
+
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => (&*stream).read(buffer),
+            Self::Simulated(peer) => peer.receive(buffer),
+        }
+    }
+
+    pub fn receive_exact(&self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match self
+                .receive(&mut bytes[filled..])
+                .expect("the peer can receive")
+            {
+                0 => panic!("the stream ended after {filled} of {length} bytes"),
+                count => filled += count,
+            }
+        }
+        bytes
+    }
+
+    /// Ends the peer's sending direction.
+    pub fn shut_down_sending(&self) {
+        match self {
+            Self::System(stream) => stream.shutdown(Shutdown::Write).expect("it is connected"),
+            Self::Simulated(peer) => peer.shutdown().expect("it is connected"),
+        }
+    }
+
+    /// Closes the connection with a reset.
+    pub fn reset(self) {
+        match self {
+            Self::System(stream) => socket2::SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .expect("an option can be set"),
+            Self::Simulated(peer) => peer.reset(),
+        }
+    }
+}
+
+/// A listener outside the port.
+pub enum PeerListener {
+    System(std::net::TcpListener),
+    Simulated(simulated::PeerListener),
+}
+
+impl PeerListener {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::System(listener) => listener.local_addr().expect("a listener has an address"),
+            Self::Simulated(listener) => {
+                listener.local_addr().expect("a listener has an address")
+            }
+        }
+    }
+
+    pub fn accept(&self) -> Peer {
+        match self {
+            Self::System(listener) => {
+                let (stream, _) = listener.accept().expect("somebody connects");
+                stream
+                    .set_read_timeout(Some(PATIENCE))
+                    .expect("a time-out can be set");
+                Peer::System(stream)
+            }
+            Self::Simulated(listener) => {
+                Peer::Simulated(listener.accept().expect("somebody connects"))
+            }
+        }
+    }
+}
