@@ -19,10 +19,7 @@ impl<T> Refused<T> {
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Refused<U> {
-        Refused {
-            error: self.error,
-            returned: change(self.returned),
-        }
+        Refused { error: self.error, returned: change(self.returned) }
     }
 }
 
@@ -34,9 +31,7 @@ impl<T> From<Refused<T>> for io::Error {
 
 impl<T> fmt::Debug for Refused<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused")
-            .field("error", &self.error)
-            .finish_non_exhaustive()
+        f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
     }
 }
 

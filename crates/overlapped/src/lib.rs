@@ -15,7 +15,9 @@ pub use buffer::{Buffer, Buffers};
 pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};
 pub use error::Refused;
-pub use handle::{AcceptWindow, Associable, ListenSocket, TcpListener, TcpSocket, TcpStream};
+pub use handle::{
+    AcceptWindow, Associable, Association, ListenSocket, TcpListener, TcpSocket, TcpStream,
+};
 pub use operation::OperationId;
 pub use operation::accept::Accepted;
 pub use operation::receive::Received;

@@ -52,13 +52,7 @@ impl Buffer {
     }
 
     fn from_room(room: Box<[u8]>, filled: usize) -> Self {
-        Self {
-            inner: Some(Box::new(Inner {
-                room,
-                filled,
-                home: None,
-            })),
-        }
+        Self { inner: Some(Box::new(Inner { room, filled, home: None })) }
     }
 
     pub(crate) fn from_pool(mut inner: Box<Inner>, pool: Arc<Pool>) -> Self {
@@ -68,15 +62,11 @@ impl Buffer {
     }
 
     fn inner(&self) -> &Inner {
-        self.inner
-            .as_ref()
-            .expect("a buffer has its room until it is dropped")
+        self.inner.as_ref().expect("a buffer has its room until it is dropped")
     }
 
     fn inner_mut(&mut self) -> &mut Inner {
-        self.inner
-            .as_mut()
-            .expect("a buffer has its room until it is dropped")
+        self.inner.as_mut().expect("a buffer has its room until it is dropped")
     }
 
     /// How many bytes fit in all.
@@ -121,10 +111,7 @@ impl Buffer {
     /// Says that the first `filled` bytes of the room hold data now.
     pub(crate) fn set_filled(&mut self, filled: usize) {
         let inner = self.inner_mut();
-        assert!(
-            filled <= inner.room.len(),
-            "no more can be filled than there is room"
-        );
+        assert!(filled <= inner.room.len(), "no more can be filled than there is room");
         inner.filled = filled;
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// The pool of one port: buffers of one size, of which at most `limit` are kept when unused.
 pub(crate) struct Pool {
+    #[expect(clippy::vec_box, reason = "a buffer is its box; it must not move out and in again")]
     unused: Mutex<Vec<Box<Inner>>>,
     buffer_size: usize,
     limit: usize,
@@ -16,11 +17,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(buffer_size: usize, limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            unused: Mutex::new(Vec::new()),
-            buffer_size,
-            limit,
-        })
+        Arc::new(Self { unused: Mutex::new(Vec::new()), buffer_size, limit })
     }
 
     /// An empty buffer, newly made if none is unused.
@@ -28,11 +25,7 @@ impl Pool {
         let unused = self.unused.lock().pop();
         let inner = unused.unwrap_or_else(|| {
             let room = vec![0; self.buffer_size].into_boxed_slice();
-            Box::new(Inner {
-                room,
-                filled: 0,
-                home: None,
-            })
+            Box::new(Inner { room, filled: 0, home: None })
         });
         Buffer::from_pool(inner, Arc::clone(self))
     }
@@ -61,10 +54,6 @@ mod tests {
         drop(pool.get());
         let again = pool.get();
         assert!(again.is_empty());
-        assert_ne!(
-            again.inner().room.as_ptr(),
-            room,
-            "the third was dropped over the limit"
-        );
+        assert_ne!(again.inner().room.as_ptr(), room, "the third was dropped over the limit");
     }
 }

@@ -19,6 +19,7 @@ pub struct Buffers(Kind);
 enum Kind {
     None,
     One(Buffer),
+    #[expect(clippy::box_collection, reason = "it keeps every send and packet small")]
     Several(Box<Vec<Buffer>>),
 }
 
@@ -36,6 +37,13 @@ impl Buffers {
     /// The single buffer, if it is just one.
     pub fn into_one(self) -> Option<Buffer> {
         match self.0 {
+            Kind::One(buffer) => Some(buffer),
+            Kind::None | Kind::Several(_) => None,
+        }
+    }
+
+    pub(crate) fn as_one(&self) -> Option<&Buffer> {
+        match &self.0 {
             Kind::One(buffer) => Some(buffer),
             Kind::None | Kind::Several(_) => None,
         }
@@ -138,10 +146,7 @@ mod tests {
         for skip in 0..=8 {
             let mut slices = [IoSlice::new(&[]); 4];
             let count = buffers.rest(skip, &mut slices);
-            let rest: Vec<u8> = slices[..count]
-                .iter()
-                .flat_map(|slice| slice.to_vec())
-                .collect();
+            let rest: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
             assert_eq!(rest, b"abcdefgh"[skip..]);
         }
         let mut one = [IoSlice::new(&[]); 1];

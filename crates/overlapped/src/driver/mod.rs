@@ -98,10 +98,7 @@ impl Driver {
         network: Option<simulated::Network>,
     ) -> io::Result<(Self, String)> {
         if let Some(network) = network {
-            return Ok((
-                Self::Simulated(network),
-                "the builder was given a network".into(),
-            ));
+            return Ok((Self::Simulated(network), "the builder was given a network".into()));
         }
         match choice {
             DriverChoice::Epoll => Self::epoll("the builder asked for it"),

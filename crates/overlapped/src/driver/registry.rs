@@ -33,10 +33,7 @@ struct Free {
 
 impl<V: Clone> Registry<V> {
     pub(crate) fn new() -> Self {
-        Self {
-            pages: [const { OnceLock::new() }; PAGES],
-            free: Mutex::new(Free::default()),
-        }
+        Self { pages: [const { OnceLock::new() }; PAGES], free: Mutex::new(Free::default()) }
     }
 
     /// Reserves a slot; the token is valid once [`Registry::set`] has filled it.
@@ -56,22 +53,16 @@ impl<V: Clone> Registry<V> {
     pub(crate) fn set(&self, token: u64, value: V) {
         let (index, generation) = split(token);
         let mut slot = self.slot(index).lock();
-        debug_assert_eq!(
-            slot.generation, generation,
-            "a slot is filled under its own token"
-        );
+        debug_assert_eq!(slot.generation, generation, "a slot is filled under its own token");
         slot.value = Some(value);
     }
 
-    /// The value, unless the slot was freed since the token was made.
-    pub(crate) fn get(&self, token: u64) -> Option<V> {
+    /// What `view` makes of the value, unless the slot was freed since the token was made. It is
+    /// called under the slot's lock.
+    pub(crate) fn get<R>(&self, token: u64, view: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let (index, generation) = split(token);
         let slot = self.slot(index).lock();
-        if slot.generation == generation {
-            slot.value.clone()
-        } else {
-            None
-        }
+        if slot.generation == generation { slot.value.as_ref().and_then(view) } else { None }
     }
 
     pub(crate) fn free(&self, token: u64) {
@@ -98,9 +89,7 @@ impl<V: Clone> Registry<V> {
     /// All values there are at some moment during the call.
     pub(crate) fn values(&self) -> Vec<V> {
         let used = self.free.lock().used;
-        (0..used)
-            .filter_map(|index| self.slot(index).lock().value.clone())
-            .collect()
+        (0..used).filter_map(|index| self.slot(index).lock().value.clone()).collect()
     }
 
     fn slot(&self, index: u32) -> &Mutex<Slot<V>> {
@@ -108,14 +97,7 @@ impl<V: Clone> Registry<V> {
         let page = (position / FIRST_PAGE).ilog2() as usize;
         let size = FIRST_PAGE << page;
         let page = self.pages[page].get_or_init(|| {
-            (0..size)
-                .map(|_| {
-                    Mutex::new(Slot {
-                        generation: 0,
-                        value: None,
-                    })
-                })
-                .collect()
+            (0..size).map(|_| Mutex::new(Slot { generation: 0, value: None })).collect()
         });
         &page[position - size]
     }
@@ -141,23 +123,23 @@ mod tests {
             tokens
                 .iter()
                 .enumerate()
-                .all(|(value, token)| registry.get(*token) == Some(value))
+                .all(|(value, token)| registry.get(*token, |value| Some(*value)) == Some(value))
         );
 
         registry.free(tokens[500]);
-        assert_eq!(registry.get(tokens[500]), None);
+        assert_eq!(registry.get(tokens[500], |value| Some(*value)), None);
         let again = registry.reserve();
         registry.set(again, 7);
         assert_eq!(again as u32, tokens[500] as u32, "the slot is used again");
         assert_eq!(
-            registry.get(tokens[500]),
+            registry.get(tokens[500], |value| Some(*value)),
             None,
             "and the old token still finds nothing"
         );
-        assert_eq!(registry.get(again), Some(7));
+        assert_eq!(registry.get(again, |value| Some(*value)), Some(7));
         registry.free(tokens[500]);
         assert_eq!(
-            registry.get(again),
+            registry.get(again, |value| Some(*value)),
             Some(7),
             "freeing by an old token does nothing"
         );

@@ -52,10 +52,7 @@ mod linux {
     #[derive(Debug)]
     pub(super) enum Probe {
         WaitChannel(OwnedFd),
-        CpuClock {
-            schedstat: OwnedFd,
-            last_ns: AtomicU64,
-        },
+        CpuClock { schedstat: OwnedFd, last_ns: AtomicU64 },
     }
 
     impl Probe {
@@ -67,10 +64,7 @@ mod linux {
                 return Ok(Self::WaitChannel(descriptor));
             }
             let schedstat = open_for_reading(&format!("{task}/schedstat"))?;
-            Ok(Self::CpuClock {
-                schedstat,
-                last_ns: AtomicU64::new(u64::MAX),
-            })
+            Ok(Self::CpuClock { schedstat, last_ns: AtomicU64::new(u64::MAX) })
         }
 
         pub(super) fn asleep(&self) -> Option<bool> {

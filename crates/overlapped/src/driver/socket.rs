@@ -39,18 +39,9 @@ impl Socket {
     /// A non-blocking stream socket, bound to nothing.
     #[cfg(target_os = "linux")]
     pub(crate) fn stream(v6: bool) -> io::Result<Self> {
-        let family = if v6 {
-            AddressFamily::INET6
-        } else {
-            AddressFamily::INET
-        };
+        let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        Ok(Self::System(net::socket_with(
-            family,
-            SocketType::STREAM,
-            flags,
-            None,
-        )?))
+        Ok(Self::System(net::socket_with(family, SocketType::STREAM, flags, None)?))
     }
 
     /// Sockets of the system have no driver here.

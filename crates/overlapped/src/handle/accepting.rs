@@ -33,11 +33,7 @@ pub struct AcceptWindow {
 impl AcceptWindow {
     /// Keeps `count` accepts posted, at least one.
     pub fn new(count: usize) -> Self {
-        Self {
-            count: count.max(1),
-            connections: None,
-            first_data: None,
-        }
+        Self { count: count.max(1), connections: None, first_data: None }
     }
 
     /// Accepts no connection while `limit` accepted ones are open (none may be, for a limit of 0).
@@ -70,10 +66,7 @@ impl<P: Protocol> Accepting<P> {
     pub(super) fn admit(&self, listener: &Handle<P>) -> Option<Admission> {
         self.window.connections?;
         self.open.fetch_add(1, Ordering::Relaxed);
-        let admission = Admitted {
-            open: Arc::clone(&self.open),
-            listener: listener.downgrade(),
-        };
+        let admission = Admitted { open: Arc::clone(&self.open), listener: listener.downgrade() };
         Some(Admission(Box::new(admission)))
     }
 
@@ -87,10 +80,7 @@ impl<P: Protocol> Accepting<P> {
 
     pub(super) fn forget_held(&mut self, token: u64) -> Option<(Handle<P>, Vec<TcpSocket>)> {
         let position = self.held.iter().position(|(held, _)| *held == token)?;
-        Some((
-            self.held.swap_remove(position).1,
-            std::mem::take(&mut self.discarded),
-        ))
+        Some((self.held.swap_remove(position).1, std::mem::take(&mut self.discarded)))
     }
 
     pub(super) fn discard(&mut self, socket: TcpSocket) {
@@ -151,33 +141,24 @@ fn refill<P: Protocol>(listener: &Handle<P>) {
         let next = listener.with_accepting(|accepting, posted| {
             let accepting = accepting.as_mut()?;
             let open = accepting.open.load(Ordering::Relaxed);
-            let room = accepting
-                .window
-                .connections
-                .is_none_or(|limit| open + posted < limit);
+            let room = accepting.window.connections.is_none_or(|limit| open + posted < limit);
             if accepting.outstanding >= accepting.window.count || !room {
                 return None;
             }
             accepting.outstanding += 1;
-            Some((
-                Arc::clone(&accepting.operation),
-                accepting.window.first_data.is_some(),
-            ))
+            Some((Arc::clone(&accepting.operation), accepting.window.first_data.is_some()))
         });
         let Some((make_operation, with_first_data)) = next else {
             return;
         };
-        let task = Accept::new(with_first_data);
+        let task = Accept::task(with_first_data);
         match listener.start(Direction::Receive, task, make_operation()) {
             Ok(_) => {}
             // Nothing is accepted any more.
             Err(_) if listener.is_closed() => return,
             // The window reports a failure at once as a packet, so that the accept is posted anew
             // when somebody has seen it.
-            Err(Refused {
-                returned: (task, operation),
-                ..
-            }) => {
+            Err(Refused { returned: (task, operation), .. }) => {
                 listener.report(task, operation);
             }
         }
@@ -226,10 +207,7 @@ impl<P: Protocol> TcpListener<P> {
     /// How many accepts are posted and wait for a connection or its first data.
     pub fn posted(&self) -> usize {
         self.0.with_accepting(|accepting, posted| {
-            posted
-                + accepting
-                    .as_ref()
-                    .map_or(0, |accepting| accepting.held.len())
+            posted + accepting.as_ref().map_or(0, |accepting| accepting.held.len())
         })
     }
 }

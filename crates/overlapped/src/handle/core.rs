@@ -7,7 +7,7 @@
 
 use super::accepting::Accepting;
 use super::lane::{Advance, Lane};
-use super::{Admission, TcpSocket};
+use super::{Admission, Association, TcpSocket};
 use crate::driver::Event;
 use crate::driver::socket::Socket;
 use crate::error::Refused;
@@ -97,32 +97,40 @@ impl<P: Protocol> Pending<P> {
 pub(crate) struct Delivery<P: Protocol> {
     wants_first: bool,
     first: Option<Packet<P>>,
+    /// Rarely there.
+    later: Option<Box<Later<P>>>,
+}
+
+/// What is to be done when no lock is held any more.
+struct Later<P: Protocol> {
     refused: Vec<Packet<P>>,
     finished_holds: Vec<(Handle<P>, u64)>,
 }
 
 impl<P: Protocol> Delivery<P> {
     pub(crate) fn new(wants_first: bool) -> Self {
-        Self {
-            wants_first,
-            first: None,
-            refused: Vec::new(),
-            finished_holds: Vec::new(),
-        }
+        Self { wants_first, first: None, later: None }
+    }
+
+    fn later(&mut self) -> &mut Later<P> {
+        let make = || Box::new(Later { refused: Vec::new(), finished_holds: Vec::new() });
+        self.later.get_or_insert_with(make)
     }
 
     pub(crate) fn add(&mut self, port: &Inner<P>, packet: Packet<P>) {
         if self.wants_first && self.first.is_none() {
             self.first = Some(packet);
         } else if let Err(packet) = port.queue(packet) {
-            self.refused.push(packet);
+            self.later().refused.push(packet);
         }
     }
 
     /// To be called without any lock held.
     pub(crate) fn finish(self) -> Option<Packet<P>> {
-        for (listener, token) in self.finished_holds {
-            listener.forget_held(token);
+        if let Some(later) = self.later {
+            for (listener, token) in later.finished_holds {
+                listener.forget_held(token);
+            }
         }
         self.first
     }
@@ -135,7 +143,7 @@ impl<P: Protocol> Handle<P> {
         socket: TcpSocket,
         link: Link,
         key: Option<P::Key>,
-    ) -> Result<Self, Refused<(TcpSocket, Option<P::Key>)>> {
+    ) -> Association<Self, TcpSocket, Option<P::Key>> {
         if port.is_closed() {
             return Err(Refused::new(port_closed(), (socket, key)));
         }
@@ -155,12 +163,7 @@ impl<P: Protocol> Handle<P> {
             connected_at: (link == Link::Connected).then(Instant::now),
             accepting: None,
         };
-        let core = Core {
-            port: Arc::clone(port),
-            key,
-            token,
-            state: Mutex::new(state),
-        };
+        let core = Core { port: Arc::clone(port), key, token, state: Mutex::new(state) };
         let handle = Self(Arc::new(core));
         port.registry.set(token, Arc::downgrade(&handle.0));
         let registered = {
@@ -208,34 +211,18 @@ impl<P: Protocol> Handle<P> {
         let id = state.next_id;
         state.next_id = id.wrapping_add(1);
         if !state.lane_may_attempt(direction) {
-            state.push(
-                direction,
-                Pending {
-                    id,
-                    task,
-                    operation,
-                    holder: self.clone(),
-                },
-            );
+            state.push(direction, Pending { id, task, operation, holder: self.clone() });
             return Ok(OperationId(id));
         }
         let progress = state.attempt(direction, &mut task, port);
         match progress {
             Progress::Complete { .. } if task.error().is_some() => {
                 let error = state.conclude(&mut task);
-                Err(Refused::new(
-                    error.unwrap_or_else(aborted),
-                    (task, operation),
-                ))
+                Err(Refused::new(error.unwrap_or_else(aborted), (task, operation)))
             }
             Progress::Complete { .. } => {
                 state.conclude(&mut task);
-                let pending = Pending {
-                    id,
-                    task,
-                    operation,
-                    holder: self.clone(),
-                };
+                let pending = Pending { id, task, operation, holder: self.clone() };
                 let mut delivery = Delivery::new(false);
                 self.complete(&mut state, pending, &mut delivery);
                 drop(state);
@@ -243,15 +230,7 @@ impl<P: Protocol> Handle<P> {
                 Ok(OperationId(id))
             }
             Progress::Blocked | Progress::Deferred => {
-                state.push(
-                    direction,
-                    Pending {
-                        id,
-                        task,
-                        operation,
-                        holder: self.clone(),
-                    },
-                );
+                state.push(direction, Pending { id, task, operation, holder: self.clone() });
                 drop(state);
                 if progress == Progress::Deferred {
                     port.defer(&self.0);
@@ -321,9 +300,7 @@ impl<P: Protocol> Handle<P> {
                     port.driver.deregister(&socket);
                     first_data.socket = Some((socket, state.admission.take()));
                 }
-                delivery
-                    .finished_holds
-                    .push((pending.holder.clone(), self.0.token));
+                delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
             Task::Connect(_) | Task::Receive(_) | Task::Send(_) => {}
         }
@@ -337,24 +314,12 @@ impl<P: Protocol> Handle<P> {
         pending: Pending<P>,
         delivery: &mut Delivery<P>,
     ) {
-        let Pending {
-            id,
-            mut task,
-            operation,
-            holder,
-        } = pending;
-        let Task::Accept(accept) = &mut task else {
-            unreachable!("only an accept is held")
-        };
+        let Pending { id, mut task, operation, holder } = pending;
+        let Task::Accept(accept) = &mut task else { unreachable!("only an accept is held") };
         let Ok(accepted) = std::mem::replace(&mut accept.result, Err(aborted())) else {
             unreachable!("only an accept with a connection is held")
         };
-        let Accepted {
-            mut socket,
-            local,
-            remote,
-            ..
-        } = *accepted;
+        let Accepted { mut socket, local, remote, .. } = *accepted;
         let Some(accepting) = &mut state.accepting else {
             unreachable!("first data is an option of the window")
         };
@@ -366,31 +331,14 @@ impl<P: Protocol> Handle<P> {
                 let Refused { error, returned } = refused;
                 accepting.discard(returned.0);
                 task.fail(error);
-                delivery.add(
-                    port,
-                    Pending {
-                        id,
-                        task,
-                        operation,
-                        holder,
-                    }
-                    .into_packet(),
-                );
+                delivery.add(port, Pending { id, task, operation, holder }.into_packet());
             }
             Ok(held) => {
                 accepting.hold(held.0.token, held.clone());
                 port.watch_silence(&held.0, accepting.silence_limit());
                 let mut held_state = held.0.state.lock();
                 let task = Task::FirstData(Box::new(FirstData::new(local, remote)));
-                held_state.push(
-                    Direction::Receive,
-                    Pending {
-                        id,
-                        task,
-                        operation,
-                        holder,
-                    },
-                );
+                held_state.push(Direction::Receive, Pending { id, task, operation, holder });
                 held.advance(&mut held_state, delivery);
             }
         }
@@ -402,12 +350,7 @@ impl<P: Protocol> Handle<P> {
         let pending = state
             .receive
             .remove(|pending| pending.id == id.0)
-            .or_else(|| {
-                state
-                    .send
-                    .remove(|pending| pending.id == id.0)
-                    .map(|boxed| *boxed)
-            });
+            .or_else(|| state.send.remove(|pending| pending.id == id.0).map(|boxed| *boxed));
         let Some(mut pending) = pending else {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -435,15 +378,11 @@ impl<P: Protocol> Handle<P> {
 
     fn abort_all(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> usize {
         let mut count = 0;
-        while let Some(pending) = state
-            .receive
-            .pop()
-            .or_else(|| state.send.pop().map(|boxed| *boxed))
+        while let Some(pending) =
+            state.receive.pop().or_else(|| state.send.pop().map(|boxed| *boxed))
         {
             if matches!(pending.task, Task::FirstData(_)) {
-                delivery
-                    .finished_holds
-                    .push((pending.holder.clone(), self.0.token));
+                delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
             delivery.add(&self.0.port, pending.aborted());
             count += 1;
@@ -497,12 +436,7 @@ impl<P: Protocol> Handle<P> {
 
     /// Tries again after the system was short of something.
     pub(crate) fn retry(&self, delivery: &mut Delivery<P>) {
-        let event = Event {
-            token: self.0.token,
-            readable: true,
-            writable: false,
-            ended: false,
-        };
+        let event = Event { token: self.0.token, readable: true, writable: false, ended: false };
         self.perform(event, delivery);
     }
 
@@ -526,10 +460,7 @@ impl<P: Protocol> Handle<P> {
     }
 
     pub(crate) fn key(&self) -> &P::Key {
-        self.0
-            .key
-            .as_ref()
-            .expect("a handle that a user holds was associated under a key")
+        self.0.key.as_ref().expect("a handle that a user holds was associated under a key")
     }
 
     pub(crate) fn downgrade(&self) -> WeakHandle<P> {
@@ -598,9 +529,7 @@ impl<P: Protocol> Drop for Core<P> {
 
 impl<P: Protocol> State<P> {
     fn socket(&self) -> &Socket {
-        self.socket
-            .as_ref()
-            .expect("the caller knows that the handle is open")
+        self.socket.as_ref().expect("the caller knows that the handle is open")
     }
 
     fn open_socket(&self) -> io::Result<&Socket> {
@@ -649,10 +578,7 @@ impl<P: Protocol> State<P> {
     /// The first attempt, of an operation that is not in a lane.
     fn attempt(&mut self, direction: Direction, task: &mut Task, port: &Inner<P>) -> Progress {
         let progress = match &self.socket {
-            Some(socket) => task.perform(Surroundings {
-                socket,
-                pool: &port.pool,
-            }),
+            Some(socket) => task.perform(Surroundings { socket, pool: &port.pool }),
             None => Progress::Blocked,
         };
         match direction {
@@ -663,21 +589,10 @@ impl<P: Protocol> State<P> {
     }
 
     fn advance(&mut self, direction: Direction, port: &Inner<P>) -> Advance<Pending<P>> {
-        let Self {
-            socket: Some(socket),
-            receive,
-            send,
-            ended,
-            reset,
-            ..
-        } = self
-        else {
+        let Self { socket: Some(socket), receive, send, ended, reset, .. } = self else {
             return Advance::Idle;
         };
-        let with = Surroundings {
-            socket,
-            pool: &port.pool,
-        };
+        let with = Surroundings { socket, pool: &port.pool };
         let reset = *reset;
         let attempt = |task: &mut Task| {
             if reset {
@@ -700,11 +615,7 @@ impl<P: Protocol> State<P> {
     /// Takes note of what a complete operation says about the connection; returns its error anew.
     fn conclude(&mut self, task: &mut Task) -> Option<io::Error> {
         if let Task::Connect(connect) = task {
-            self.link = if connect.is_established() {
-                Link::Connected
-            } else {
-                Link::Unconnected
-            };
+            self.link = if connect.is_established() { Link::Connected } else { Link::Unconnected };
             if self.link == Link::Connected {
                 self.connected_at = Some(Instant::now());
                 self.receive.set_ready();

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Lane<T> {
     first: Option<T>,
+    #[expect(clippy::box_collection, reason = "it is rarely there, and every handle has two")]
     rest: Option<Box<VecDeque<T>>>,
     /// The socket may be able to go on. True until an attempt has shown otherwise.
     ready: bool,
@@ -18,11 +19,7 @@ pub(crate) struct Lane<T> {
 
 impl<T> Lane<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            first: None,
-            rest: None,
-            ready: true,
-        }
+        Self { first: None, rest: None, ready: true }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

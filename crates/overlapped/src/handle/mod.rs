@@ -22,6 +22,6 @@ mod tcp_stream;
 pub use accepting::AcceptWindow;
 pub(crate) use accepting::{Admission, taken};
 pub(crate) use sockets::sealed;
-pub use sockets::{Associable, ListenSocket, TcpSocket};
+pub use sockets::{Associable, Association, ListenSocket, TcpSocket};
 pub use tcp_listener::TcpListener;
 pub use tcp_stream::TcpStream;

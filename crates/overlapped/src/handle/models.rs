@@ -33,27 +33,14 @@ struct Handle {
 
 impl Handle {
     fn new() -> Arc<Self> {
-        let state = State {
-            lane: Lane::new(),
-            ended: false,
-            closed: false,
-            outcomes: Vec::new(),
-        };
-        Arc::new(Self {
-            state: Mutex::new(state),
-            units: AtomicUsize::new(0),
-        })
+        let state = State { lane: Lane::new(), ended: false, closed: false, outcomes: Vec::new() };
+        Arc::new(Self { state: Mutex::new(state), units: AtomicUsize::new(0) })
     }
 
     /// One non-blocking receive: the kernel's own lock makes it one step.
     fn attempt(&self) -> Progress {
-        match self
-            .units
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |u| u.checked_sub(1))
-        {
-            Ok(before) => Progress::Complete {
-                drained: before == 1,
-            },
+        match self.units.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |u| u.checked_sub(1)) {
+            Ok(before) => Progress::Complete { drained: before == 1 },
             Err(_) => Progress::Blocked,
         }
     }
@@ -147,10 +134,7 @@ fn f41_one_edge_after_another_serves_operations_in_their_order() {
     check(|| {
         let handle = Handle::new();
         handle.start(1);
-        together(
-            &handle,
-            &[|handle| handle.start(2), Handle::arrive, Handle::arrive],
-        );
+        together(&handle, &[|handle| handle.start(2), Handle::arrive, Handle::arrive]);
         assert!(!handle.is_stuck());
         assert_eq!(
             handle.state.lock().outcomes,
@@ -178,16 +162,10 @@ fn p140_closing_against_start_and_event_completes_each_operation_once() {
     check(|| {
         let handle = Handle::new();
         handle.start(1);
-        together(
-            &handle,
-            &[|handle| handle.start(2), Handle::arrive, Handle::close],
-        );
+        together(&handle, &[|handle| handle.start(2), Handle::arrive, Handle::close]);
         assert_eq!(handle.outcomes_of(1).len(), 1);
         assert!(handle.outcomes_of(2).len() <= 1);
-        assert!(
-            handle.state.lock().lane.is_empty(),
-            "a closed handle keeps nothing"
-        );
+        assert!(handle.state.lock().lane.is_empty(), "a closed handle keeps nothing");
     });
 }
 

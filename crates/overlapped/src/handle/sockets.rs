@@ -62,10 +62,7 @@ impl TcpSocket {
     }
 
     pub(crate) fn from_parts(socket: Socket) -> Self {
-        Self {
-            socket,
-            admission: None,
-        }
+        Self { socket, admission: None }
     }
 
     pub(crate) fn admitted(socket: Socket, admission: Option<Admission>) -> Self {
@@ -131,6 +128,9 @@ impl TryFrom<std::net::TcpListener> for ListenSocket {
     }
 }
 
+/// What associating a socket yields: its handle, or socket and key given back.
+pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
+
 /// Sockets that can be associated with a port. The library implements it for its own.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
@@ -141,7 +141,7 @@ pub trait Associable: Sized + sealed::Sealed {
         self,
         port: &sealed::PortRef<'_, P>,
         key: P::Key,
-    ) -> Result<Self::Handle<P>, Refused<(Self, P::Key)>>;
+    ) -> Association<Self::Handle<P>, Self, P::Key>;
 }
 
 impl Associable for TcpSocket {
@@ -151,12 +151,9 @@ impl Associable for TcpSocket {
         self,
         port: &sealed::PortRef<'_, P>,
         key: P::Key,
-    ) -> Result<TcpStream<P>, Refused<(Self, P::Key)>> {
-        let link = if self.socket.peer_addr().is_ok() {
-            Link::Connected
-        } else {
-            Link::Unconnected
-        };
+    ) -> Association<TcpStream<P>, Self, P::Key> {
+        let link =
+            if self.socket.peer_addr().is_ok() { Link::Connected } else { Link::Unconnected };
         associate(port.0, self, link, key).map(TcpStream)
     }
 }
@@ -168,7 +165,7 @@ impl Associable for ListenSocket {
         self,
         port: &sealed::PortRef<'_, P>,
         key: P::Key,
-    ) -> Result<TcpListener<P>, Refused<(Self, P::Key)>> {
+    ) -> Association<TcpListener<P>, Self, P::Key> {
         associate(port.0, TcpSocket::from_parts(self.0), Link::Listening, key)
             .map(TcpListener)
             .map_err(|refused| refused.map(|(socket, key)| (Self(socket.socket), key)))
@@ -180,12 +177,10 @@ fn associate<P: Protocol>(
     socket: TcpSocket,
     link: Link,
     key: P::Key,
-) -> Result<Handle<P>, Refused<(TcpSocket, P::Key)>> {
+) -> Association<Handle<P>, TcpSocket, P::Key> {
     Handle::associate(port, socket, link, Some(key)).map_err(|refused| {
         refused.map(|(socket, key)| {
-            let Some(key) = key else {
-                unreachable!("the key that was given comes back")
-            };
+            let Some(key) = key else { unreachable!("the key that was given comes back") };
             (socket, key)
         })
     })

@@ -55,8 +55,6 @@ impl<P: Protocol> Clone for TcpListener<P> {
 
 impl<P: Protocol> std::fmt::Debug for TcpListener<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TcpListener")
-            .field("local", &self.local_addr().ok())
-            .finish()
+        f.debug_struct("TcpListener").field("local", &self.local_addr().ok()).finish()
     }
 }

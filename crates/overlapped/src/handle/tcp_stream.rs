@@ -56,9 +56,7 @@ impl<P: Protocol> TcpStream<P> {
     /// Closes the connection now and resets it: unsent data is lost, and the peer sees an error.
     pub fn abort(&self) {
         // A socket that cannot linger is closed already.
-        let _ = self
-            .0
-            .with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
+        let _ = self.0.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
         self.0.close();
     }
 
@@ -102,8 +100,6 @@ impl<P: Protocol> Clone for TcpStream<P> {
 
 impl<P: Protocol> std::fmt::Debug for TcpStream<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TcpStream")
-            .field("peer", &self.peer_addr().ok())
-            .finish()
+        f.debug_struct("TcpStream").field("peer", &self.peer_addr().ok()).finish()
     }
 }

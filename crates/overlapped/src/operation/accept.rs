@@ -34,11 +34,8 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
-    pub(crate) fn new(with_first_data: bool) -> Task {
-        Task::Accept(Self {
-            with_first_data,
-            result: not_performed(),
-        })
+    pub(crate) fn task(with_first_data: bool) -> Task {
+        Task::Accept(Self { with_first_data, result: not_performed() })
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
@@ -68,23 +65,13 @@ impl Accept {
         handle: Handle<P>,
         operation: P::Operation,
     ) -> Packet<P> {
-        let result = self.result.map(|accepted| *accepted);
-        Packet::Accepted {
-            listener: TcpListener(handle),
-            operation,
-            result,
-        }
+        Packet::Accepted { listener: TcpListener(handle), operation, result: self.result }
     }
 }
 
 fn accepted(socket: Socket, remote: SocketAddr) -> io::Result<Accepted> {
     let local = socket.local_addr()?;
-    Ok(Accepted {
-        socket: TcpSocket::from_parts(socket),
-        local,
-        remote,
-        first_data: None,
-    })
+    Ok(Accepted { socket: TcpSocket::from_parts(socket), local, remote, first_data: None })
 }
 
 impl<P: Protocol> TcpListener<P> {
@@ -105,13 +92,10 @@ impl<P: Protocol> TcpListener<P> {
                 io::ErrorKind::InvalidInput,
                 "the listener keeps a window of accepts; single ones cannot be posted beside it",
             );
-            return Err(Refused {
-                error,
-                returned: operation,
-            });
+            return Err(Refused { error, returned: operation });
         }
         self.0
-            .start(Direction::Receive, Accept::new(false), operation)
+            .start(Direction::Receive, Accept::task(false), operation)
             .map_err(|refused| refused.map(|(_, operation)| operation))
     }
 }

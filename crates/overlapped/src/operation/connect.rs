@@ -100,23 +100,17 @@ impl<P: Protocol> TcpStream<P> {
         first_data: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let target = Target {
-            address,
-            stage: Stage::NotStarted,
-            transferred: 0,
-        };
+        let target = Target { address, stage: Stage::NotStarted, transferred: 0 };
         let connect = Connect {
             target: Box::new(target),
             buffers: first_data.into(),
             result: not_performed(),
         };
-        self.0
-            .start(Direction::Send, Task::Connect(connect), operation)
-            .map_err(|refused| {
-                refused.map(|(task, operation)| match task {
-                    Task::Connect(connect) => (connect.buffers, operation),
-                    _ => (().into(), operation),
-                })
+        self.0.start(Direction::Send, Task::Connect(connect), operation).map_err(|refused| {
+            refused.map(|(task, operation)| match task {
+                Task::Connect(connect) => (connect.buffers, operation),
+                _ => (().into(), operation),
             })
+        })
     }
 }

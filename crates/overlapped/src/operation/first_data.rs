@@ -27,13 +27,7 @@ pub(crate) struct FirstData {
 
 impl FirstData {
     pub(crate) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self {
-            local,
-            remote,
-            buffer: None,
-            socket: None,
-            result: not_performed(),
-        }
+        Self { local, remote, buffer: None, socket: None, result: not_performed() }
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
@@ -54,19 +48,15 @@ impl FirstData {
         operation: P::Operation,
     ) -> Packet<P> {
         let result = match (self.result, self.socket) {
-            (Ok(()), Some((socket, admission))) => Ok(Accepted {
+            (Ok(()), Some((socket, admission))) => Ok(Box::new(Accepted {
                 socket: TcpSocket::admitted(socket, admission),
                 local: self.local,
                 remote: self.remote,
                 first_data: self.buffer,
-            }),
+            })),
             (Err(error), _) => Err(error),
             (Ok(()), None) => Err(super::aborted()),
         };
-        Packet::Accepted {
-            listener: TcpListener(listener),
-            operation,
-            result,
-        }
+        Packet::Accepted { listener: TcpListener(listener), operation, result }
     }
 }

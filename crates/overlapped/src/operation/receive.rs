@@ -29,11 +29,8 @@ pub(crate) struct Receive {
 }
 
 impl Receive {
-    fn new(buffer: Option<Buffer>) -> Task {
-        Task::Receive(Self {
-            buffer,
-            result: not_performed(),
-        })
+    fn task(buffer: Option<Buffer>) -> Task {
+        Task::Receive(Self { buffer, result: not_performed() })
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
@@ -43,13 +40,8 @@ impl Receive {
             return match with.socket.peek() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
                 found => {
-                    self.result = found.map(|data| {
-                        if data {
-                            Received::Readable
-                        } else {
-                            Received::End
-                        }
-                    });
+                    self.result =
+                        found.map(|data| if data { Received::Readable } else { Received::End });
                     Progress::Complete { drained: false }
                 }
             };
@@ -81,12 +73,7 @@ impl Receive {
         operation: P::Operation,
     ) -> Packet<P> {
         let buffer = self.buffer.unwrap_or_else(Buffer::empty);
-        Packet::Received {
-            stream: TcpStream(handle),
-            buffer,
-            operation,
-            result: self.result,
-        }
+        Packet::Received { stream: TcpStream(handle), buffer, operation, result: self.result }
     }
 }
 
@@ -109,20 +96,15 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        self.0
-            .start(Direction::Receive, Receive::new(Some(buffer)), operation)
-            .map_err(|refused| {
-                refused.map(|(task, operation)| match task {
-                    Task::Receive(Receive {
-                        buffer: Some(mut buffer),
-                        ..
-                    }) => {
-                        buffer.clear();
-                        (buffer, operation)
-                    }
-                    _ => (Buffer::empty(), operation),
-                })
+        self.0.start(Direction::Receive, Receive::task(Some(buffer)), operation).map_err(|refused| {
+            refused.map(|(task, operation)| match task {
+                Task::Receive(Receive { buffer: Some(mut buffer), .. }) => {
+                    buffer.clear();
+                    (buffer, operation)
+                }
+                _ => (Buffer::empty(), operation),
             })
+        })
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
@@ -138,7 +120,7 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
         self.0
-            .start(Direction::Receive, Receive::new(None), operation)
+            .start(Direction::Receive, Receive::task(None), operation)
             .map_err(|refused| refused.map(|(_, operation)| operation))
     }
 }

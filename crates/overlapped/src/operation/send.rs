@@ -50,6 +50,22 @@ pub(super) fn send_rest(
     buffers: &Buffers,
     transferred: &mut usize,
 ) -> io::Result<()> {
+    if let Some(one) = buffers.as_one() {
+        while *transferred < one.len() {
+            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])])?;
+        }
+        return Ok(());
+    }
+    send_rest_of_several(socket, buffers, transferred)
+}
+
+/// Kept apart, since most sends have one buffer and preparing for many costs more than sending it.
+#[inline(never)]
+fn send_rest_of_several(
+    socket: &Socket,
+    buffers: &Buffers,
+    transferred: &mut usize,
+) -> io::Result<()> {
     loop {
         let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
         let count = buffers.rest(*transferred, &mut slices);
@@ -79,18 +95,12 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = Send {
-            buffers: buffers.into(),
-            transferred: 0,
-            result: not_performed(),
-        };
-        self.0
-            .start(Direction::Send, Task::Send(send), operation)
-            .map_err(|refused| {
-                refused.map(|(task, operation)| match task {
-                    Task::Send(send) => (send.buffers, operation),
-                    _ => (().into(), operation),
-                })
+        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
+        self.0.start(Direction::Send, Task::Send(send), operation).map_err(|refused| {
+            refused.map(|(task, operation)| match task {
+                Task::Send(send) => (send.buffers, operation),
+                _ => (().into(), operation),
             })
+        })
     }
 }

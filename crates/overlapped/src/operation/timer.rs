@@ -33,9 +33,7 @@ impl<P: Protocol> Port<P> {
             let error = io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed");
             return Err(Refused::new(error, operation));
         }
-        Ok(inner
-            .timers
-            .start(&inner.driver, after, Due::Operation(operation)))
+        Ok(inner.timers.start(&inner.driver, after, Due::Operation(operation)))
     }
 
     /// Cancels a timer; its packet comes as aborted.
@@ -46,10 +44,7 @@ impl<P: Protocol> Port<P> {
         let inner = self.inner();
         match inner.timers.cancel(id) {
             Some(Due::Operation(operation)) => {
-                drop(inner.queue(Packet::Timer {
-                    operation,
-                    result: Err(aborted()),
-                }));
+                drop(inner.queue(Packet::Timer { operation, result: Err(aborted()) }));
                 Ok(())
             }
             _ => Err(io::Error::new(

@@ -29,10 +29,7 @@ impl<P: Protocol> Batch<P> {
         {
             packets.push_back(packet);
         }
-        Ok(Self {
-            port: Arc::clone(port),
-            packets,
-        })
+        Ok(Self { port: Arc::clone(port), packets })
     }
 
     /// How many packets are left.
@@ -50,9 +47,7 @@ impl<P: Protocol> Iterator for Batch<P> {
     type Item = Packet<P>;
 
     fn next(&mut self) -> Option<Packet<P>> {
-        self.packets
-            .pop_front()
-            .map(|packet| self.port.delivered(packet))
+        self.packets.pop_front().map(|packet| self.port.delivered(packet))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -111,18 +111,8 @@ impl PortBuilder {
         } else {
             (false, "off, as the builder was told".to_owned())
         };
-        let report = DriverReport {
-            name: driver.name(),
-            reason,
-            doorman: sight,
-        };
+        let report = DriverReport { name: driver.name(), reason, doorman: sight };
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(
-            concurrency,
-            doorman,
-            driver,
-            report,
-            pool,
-        )))
+        Ok(Port::from_inner(Inner::new(concurrency, doorman, driver, report, pool)))
     }
 }

@@ -1,6 +1,6 @@
 //! The port behind its clones and handles: turnstile, driver, registry, buffers and timers.
 
-use super::counters::{Counters, DelayRecorder};
+use super::counters::{Counters, DelayRecorder, Sample};
 use super::membership::{self, Bound, ThreadSeat};
 use super::packet::Packet;
 use super::timers::{Due, Timers};
@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 pub(crate) struct Queued<P: Protocol> {
     packet: Packet<P>,
     /// When it was queued, for the packets whose delay is measured.
-    at: Option<Instant>,
+    at: Option<Sample>,
 }
 
 pub(crate) struct Inner<P: Protocol> {
@@ -62,7 +62,7 @@ impl<P: Protocol> Inner<P> {
             posted: AtomicU64::new(0),
             direct: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),
-            delays: DelayRecorder::default(),
+            delays: DelayRecorder::new(),
         }
     }
 
@@ -87,23 +87,13 @@ impl<P: Protocol> Inner<P> {
 
     /// Queues a packet, or gives it back when the port is closed. It must then be dropped where no
     /// lock is held.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the packet is what the caller must keep"
-    )]
     pub(crate) fn queue(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
-        let queued = Queued {
-            packet,
-            at: self.delays.sample(),
-        };
-        self.gate
-            .insert(&self.driver, queued)
-            .map_err(|queued| queued.packet)
+        let queued = Queued { packet, at: self.delays.sample() };
+        self.gate.insert(&self.driver, queued).map_err(|queued| queued.packet)
     }
 
     pub(crate) fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Packet<P>, TakeError> {
-        self.take_undelivered(deadline)
-            .map(|packet| self.delivered(packet))
+        self.take_undelivered(deadline).map(|packet| self.delivered(packet))
     }
 
     /// Takes a packet that may still be put back.
@@ -113,14 +103,8 @@ impl<P: Protocol> Inner<P> {
     ) -> Result<Packet<P>, TakeError> {
         loop {
             let work = membership::with_binding(self, |binding| {
-                let membership::Binding {
-                    member,
-                    seat,
-                    events,
-                    ..
-                } = binding;
-                self.gate
-                    .take(&self.driver, *member, seat, events, deadline)
+                let membership::Binding { member, seat, events, .. } = binding;
+                self.gate.take(&self.driver, *member, seat, events, deadline)
             })?;
             if let Some(packet) = self.carry_out(work) {
                 return Ok(packet);
@@ -167,9 +151,7 @@ impl<P: Protocol> Inner<P> {
             for due in self.timers.take_due(&self.driver) {
                 self.ring(due, &mut delivery);
             }
-        } else if let Some(weak) = self.registry.get(event.token)
-            && let Some(handle) = Handle::upgrade(&weak)
-        {
+        } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
             handle.perform(event, &mut delivery);
         }
         delivery.finish()
@@ -178,13 +160,7 @@ impl<P: Protocol> Inner<P> {
     fn ring(&self, due: Due<P>, delivery: &mut Delivery<P>) {
         match due {
             Due::Operation(operation) => {
-                delivery.add(
-                    self,
-                    Packet::Timer {
-                        operation,
-                        result: Ok(()),
-                    },
-                );
+                delivery.add(self, Packet::Timer { operation, result: Ok(()) });
             }
             Due::Retry(weak) => {
                 if let Some(handle) = Handle::upgrade(&weak) {
@@ -202,24 +178,16 @@ impl<P: Protocol> Inner<P> {
     /// An operation met a shortage that no event will end; it is tried again after a while.
     pub(crate) fn defer(&self, handle: &Arc<Core<P>>) {
         self.accept_deferrals.fetch_add(1, Ordering::Relaxed);
-        self.timers.start(
-            &self.driver,
-            RETRY_AFTER,
-            Due::Retry(Arc::downgrade(handle)),
-        );
+        self.timers.start(&self.driver, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
     }
 
     /// Closes an accepted socket that stays silent for longer than `limit`.
     pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) {
-        self.timers
-            .start(&self.driver, limit, Due::Silence(Arc::downgrade(handle)));
+        self.timers.start(&self.driver, limit, Due::Silence(Arc::downgrade(handle)));
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
-        let queued = packets
-            .into_iter()
-            .map(|packet| Queued { packet, at: None })
-            .collect();
+        let queued = packets.into_iter().map(|packet| Queued { packet, at: None }).collect();
         // Refused by a closed port, they are dropped here, where no lock is held.
         drop(self.gate.put_back(&self.driver, queued));
     }

@@ -38,12 +38,7 @@ impl Binding {
         let seat = Arc::new(ThreadSeat::of_this_thread());
         let member = port.gate.enrol(Arc::clone(&seat));
         let port: Weak<dyn Bound> = Arc::downgrade(port) as Weak<dyn Bound>;
-        Self {
-            port,
-            member,
-            seat,
-            events: Vec::new(),
-        }
+        Self { port, member, seat, events: Vec::new() }
     }
 
     fn is_to<P: Protocol>(&self, port: &Arc<Inner<P>>) -> bool {
@@ -86,11 +81,7 @@ pub(crate) fn with_binding<P: Protocol, R>(
 pub(crate) fn leave<P: Protocol>(port: &Arc<Inner<P>>) {
     let binding = BOUND.try_with(|bound| {
         let mut bound = bound.borrow_mut();
-        if bound.as_ref().is_some_and(|binding| binding.is_to(port)) {
-            bound.take()
-        } else {
-            None
-        }
+        if bound.as_ref().is_some_and(|binding| binding.is_to(port)) { bound.take() } else { None }
     });
     drop(binding);
 }
@@ -134,9 +125,7 @@ fn current() -> Option<(Weak<dyn Bound>, MemberId)> {
     BOUND
         .try_with(|bound| {
             let bound = bound.try_borrow().ok()?;
-            bound
-                .as_ref()
-                .map(|binding| (binding.port.clone(), binding.member))
+            bound.as_ref().map(|binding| (binding.port.clone(), binding.member))
         })
         .ok()
         .flatten()
@@ -151,10 +140,7 @@ pub(crate) struct ThreadSeat {
 
 impl ThreadSeat {
     fn of_this_thread() -> Self {
-        Self {
-            bell: Bell::new(),
-            probe: SleepProbe::of_this_thread().ok(),
-        }
+        Self { bell: Bell::new(), probe: SleepProbe::of_this_thread().ok() }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) mod turnstile;
 use crate::buffer::Buffer;
 use crate::driver::DriverReport;
 use crate::error::Refused;
-use crate::handle::Associable;
+use crate::handle::{Associable, Association};
 use batch::Batch;
 use builder::PortBuilder;
 use counters::Counters;
@@ -147,7 +147,7 @@ impl<P: Protocol> Port<P> {
         &self,
         socket: S,
         key: P::Key,
-    ) -> Result<S::Handle<P>, Refused<(S, P::Key)>> {
+    ) -> Association<S::Handle<P>, S, P::Key> {
         socket.associate(&crate::handle::sealed::PortRef(self.inner()), key)
     }
 

@@ -20,8 +20,9 @@ pub enum Packet<P: Protocol> {
         listener: TcpListener<P>,
         /// The per-operation data given at the start.
         operation: P::Operation,
-        /// The connection, not associated yet.
-        result: io::Result<Accepted>,
+        /// The connection, not associated yet. Boxed, since it is large and every other packet is
+        /// small.
+        result: io::Result<Box<Accepted>>,
     },
     /// A connect has completed.
     Connected {

@@ -30,27 +30,17 @@ const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl<P: Protocol> Timers<P> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Queue {
-            due: BTreeMap::new(),
-            next: 0,
-        }))
+        Self(Mutex::new(Queue { due: BTreeMap::new(), next: 0 }))
     }
 
     pub(crate) fn start(&self, driver: &Driver, after: Duration, due: Due<P>) -> TimerId {
         let now = Instant::now();
         let at = now.checked_add(after).unwrap_or(now + FAR_AWAY);
         let mut queue = self.0.lock();
-        let id = TimerId {
-            at,
-            number: queue.next,
-        };
+        let id = TimerId { at, number: queue.next };
         queue.next += 1;
         queue.due.insert(id, due);
-        if queue
-            .due
-            .first_key_value()
-            .is_some_and(|(first, _)| *first == id)
-        {
+        if queue.due.first_key_value().is_some_and(|(first, _)| *first == id) {
             driver.arm(Some(at));
         }
         id

@@ -39,12 +39,7 @@ impl Epoll {
         epoll::add(&set, &kick, epoll::EventData::new_u64(KICK), edge)?;
         epoll::add(&set, &alarm, epoll::EventData::new_u64(Event::ALARM), edge)?;
         epoll::add(&set, &look, epoll::EventData::new_u64(LOOK), edge)?;
-        Ok(Self {
-            set,
-            kick,
-            alarm,
-            look,
-        })
+        Ok(Self { set, kick, alarm, look })
     }
 
     pub(crate) fn register(&self, descriptor: &OwnedFd, token: u64) -> io::Result<()> {
@@ -52,12 +47,7 @@ impl Epoll {
             | epoll::EventFlags::OUT
             | epoll::EventFlags::RDHUP
             | epoll::EventFlags::ET;
-        Ok(epoll::add(
-            &self.set,
-            descriptor,
-            epoll::EventData::new_u64(token),
-            flags,
-        )?)
+        Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), flags)?)
     }
 
     pub(crate) fn deregister(&self, descriptor: &OwnedFd) {
@@ -68,8 +58,7 @@ impl Epoll {
     pub(crate) fn arm(&self, at: Option<Instant>) {
         // A zero time would stop the timer, so an alarm that is due rings in a nanosecond.
         let after = at.map_or(Duration::ZERO, |at| {
-            at.saturating_duration_since(Instant::now())
-                .max(Duration::from_nanos(1))
+            at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1))
         });
         set_timer(&self.alarm, after);
     }
@@ -121,13 +110,8 @@ impl Epoll {
 }
 
 fn set_timer(timer: &OwnedFd, after: Duration) {
-    let setting = Itimerspec {
-        it_interval: Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        },
-        it_value: timespec(after),
-    };
+    let setting =
+        Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: timespec(after) };
     timerfd_settime(timer, TimerfdTimerFlags::empty(), &setting)
         .expect("a timer descriptor takes every non-negative time");
 }

@@ -90,12 +90,7 @@ impl State {
     fn listener_at(&mut self, address: SocketAddr) -> Option<SocketId> {
         let unspecified = any_of(address.ip());
         let holders = self.bound.get(&address.port())?;
-        let at = |ip: IpAddr| {
-            holders
-                .iter()
-                .find(|(held, _)| *held == ip)
-                .map(|(_, id)| *id)
-        };
+        let at = |ip: IpAddr| holders.iter().find(|(held, _)| *held == ip).map(|(_, id)| *id);
         let id = at(address.ip()).or_else(|| at(unspecified))?;
         self.listening(id).is_some().then_some(id)
     }
@@ -144,15 +139,9 @@ impl State {
         if bound.is_some_and(|bound| bound.is_ipv4() != remote.is_ipv4()) {
             return os(errno::AFNOSUPPORT);
         }
-        let default = if remote.ip().is_loopback() {
-            loopback_of(remote.ip())
-        } else {
-            remote.ip()
-        };
-        let ip = bound
-            .map(|bound| bound.ip())
-            .filter(|ip| !ip.is_unspecified())
-            .unwrap_or(default);
+        let default =
+            if remote.ip().is_loopback() { loopback_of(remote.ip()) } else { remote.ip() };
+        let ip = bound.map(|bound| bound.ip()).filter(|ip| !ip.is_unspecified()).unwrap_or(default);
         let is_new = |state: &Self, port: u16| {
             let local = SocketAddr::new(ip, port);
             !state.tuples.contains(&(local, remote)) && !state.tuples.contains(&(remote, local))
@@ -162,10 +151,7 @@ impl State {
             None => self
                 .find_port(|state, port| !state.bound.contains_key(&port) && is_new(state, port)),
         };
-        port.map_or_else(
-            || os(errno::ADDRNOTAVAIL),
-            |port| Ok(SocketAddr::new(ip, port)),
-        )
+        port.map_or_else(|| os(errno::ADDRNOTAVAIL), |port| Ok(SocketAddr::new(ip, port)))
     }
 
     /// Establishes connections that wait for the listener, as long as its backlog has room.
@@ -180,11 +166,7 @@ impl State {
                 continue;
             };
             let (local, remote) = (endpoint.local, endpoint.remote);
-            let end = |other| Stream {
-                other: Some(other),
-                capacity,
-                ..Stream::default()
-            };
+            let end = |other| Stream { other: Some(other), capacity, ..Stream::default() };
             endpoint.role = Role::Stream(end(server));
             if let Some(endpoint) = self.endpoints.get_mut(&server) {
                 endpoint.local = remote;
@@ -251,11 +233,7 @@ impl State {
     }
 
     pub(super) fn peer_addr(&mut self, id: SocketId) -> io::Result<SocketAddr> {
-        let remote = if self.is_connected(id) {
-            self.endpoint(id)?.remote
-        } else {
-            None
-        };
+        let remote = if self.is_connected(id) { self.endpoint(id)?.remote } else { None };
         remote.map_or_else(|| os(errno::NOTCONN), Ok)
     }
 
@@ -272,9 +250,7 @@ impl State {
                 Ok(())
             }
             Role::Connecting { listener } => {
-                let role = Role::Connecting {
-                    listener: *listener,
-                };
+                let role = Role::Connecting { listener: *listener };
                 self.end_role(&role, id, false);
                 self.fail_connect(id, errno::CONNRESET);
                 Ok(())
@@ -330,17 +306,9 @@ impl State {
 }
 
 fn loopback_of(ip: IpAddr) -> IpAddr {
-    if ip.is_ipv4() {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        Ipv6Addr::LOCALHOST.into()
-    }
+    if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
 fn any_of(ip: IpAddr) -> IpAddr {
-    if ip.is_ipv4() {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    }
+    if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }

@@ -1,12 +1,12 @@
-//! The readiness driver's side: registration, the queue of edges, the alarm, and the wait.
+//! The readiness driver's side: registration, the queue of edges, the alarm, the look, and the wait.
 
 use super::errno::{self, os};
 use super::faults::Call;
 use super::random::Random;
 use super::socket::SimulatedSocket;
-use super::state::{Flags, OutletId, SocketId, State, wait_until};
+use super::state::{Flags, OutletId, SocketId, State};
+use super::waiters::Waiters;
 use super::{Event, Network};
-use crate::sync::Condvar;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -28,8 +28,9 @@ pub(super) struct Outlet {
     queued: u64,
     is_kicked: bool,
     alarm: Option<Instant>,
+    /// When a thread of the port is to look around.
     look: Option<Instant>,
-    wake: Arc<Condvar>,
+    waiters: Arc<Waiters>,
 }
 
 /// That a socket's edges go to a port.
@@ -42,14 +43,14 @@ pub(super) struct Registration {
 }
 
 impl Outlet {
-    pub(super) fn new(wake: Arc<Condvar>) -> Self {
+    pub(super) fn new(waiters: Arc<Waiters>) -> Self {
         Self {
             edges: BTreeMap::new(),
             queued: 0,
             is_kicked: false,
             alarm: None,
             look: None,
-            wake,
+            waiters,
         }
     }
 
@@ -72,7 +73,7 @@ impl Outlet {
         let place = (self.queued + random.below(PERMUTED_WITHIN), self.queued);
         registration.edge = Some((place, flags));
         self.edges.insert(place, id);
-        self.wake.notify_one();
+        self.waiters.wake_one();
     }
 
     fn has_news(&self) -> bool {
@@ -86,10 +87,7 @@ impl State {
         let Some(outlet) = self.outlets.get_mut(&from) else {
             return false;
         };
-        outlet
-            .look
-            .take_if(|look| *look <= Instant::now())
-            .is_some()
+        outlet.look.take_if(|look| *look <= Instant::now()).is_some()
     }
 
     /// Appends up to `batch` events; whether the waiting thread is to return.
@@ -117,22 +115,10 @@ impl State {
             let Some((_, flags)) = registration.edge.take() else {
                 continue;
             };
-            let Flags {
-                readable,
-                writable,
-                ended,
-            } = flags;
-            events.push(Event {
-                token: registration.token,
-                readable,
-                writable,
-                ended,
-            });
+            let Flags { readable, writable, ended } = flags;
+            events.push(Event { token: registration.token, readable, writable, ended });
             if self.random.chance(SPURIOUS_ONE_IN) {
-                let spurious = Flags {
-                    ended: false,
-                    ..Flags::ALL
-                };
+                let spurious = Flags { ended: false, ..Flags::ALL };
                 outlet.queue(id, registration, spurious, &mut self.random);
             }
         }
@@ -160,24 +146,14 @@ impl Network {
         }
         let mut state = self.shared.state.lock();
         state.fault(socket.id(), Call::Register)?;
-        let State {
-            endpoints, outlets, ..
-        } = &mut *state;
+        let State { endpoints, outlets, .. } = &mut *state;
         let Some(endpoint) = endpoints.get_mut(&socket.id()) else {
             return os(errno::BADF);
         };
-        if endpoint
-            .registration
-            .as_ref()
-            .is_some_and(|old| outlets.contains_key(&old.outlet))
-        {
+        if endpoint.registration.as_ref().is_some_and(|old| outlets.contains_key(&old.outlet)) {
             return os(errno::EXIST);
         }
-        endpoint.registration = Some(Registration {
-            outlet: self.outlet,
-            token,
-            edge: None,
-        });
+        endpoint.registration = Some(Registration { outlet: self.outlet, token, edge: None });
         let readiness = state.readiness(socket.id());
         state.signal(socket.id(), readiness);
         Ok(())
@@ -194,19 +170,20 @@ impl Network {
 
     /// Sets, moves or (with `None`) stops this port's alarm.
     pub(crate) fn arm(&self, at: Option<Instant>) {
-        if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
-            outlet.alarm = at;
-            // Each thread in the wait wakes by itself for the alarm it found when it began, so all
-            // of them must see the new one: which of them is still there then is not known.
-            outlet.wake.notify_all();
-        }
+        self.change_times(|outlet| outlet.alarm = at);
     }
 
-    /// Makes one thread come back from the wait with `true`, after this time.
+    /// Makes one thread return from the wait with `true` after this time, or when it next enters.
     pub(crate) fn look_after(&self, after: Duration) {
+        self.change_times(|outlet| outlet.look = Instant::now().checked_add(after));
+    }
+
+    fn change_times(&self, change: impl FnOnce(&mut Outlet)) {
         if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
-            outlet.look = Instant::now().checked_add(after);
-            outlet.wake.notify_all();
+            change(outlet);
+            // Each thread in the wait sleeps until the earliest time it found when it began, so
+            // all of them must see the new one: which of them is still there then is not known.
+            outlet.waiters.wake_all();
         }
     }
 
@@ -229,15 +206,11 @@ impl Network {
             let outlet = state.outlets.get(&self.outlet);
             let alarms = outlet.map(|outlet| outlet.alarm.into_iter().chain(outlet.look));
             let until = alarms.into_iter().flatten().chain(end).min();
-            state = wait_until(&self.wake, state, until);
+            state = self.waiters.wait(state, until);
         };
         // This thread may have been woken for something it leaves behind.
-        if state
-            .outlets
-            .get(&self.outlet)
-            .is_some_and(Outlet::has_news)
-        {
-            self.wake.notify_one();
+        if state.outlets.get(&self.outlet).is_some_and(Outlet::has_news) {
+            self.waiters.wake_one();
         }
         look
     }
@@ -246,7 +219,7 @@ impl Network {
     pub(crate) fn kick(&self) {
         if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
             outlet.is_kicked = true;
-            outlet.wake.notify_one();
+            outlet.waiters.wake_one();
         }
     }
 }

@@ -37,26 +37,14 @@ impl Faults {
     /// Lets the `nth` call of this kind (the first is 1) fail with the system's error number
     /// `errno`. Nothing happens if that many calls were made already.
     pub fn fail(&self, call: Call, nth: u64, errno: i32) {
-        self.shared
-            .state
-            .lock()
-            .script
-            .of(call)
-            .by_number
-            .insert(nth, errno);
+        self.shared.state.lock().script.of(call).by_number.insert(nth, errno);
     }
 
     /// Lets the next `times` calls of this kind fail with the system's error number `errno`, after
     /// those that were to fail before.
     pub fn fail_next(&self, call: Call, times: u64, errno: i32) {
         if times > 0 {
-            self.shared
-                .state
-                .lock()
-                .script
-                .of(call)
-                .next
-                .push_back((times, errno));
+            self.shared.state.lock().script.of(call).next.push_back((times, errno));
         }
     }
 
@@ -68,12 +56,7 @@ impl Faults {
     /// How many faults are still to come.
     pub fn pending(&self) -> u64 {
         let state = self.shared.state.lock();
-        state
-            .script
-            .lists
-            .iter()
-            .map(List::pending)
-            .fold(0, u64::saturating_add)
+        state.script.lists.iter().map(List::pending).fold(0, u64::saturating_add)
     }
 
     /// Takes every fault back that has not come.
@@ -100,10 +83,7 @@ struct List {
 impl List {
     fn pending(&self) -> u64 {
         let by_number = self.by_number.range(self.made + 1..).count() as u64;
-        self.next
-            .iter()
-            .map(|(times, _)| *times)
-            .fold(by_number, u64::saturating_add)
+        self.next.iter().map(|(times, _)| *times).fold(by_number, u64::saturating_add)
     }
 
     /// Counts one call; the error it is to fail with.

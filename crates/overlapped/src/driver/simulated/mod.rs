@@ -32,6 +32,7 @@ mod state;
 mod stream;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod waiters;
 
 pub use faults::{Call, Faults};
 pub use peer::{Peer, PeerListener};
@@ -40,13 +41,14 @@ pub(crate) use socket::SimulatedSocket;
 use super::Event;
 use super::socket::Socket;
 use crate::handle::{ListenSocket, TcpSocket};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 use events::Outlet;
 use state::{OutletId, Shared, State};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use waiters::Waiters;
 
 /// A network in memory. A clone is the same network, and several ports may be on it.
 ///
@@ -86,31 +88,24 @@ pub struct Network {
     shared: Arc<Shared>,
     /// Each clone has events of its own, so that each port sees only those of its sockets.
     outlet: OutletId,
-    wake: Arc<Condvar>,
+    waiters: Arc<Waiters>,
 }
 
 impl Network {
     /// A network with nobody in it. With a `seed` of zero nothing is disturbed.
     pub fn new(seed: u64) -> Self {
-        Self::with_outlet(Arc::new(Shared {
-            seed,
-            state: Mutex::new(State::new(seed)),
-        }))
+        Self::with_outlet(Arc::new(Shared { seed, state: Mutex::new(State::new(seed)) }))
     }
 
     fn with_outlet(shared: Arc<Shared>) -> Self {
-        let wake = Arc::new(Condvar::new());
+        let waiters = Arc::new(Waiters::default());
         let outlet = {
             let mut state = shared.state.lock();
             let id = state.new_id();
-            state.outlets.insert(id, Outlet::new(Arc::clone(&wake)));
+            state.outlets.insert(id, Outlet::new(Arc::clone(&waiters)));
             id
         };
-        Self {
-            shared,
-            outlet,
-            wake,
-        }
+        Self { shared, outlet, waiters }
     }
 
     /// A listening socket for a port to be associated with; port 0 is any free one. `backlog`
@@ -156,9 +151,7 @@ impl Network {
 
     /// The script of calls that are to fail.
     pub fn faults(&self) -> Faults {
-        Faults {
-            shared: Arc::clone(&self.shared),
-        }
+        Faults { shared: Arc::clone(&self.shared) }
     }
 
     /// How many bytes each end of the connections made from now on holds until they are received.

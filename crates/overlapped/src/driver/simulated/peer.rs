@@ -3,8 +3,8 @@
 //! They are neither in the script of faults nor disturbed by the seed.
 
 use super::socket::SimulatedSocket;
-use super::state::{Shared, SocketId, State, wait_until};
-use crate::sync::Condvar;
+use super::state::{Shared, SocketId, State};
+use super::waiters::Waiters;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -29,12 +29,12 @@ pub struct PeerListener(Outside);
 #[derive(Debug)]
 struct Outside {
     socket: SimulatedSocket,
-    changed: Arc<Condvar>,
+    changed: Arc<Waiters>,
 }
 
 impl Outside {
     fn new(socket: SimulatedSocket) -> io::Result<Self> {
-        let changed = Arc::new(Condvar::new());
+        let changed = Arc::new(Waiters::default());
         let watcher = Some(Arc::clone(&changed));
         socket.shared().state.lock().endpoint(socket.id())?.watcher = watcher;
         Ok(Self { socket, changed })
@@ -60,7 +60,7 @@ impl Outside {
                     format!("the simulated peer waited {seconds} s in vain for {what}"),
                 ));
             }
-            state = wait_until(&self.changed, state, Some(end));
+            state = self.changed.wait(state, Some(end));
         }
     }
 }
@@ -93,11 +93,9 @@ impl Peer {
     pub fn send(&self, data: &[u8]) -> io::Result<()> {
         let mut rest = data;
         while !rest.is_empty() {
-            let sent = self
-                .0
-                .wait_for("room in the other end's inbox", |state, id| {
-                    state.send(id, &[IoSlice::new(rest)], rest.len())
-                })?;
+            let sent = self.0.wait_for("room in the other end's inbox", |state, id| {
+                state.send(id, &[IoSlice::new(rest)], rest.len())
+            })?;
             rest = &rest[sent..];
         }
         Ok(())
@@ -111,8 +109,7 @@ impl Peer {
         if buffer.is_empty() {
             return Ok(0);
         }
-        self.0
-            .wait_for("data", |state, id| state.receive(id, buffer))
+        self.0.wait_for("data", |state, id| state.receive(id, buffer))
     }
 
     /// Receives until `buffer` is full.

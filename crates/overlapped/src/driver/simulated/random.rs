@@ -9,10 +9,7 @@ pub(super) struct Random {
 
 impl Random {
     pub(super) fn new(seed: u64) -> Self {
-        Self {
-            state: seed,
-            disturbs: seed != 0,
-        }
+        Self { state: seed, disturbs: seed != 0 }
     }
 
     /// True once in `one_in` times on average; never with a seed of zero.
@@ -22,11 +19,7 @@ impl Random {
 
     /// A number below `bound`; always zero with a seed of zero.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        if self.disturbs && bound > 0 {
-            self.next() % bound
-        } else {
-            0
-        }
+        if self.disturbs && bound > 0 { self.next() % bound } else { 0 }
     }
 
     fn next(&mut self) -> u64 {

@@ -23,10 +23,7 @@ pub(crate) struct SimulatedSocket {
 impl SimulatedSocket {
     /// Takes over an endpoint that has no owner yet.
     pub(super) fn adopt(shared: &Arc<Shared>, id: SocketId) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            id,
-        }
+        Self { shared: Arc::clone(shared), id }
     }
 
     /// A socket that is bound to nothing.
@@ -63,13 +60,7 @@ impl SimulatedSocket {
         let short = 1 + state.random.below(most as u64 - 1) as usize;
         let received = state.receive(self.id, &mut buffer[..short]);
         let readiness = state.readiness(self.id);
-        state.signal(
-            self.id,
-            Flags {
-                writable: false,
-                ..readiness
-            },
-        );
+        state.signal(self.id, Flags { writable: false, ..readiness });
         received
     }
 

@@ -7,13 +7,13 @@ use super::errno::{self, os};
 use super::events::{Outlet, Registration};
 use super::faults::Script;
 use super::random::Random;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use super::waiters::Waiters;
+use crate::sync::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 pub(super) type SocketId = u64;
 pub(super) type OutletId = u64;
@@ -28,10 +28,7 @@ pub(super) struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Shared")
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Shared").field("seed", &self.seed).finish_non_exhaustive()
     }
 }
 
@@ -62,7 +59,7 @@ pub(super) struct Endpoint {
     pub(super) role: Role,
     pub(super) registration: Option<Registration>,
     /// Where the blocking calls of the outside's end wait.
-    pub(super) watcher: Option<Arc<Condvar>>,
+    pub(super) watcher: Option<Arc<Waiters>>,
 }
 
 #[derive(Debug)]
@@ -127,21 +124,9 @@ pub(super) struct Flags {
 }
 
 impl Flags {
-    pub(super) const READABLE: Self = Self {
-        readable: true,
-        writable: false,
-        ended: false,
-    };
-    pub(super) const WRITABLE: Self = Self {
-        readable: false,
-        writable: true,
-        ended: false,
-    };
-    pub(super) const ALL: Self = Self {
-        readable: true,
-        writable: true,
-        ended: true,
-    };
+    pub(super) const READABLE: Self = Self { readable: true, writable: false, ended: false };
+    pub(super) const WRITABLE: Self = Self { readable: false, writable: true, ended: false };
+    pub(super) const ALL: Self = Self { readable: true, writable: true, ended: true };
 
     pub(super) fn merge(&mut self, other: Self) {
         self.readable |= other.readable;
@@ -171,9 +156,7 @@ impl State {
     }
 
     pub(super) fn endpoint(&mut self, id: SocketId) -> io::Result<&mut Endpoint> {
-        self.endpoints
-            .get_mut(&id)
-            .map_or_else(|| os(errno::BADF), Ok)
+        self.endpoints.get_mut(&id).map_or_else(|| os(errno::BADF), Ok)
     }
 
     pub(super) fn stream(&mut self, id: SocketId) -> Option<&mut Stream> {
@@ -200,10 +183,9 @@ impl State {
         match &endpoint.role {
             Role::Fresh | Role::Failed { .. } => Flags::ALL,
             Role::Connecting { .. } => Flags::default(),
-            Role::Listening(listening) => Flags {
-                readable: !listening.queue.is_empty(),
-                ..Flags::default()
-            },
+            Role::Listening(listening) => {
+                Flags { readable: !listening.queue.is_empty(), ..Flags::default() }
+            }
             Role::Stream(stream) if stream.is_over() => Flags::ALL,
             Role::Stream(stream) => {
                 let ended = stream.ended || stream.receive_shut;
@@ -227,26 +209,12 @@ impl State {
             return;
         };
         if let Some(watcher) = &endpoint.watcher {
-            watcher.notify_all();
+            watcher.wake_all();
         }
         if let Some(registration) = &mut endpoint.registration
             && let Some(outlet) = self.outlets.get_mut(&registration.outlet)
         {
             outlet.queue(id, registration, flags, &mut self.random);
         }
-    }
-}
-
-/// Waits for a change until `end`.
-pub(super) fn wait_until<'a, T>(
-    changed: &Condvar,
-    guard: MutexGuard<'a, T>,
-    end: Option<Instant>,
-) -> MutexGuard<'a, T> {
-    match end {
-        // The model checker has no time; no model runs this driver.
-        #[cfg(not(loom))]
-        Some(end) => changed.wait_timeout(guard, end.saturating_duration_since(Instant::now())),
-        _ => changed.wait(guard),
     }
 }

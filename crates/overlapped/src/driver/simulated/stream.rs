@@ -10,7 +10,9 @@ impl State {
         let Some(stream) = self.with_data(id)? else {
             return Ok(0);
         };
-        let length = stream.inbox.read(buffer)?;
+        let length = buffer.len().min(stream.inbox.len());
+        // A plain `read` stops where the ring wraps, and less than asked for means drained.
+        stream.inbox.read_exact(&mut buffer[..length])?;
         if let Some(other) = stream.other
             && length > 0
             && let Some(sender) = self.stream(other)
@@ -93,11 +95,7 @@ impl State {
         {
             stream.starved = true;
         }
-        if length == 0 {
-            os(errno::AGAIN)
-        } else {
-            Ok(length)
-        }
+        if length == 0 { os(errno::AGAIN) } else { Ok(length) }
     }
 
     /// Ends the directions of an established connection.
@@ -140,13 +138,7 @@ impl State {
         if let Some(stream) = self.stream(id) {
             stream.ended = true;
             let writable = stream.is_over();
-            self.signal(
-                id,
-                Flags {
-                    writable,
-                    ..Flags::ALL
-                },
-            );
+            self.signal(id, Flags { writable, ..Flags::ALL });
         }
     }
 
@@ -155,11 +147,7 @@ impl State {
         if let Some(stream) = self.stream(id) {
             stream.reset = true;
             stream.other = None;
-            stream.error = Some(if stream.ended {
-                errno::PIPE
-            } else {
-                errno::CONNRESET
-            });
+            stream.error = Some(if stream.ended { errno::PIPE } else { errno::CONNRESET });
             self.signal(id, Flags::ALL);
         }
     }

@@ -66,21 +66,14 @@ fn number<T: fmt::Debug>(result: io::Result<T>) -> i32 {
 fn events(network: &Network) -> Vec<(u64, String)> {
     let mut events = Vec::new();
     network.wait(&mut events, 16, Some(Duration::ZERO));
-    events
-        .into_iter()
-        .map(|event| (event.token, letters(event)))
-        .collect()
+    events.into_iter().map(|event| (event.token, letters(event))).collect()
 }
 
 fn letters(event: Event) -> String {
-    [
-        (event.readable, 'r'),
-        (event.writable, 'w'),
-        (event.ended, 'e'),
-    ]
-    .into_iter()
-    .filter_map(|(is_set, letter)| is_set.then_some(letter))
-    .collect()
+    [(event.readable, 'r'), (event.writable, 'w'), (event.ended, 'e')]
+        .into_iter()
+        .filter_map(|(is_set, letter)| is_set.then_some(letter))
+        .collect()
 }
 
 fn event(token: u64, flags: &str) -> Vec<(u64, String)> {

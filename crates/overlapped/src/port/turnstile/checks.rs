@@ -52,17 +52,8 @@ struct Life {
 impl Life {
     fn new(concurrency: usize, threads: usize) -> Self {
         let mut rules = Rules::new(concurrency, false);
-        let threads = (0..threads)
-            .map(|_| (rules.enrol(NoSeat), Place::Outside))
-            .collect();
-        Self {
-            rules,
-            threads,
-            concurrency,
-            expected: VecDeque::new(),
-            next: 0,
-            kicked: false,
-        }
+        let threads = (0..threads).map(|_| (rules.enrol(NoSeat), Place::Outside)).collect();
+        Self { rules, threads, concurrency, expected: VecDeque::new(), next: 0, kicked: false }
     }
 
     fn note(&mut self, wakes: &Wakes<NoSeat>) {
@@ -83,9 +74,7 @@ impl Life {
             Step::Glance { .. } => {
                 let mut wakes = Wakes::default();
                 let id = self.threads[thread].0;
-                let step = self
-                    .rules
-                    .glanced(id, &mut Vec::new(), false, false, &mut wakes);
+                let step = self.rules.glanced(id, &mut Vec::new(), false, false, &mut wakes);
                 self.note(&wakes);
                 return self.settle(thread, step);
             }
@@ -101,8 +90,7 @@ impl Life {
             let step = match place {
                 Place::Parked => self.rules.woken(id, false, false, &mut wakes),
                 Place::Polling if self.kicked => {
-                    self.rules
-                        .returned(id, &mut Vec::new(), false, false, &mut wakes)
+                    self.rules.returned(id, &mut Vec::new(), false, false, &mut wakes)
                 }
                 _ => continue,
             };
@@ -120,9 +108,7 @@ impl Life {
             (0, _) => {
                 self.next += 1;
                 self.expected.push_back(self.next);
-                self.rules
-                    .insert(self.next, &mut wakes)
-                    .expect("the port is open");
+                self.rules.insert(self.next, &mut wakes).expect("the port is open");
             }
             (1, Place::Released) => {
                 assert!(self.rules.block(id, &mut wakes));
@@ -145,9 +131,7 @@ impl Life {
                 self.settle(thread, step);
             }
             (2, Place::Polling) => {
-                let step = self
-                    .rules
-                    .returned(id, &mut Vec::new(), false, true, &mut wakes);
+                let step = self.rules.returned(id, &mut Vec::new(), false, true, &mut wakes);
                 self.settle(thread, step);
             }
             _ => {}
@@ -158,22 +142,14 @@ impl Life {
 
     fn check(&self) {
         let sizes = self.rules.sizes();
-        let count = |wanted| {
-            self.threads
-                .iter()
-                .filter(|(_, place)| *place == wanted)
-                .count()
-        };
+        let count = |wanted| self.threads.iter().filter(|(_, place)| *place == wanted).count();
         let waiting = count(Place::Parked) + count(Place::Polling);
         assert_eq!(sizes.released, count(Place::Released), "P84 b");
         assert_eq!(sizes.paused, count(Place::Blocking));
         assert_eq!(sizes.waiting, waiting);
         assert_eq!(sizes.queued, self.expected.len());
         let free = sizes.released < self.concurrency;
-        assert!(
-            !(free && waiting > 0 && sizes.queued > 0),
-            "P84 a: {sizes:?}"
-        );
+        assert!(!(free && waiting > 0 && sizes.queued > 0), "P84 a: {sizes:?}");
     }
 }
 
@@ -194,17 +170,13 @@ fn p84_the_invariants_hold_after_every_step_of_long_random_lives() {
 fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
     let mut life = Life::new(1, 1);
     for number in 1..=100 {
-        life.rules
-            .insert(number, &mut Wakes::default())
-            .expect("the port is open");
+        life.rules.insert(number, &mut Wakes::default()).expect("the port is open");
     }
     let id = life.threads[0].0;
     for number in 1..=100 {
         let mut step = life.rules.arrive(id, false, &mut Wakes::default());
         while let Step::Glance { .. } = step {
-            step = life
-                .rules
-                .glanced(id, &mut Vec::new(), false, false, &mut Wakes::default());
+            step = life.rules.glanced(id, &mut Vec::new(), false, false, &mut Wakes::default());
         }
         assert!(matches!(step, Step::Work(Work::Packet(packet)) if packet == number));
     }

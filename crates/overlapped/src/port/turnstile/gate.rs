@@ -37,9 +37,7 @@ impl Deadline {
         match timeout {
             None => Self::Never,
             Some(Duration::ZERO) => Self::Now,
-            Some(timeout) => Instant::now()
-                .checked_add(timeout)
-                .map_or(Self::Never, Self::At),
+            Some(timeout) => Instant::now().checked_add(timeout).map_or(Self::Never, Self::At),
         }
     }
 
@@ -64,9 +62,7 @@ pub(crate) struct Gate<T, E, S> {
 
 impl<T, E, S: Seat + Clone> Gate<T, E, S> {
     pub(crate) fn new(concurrency: usize, doorman: bool) -> Self {
-        Self {
-            rules: Mutex::new(Rules::new(concurrency, doorman)),
-        }
+        Self { rules: Mutex::new(Rules::new(concurrency, doorman)) }
     }
 
     pub(crate) fn enrol(&self, seat: S) -> MemberId {
@@ -161,18 +157,14 @@ impl<T, E, S: Seat + Clone> Gate<T, E, S> {
                     seat.park(look_after.into_iter().chain(remaining).min());
                     let expired = deadline.expired();
                     let look_due = look_after.is_some();
-                    self.change(source, |rules, wakes| {
-                        rules.woken(id, expired, look_due, wakes)
-                    })
+                    self.change(source, |rules, wakes| rules.woken(id, expired, look_due, wakes))
                 }
                 Step::Look(mut suspects) => {
                     for Suspect { seat, asleep, .. } in &mut suspects {
                         *asleep = seat.asleep().unwrap_or(false);
                     }
                     let expired = deadline.expired();
-                    self.change(source, |rules, wakes| {
-                        rules.looked(id, suspects, expired, wakes)
-                    })
+                    self.change(source, |rules, wakes| rules.looked(id, suspects, expired, wakes))
                 }
             };
         }
@@ -190,9 +182,13 @@ impl<T, E, S: Seat + Clone> Gate<T, E, S> {
     }
 }
 
+/// Wakes who is to be woken, with no lock held. There is mostly nobody.
+#[inline]
 fn carry_out<E, S: Seat>(source: &impl EventSource<E>, wakes: Wakes<S>) {
-    for seat in wakes.seats {
-        seat.unpark();
+    if !wakes.seats.is_empty() {
+        for seat in wakes.seats {
+            seat.unpark();
+        }
     }
     if wakes.kick {
         source.kick();

@@ -51,10 +51,7 @@ struct SourceState {
 
 impl Source {
     fn new() -> Self {
-        Self {
-            state: Mutex::new(SourceState::default()),
-            changed: Condvar::new(),
-        }
+        Self { state: Mutex::new(SourceState::default()), changed: Condvar::new() }
     }
 
     fn happen(&self, event: u32) {
@@ -122,21 +119,12 @@ impl Model {
     }
 
     fn member(&self, asleep: bool) -> Member<'_> {
-        let seat = Arc::new(ModelSeat {
-            bell: Bell::new(),
-            asleep,
-        });
-        Member {
-            model: self,
-            id: self.gate.enrol(seat.clone()),
-            seat,
-        }
+        let seat = Arc::new(ModelSeat { bell: Bell::new(), asleep });
+        Member { model: self, id: self.gate.enrol(seat.clone()), seat }
     }
 
     fn insert(&self, packet: u32) {
-        self.gate
-            .insert(&self.source, packet)
-            .expect("the port is open");
+        self.gate.insert(&self.source, packet).expect("the port is open");
     }
 
     fn wait_until_taken(&self, count: usize) {
@@ -156,12 +144,7 @@ impl Model {
 
 impl Member<'_> {
     fn take(&self, deadline: Deadline) -> Result<u32, TakeError> {
-        let Model {
-            gate,
-            source,
-            taken,
-            more_taken,
-        } = self.model;
+        let Model { gate, source, taken, more_taken } = self.model;
         let work = gate.take(source, self.id, &self.seat, &mut Vec::new(), deadline)?;
         let (Work::Packet(number) | Work::Event { event: number, .. }) = work;
         taken.lock().push(number);

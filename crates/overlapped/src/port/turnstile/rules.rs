@@ -75,11 +75,7 @@ pub(crate) struct Wakes<S> {
 
 impl<S> Default for Wakes<S> {
     fn default() -> Self {
-        Self {
-            seats: Vec::new(),
-            kick: false,
-            look_after: None,
-        }
+        Self { seats: Vec::new(), kick: false, look_after: None }
     }
 }
 
@@ -154,10 +150,7 @@ pub(crate) struct Rules<T, E, S> {
 
 impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     pub(crate) fn new(concurrency: usize, doorman: bool) -> Self {
-        assert!(
-            concurrency > 0,
-            "a port that lets nobody run delivers nothing"
-        );
+        assert!(concurrency > 0, "a port that lets nobody run delivers nothing");
         Self {
             concurrency,
             doorman,
@@ -202,12 +195,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
 
     /// Gives a thread a number. It is bound, and counted, from its first [`Rules::arrive`].
     pub(crate) fn enrol(&mut self, seat: S) -> MemberId {
-        let member = Member {
-            seat,
-            standing: Standing::Outside,
-            handed: None,
-            moves: 0,
-        };
+        let member = Member { seat, standing: Standing::Outside, handed: None, moves: 0 };
         match self.members.iter().position(Option::is_none) {
             Some(free) => {
                 self.members[free] = Some(member);
@@ -318,9 +306,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 return Step::Abandoned;
             }
             Some(Handed::Door) => {
-                return Step::Poll {
-                    batch: self.batch(),
-                };
+                return Step::Poll { batch: self.batch() };
             }
             None => {}
         }
@@ -339,9 +325,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             }
             return self.admit(id, false, false, wakes);
         }
-        Step::Park {
-            look_after: (self.away == Some(id)).then_some(self.step_back),
-        }
+        Step::Park { look_after: (self.away == Some(id)).then_some(self.step_back) }
     }
 
     /// The doorman has looked: those who sleep are paused (P72, T9), those who run count again.
@@ -424,10 +408,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             return Some(Work::Packet(packet));
         }
         let event = self.ready.pop_front()?;
-        Some(Work::Event {
-            event,
-            behind: false,
-        })
+        Some(Work::Event { event, behind: false })
     }
 
     /// Puts packets that were taken and not used back at the head, in their order.
@@ -484,9 +465,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             self.closed = true;
             self.away = None;
             for id in std::mem::take(&mut self.parked) {
-                let member = self.members[id]
-                    .as_ref()
-                    .expect("a parked thread is enrolled");
+                let member = self.members[id].as_ref().expect("a parked thread is enrolled");
                 wakes.seats.push(member.seat.clone());
             }
             wakes.kick |= self.polling > 0;
@@ -523,21 +502,12 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 return self.release(id, Work::Packet(packet), wakes);
             }
             if let Some(event) = self.ready.pop_front() {
-                return self.release(
-                    id,
-                    Work::Event {
-                        event,
-                        behind: false,
-                    },
-                    wakes,
-                );
+                return self.release(id, Work::Event { event, behind: false }, wakes);
             }
             if may_glance && (poll_only || glance_due) {
                 self.set(id, Standing::Polling);
                 self.looking += 1;
-                return Step::Glance {
-                    batch: self.batch(),
-                };
+                return Step::Glance { batch: self.batch() };
             }
         }
         if poll_only {
@@ -549,9 +519,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             self.set(id, Standing::Polling);
             self.polling += 1;
             self.settle(wakes);
-            return Step::Poll {
-                batch: self.batch(),
-            };
+            return Step::Poll { batch: self.batch() };
         }
         self.set(id, Standing::Parked);
         self.parked.push(id);
@@ -575,10 +543,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                     Work::Packet(packet)
                 }
                 None => match self.ready.pop_front() {
-                    Some(event) => Work::Event {
-                        event,
-                        behind: false,
-                    },
+                    Some(event) => Work::Event { event, behind: false },
                     None => break,
                 },
             };
@@ -647,19 +612,15 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     fn look(&mut self, id: MemberId) -> Step<T, E, S> {
         self.set(id, Standing::Polling);
         self.looking += 1;
-        let suspects = self
-            .members
-            .iter()
-            .enumerate()
-            .filter_map(|(member, slot)| {
-                let slot = slot.as_ref()?;
-                matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
-                    member,
-                    moves: slot.moves,
-                    seat: slot.seat.clone(),
-                    asleep: false,
-                })
-            });
+        let suspects = self.members.iter().enumerate().filter_map(|(member, slot)| {
+            let slot = slot.as_ref()?;
+            matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
+                member,
+                moves: slot.moves,
+                seat: slot.seat.clone(),
+                asleep: false,
+            })
+        });
         Step::Look(suspects.collect())
     }
 
@@ -696,11 +657,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
 
     /// One event while others could take the rest; many when this thread fills the last slot.
     fn batch(&self) -> usize {
-        if self.active + 1 >= self.concurrency {
-            BATCH_MAX
-        } else {
-            1
-        }
+        if self.active + 1 >= self.concurrency { BATCH_MAX } else { 1 }
     }
 
     fn hand(&mut self, id: MemberId, handed: Handed<T, E>) -> S {
@@ -716,8 +673,6 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     }
 
     fn member(&mut self, id: MemberId) -> &mut Member<T, E, S> {
-        self.members[id]
-            .as_mut()
-            .expect("a thread uses its number until it is dismissed")
+        self.members[id].as_mut().expect("a thread uses its number until it is dismissed")
     }
 }

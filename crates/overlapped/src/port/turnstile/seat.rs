@@ -28,10 +28,7 @@ pub(crate) struct Bell {
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        Self {
-            rung: Mutex::new(false),
-            changed: Condvar::new(),
-        }
+        Self { rung: Mutex::new(false), changed: Condvar::new() }
     }
 
     pub(crate) fn wait(&self, timeout: Option<Duration>) {

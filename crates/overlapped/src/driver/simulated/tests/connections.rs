@@ -8,11 +8,7 @@ fn a_connect_to_nobody_is_refused() {
     let network = Network::new(0);
     let (socket, connected) = connect(&network, ([127, 0, 0, 1], 9).into());
     assert_eq!(number(connected), errno::CONNREFUSED);
-    assert_eq!(
-        number(socket.connected()),
-        errno::AGAIN,
-        "the error is told once"
-    );
+    assert_eq!(number(socket.connected()), errno::AGAIN, "the error is told once");
     network.register(&socket, 1).unwrap();
     assert_eq!(events(&network), event(1, "rwe"));
 
@@ -29,11 +25,7 @@ fn an_established_connect_is_an_edge_with_both_addresses() {
     let socket = SimulatedSocket::open(&network.shared);
     socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
     network.register(&socket, 1).unwrap();
-    assert_eq!(
-        events(&network),
-        event(1, "rwe"),
-        "a socket without a connection, as on Linux"
-    );
+    assert_eq!(events(&network), event(1, "rwe"), "a socket without a connection, as on Linux");
 
     let to = ([127, 0, 0, 9], 80).into();
     assert_eq!(number(socket.connect(to)), errno::AGAIN);
@@ -91,11 +83,7 @@ fn a_connect_beyond_the_backlog_goes_on_until_there_is_room() {
     drop(clients.nth(3));
     listener.accept().unwrap();
     listener.accept().unwrap();
-    assert_eq!(
-        number(listener.accept()),
-        errno::AGAIN,
-        "who went away is not established"
-    );
+    assert_eq!(number(listener.accept()), errno::AGAIN, "who went away is not established");
 }
 
 #[test]

@@ -9,26 +9,14 @@ fn a_registered_socket_yields_each_change_once() {
     let network = Network::new(0);
     let (client, server) = pair(&network);
     network.register(&server, 7).unwrap();
-    assert_eq!(
-        events(&network),
-        event(7, "w"),
-        "what it may do at registration"
-    );
+    assert_eq!(events(&network), event(7, "w"), "what it may do at registration");
     assert_eq!(events(&network), [], "an edge is taken once");
 
     send(&client, b"one").unwrap();
     send(&client, b"two").unwrap();
-    assert_eq!(
-        events(&network),
-        event(7, "r"),
-        "what was not taken is merged"
-    );
+    assert_eq!(events(&network), event(7, "r"), "what was not taken is merged");
     send(&client, b"three").unwrap();
-    assert_eq!(
-        events(&network),
-        event(7, "r"),
-        "new data is an edge, read or not"
-    );
+    assert_eq!(events(&network), event(7, "r"), "new data is an edge, read or not");
 
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(events(&network), event(7, "re"));
@@ -64,11 +52,7 @@ fn after_deregister_nothing_comes_and_registering_twice_fails() {
     assert_eq!(number(network.register(&server, 2)), errno::EXIST);
     network.deregister(&server);
     send(&client, b"x").unwrap();
-    assert_eq!(
-        events(&network),
-        [],
-        "also not the edge that was queued before"
-    );
+    assert_eq!(events(&network), [], "also not the edge that was queued before");
 
     let other = Network::new(0);
     let error = other.register(&server, 1).unwrap_err();
@@ -91,11 +75,7 @@ fn each_port_on_a_network_has_its_own_events() {
 
     drop(second);
     first.register(&server, 2).unwrap();
-    assert_eq!(
-        events(&first),
-        event(2, "rw"),
-        "a port that is gone holds no socket back"
-    );
+    assert_eq!(events(&first), event(2, "rw"), "a port that is gone holds no socket back");
 }
 
 #[test]
@@ -110,10 +90,7 @@ fn a_batch_takes_no_more_than_it_may() {
         network.wait(&mut taken, 2, Some(Duration::ZERO));
         assert_eq!(taken.len(), expected);
     }
-    assert_eq!(
-        taken.iter().map(|event| event.token).collect::<Vec<_>>(),
-        [0, 1, 2, 3, 4]
-    );
+    assert_eq!(taken.iter().map(|event| event.token).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -137,12 +114,7 @@ fn the_alarm_rings_once_and_not_early() {
     let mut events = Vec::new();
     network.wait(&mut events, 4, None);
     assert!(Instant::now() >= at);
-    let alarm = Event {
-        token: Event::ALARM,
-        readable: true,
-        writable: false,
-        ended: false,
-    };
+    let alarm = Event { token: Event::ALARM, readable: true, writable: false, ended: false };
     assert_eq!(events, [alarm]);
 
     events.clear();
@@ -155,26 +127,46 @@ fn the_alarm_rings_once_and_not_early() {
 }
 
 #[test]
-fn a_waiting_thread_comes_back_for_an_edge_an_earlier_alarm_and_a_kick() {
+fn a_look_is_due_once_and_not_early() {
+    let network = Network::new(0);
+    let mut events = Vec::new();
+    let start = Instant::now();
+    network.look_after(Duration::from_secs(3_600));
+    network.look_after(Duration::from_millis(20));
+    assert!(!network.wait(&mut events, 1, Some(Duration::ZERO)));
+    assert!(network.wait(&mut events, 1, None));
+    assert!(start.elapsed() >= Duration::from_millis(20));
+    assert!(!network.wait(&mut events, 1, Some(Duration::ZERO)));
+
+    network.look_after(Duration::ZERO);
+    network.arm(Some(start));
+    assert!(network.wait(&mut events, 1, None), "beside the alarm");
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn a_waiting_thread_comes_back_for_an_edge_an_earlier_alarm_a_look_and_a_kick() {
     let network = &Network::new(0);
     let (client, server) = pair(network);
     network.arm(Some(Instant::now() + Duration::from_secs(3_600)));
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         scope.spawn(move || {
-            for _ in 0..3 {
+            for _ in 0..4 {
                 let mut events = Vec::new();
-                network.wait(&mut events, 1, None);
-                tell.send(events.first().map(|event| event.token)).unwrap();
+                let look = network.wait(&mut events, 1, None);
+                tell.send((look, events.first().map(|event| event.token))).unwrap();
             }
         });
         let limit = Duration::from_secs(10);
         network.register(&server, 5).unwrap();
-        assert_eq!(told.recv_timeout(limit), Ok(Some(5)));
+        assert_eq!(told.recv_timeout(limit), Ok((false, Some(5))));
         network.arm(Some(Instant::now()));
-        assert_eq!(told.recv_timeout(limit), Ok(Some(Event::ALARM)));
+        assert_eq!(told.recv_timeout(limit), Ok((false, Some(Event::ALARM))));
+        network.look_after(Duration::ZERO);
+        assert_eq!(told.recv_timeout(limit), Ok((true, None)));
         network.kick();
-        assert_eq!(told.recv_timeout(limit), Ok(None));
+        assert_eq!(told.recv_timeout(limit), Ok((false, None)));
     });
     drop(client);
 }

@@ -23,10 +23,7 @@ fn ends(simulated: bool) -> (Socket, Socket) {
 fn until(socket: &Socket, flags: PollFlags) {
     if let Socket::System(descriptor) = socket {
         let mut set = [PollFd::new(descriptor, flags)];
-        let limit = rustix::time::Timespec {
-            tv_sec: 10,
-            tv_nsec: 0,
-        };
+        let limit = rustix::time::Timespec { tv_sec: 10, tv_nsec: 0 };
         assert_eq!(poll(&mut set, Some(&limit)), Ok(1));
     }
 }
@@ -75,11 +72,7 @@ fn compare(script: impl Fn(Socket, Socket) -> Vec<String>) {
         let (first, second) = ends(simulated);
         script(first, second)
     };
-    assert_eq!(
-        run(true),
-        run(false),
-        "simulated on the left, this system on the right"
-    );
+    assert_eq!(run(true), run(false), "simulated on the left, this system on the right");
 }
 
 const OVER: PollFlags = PollFlags::HUP;

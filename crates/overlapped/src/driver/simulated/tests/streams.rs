@@ -8,9 +8,7 @@ fn data_then_the_end_then_the_end_again() {
     let (client, server) = pair(&network);
     assert_eq!(number(receive(&server)), errno::AGAIN);
     assert_eq!(number(server.peek()), errno::AGAIN);
-    client
-        .send(&[IoSlice::new(b"ab"), IoSlice::new(b"cde")])
-        .unwrap();
+    client.send(&[IoSlice::new(b"ab"), IoSlice::new(b"cde")]).unwrap();
     drop(client);
     assert!(server.peek().unwrap(), "a look takes nothing");
     assert_eq!(network.bytes_in_flight(), 5);
@@ -55,11 +53,7 @@ fn the_first_send_to_a_closed_end_succeeds_and_provokes_the_reset() {
     assert_eq!(send(&client, b"lost").unwrap(), 4);
     assert_eq!(events(&network), event(1, "rwe"));
     assert_eq!(number(send(&client, b"x")), errno::PIPE);
-    assert_eq!(
-        receive(&client).unwrap(),
-        b"",
-        "the FIN hides the reset from receives"
-    );
+    assert_eq!(receive(&client).unwrap(), b"", "the FIN hides the reset from receives");
 }
 
 #[test]
@@ -90,11 +84,7 @@ fn a_full_inbox_stops_the_sender_and_room_is_an_edge() {
     assert_eq!(send(&client, &[1; 10]).unwrap(), 10);
     let mut byte = [0];
     server.receive(&mut byte).unwrap();
-    assert_eq!(
-        events(&network),
-        [],
-        "nobody was told that there was no room"
-    );
+    assert_eq!(events(&network), [], "nobody was told that there was no room");
 
     assert_eq!(send(&client, &[2; 4]).unwrap(), 1, "what fits");
     assert_eq!(number(send(&client, &[2; 3])), errno::AGAIN);
@@ -104,6 +94,19 @@ fn a_full_inbox_stops_the_sender_and_room_is_an_edge() {
     assert_eq!(events(&network), event(1, "w"));
     assert_eq!(send(&client, &[2; 3]).unwrap(), 2);
     assert_eq!(network.bytes_in_flight(), 10);
+}
+
+#[test]
+fn a_receive_takes_all_there_is_up_to_its_length() {
+    let network = Network::new(0);
+    network.set_capacity(10);
+    let (client, server) = pair(&network);
+    send(&client, &[0; 3]).unwrap();
+    for _ in 0..100 {
+        assert_eq!(send(&client, &[0; 7]).unwrap(), 7);
+        assert_eq!(server.receive(&mut [0; 7]).unwrap(), 7);
+    }
+    assert_eq!(server.receive(&mut [0; 7]).unwrap(), 3);
 }
 
 #[test]
