@@ -13,26 +13,14 @@ impl Protocol for Echo {
 fn serve(port: &Port<Echo>) -> std::io::Result<()> {
     while let Ok(packet) = port.take() {
         match packet {
-            Packet::Accepted {
-                result: Ok(accepted),
-                ..
-            } => {
+            Packet::Accepted { result: Ok(accepted), .. } => {
                 port.associate(accepted.socket, ())?.receive_pooled(())?;
             }
-            Packet::Received {
-                stream,
-                buffer,
-                result: Ok(Received::Data(_)),
-                ..
-            } => {
+            Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
                 // A refusal gives everything back; dropping it closes the connection.
                 let _ = stream.send(buffer, ());
             }
-            Packet::Sent {
-                stream,
-                result: Ok(()),
-                ..
-            } => {
+            Packet::Sent { stream, result: Ok(()), .. } => {
                 let _ = stream.receive_pooled(());
             }
             // The last handle of a connection goes with its packet, and closes it.

@@ -1,6 +1,86 @@
-//! The I/O completion port: overlapped operations that own their buffers, and a few threads that
-//! take the finished ones from one queue, which lets only as many of them run as there are
-//! processors and lets another in when one blocks.
+//! The I/O completion port for Rust: overlapped operations that own their buffers, and a few
+//! threads that take the finished ones from one queue. The port lets only as many of them run as
+//! there are processors, and lets another in when one blocks.
+//!
+//! - [`Port`] is the port. Sockets are [associated](Port::associate) with it once, under a
+//!   completion key. Threads [take](Port::take) packets from it.
+//! - [`Protocol`] names the user's three types that travel through a port: the key of a handle, the
+//!   data of an operation, and what is [posted](Port::post).
+//! - [`TcpListener`] and [`TcpStream`] are the handles that association makes. Each method that
+//!   starts an operation takes its buffer by value and returns at once.
+//! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
+//!   of the operation and the handle, so the next operation starts from it.
+//! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's doorman
+//!   finds code that blocks and does not say so.
+//! - [`simulated`] is a network in memory, for tests.
+//!
+//! # An echo server
+//!
+//! ```
+//! use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+//!
+//! struct Echo;
+//!
+//! impl Protocol for Echo {
+//!     type Key = ();
+//!     type Operation = ();
+//!     type Message = ();
+//! }
+//!
+//! fn serve(port: &Port<Echo>) {
+//!     while let Ok(packet) = port.take() {
+//!         match packet {
+//!             Packet::Accepted { result: Ok(accepted), .. } => {
+//!                 if let Ok(stream) = port.associate(accepted.socket, ()) {
+//!                     let _ = stream.receive_pooled(());
+//!                 }
+//!             }
+//!             Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+//!                 let _ = stream.send(buffer, ());
+//!             }
+//!             Packet::Sent { stream, result: Ok(()), .. } => {
+//!                 let _ = stream.receive_pooled(());
+//!             }
+//!             // The end of a stream, or an error: with the packet goes the last handle of the
+//!             // connection, and that closes it.
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let port = Port::<Echo>::new()?;
+//! let address = ([127, 0, 0, 1], 0).into();
+//! let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
+//! listener.accept_window(AcceptWindow::new(10), || ())?;
+//! # let mut answer = Ok([0; 4]);
+//! std::thread::scope(|threads| {
+//!     for _ in 0..2 * port.concurrency() {
+//!         threads.spawn(|| serve(&port));
+//!     }
+//! #     answer = ask(&listener);
+//! #     port.close();
+//! });
+//! # assert_eq!(&answer?, b"ping");
+//! # Ok(())
+//! # }
+//! # fn ask(listener: &overlapped::TcpListener<Echo>) -> std::io::Result<[u8; 4]> {
+//! #     use std::io::{Read, Write};
+//! #     let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+//! #     client.set_read_timeout(Some(std::time::Duration::from_secs(10)))?;
+//! #     client.write_all(b"ping")?;
+//! #     let mut answer = [0; 4];
+//! #     client.read_exact(&mut answer)?;
+//! #     Ok(answer)
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! In the repository: `docs/ownership.md` (what happens to buffers and handles when you drop,
+//! cancel or close), `docs/turnstile.md` (who may run), `docs/linux.md` (the driver),
+//! `docs/limits.md`, and `docs/contract.md`, which says what the numbers in these pages mean (P50,
+//! X14, F29 and so on) and which test holds the library to each.
 #![deny(unsafe_code)]
 
 mod buffer;
@@ -28,3 +108,8 @@ pub use port::counters::{Counters, DelayHistogram};
 pub use port::membership::blocking;
 pub use port::packet::Packet;
 pub use port::{Port, Protocol, Snapshot, TakeError};
+
+/// The example of the README, compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

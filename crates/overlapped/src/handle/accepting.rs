@@ -5,8 +5,8 @@
 //! it; the clients meanwhile wait in the backlog. It never decays: an accept that fails is posted
 //! anew like one that succeeds (F29).
 
+use super::TcpListener;
 use super::core::{Direction, Handle, WeakHandle};
-use super::{TcpListener, TcpSocket};
 use crate::error::Refused;
 use crate::operation::accept::Accept;
 use crate::port::Protocol;
@@ -58,8 +58,6 @@ pub(crate) struct Accepting<P: Protocol> {
     open: Arc<AtomicUsize>,
     /// Accepted sockets that wait for their first data, by token.
     held: Vec<(u64, Handle<P>)>,
-    /// Kept to be dropped without a lock.
-    discarded: Vec<TcpSocket>,
 }
 
 impl<P: Protocol> Accepting<P> {
@@ -78,13 +76,9 @@ impl<P: Protocol> Accepting<P> {
         self.held.push((token, held));
     }
 
-    pub(super) fn forget_held(&mut self, token: u64) -> Option<(Handle<P>, Vec<TcpSocket>)> {
+    pub(super) fn forget_held(&mut self, token: u64) -> Option<Handle<P>> {
         let position = self.held.iter().position(|(held, _)| *held == token)?;
-        Some((self.held.swap_remove(position).1, std::mem::take(&mut self.discarded)))
-    }
-
-    pub(super) fn discard(&mut self, socket: TcpSocket) {
-        self.discarded.push(socket);
+        Some(self.held.swap_remove(position).1)
     }
 
     pub(super) fn into_held(self) -> impl Iterator<Item = Handle<P>> {
@@ -182,7 +176,7 @@ impl<P: Protocol> TcpListener<P> {
         window: AcceptWindow,
         operation: impl Fn() -> P::Operation + Send + Sync + 'static,
     ) -> io::Result<()> {
-        self.0.with_socket(|_| Ok(()))?;
+        self.0.admits_window()?;
         self.0.with_accepting(|accepting, posted| {
             if accepting.is_some() || posted > 0 {
                 return Err(io::Error::new(
@@ -196,7 +190,6 @@ impl<P: Protocol> TcpListener<P> {
                 outstanding: 0,
                 open: Arc::new(AtomicUsize::new(0)),
                 held: Vec::new(),
-                discarded: Vec::new(),
             }));
             Ok(())
         })?;

@@ -49,6 +49,10 @@ struct State<P: Protocol> {
     reset: bool,
     shut_receive: bool,
     shut_send: bool,
+    /// The system is to be told that we have ended sending when nothing is left to be sent.
+    end_when_sent: bool,
+    /// The alarm is set to try again what met a shortage.
+    retry_is_due: bool,
     next_id: u32,
     receive: Lane<Pending<P>>,
     /// Boxed, since sends rarely wait and most connections are idle.
@@ -105,6 +109,15 @@ pub(crate) struct Delivery<P: Protocol> {
 struct Later<P: Protocol> {
     refused: Vec<Packet<P>>,
     finished_holds: Vec<(Handle<P>, u64)>,
+    /// Connections that failed. With one its place under the listener's limit is given back,
+    /// which takes the listener's lock.
+    discarded: Vec<TcpSocket>,
+}
+
+impl<P: Protocol> Default for Later<P> {
+    fn default() -> Self {
+        Self { refused: Vec::new(), finished_holds: Vec::new(), discarded: Vec::new() }
+    }
 }
 
 impl<P: Protocol> Delivery<P> {
@@ -113,8 +126,7 @@ impl<P: Protocol> Delivery<P> {
     }
 
     fn later(&mut self) -> &mut Later<P> {
-        let make = || Box::new(Later { refused: Vec::new(), finished_holds: Vec::new() });
-        self.later.get_or_insert_with(make)
+        self.later.get_or_insert_default()
     }
 
     pub(crate) fn add(&mut self, port: &Inner<P>, packet: Packet<P>) {
@@ -148,7 +160,7 @@ impl<P: Protocol> Handle<P> {
             return Err(Refused::new(port_closed(), (socket, key)));
         }
         let token = port.registry.reserve();
-        let TcpSocket { socket, admission } = socket;
+        let TcpSocket { socket, admission, .. } = socket;
         let state = State {
             socket: Some(socket),
             admission,
@@ -157,6 +169,8 @@ impl<P: Protocol> Handle<P> {
             reset: false,
             shut_receive: false,
             shut_send: false,
+            end_when_sent: false,
+            retry_is_due: false,
             next_id: 0,
             receive: Lane::new(),
             send: Lane::new(),
@@ -188,12 +202,13 @@ impl<P: Protocol> Handle<P> {
             }
             std::thread::yield_now();
         };
-        let (socket, admission) = {
+        let (socket, admission, link) = {
             let mut state = core.state.lock();
-            (state.socket.take(), state.admission.take())
+            (state.socket.take(), state.admission.take(), state.link)
         };
         let socket = socket.expect("only its user can close a handle, and nobody has it yet");
-        (TcpSocket { socket, admission }, core.key.take())
+        let was_connected = link == Link::Connected;
+        (TcpSocket { socket, admission, was_connected }, core.key.take())
     }
 
     /// Step one: moves the operation in. It is attempted at once if nothing is before it.
@@ -216,7 +231,7 @@ impl<P: Protocol> Handle<P> {
         }
         let progress = state.attempt(direction, &mut task, port);
         match progress {
-            Progress::Complete { .. } if task.error().is_some() => {
+            Progress::Complete { .. } if task.is_refused() => {
                 let error = state.conclude(&mut task);
                 Err(Refused::new(error.unwrap_or_else(aborted), (task, operation)))
             }
@@ -231,8 +246,9 @@ impl<P: Protocol> Handle<P> {
             }
             Progress::Blocked | Progress::Deferred => {
                 state.push(direction, Pending { id, task, operation, holder: self.clone() });
+                let retry = progress == Progress::Deferred && state.owes_retry();
                 drop(state);
-                if progress == Progress::Deferred {
+                if retry {
                     port.defer(&self.0);
                 }
                 Ok(OperationId(id))
@@ -243,16 +259,17 @@ impl<P: Protocol> Handle<P> {
     /// Step two, for an event of the driver: performs what may go on.
     pub(crate) fn perform(&self, event: Event, delivery: &mut Delivery<P>) {
         let mut state = self.0.state.lock();
-        state.ended |= event.ended;
+        // A socket that was never connected hangs up, too, and that says nothing of a connection.
+        state.ended |= event.ended && state.link != Link::Unconnected;
         if event.readable {
             state.receive.set_ready();
         }
         if event.writable {
             state.send.set_ready();
         }
-        let deferred = self.advance(&mut state, delivery);
+        let retry = self.advance(&mut state, delivery) && state.owes_retry();
         drop(state);
-        if deferred {
+        if retry {
             self.0.port.defer(&self.0);
         }
     }
@@ -275,6 +292,7 @@ impl<P: Protocol> Handle<P> {
                 }
             }
         }
+        state.end_if_sent();
         deferred
     }
 
@@ -298,7 +316,12 @@ impl<P: Protocol> Handle<P> {
             Task::FirstData(first_data) => {
                 if let Some(socket) = state.socket.take() {
                     port.driver.deregister(&socket);
-                    first_data.socket = Some((socket, state.admission.take()));
+                    let socket = TcpSocket::connection(socket, state.admission.take());
+                    if first_data.result.is_ok() {
+                        first_data.socket = Some(socket);
+                    } else {
+                        delivery.later().discarded.push(socket);
+                    }
                 }
                 delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
@@ -329,7 +352,7 @@ impl<P: Protocol> Handle<P> {
             Err(refused) => {
                 // The error takes the connection's place in the packet.
                 let Refused { error, returned } = refused;
-                accepting.discard(returned.0);
+                delivery.later().discarded.push(returned.0);
                 task.fail(error);
                 delivery.add(port, Pending { id, task, operation, holder }.into_packet());
             }
@@ -359,6 +382,7 @@ impl<P: Protocol> Handle<P> {
         };
         pending.task.fail(aborted());
         state.conclude(&mut pending.task);
+        state.end_if_sent();
         let mut delivery = Delivery::new(false);
         delivery.add(&self.0.port, pending.into_packet());
         drop(state);
@@ -390,6 +414,7 @@ impl<P: Protocol> Handle<P> {
         if state.link == Link::Connecting {
             state.link = Link::Unconnected;
         }
+        state.end_if_sent();
         count
     }
 
@@ -436,15 +461,25 @@ impl<P: Protocol> Handle<P> {
 
     /// Tries again after the system was short of something.
     pub(crate) fn retry(&self, delivery: &mut Delivery<P>) {
+        self.0.state.lock().retry_is_due = false;
         let event = Event { token: self.0.token, readable: true, writable: false, ended: false };
         self.perform(event, delivery);
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let mut state = self.0.state.lock();
-        state.open_socket()?.shutdown(how)?;
-        state.shut_receive |= matches!(how, Shutdown::Read | Shutdown::Both);
-        state.shut_send |= matches!(how, Shutdown::Write | Shutdown::Both);
+        // What was sent before goes out first, so the end waits for the sends in flight.
+        let waits =
+            how != Shutdown::Read && state.link == Link::Connected && !state.send.is_empty();
+        let socket = state.open_socket()?;
+        match how {
+            Shutdown::Write if waits => {}
+            Shutdown::Both if waits => socket.shutdown(Shutdown::Read)?,
+            _ => socket.shutdown(how)?,
+        }
+        state.end_when_sent |= waits;
+        state.shut_receive |= how != Shutdown::Write;
+        state.shut_send |= how != Shutdown::Read;
         Ok(())
     }
 
@@ -472,6 +507,14 @@ impl<P: Protocol> Handle<P> {
     }
 
     // ------------------------------------------------- what only listeners have; see accepting.rs
+
+    /// Fails when neither the handle nor its port can start anything any more.
+    pub(crate) fn admits_window(&self) -> io::Result<()> {
+        if self.0.port.is_closed() {
+            return Err(port_closed());
+        }
+        self.with_socket(|_| Ok(()))
+    }
 
     pub(crate) fn keeps_window(&self) -> bool {
         self.0.state.lock().accepting.is_some()
@@ -558,6 +601,22 @@ impl<P: Protocol> State<P> {
         refusal.map_or(Ok(()), |code| Err(os_error(code)))
     }
 
+    /// Whether the alarm must be set to try again; it is, from now on.
+    fn owes_retry(&mut self) -> bool {
+        !std::mem::replace(&mut self.retry_is_due, true)
+    }
+
+    /// Ends the sending direction if that waited for the last send.
+    fn end_if_sent(&mut self) {
+        if self.end_when_sent && self.send.is_empty() {
+            self.end_when_sent = false;
+            if let Some(socket) = &self.socket {
+                // It fails only for a connection that is over already.
+                let _ = socket.shutdown(Shutdown::Write);
+            }
+        }
+    }
+
     fn lane_may_attempt(&self, direction: Direction) -> bool {
         match direction {
             Direction::Receive => self.receive.may_attempt(),
@@ -620,11 +679,12 @@ impl<P: Protocol> State<P> {
                 self.connected_at = Some(Instant::now());
                 self.receive.set_ready();
             } else {
+                self.ended = false;
                 self.send.set_ready();
             }
         }
         let error = task.error()?;
-        if is_reset(error) && self.link == Link::Connected && !self.shut_send {
+        if is_reset(error) && self.link == Link::Connected {
             self.reset = true;
             self.receive.set_ready();
             self.send.set_ready();

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct TcpSocket {
     pub(crate) socket: Socket,
     pub(crate) admission: Option<Admission>,
+    /// It is a connection, even if the peer has reset it since.
+    pub(crate) was_connected: bool,
 }
 
 impl TcpSocket {
@@ -62,11 +64,12 @@ impl TcpSocket {
     }
 
     pub(crate) fn from_parts(socket: Socket) -> Self {
-        Self { socket, admission: None }
+        Self { socket, admission: None, was_connected: false }
     }
 
-    pub(crate) fn admitted(socket: Socket, admission: Option<Admission>) -> Self {
-        Self { socket, admission }
+    /// An accepted connection.
+    pub(crate) fn connection(socket: Socket, admission: Option<Admission>) -> Self {
+        Self { socket, admission, was_connected: true }
     }
 }
 
@@ -152,8 +155,8 @@ impl Associable for TcpSocket {
         port: &sealed::PortRef<'_, P>,
         key: P::Key,
     ) -> Association<TcpStream<P>, Self, P::Key> {
-        let link =
-            if self.socket.peer_addr().is_ok() { Link::Connected } else { Link::Unconnected };
+        let is_connected = self.was_connected || self.socket.peer_addr().is_ok();
+        let link = if is_connected { Link::Connected } else { Link::Unconnected };
         associate(port.0, self, link, key).map(TcpStream)
     }
 }

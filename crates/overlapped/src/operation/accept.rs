@@ -71,7 +71,8 @@ impl Accept {
 
 fn accepted(socket: Socket, remote: SocketAddr) -> io::Result<Accepted> {
     let local = socket.local_addr()?;
-    Ok(Accepted { socket: TcpSocket::from_parts(socket), local, remote, first_data: None })
+    let socket = TcpSocket::connection(socket, None);
+    Ok(Accepted { socket, local, remote, first_data: None })
 }
 
 impl<P: Protocol> TcpListener<P> {

@@ -1,7 +1,7 @@
 //! Connect, with optional first data.
 
 use super::send::send_rest;
-use super::{Progress, Surroundings, Task, not_performed};
+use super::{Progress, Surroundings, Task, code, not_performed};
 use crate::buffer::Buffers;
 use crate::error::Refused;
 use crate::handle::TcpStream;
@@ -51,7 +51,14 @@ impl Connect {
         match target.stage {
             Stage::NotStarted => {
                 target.stage = Stage::Connecting;
-                with.socket.connect(target.address)?;
+                match with.socket.connect(target.address) {
+                    // After a refusal Linux answers the next attempt with this, and goes on with
+                    // the one after it (X54).
+                    Err(error) if error.raw_os_error() == Some(code::ABORTED) => {
+                        with.socket.connect(target.address)?;
+                    }
+                    other => other?,
+                }
             }
             Stage::Connecting => with.socket.connected()?,
             Stage::Connected => {}

@@ -6,9 +6,8 @@
 
 use super::{Progress, Surroundings, not_performed};
 use crate::buffer::Buffer;
-use crate::driver::socket::Socket;
 use crate::handle::core::Handle;
-use crate::handle::{Admission, TcpListener, TcpSocket};
+use crate::handle::{TcpListener, TcpSocket};
 use crate::operation::accept::Accepted;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -21,7 +20,7 @@ pub(crate) struct FirstData {
     remote: SocketAddr,
     buffer: Option<Buffer>,
     /// The accepted socket, once it is no longer waited on.
-    pub(crate) socket: Option<(Socket, Option<Admission>)>,
+    pub(crate) socket: Option<TcpSocket>,
     pub(crate) result: io::Result<()>,
 }
 
@@ -48,8 +47,8 @@ impl FirstData {
         operation: P::Operation,
     ) -> Packet<P> {
         let result = match (self.result, self.socket) {
-            (Ok(()), Some((socket, admission))) => Ok(Box::new(Accepted {
-                socket: TcpSocket::admitted(socket, admission),
+            (Ok(()), Some(socket)) => Ok(Box::new(Accepted {
+                socket,
                 local: self.local,
                 remote: self.remote,
                 first_data: self.buffer,

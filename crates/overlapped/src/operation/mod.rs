@@ -83,6 +83,16 @@ impl Task {
         }
     }
 
+    /// Whether it has failed without having done anything, so that it can be given back.
+    pub(crate) fn is_refused(&self) -> bool {
+        let has_begun = match self {
+            Self::Connect(connect) => connect.is_established(),
+            Self::Send(send) => send.has_begun(),
+            Self::Accept(_) | Self::FirstData(_) | Self::Receive(_) => false,
+        };
+        self.error().is_some() && !has_begun
+    }
+
     /// Ends it with `error`.
     pub(crate) fn fail(&mut self, error: io::Error) {
         match self {
@@ -134,6 +144,7 @@ pub(crate) fn os_error(code: i32) -> io::Error {
 pub(crate) mod code {
     use rustix::io::Errno;
 
+    pub(crate) const ABORTED: i32 = Errno::CONNABORTED.raw_os_error();
     pub(crate) const CANCELED: i32 = Errno::CANCELED.raw_os_error();
     pub(crate) const RESET: i32 = Errno::CONNRESET.raw_os_error();
     pub(crate) const BROKEN_PIPE: i32 = Errno::PIPE.raw_os_error();

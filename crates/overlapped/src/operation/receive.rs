@@ -96,15 +96,17 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        self.0.start(Direction::Receive, Receive::task(Some(buffer)), operation).map_err(|refused| {
-            refused.map(|(task, operation)| match task {
-                Task::Receive(Receive { buffer: Some(mut buffer), .. }) => {
-                    buffer.clear();
-                    (buffer, operation)
-                }
-                _ => (Buffer::empty(), operation),
-            })
-        })
+        self.0.start(Direction::Receive, Receive::task(Some(buffer)), operation).map_err(
+            |refused| {
+                refused.map(|(task, operation)| match task {
+                    Task::Receive(Receive { buffer: Some(mut buffer), .. }) => {
+                        buffer.clear();
+                        (buffer, operation)
+                    }
+                    _ => (Buffer::empty(), operation),
+                })
+            },
+        )
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a

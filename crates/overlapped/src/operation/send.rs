@@ -29,6 +29,11 @@ impl Send {
         }
     }
 
+    /// Whether bytes went out.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.transferred > 0
+    }
+
     pub(crate) fn into_packet<P: Protocol>(
         self,
         handle: Handle<P>,

@@ -1,7 +1,7 @@
 //! The concurrency count: who runs, who is held back, and who is not counted (P59-P63, P70-P79,
 //! P84, P97).
 
-use crate::crew::{Crew, Shape, number, poll_number, shape, until_shape};
+use crate::crew::{AtTheEnd, Crew, Shape, number, poll_number, shape, until_shape};
 use crate::on_every_driver;
 use crate::threads::{Order, Worker};
 use crate::world::{PATIENCE, World};
@@ -244,6 +244,9 @@ fn p84_the_count_is_exact_whatever_races(world: &World) {
             let (port, racing, posted, taken) = (&port, &racing, &posted, &taken);
             scope.spawn(move || {
                 let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let count = |got_one| {
+                    taken.fetch_add(usize::from(got_one), Ordering::Relaxed);
+                };
                 for _ in 0..3_000 {
                     random ^= random << 13;
                     random ^= random >> 7;
@@ -253,8 +256,8 @@ fn p84_the_count_is_exact_whatever_races(world: &World) {
                             port.post(1).expect("the port is open");
                             posted.fetch_add(1, Ordering::Relaxed);
                         }
-                        3 => port.poll().map_or((), |_| drop(taken.fetch_add(1, Ordering::Relaxed))),
-                        4 | 5 => port.take_timeout(Duration::from_micros(20)).map_or((), |_| drop(taken.fetch_add(1, Ordering::Relaxed))),
+                        3 => count(port.poll().is_ok()),
+                        4 | 5 => count(port.take_timeout(Duration::from_micros(20)).is_ok()),
                         6 => blocking(std::thread::yield_now),
                         _ => port.leave(),
                     }
@@ -274,13 +277,19 @@ fn p84_the_count_is_exact_whatever_races(world: &World) {
                 std::thread::yield_now();
             }
         });
+        let _all_end = AtTheEnd(|| {
+            over.store(true, Ordering::Relaxed);
+            if std::thread::panicking() {
+                port.close();
+            }
+        });
         // At rest: whoever races no more waits, with nothing queued, and holds no slot.
         crate::crew::until(|| racing.load(Ordering::SeqCst) == 0, || "they race on".into());
         until_shape(&port, Shape { waiting: THREADS, ..Shape::EMPTY });
-        over.store(true, Ordering::Relaxed);
         (0..THREADS).for_each(|_| port.post(END).expect("the port is open"));
     });
-    assert_eq!(shape(&port), Shape::EMPTY);
+    // A thread is unbound a moment after its scope has ended.
+    until_shape(&port, Shape::EMPTY);
     assert_eq!(taken.into_inner(), posted.load(Ordering::Relaxed));
     let counters = port.counters();
     assert_eq!(counters.queued, counters.taken);
@@ -296,7 +305,7 @@ fn p97_a_poll_at_the_limit_finds_nothing_although_packets_are_queued(world: &Wor
     crew[1].order(Order::Take(Some(Duration::from_millis(1))));
     assert_eq!(crew[1].result().err(), Some(TakeError::TimedOut), "nor does a short wait");
     crew.run(0, |port| port.leave());
-    assert_eq!(crew.run(1, |port| poll_number(port)), 2);
+    assert_eq!(crew.run(1, poll_number), 2);
 }
 
 /// The worker of one port is bound to it, whatever clone of the port it uses.

@@ -60,7 +60,8 @@ pub fn poll_number(port: &Port<Numbers>) -> u64 {
 
 /// Lets time pass for an observation: returns when a timer of a port of its own has run out.
 pub fn let_pass(period: Duration) {
-    let clock = Port::<Numbers>::builder().driver(DriverChoice::Epoll).build().expect("a port");
+    let clock: Port<Numbers> =
+        Port::<Numbers>::builder().driver(DriverChoice::Epoll).build().expect("a port");
     clock.timer(period, 0).expect("a timer starts");
     clock.take_timeout(PATIENCE).expect("the timer runs out");
 }
@@ -149,13 +150,13 @@ impl Crew {
     pub fn hold(
         &self,
         worker: usize,
-        work: impl FnOnce(&Sender<()>, &Receiver<()>) + Send + 'static,
+        work: impl FnOnce(Sender<()>, Receiver<()>) + Send + 'static,
     ) -> Held {
         let (inside, is_inside) = channel();
         let (go_on, told_to_go_on) = channel();
         let (done, is_done) = channel();
         self[worker].order(Order::Run(Box::new(move |_| {
-            work(&inside, &told_to_go_on);
+            work(inside, told_to_go_on);
             let _ = done.send(());
         })));
         is_inside.recv_timeout(PATIENCE).expect("the worker has begun");
@@ -197,5 +198,15 @@ impl Held {
     pub fn release(self) {
         self.go_on.send(()).expect("the worker is held");
         self.is_done.recv_timeout(PATIENCE).expect("the worker has gone on");
+    }
+}
+
+/// Does something at the end of its scope, also when the test fails: it lets threads go that the
+/// scope would wait for.
+pub struct AtTheEnd<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for AtTheEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }

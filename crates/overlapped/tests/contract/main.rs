@@ -4,5 +4,27 @@
 //! `docs/contract.md`). [`world`] is what they are run in; [`threads`] how they hold threads in
 //! known places without sleeping.
 
+mod accept_window;
+mod accepting;
+mod association;
+mod batches;
+mod cancelling;
+mod closing;
+mod closing_handles;
+mod concurrency;
+mod connecting;
+mod contents;
+mod crew;
+mod doorman;
+mod endurance;
+mod idle;
+mod outcomes;
+mod ownership;
+mod packets;
+mod queue;
+mod receiving;
+mod sending;
 mod threads;
+mod timers;
+mod transitions;
 mod world;

@@ -77,7 +77,7 @@ pub fn connected(port: &Port<Numbers>) -> SentPacket {
 pub fn accepted(port: &Port<Numbers>) -> AcceptedPacket {
     match next(port) {
         Packet::Accepted { listener, operation, result } => {
-            AcceptedPacket { listener, operation, result }
+            AcceptedPacket { listener, operation, result: result.map(|accepted| *accepted) }
         }
         other => panic!("the packet of an accept was owed, not {other:?}"),
     }

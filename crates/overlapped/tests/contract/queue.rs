@@ -10,8 +10,8 @@ use crate::threads::Order;
 use crate::world::{PATIENCE, World};
 use overlapped::{Buffer, Packet, Received, TakeError};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 

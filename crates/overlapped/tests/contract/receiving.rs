@@ -2,9 +2,7 @@
 //! (P30-P33, P43, P44, P158, P160-P164, F41, F10).
 
 use crate::on_every_driver;
-use crate::packets::{
-    assert_nothing_comes, code, errno, received, wait_for_data,
-};
+use crate::packets::{assert_nothing_comes, code, errno, received, wait_for_data};
 use crate::world::{Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Received};
@@ -175,6 +173,19 @@ fn p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once(world: &Worl
     assert_nothing_comes(&port);
 }
 
+fn p160_a_reset_after_our_shutdown_of_sending_is_no_end_of_the_stream(world: &World) {
+    let port = world.exact_port(1);
+    let (stream, peer) = world.stream(&port, 7);
+    stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
+    stream.receive_pooled(2).expect("a receive can be started");
+    peer.reset();
+    for number in [1, 2] {
+        let packet = received(&port);
+        assert_eq!((packet.operation, code(&packet.result)), (number, Some(errno::RESET)));
+    }
+}
+
 fn p161_at_the_peers_end_every_receive_in_flight_completes_in_order(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
@@ -229,9 +240,10 @@ fn p164_a_pooled_receive_holds_no_buffer_while_it_waits(world: &World) {
 
 /// The address space of this process.
 fn virtual_bytes() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("the system tells it");
-    let pages: usize = text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
-    pages * rustix::param::page_size()
+    let text = std::fs::read_to_string("/proc/self/status").expect("the system tells it");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("it is there");
+    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kilobytes << 10
 }
 
 #[test]
@@ -265,6 +277,7 @@ on_every_driver! {
     p150_one_taker_sees_the_order_although_another_thread_starts_the_receives,
     p158_a_receive_completes_with_some_data_and_does_not_wait_to_be_full,
     p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once,
+    p160_a_reset_after_our_shutdown_of_sending_is_no_end_of_the_stream,
     p161_at_the_peers_end_every_receive_in_flight_completes_in_order,
     p162_after_shutdown_of_receiving_a_receive_fails_at_once,
     p162_shutdown_of_receiving_ends_a_receive_in_flight,

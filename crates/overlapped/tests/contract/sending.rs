@@ -6,7 +6,7 @@ use crate::packets::{
     assert_nothing_comes, code, errno, next, received, send_until_one_waits, sent,
 };
 use crate::world::{Peer, World};
-use overlapped::simulated::Network;
+use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Buffers, Packet};
 use std::net::Shutdown;
 
@@ -263,6 +263,30 @@ fn p154_sends_go_out_whole_however_short_the_systems_sends_and_receives_are() {
             assert_eq!(reader.join().expect("the peer receives"), expected, "seed {seed}");
         });
     }
+}
+
+/// Bytes that went out cannot be taken back, so a failure after them is no refusal.
+#[test]
+fn p163_a_send_that_fails_after_a_part_went_out_says_so_by_its_packet() {
+    let network = Network::new(0);
+    network.set_capacity(1_000);
+    let world = World::Simulated(network.clone());
+    let port = world.exact_port(1);
+    let (stream, peer) = world.stream(&port, 7);
+    let faults = network.faults();
+    faults.fail_next(Call::Send, 1, errno::NO_BUFFERS);
+    let refused = stream.send(vec![1; 3_000], 1).expect_err("the first attempt fails");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::NO_BUFFERS));
+    assert_eq!((refused.returned.0.byte_len(), refused.returned.1), (3_000, 1));
+    assert_nothing_comes(&port);
+
+    faults.fail(Call::Send, faults.calls(Call::Send) + 2, errno::NO_BUFFERS);
+    stream.send(vec![2; 3_000], 2).expect("a part went out");
+    let packet = sent(&port);
+    assert_eq!((packet.operation, code(&packet.result)), (2, Some(errno::NO_BUFFERS)));
+    assert_eq!((packet.transferred, packet.buffers.byte_len()), (1_000, 3_000));
+    drop((packet, stream));
+    assert_eq!(receive_all(&peer), [2; 1_000]);
 }
 
 on_every_driver! {

@@ -7,12 +7,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// What a worker does on its own thread.
+pub type Work = Box<dyn FnOnce(&Port<Numbers>) + Send>;
+
 /// What a test tells a worker to do next.
 pub enum Order {
     /// Take a packet, waiting for it at most for the time.
     Take(Option<Duration>),
     /// Do this.
-    Run(Box<dyn FnOnce(&Port<Numbers>) + Send>),
+    Run(Work),
 }
 
 /// A thread that does what it is told, one order at a time.
@@ -44,19 +47,11 @@ impl Worker {
                 }
             }
         });
-        Self {
-            orders: Some(orders),
-            results,
-            thread: Some(thread),
-        }
+        Self { orders: Some(orders), results, thread: Some(thread) }
     }
 
     pub fn order(&self, order: Order) {
-        self.orders
-            .as_ref()
-            .expect("the worker was not ended")
-            .send(order)
-            .expect("it is alive");
+        self.orders.as_ref().expect("the worker was not ended").send(order).expect("it is alive");
     }
 
     /// Tells the worker to take a packet; returns at once.
@@ -66,9 +61,7 @@ impl Worker {
 
     /// What the last take came back with.
     pub fn result(&self) -> Result<Packet<Numbers>, TakeError> {
-        self.results
-            .recv_timeout(PATIENCE)
-            .expect("the worker has come back from its take")
+        self.results.recv_timeout(PATIENCE).expect("the worker has come back from its take")
     }
 
     /// The posted number that the last take came back with.
@@ -115,10 +108,7 @@ pub fn until(port: &Port<Numbers>, what: &str, condition: impl Fn(&Snapshot) -> 
         if condition(&snapshot) {
             return;
         }
-        assert!(
-            start.elapsed() < PATIENCE,
-            "{what} has not come about: {snapshot:?}"
-        );
+        assert!(start.elapsed() < PATIENCE, "{what} has not come about: {snapshot:?}");
         std::thread::yield_now();
     }
 }

@@ -57,21 +57,21 @@ fn t5_who_waits_is_released_by_an_insertion(world: &World) {
 }
 
 /// Worker 0 runs, worker 1 waits, a packet is queued; then worker 0 does something.
-fn t6(world: &World, does: impl FnOnce(&mut Crew)) -> Shape {
+fn t6<R>(world: &World, does: impl FnOnce(&mut Crew) -> R) -> Shape {
     let mut crew = Crew::new(world, 1, 2);
     crew.busy(0);
     crew.wait(1);
     crew.post([1]);
     assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
-    does(&mut crew);
+    let _held = does(&mut crew);
     crew.shape()
 }
 
 fn t6_who_waits_is_released_when_a_running_thread_blocks(world: &World) {
-    let mut held = None;
     let after = t6(world, |crew| {
-        held = Some(crew.pause(0));
+        let pause = crew.pause(0);
         assert_eq!(crew[1].posted(), 1);
+        pause
     });
     assert_eq!(after, Shape { released: 1, paused: 1, ..Shape::EMPTY });
 }

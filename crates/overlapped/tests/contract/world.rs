@@ -72,9 +72,7 @@ impl World {
     }
 
     pub fn listen(&self, port: &Port<Numbers>, key: u64) -> (TcpListener<Numbers>, SocketAddr) {
-        let listener = port
-            .associate(self.listen_socket(), key)
-            .expect("a listener is associated");
+        let listener = port.associate(self.listen_socket(), key).expect("a listener is associated");
         let address = listener.local_addr().expect("a listener has an address");
         (listener, address)
     }
@@ -84,9 +82,7 @@ impl World {
         match self {
             Self::System => {
                 let stream = std::net::TcpStream::connect(address).expect("the listener is there");
-                stream
-                    .set_read_timeout(Some(PATIENCE))
-                    .expect("a time-out can be set");
+                stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
                 stream.set_nodelay(true).expect("an option can be set");
                 Peer::System(stream)
             }
@@ -119,10 +115,7 @@ impl World {
     /// A stream of the port under `key`, connected to a peer.
     pub fn stream(&self, port: &Port<Numbers>, key: u64) -> (TcpStream<Numbers>, Peer) {
         let (socket, peer) = self.connected_socket();
-        (
-            port.associate(socket, key).expect("a socket is associated"),
-            peer,
-        )
+        (port.associate(socket, key).expect("a socket is associated"), peer)
     }
 
     /// A connected socket that belongs to no port, and its peer.
@@ -134,10 +127,7 @@ impl World {
                 let peer = self.connect(address);
                 let (stream, _) = listener.accept().expect("the peer has connected");
                 stream.set_nodelay(true).expect("an option can be set");
-                (
-                    TcpSocket::try_from(stream).expect("it becomes non-blocking"),
-                    peer,
-                )
+                (TcpSocket::try_from(stream).expect("it becomes non-blocking"), peer)
             }
             Self::Simulated(network) => {
                 let port = self.port::<Numbers>(|builder| builder.concurrency(1));
@@ -184,10 +174,7 @@ impl Peer {
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {
-            match self
-                .receive(&mut bytes[filled..])
-                .expect("the peer can receive")
-            {
+            match self.receive(&mut bytes[filled..]).expect("the peer can receive") {
                 0 => panic!("the stream ended after {filled} of {length} bytes"),
                 count => filled += count,
             }
@@ -224,9 +211,7 @@ impl PeerListener {
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::System(listener) => listener.local_addr().expect("a listener has an address"),
-            Self::Simulated(listener) => {
-                listener.local_addr().expect("a listener has an address")
-            }
+            Self::Simulated(listener) => listener.local_addr().expect("a listener has an address"),
         }
     }
 
@@ -234,9 +219,7 @@ impl PeerListener {
         match self {
             Self::System(listener) => {
                 let (stream, _) = listener.accept().expect("somebody connects");
-                stream
-                    .set_read_timeout(Some(PATIENCE))
-                    .expect("a time-out can be set");
+                stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
                 Peer::System(stream)
             }
             Self::Simulated(listener) => {

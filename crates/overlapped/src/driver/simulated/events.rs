@@ -2,6 +2,7 @@
 
 use super::errno::{self, os};
 use super::faults::Call;
+use super::kicks::{Kicks, Ticket};
 use super::random::Random;
 use super::socket::SimulatedSocket;
 use super::state::{Flags, OutletId, SocketId, State};
@@ -26,7 +27,7 @@ type Place = (u64, u64);
 pub(super) struct Outlet {
     edges: BTreeMap<Place, SocketId>,
     queued: u64,
-    is_kicked: bool,
+    pub(super) kicks: Kicks,
     alarm: Option<Instant>,
     /// When a thread of the port is to look around.
     look: Option<Instant>,
@@ -47,7 +48,7 @@ impl Outlet {
         Self {
             edges: BTreeMap::new(),
             queued: 0,
-            is_kicked: false,
+            kicks: Kicks::default(),
             alarm: None,
             look: None,
             waiters,
@@ -76,8 +77,8 @@ impl Outlet {
         self.waiters.wake_one();
     }
 
-    fn has_news(&self) -> bool {
-        self.is_kicked || !self.edges.is_empty()
+    fn is_kicked(&self, ticket: Option<&Ticket>) -> bool {
+        ticket.is_some_and(|ticket| self.kicks.is_for(ticket))
     }
 }
 
@@ -90,10 +91,10 @@ impl State {
         outlet.look.take_if(|look| *look <= Instant::now()).is_some()
     }
 
-    /// Appends up to `batch` events; whether the waiting thread is to return.
+    /// Appends up to `batch` events; whether there were any.
     fn take_events(&mut self, from: OutletId, events: &mut Vec<Event>, batch: usize) -> bool {
         let Some(outlet) = self.outlets.get_mut(&from) else {
-            return true;
+            return false;
         };
         let length_before = events.len();
         if outlet.alarm.is_some_and(|alarm| alarm <= Instant::now()) {
@@ -122,7 +123,7 @@ impl State {
                 outlet.queue(id, registration, spurious, &mut self.random);
             }
         }
-        std::mem::take(&mut outlet.is_kicked) || events.len() > length_before
+        events.len() > length_before
     }
 
     /// Takes back what is queued for the socket, whose registration is over.
@@ -197,28 +198,39 @@ impl Network {
     ) -> bool {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.shared.state.lock();
+        let outlet = state.outlets.get_mut(&self.outlet);
+        let ticket =
+            outlet.filter(|_| timeout != Some(Duration::ZERO)).map(|outlet| outlet.kicks.enter());
         let look = loop {
             let look = state.take_look(self.outlet);
             let news = state.take_events(self.outlet, events, batch);
-            if news || look || end.is_some_and(|end| end <= Instant::now()) {
+            let outlet = state.outlets.get(&self.outlet);
+            let is_kicked = outlet.is_some_and(|outlet| outlet.is_kicked(ticket.as_ref()));
+            if look || news || is_kicked || end.is_some_and(|end| end <= Instant::now()) {
                 break look;
             }
-            let outlet = state.outlets.get(&self.outlet);
             let alarms = outlet.map(|outlet| outlet.alarm.into_iter().chain(outlet.look));
             let until = alarms.into_iter().flatten().chain(end).min();
             state = self.waiters.wait(state, until);
         };
-        // This thread may have been woken for something it leaves behind.
-        if state.outlets.get(&self.outlet).is_some_and(Outlet::has_news) {
-            self.waiters.wake_one();
+        if let Some(outlet) = state.outlets.get_mut(&self.outlet) {
+            if let Some(ticket) = ticket {
+                outlet.kicks.leave(ticket);
+            }
+            // This thread may have been woken for an edge that it leaves behind.
+            if !outlet.edges.is_empty() {
+                outlet.waiters.wake_one();
+            }
         }
         look
     }
 
-    /// Lets one thread come back from the wait: one that is in it, or else the next to enter.
+    /// Lets one thread come back from the wait: one that is in it, or else the next to enter it
+    /// with time to wait.
     pub(crate) fn kick(&self) {
         if let Some(outlet) = self.shared.state.lock().outlets.get_mut(&self.outlet) {
-            outlet.is_kicked = true;
+            outlet.kicks.make();
+            // Whoever is woken stands in the wait now, so the kick is for it.
             outlet.waiters.wake_one();
         }
     }

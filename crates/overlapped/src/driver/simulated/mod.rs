@@ -25,6 +25,7 @@ mod connection;
 mod errno;
 mod events;
 mod faults;
+mod kicks;
 mod peer;
 mod random;
 mod socket;

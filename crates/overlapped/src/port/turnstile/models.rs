@@ -9,6 +9,7 @@ use super::seat::{Bell, Seat};
 use crate::port::TakeError;
 use crate::sync::{Condvar, Mutex};
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 struct ModelSeat {
     bell: Bell,
-    asleep: bool,
+    asleep: AtomicBool,
 }
 
 impl Seat for Arc<ModelSeat> {
@@ -30,7 +31,7 @@ impl Seat for Arc<ModelSeat> {
     }
 
     fn asleep(&self) -> Option<bool> {
-        Some(self.asleep)
+        Some(self.asleep.load(Ordering::SeqCst))
     }
 }
 
@@ -119,7 +120,7 @@ impl Model {
     }
 
     fn member(&self, asleep: bool) -> Member<'_> {
-        let seat = Arc::new(ModelSeat { bell: Bell::new(), asleep });
+        let seat = Arc::new(ModelSeat { bell: Bell::new(), asleep: AtomicBool::new(asleep) });
         Member { model: self, id: self.gate.enrol(seat.clone()), seat }
     }
 
@@ -148,7 +149,7 @@ impl Member<'_> {
         let work = gate.take(source, self.id, &self.seat, &mut Vec::new(), deadline)?;
         let (Work::Packet(number) | Work::Event { event: number, .. }) = work;
         taken.lock().push(number);
-        more_taken.notify_one();
+        more_taken.notify_all();
         Ok(number)
     }
 
@@ -163,8 +164,13 @@ impl Member<'_> {
 }
 
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    check_up_to(3, model);
+}
+
+/// Checks every interleaving with at most so many preemptions.
+fn check_up_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
     builder.check(model);
 }
@@ -198,6 +204,31 @@ fn p66_two_posts_whose_kicks_merge_reach_two_threads() {
             taker.join().unwrap().unwrap();
         }
         assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p66_a_poll_does_not_swallow_the_kick_of_a_waiting_thread() {
+    check(|| {
+        let model = Model::new(2, false);
+        let waiter = thread::spawn({
+            let model = model.clone();
+            move || model.member(false).take(NEVER)
+        });
+        let poller = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(false);
+                let got = member.take(Deadline::Now);
+                member.exit();
+                got
+            }
+        });
+        model.insert(1);
+        if poller.join().unwrap().is_ok() {
+            model.insert(2);
+        }
+        waiter.join().unwrap().unwrap();
     });
 }
 
@@ -411,5 +442,57 @@ fn p72_the_doorman_finds_what_a_sleeping_holder_left_of_its_batch() {
         sleeper.join().unwrap();
         other.join().unwrap();
         assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p72_a_holder_that_falls_asleep_after_the_doorman_has_looked_is_looked_at_again() {
+    check(|| {
+        let model = Model::new(1, true);
+        model.insert(1);
+        model.insert(2);
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let member = model.member(false);
+                    member.take(NEVER).unwrap();
+                    // Now it sleeps, and does not say so.
+                    member.seat.asleep.store(true, Ordering::SeqCst);
+                    model.wait_until_taken(2);
+                    member.exit();
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
+fn p72_somebody_takes_the_place_of_a_doorman_that_went_in() {
+    // Three threads that all look: more preemptions would take minutes.
+    check_up_to(2, || {
+        let model = Model::new(1, true);
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let member = model.member(true);
+                    member.take(NEVER).unwrap();
+                    model.wait_until_taken(3);
+                    member.exit();
+                })
+            })
+            .collect();
+        for event in 1..=3 {
+            model.source.happen(event);
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2, 3]);
     });
 }

@@ -143,6 +143,9 @@ pub(crate) struct Rules<T, E, S> {
     /// The driver has been asked to bring a thread back for a look.
     look_armed: bool,
     looking: usize,
+    /// Those of them that look at the driver on their way to a packet: a slot is kept for each, or
+    /// a packet queued meanwhile would wake another thread for what this one came for (P57, P58).
+    glancing: usize,
     since_glance: u32,
     closed: bool,
     counters: TurnstileCounters,
@@ -166,6 +169,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             step_back: STEP_BACK_MIN,
             look_armed: false,
             looking: 0,
+            glancing: 0,
             since_glance: 0,
             closed: false,
             counters: TurnstileCounters::default(),
@@ -271,9 +275,12 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         wakes: &mut Wakes<S>,
     ) -> Step<T, E, S> {
         self.looking -= 1;
+        self.glancing -= 1;
         self.look_armed &= !look;
         self.since_glance = 0;
         self.ready.extend(events.drain(..));
+        // The look may have taken the wake-up that was meant for a thread in the driver's wait.
+        wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
         if self.closed {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
@@ -507,6 +514,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             if may_glance && (poll_only || glance_due) {
                 self.set(id, Standing::Polling);
                 self.looking += 1;
+                self.glancing += 1;
                 return Step::Glance { batch: self.batch() };
             }
         }
@@ -533,7 +541,9 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         if self.closed {
             return;
         }
-        while self.active < self.concurrency && (!self.queue.is_empty() || !self.ready.is_empty()) {
+        while self.active + self.glancing < self.concurrency
+            && (!self.queue.is_empty() || !self.ready.is_empty())
+        {
             if self.parked.is_empty() && self.standing_pollers() == 0 {
                 break;
             }

@@ -4,6 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
 
+/// A thread that waits in vain comes back after this, and the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[test]
 fn a_registered_socket_yields_each_change_once() {
     let network = Network::new(0);
@@ -107,6 +110,46 @@ fn a_kick_is_remembered_for_the_next_wait() {
 }
 
 #[test]
+fn a_kick_is_for_who_stands_in_the_wait_not_for_who_comes_by() {
+    let network = &Network::new(0);
+    let standing = || {
+        let state = network.shared.state.lock();
+        state.outlets[&network.outlet].kicks.standing()
+    };
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        scope.spawn(move || {
+            for _ in 0..300 {
+                network.wait(&mut Vec::new(), 1, Some(PATIENCE * 2));
+                tell.send(()).unwrap();
+            }
+        });
+        for round in 0..300 {
+            while standing() == 0 {
+                thread::yield_now();
+            }
+            network.kick();
+            // One looks, the other would wait; neither may take the kick.
+            let waits = if round % 2 == 0 { Duration::ZERO } else { Duration::from_nanos(1) };
+            network.wait(&mut Vec::new(), 1, Some(waits));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(()), "round {round}");
+        }
+    });
+}
+
+#[test]
+fn a_kick_with_nobody_there_is_left_by_who_only_looks() {
+    let network = Network::new(0);
+    network.kick();
+    network.wait(&mut Vec::new(), 1, Some(Duration::ZERO));
+    network.wait(&mut Vec::new(), 1, None);
+    let long = Duration::from_millis(20);
+    let start = Instant::now();
+    network.wait(&mut Vec::new(), 1, Some(long));
+    assert!(start.elapsed() >= long, "it was taken once");
+}
+
+#[test]
 fn the_alarm_rings_once_and_not_early() {
     let network = Network::new(0);
     let at = Instant::now() + Duration::from_millis(20);
@@ -154,19 +197,18 @@ fn a_waiting_thread_comes_back_for_an_edge_an_earlier_alarm_a_look_and_a_kick() 
         scope.spawn(move || {
             for _ in 0..4 {
                 let mut events = Vec::new();
-                let look = network.wait(&mut events, 1, None);
+                let look = network.wait(&mut events, 1, Some(PATIENCE * 2));
                 tell.send((look, events.first().map(|event| event.token))).unwrap();
             }
         });
-        let limit = Duration::from_secs(10);
         network.register(&server, 5).unwrap();
-        assert_eq!(told.recv_timeout(limit), Ok((false, Some(5))));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((false, Some(5))));
         network.arm(Some(Instant::now()));
-        assert_eq!(told.recv_timeout(limit), Ok((false, Some(Event::ALARM))));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((false, Some(Event::ALARM))));
         network.look_after(Duration::ZERO);
-        assert_eq!(told.recv_timeout(limit), Ok((true, None)));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((true, None)));
         network.kick();
-        assert_eq!(told.recv_timeout(limit), Ok((false, None)));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((false, None)));
     });
     drop(client);
 }
@@ -186,7 +228,7 @@ fn an_event_is_given_to_one_of_several_waiting_threads_and_none_is_lost() {
             scope.spawn(move || {
                 loop {
                     let mut events = Vec::new();
-                    network.wait(&mut events, 1, None);
+                    network.wait(&mut events, 1, Some(PATIENCE * 2));
                     tell.send(events.len()).unwrap();
                     if events.is_empty() {
                         return;
@@ -194,15 +236,14 @@ fn an_event_is_given_to_one_of_several_waiting_threads_and_none_is_lost() {
                 }
             });
         }
-        let limit = Duration::from_secs(10);
         for _ in 0..ROUNDS {
             send(&client, b"x").unwrap();
-            assert_eq!(told.recv_timeout(limit), Ok(1));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(1));
         }
         // Every thread ends by one kick; an event that came twice would show here.
         for _ in 0..THREADS {
             network.kick();
-            assert_eq!(told.recv_timeout(limit), Ok(0));
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(0));
         }
     });
 }

@@ -1,0 +1,296 @@
+//! The window of posted accepts: it refills itself, never decays, and silent clients do not starve
+//! others (X14, X15, X27, X29-X31, F29).
+
+use crate::on_every_driver;
+use crate::packets::{accepted, assert_nothing_comes, code, errno, next, outcome};
+use crate::world::{Numbers, Peer, World};
+use overlapped::simulated::{Call, Network};
+use overlapped::{AcceptWindow, Packet, Port};
+use std::time::Duration;
+
+const NEVER_IN_THIS_TEST: Duration = Duration::from_secs(3_600);
+
+fn is_over(peer: &Peer) -> bool {
+    match peer.receive(&mut [0]) {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+fn x14_with_first_data_an_accept_completes_only_with_it(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(2).first_data(NEVER_IN_THIS_TEST);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let silent = world.connect(address);
+    assert_nothing_comes(&port);
+    let talking = world.connect(address);
+    talking.send(b"hello");
+    let packet = accepted(&port);
+    assert_eq!((*packet.listener.key(), packet.operation), (3, 1));
+    let connection = packet.result.expect("data came");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"hello");
+    assert_nothing_comes(&port);
+
+    silent.send(b"late");
+    let connection = accepted(&port).result.expect("data came");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"late");
+    let stream = port.associate(connection.socket, 4).expect("a socket is associated");
+    stream.send(b"answer", 2).expect("a send can be started");
+    assert_eq!(silent.receive_exact(6), b"answer", "it is the same connection");
+}
+
+fn x15_a_client_that_ends_without_data_completes_the_accept_with_none(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(2).first_data(NEVER_IN_THIS_TEST);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    world.connect(address).shut_down_sending();
+    let connection = accepted(&port).result.expect("it is no error");
+    assert!(connection.first_data.expect("it was waited for").is_empty());
+}
+
+fn x27_silent_clients_are_thrown_out_and_do_not_starve_another_one(world: &World) {
+    const LIMIT: Duration = Duration::from_millis(300);
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(10).first_data(LIMIT);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let start = std::time::Instant::now();
+    let silent: Vec<_> = (0..10).map(|_| world.connect(address)).collect();
+    let eleventh = world.connect(address);
+    eleventh.send(b"served?");
+
+    let mut thrown_out = 0;
+    let connection = loop {
+        match accepted(&port).result {
+            Ok(connection) => break connection,
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(errno::CANCELED));
+                assert!(start.elapsed() >= LIMIT, "they had their time");
+                thrown_out += 1;
+            }
+        }
+    };
+    assert!(thrown_out >= 1, "all ten accepts were held by silent clients");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"served?");
+    while thrown_out < 10 {
+        assert_eq!(code(&accepted(&port).result), Some(errno::CANCELED));
+        thrown_out += 1;
+    }
+    assert!(silent.iter().all(is_over), "the silent ones see the end");
+    assert_eq!(listener.posted(), 10, "and all ten accepts are posted again");
+}
+
+fn x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(5).first_data(NEVER_IN_THIS_TEST);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let silent = [world.connect(address), world.connect(address)];
+    assert_nothing_comes(&port);
+    assert_nothing_comes(&port);
+    assert_eq!(listener.posted(), 5);
+    listener.close();
+    for _ in 0..5 {
+        assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    }
+    assert_nothing_comes(&port);
+    assert!(silent.iter().all(is_over));
+    assert_eq!(port.snapshot().devices, 0);
+}
+
+fn x30_a_reset_while_first_data_is_awaited_is_an_error_of_that_accept_only(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    // With a limit on connections, the place of the failed one must come free again.
+    let window = AcceptWindow::new(1).first_data(NEVER_IN_THIS_TEST).connections(1);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    for _ in 0..20 {
+        world.connect(address).reset();
+    }
+    let good = world.connect(address);
+    good.send(b"good");
+    for _ in 0..21 {
+        match accepted(&port).result {
+            Ok(connection) => {
+                assert_eq!(&connection.first_data.expect("it was waited for")[..], b"good");
+                return;
+            }
+            Err(error) => assert_eq!(error.raw_os_error(), Some(errno::RESET)),
+        }
+    }
+    panic!("the good client was not served");
+}
+
+fn x31_the_window_is_refilled_before_the_handler_has_finished(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    listener.accept_window(AcceptWindow::new(1), || 1).expect("no accept is posted yet");
+    let _clients = (world.connect(address), world.connect(address), world.connect(address));
+    let handled: Vec<_> = (0..3).map(|_| accepted(&port)).collect();
+    assert!(handled.iter().all(|packet| packet.result.is_ok()));
+    assert_eq!(listener.posted(), 1);
+}
+
+fn a_limit_on_connections_admits_one_more_only_when_one_is_closed(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(10).connections(2);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let _clients: Vec<_> = (0..4).map(|_| world.connect(address)).collect();
+    let mut open: Vec<_> = (0..2)
+        .map(|_| {
+            let connection = accepted(&port).result.expect("a client waits");
+            port.associate(connection.socket, 4).expect("a socket is associated")
+        })
+        .collect();
+    assert_nothing_comes(&port);
+    assert_eq!(listener.posted(), 0);
+    open.pop();
+    let third = accepted(&port).result.expect("there is room for one again");
+    assert_nothing_comes(&port);
+    drop(third);
+    assert!(accepted(&port).result.is_ok(), "also when it was never associated");
+}
+
+fn a_window_and_single_accepts_exclude_each_other(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, _) = world.listen(&port, 3);
+    listener.accept(1).expect("an accept can be posted");
+    assert!(listener.accept_window(AcceptWindow::new(2), || 2).is_err());
+    listener.cancel_all();
+    assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    listener.accept_window(AcceptWindow::new(2), || 2).expect("no accept is posted any more");
+    assert_eq!(listener.accept(3).expect_err("a window is kept").returned, 3);
+    assert!(listener.accept_window(AcceptWindow::new(2), || 2).is_err());
+    assert_eq!(listener.posted(), 2);
+}
+
+fn p123_a_closed_port_or_listener_takes_no_window(world: &World) {
+    let port = world.exact_port(1);
+    let (closed, _) = world.listen(&port, 3);
+    closed.close();
+    assert!(closed.accept_window(AcceptWindow::new(1), || 1).is_err());
+    let (listener, _) = world.listen(&port, 3);
+    port.close();
+    assert!(listener.accept_window(AcceptWindow::new(1), || 1).is_err());
+    assert_eq!(listener.posted(), 0);
+}
+
+/// Serves one client after each failure of the window's, and says how many packets failed.
+fn serve(port: &Port<Numbers>, world: &World, address: std::net::SocketAddr, clients: u32) -> u32 {
+    let mut failed = 0;
+    let peers: Vec<_> = (0..clients).map(|_| world.connect(address)).collect();
+    for peer in &peers {
+        peer.send(b"x");
+    }
+    let mut served = 0;
+    while served < clients {
+        match next(port) {
+            Packet::Accepted { result: Ok(_), .. } => served += 1,
+            Packet::Accepted { .. } => failed += 1,
+            other => panic!("only accepts were posted, not {other:?}"),
+        }
+    }
+    failed
+}
+
+#[test]
+fn f29_the_window_never_decays_whatever_fails() {
+    use rustix::io::Errno;
+    const TARGET: usize = 4;
+    let failures = [
+        (Call::Accept, Errno::MFILE),
+        (Call::Accept, Errno::NFILE),
+        (Call::Accept, Errno::NOBUFS),
+        (Call::Accept, Errno::NOMEM),
+        (Call::Accept, Errno::CONNABORTED),
+        (Call::Accept, Errno::PROTO),
+        (Call::Accept, Errno::NETDOWN),
+        (Call::Accept, Errno::PERM),
+        (Call::Register, Errno::NOSPC),
+        (Call::Register, Errno::NOMEM),
+        (Call::Receive, Errno::CONNRESET),
+        (Call::Receive, Errno::NOBUFS),
+    ];
+    for (call, error) in failures {
+        for with_first_data in [false, true] {
+            let network = Network::new(0);
+            let world = World::Simulated(network.clone());
+            let port = world.exact_port(1);
+            let (listener, address) = world.listen(&port, 3);
+            let mut window = AcceptWindow::new(TARGET);
+            if with_first_data {
+                window = window.first_data(NEVER_IN_THIS_TEST);
+            }
+            listener.accept_window(window, || 1).expect("no accept is posted yet");
+            network.faults().fail_next(call, TARGET as u64, error.raw_os_error());
+            if call != Call::Accept {
+                // Each failure costs its client; the accepts must be there for the next ones.
+                let lost: Vec<_> = (0..TARGET).map(|_| world.connect(address)).collect();
+                if with_first_data {
+                    lost.iter().for_each(|peer| peer.send(b"x"));
+                    for _ in 0..TARGET {
+                        let result = accepted(&port).result;
+                        assert_eq!(code(&result), Some(error.raw_os_error()), "{call:?} {error}");
+                    }
+                    assert!(lost.iter().all(is_over), "{call:?} {error}: nobody keeps them open");
+                } else {
+                    for _ in 0..TARGET {
+                        assert!(accepted(&port).result.is_ok(), "nothing fails without data");
+                    }
+                    network.faults().clear();
+                }
+            }
+            serve(&port, &world, address, TARGET as u32 + 1);
+            assert_eq!(network.faults().pending(), 0, "{call:?} {error}: all of them came");
+            assert_eq!(listener.posted(), TARGET, "{call:?} {error} {with_first_data}");
+            listener.close();
+            drop((listener, port));
+        }
+    }
+}
+
+/// A client that comes during the shortage must not add an attempt for ever after.
+#[test]
+fn f29_clients_that_come_during_a_shortage_do_not_multiply_the_attempts() {
+    const CLIENTS: u64 = 200;
+    let network = Network::new(0);
+    let world = World::Simulated(network.clone());
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    listener.accept_window(AcceptWindow::new(4), || 1).expect("no accept is posted yet");
+    let shortage = rustix::io::Errno::MFILE.raw_os_error();
+    network.faults().fail_next(Call::Accept, u64::MAX, shortage);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(world.connect(address));
+        assert_nothing_comes(&port);
+    }
+    // Three rounds of attempts after the last client.
+    let start = port.counters().accept_deferrals;
+    let began = std::time::Instant::now();
+    let timer = port.timer(Duration::from_millis(150), 7).expect("a timer can be started");
+    assert_eq!(outcome(next(&port)), (7, None), "{timer:?}");
+    let rounds = began.elapsed().as_millis() as u64 / 50 + 1;
+    let attempts = port.counters().accept_deferrals - start;
+    assert!(attempts <= 4 * rounds, "{attempts} attempts in {rounds} rounds");
+    network.faults().clear();
+    for _ in 0..CLIENTS {
+        assert!(accepted(&port).result.is_ok());
+    }
+}
+
+on_every_driver! {
+    a_limit_on_connections_admits_one_more_only_when_one_is_closed,
+    a_window_and_single_accepts_exclude_each_other,
+    p123_a_closed_port_or_listener_takes_no_window,
+    x14_with_first_data_an_accept_completes_only_with_it,
+    x15_a_client_that_ends_without_data_completes_the_accept_with_none,
+    x27_silent_clients_are_thrown_out_and_do_not_starve_another_one,
+    x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data,
+    x30_a_reset_while_first_data_is_awaited_is_an_error_of_that_accept_only,
+    x31_the_window_is_refilled_before_the_handler_has_finished,
+}

@@ -1,0 +1,224 @@
+//! Connects of the port (X50-X57, P31, P33, P46).
+
+use crate::on_every_driver;
+use crate::packets::{assert_nothing_comes, code, connected, errno, next, outcome, received, sent};
+use crate::world::{Numbers, Peer, World};
+use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+fn fresh(world: &World, port: &Port<Numbers>) -> TcpStream<Numbers> {
+    port.associate(world.socket(), 5).expect("a fresh socket is associated")
+}
+
+/// An address where nobody listens.
+pub fn nobody(world: &World) -> SocketAddr {
+    let listener = world.peer_listener();
+    listener.address()
+}
+
+/// A listener whose backlog is full and stays so while the result lives: a connect to it goes on.
+pub fn full_listener(world: &World) -> (ListenSocket, Vec<Peer>, SocketAddr) {
+    let listener = match world {
+        World::System => ListenSocket::bind(ANY, 0),
+        World::Simulated(network) => network.listen(ANY, 1),
+    }
+    .expect("one can listen");
+    let address = listener.local_addr().expect("a listener has an address");
+    let only = world.connect(address);
+    (listener, vec![only], address)
+}
+
+/// Starts a connect that is to be refused and gives the error, however it is told.
+fn refusal(port: &Port<Numbers>, stream: &TcpStream<Numbers>, to: SocketAddr) -> Option<i32> {
+    match stream.connect(to, (), 1) {
+        Err(refused) => refused.error.raw_os_error(),
+        Ok(_) => code(&connected(port).result),
+    }
+}
+
+fn x50_a_stream_may_be_bound_before_it_connects_and_need_not(world: &World) {
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let socket = world.socket();
+    socket.bind(ANY).expect("the system chooses a port");
+    let bound = socket.local_addr().expect("it is bound");
+    assert_ne!(bound.port(), 0);
+    let stream = port.associate(socket, 5).expect("a fresh socket is associated");
+    stream.connect(outside.address(), (), 1).expect("a connect can be started");
+    let packet = connected(&port);
+    assert!(packet.result.is_ok());
+    assert_eq!(stream.local_addr().expect("it is connected"), bound);
+
+    let unbound = fresh(world, &port);
+    unbound.connect(outside.address(), (), 2).expect("a connect can be started");
+    let packet = connected(&port);
+    assert!(packet.result.is_ok());
+    assert_eq!(packet.stream.peer_addr().expect("it is connected"), outside.address());
+    assert_ne!(packet.stream.local_addr().expect("it is connected").port(), 0);
+}
+
+fn x51_the_first_data_goes_out_with_the_connect_and_is_counted(world: &World) {
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let stream = fresh(world, &port);
+    let first = vec![Buffer::from(b"first "), Buffer::from(b"data")];
+    stream.connect(outside.address(), first, 1).expect("a connect can be started");
+    let packet = connected(&port);
+    assert!(packet.result.is_ok());
+    assert_eq!((packet.operation, packet.transferred, *packet.stream.key()), (1, 10, 5));
+    assert_eq!(packet.buffers.byte_len(), 10, "the buffers come back");
+    let peer = outside.accept();
+    assert_eq!(peer.receive_exact(10), b"first data");
+    peer.send(b"answer");
+    stream.receive_pooled(2).expect("it is connected");
+    assert_eq!(&received(&port).buffer[..], b"answer");
+    assert_nothing_comes(&port);
+}
+
+fn x51_a_connect_completes_only_when_all_first_data_is_sent(world: &World) {
+    const LENGTH: usize = 48 << 20;
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let stream = fresh(world, &port);
+    stream.connect(outside.address(), vec![9; LENGTH], 1).expect("a connect can be started");
+    let peer = outside.accept();
+    assert_nothing_comes(&port);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut room = vec![0; 1 << 20];
+            let mut total = 0;
+            while total < LENGTH {
+                total += peer.receive(&mut room).expect("the peer can receive");
+            }
+            total
+        });
+        let packet = connected(&port);
+        assert!(packet.result.is_ok());
+        assert_eq!(packet.transferred, LENGTH);
+        assert_eq!(reader.join().expect("the reader did not panic"), LENGTH);
+    });
+}
+
+fn x52_a_second_connect_fails_at_once(world: &World) {
+    let port = world.exact_port(1);
+    let (_listener, _peers, address) = full_listener(world);
+    let stream = fresh(world, &port);
+    stream.connect(address, (), 1).expect("a connect can be started");
+    let refused = stream.connect(address, Buffers::from(b"mine"), 2).expect_err("one goes on");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::ALREADY));
+    assert_eq!((refused.returned.0.byte_len(), refused.returned.1), (4, 2));
+    let refused = stream.send(b"x", 3).expect_err("it is not connected yet");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::NOT_CONNECTED));
+    let refused = stream.receive_pooled(4).expect_err("it is not connected yet");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::NOT_CONNECTED));
+    assert_nothing_comes(&port);
+
+    let outside = world.peer_listener();
+    let stream = fresh(world, &port);
+    stream.connect(outside.address(), (), 5).expect("a connect can be started");
+    assert!(connected(&port).result.is_ok());
+    let refused = stream.connect(outside.address(), (), 6).expect_err("it is connected");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::IS_CONNECTED));
+    let (accepted, _peer) = world.stream(&port, 8);
+    let refused = accepted.connect(outside.address(), (), 7).expect_err("it is connected");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::IS_CONNECTED));
+    assert_nothing_comes(&port);
+}
+
+fn x53_x54_after_refusals_the_same_stream_connects(world: &World) {
+    let port = world.exact_port(1);
+    let stream = fresh(world, &port);
+    for _ in 0..3 {
+        assert_eq!(refusal(&port, &stream, nobody(world)), Some(errno::REFUSED));
+        assert_eq!(stream.connected_for(), None);
+        let refused = stream.send(b"x", 2).expect_err("it is not connected");
+        assert_eq!(refused.error.raw_os_error(), Some(errno::NOT_CONNECTED));
+    }
+    let outside = world.peer_listener();
+    stream.connect(outside.address(), b"again", 3).expect("a connect can be started");
+    let packet = connected(&port);
+    assert!(packet.result.is_ok(), "{:?}", packet.result);
+    let peer = outside.accept();
+    assert_eq!(peer.receive_exact(5), b"again");
+    peer.send(b"welcome");
+    stream.receive_pooled(4).expect("it is connected");
+    assert_eq!(&received(&port).buffer[..], b"welcome");
+    assert_nothing_comes(&port);
+}
+
+fn x26_a_stream_knows_since_when_it_is_connected(world: &World) {
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let stream = fresh(world, &port);
+    assert_eq!(stream.connected_for(), None);
+    let start = std::time::Instant::now();
+    stream.connect(outside.address(), (), 1).expect("a connect can be started");
+    assert!(connected(&port).result.is_ok());
+    assert!(stream.connected_for().expect("it is connected") <= start.elapsed());
+}
+
+fn x56_a_connect_yields_one_packet_whether_done_at_once_or_later(world: &World) {
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    for number in 0..100 {
+        let stream = fresh(world, &port);
+        stream.connect(outside.address(), (), number).expect("a connect can be started");
+        let packet = connected(&port);
+        assert!(packet.result.is_ok());
+        assert_eq!(packet.operation, number);
+        assert_nothing_comes(&port);
+        drop(outside.accept());
+    }
+}
+
+fn x57_a_connect_that_goes_on_can_be_cancelled_or_closed(world: &World) {
+    let port = world.exact_port(1);
+    let (_listener, _peers, address) = full_listener(world);
+    let stream = fresh(world, &port);
+    let id = stream.connect(address, b"unsent", 1).expect("a connect can be started");
+    stream.cancel(id).expect("it goes on");
+    let packet = connected(&port);
+    assert_eq!((packet.operation, code(&packet.result)), (1, Some(errno::CANCELED)));
+    assert_eq!((packet.transferred, packet.buffers.byte_len()), (0, 6));
+
+    let stream = fresh(world, &port);
+    stream.connect(address, (), 2).expect("a connect can be started");
+    stream.close();
+    assert_eq!(outcome(next(&port)), (2, Some(errno::CANCELED)));
+    assert_nothing_comes(&port);
+}
+
+fn a_stream_that_connected_is_like_one_that_was_accepted(world: &World) {
+    const ROUNDS: u8 = 200;
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let stream = fresh(world, &port);
+    // Whatever the driver says of a socket that is not connected is performed before.
+    assert_nothing_comes(&port);
+    stream.connect(outside.address(), (), 0).expect("a connect can be started");
+    let Packet::Connected { stream, .. } = next(&port) else { panic!("a connect was started") };
+    let peer = outside.accept();
+    for round in 0..ROUNDS {
+        stream.receive_pooled(1).expect("it is connected");
+        peer.send(&[round]);
+        assert_eq!(&received(&port).buffer[..], &[round]);
+        stream.send([round].as_slice(), 2).expect("it is connected");
+        assert!(sent(&port).result.is_ok());
+        assert_eq!(peer.receive_exact(1), [round]);
+    }
+    assert_nothing_comes(&port);
+}
+
+on_every_driver! {
+    a_stream_that_connected_is_like_one_that_was_accepted,
+    x26_a_stream_knows_since_when_it_is_connected,
+    x50_a_stream_may_be_bound_before_it_connects_and_need_not,
+    x51_a_connect_completes_only_when_all_first_data_is_sent,
+    x51_the_first_data_goes_out_with_the_connect_and_is_counted,
+    x52_a_second_connect_fails_at_once,
+    x53_x54_after_refusals_the_same_stream_connects,
+    x56_a_connect_yields_one_packet_whether_done_at_once_or_later,
+    x57_a_connect_that_goes_on_can_be_cancelled_or_closed,
+}

@@ -1,0 +1,115 @@
+//! The pages of the repository say what is so: their links lead somewhere, and the table of the
+//! contract names the tests that there are. (The example of the README is compiled as a
+//! documentation test of the library.)
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let mut found: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
+    found.sort();
+    found
+}
+
+/// What stands between each `open` and the next `close`.
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
+    text.split(open).skip(1).filter_map(|rest| rest.split(close).next()).collect()
+}
+
+/// The part of a page's address that names a heading: lower case, words joined by hyphens.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_between_the_pages_leads_somewhere() {
+    let mut pages = files(&root(), "md");
+    pages.extend(files(&root().join("docs"), "md"));
+    pages.extend(files(&root().join("bench"), "md"));
+    let (mut links, mut broken) = (0, Vec::new());
+    for page in &pages {
+        let text = read(page);
+        let inline = between(&text, "](", ")");
+        let by_name = text
+            .lines()
+            .filter_map(|line| line.strip_prefix('[')?.split_once("]: ").map(|(_, target)| target));
+        let outside = ["http://", "https://"];
+        for link in inline.into_iter().chain(by_name) {
+            if outside.iter().any(|start| link.starts_with(start)) {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() {
+                page.clone()
+            } else {
+                page.parent().expect("a page lies in a folder").join(file)
+            };
+            let leads_somewhere =
+                target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            if !leads_somewhere {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(links > 20, "only {links} links were found in {pages:?}");
+    assert!(broken.is_empty(), "these links lead nowhere:\n{}", broken.join("\n"));
+}
+
+/// The tests of the suite, as `module::name`.
+fn tests_of_the_suite() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for file in files(&root().join("crates/overlapped/tests/contract"), "rs") {
+        let module = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let text = read(&file);
+        let listed = between(&text, "\non_every_driver! {", "}").into_iter().flat_map(|list| {
+            let lines = list.lines().filter(|line| !line.trim_start().starts_with("//"));
+            lines.flat_map(|line| line.split(',')).collect::<Vec<_>>()
+        });
+        let alone = between(&text, "\n#[test]\n", "(").into_iter();
+        let alone = alone.filter_map(|head| head.split("fn ").nth(1));
+        let names = listed.chain(alone).map(str::trim).filter(|name| !name.is_empty());
+        tests.extend(names.map(|name| format!("{module}::{name}")));
+    }
+    tests
+}
+
+#[test]
+fn the_contract_names_every_test_and_no_other() {
+    let page = read(&root().join("docs/contract.md"));
+    let named: BTreeSet<String> = between(&page, "`", "`")
+        .into_iter()
+        .filter(|code| {
+            let names = code.split_once("::");
+            names.is_some_and(|(_, test)| test.len() > 10 && !test.contains("::"))
+        })
+        .map(str::to_owned)
+        .collect();
+    let there = tests_of_the_suite();
+    assert!(there.len() > 100, "only {} tests were found", there.len());
+    let missing: Vec<_> = there.difference(&named).collect();
+    let gone: Vec<_> = named.difference(&there).collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "docs/contract.md lacks {missing:#?}\nand names tests that do not exist: {gone:#?}"
+    );
+}
