@@ -223,7 +223,7 @@ impl<P: Protocol> Inner<P> {
         let direct = self.direct.load(Ordering::Relaxed);
         Counters {
             queued: turnstile.queued + direct,
-            taken: turnstile.taken + direct,
+            taken: turnstile.taken + direct - turnstile.put_back,
             posted: self.posted.load(Ordering::Relaxed),
             released_on_block: turnstile.released_on_block,
             over_limit_moments: turnstile.over_limit_moments,

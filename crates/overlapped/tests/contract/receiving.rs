@@ -6,6 +6,7 @@ use crate::packets::{assert_nothing_comes, code, errno, received, wait_for_data}
 use crate::world::{Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Received};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn p31_a_receive_that_finds_its_data_at_once_queues_exactly_one_packet(world: &World) {
     let port = world.exact_port(1);
@@ -134,19 +135,32 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
     const RECEIVES: u64 = 20_000;
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
+    // All three keep close together, so that data comes now before a receive and now after it.
+    let taken = AtomicU64::new(0);
     std::thread::scope(|scope| {
         let starter = scope.spawn(|| {
             for number in 0..RECEIVES {
+                while number > taken.load(Ordering::Relaxed) + 3 {
+                    std::thread::yield_now();
+                }
                 stream.receive(Buffer::with_capacity(1), number).expect("a receive can be started");
             }
         });
         scope.spawn(|| {
             for number in 0..RECEIVES {
+                while number > taken.load(Ordering::Relaxed) + 3 {
+                    std::thread::yield_now();
+                }
                 peer.send(&[number as u8]);
             }
         });
         for number in 0..RECEIVES {
             let packet = received(&port);
+            // Told before the check, lest the others wait for ever when it fails.
+            taken.fetch_add(1, Ordering::Relaxed);
+            if packet.operation != number {
+                taken.store(RECEIVES, Ordering::Relaxed);
+            }
             assert_eq!((packet.operation, packet.buffer[0]), (number, number as u8));
         }
         starter.join().expect("the starter did not panic");

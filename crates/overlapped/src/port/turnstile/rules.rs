@@ -430,7 +430,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         if self.closed {
             return Err(packets);
         }
-        self.counters.taken -= packets.len() as u64;
+        self.counters.put_back += packets.len() as u64;
         for packet in packets.into_iter().rev() {
             self.queue.push_front(packet);
         }
