@@ -131,7 +131,7 @@ impl<P: Protocol> Delivery<P> {
 
     pub(crate) fn add(&mut self, port: &Inner<P>, packet: Packet<P>) {
         if self.wants_first && self.first.is_none() {
-            self.first = Some(packet);
+            self.first = Some(port.exchange(packet));
         } else if let Err(packet) = port.queue(packet) {
             self.later().refused.push(packet);
         }

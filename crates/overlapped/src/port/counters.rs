@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct TurnstileCounters {
     pub(crate) queued: u64,
     pub(crate) taken: u64,
-    /// Taken, and returned to the queue unused.
-    pub(crate) put_back: u64,
     pub(crate) released_on_block: u64,
     pub(crate) over_limit_moments: u64,
     pub(crate) doorman_looks: u64,

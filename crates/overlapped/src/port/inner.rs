@@ -37,8 +37,6 @@ pub(crate) struct Inner<P: Protocol> {
     pub(crate) report: DriverReport,
     closed: AtomicBool,
     posted: AtomicU64,
-    /// Packets that went straight to the thread that performed their operation.
-    direct: AtomicU64,
     accept_deferrals: AtomicU64,
     delays: DelayRecorder,
 }
@@ -60,7 +58,6 @@ impl<P: Protocol> Inner<P> {
             report,
             closed: AtomicBool::new(false),
             posted: AtomicU64::new(0),
-            direct: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),
             delays: DelayRecorder::new(),
         }
@@ -90,6 +87,14 @@ impl<P: Protocol> Inner<P> {
     pub(crate) fn queue(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
         let queued = Queued { packet, at: self.delays.sample() };
         self.gate.insert(&self.driver, queued).map_err(|queued| queued.packet)
+    }
+
+    /// Queues the packet that the calling, released thread has just performed and returns the oldest
+    /// one.
+    pub(crate) fn exchange(&self, packet: Packet<P>) -> Packet<P> {
+        let Queued { packet, at } = self.gate.exchange(Queued { packet, at: None });
+        self.delays.record(at);
+        packet
     }
 
     pub(crate) fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Packet<P>, TakeError> {
@@ -127,11 +132,7 @@ impl<P: Protocol> Inner<P> {
                 self.delays.record(queued.at);
                 Some(queued.packet)
             }
-            Work::Event { event, behind } => {
-                let packet = self.perform(event, !behind)?;
-                self.direct.fetch_add(1, Ordering::Relaxed);
-                Some(packet)
-            }
+            Work::Event(event) => self.perform(event),
         }
     }
 
@@ -143,10 +144,10 @@ impl<P: Protocol> Inner<P> {
         packet
     }
 
-    /// Performs what an event allows. The first packet is returned if `wants_first`; all others are
-    /// queued.
-    fn perform(&self, event: Event, wants_first: bool) -> Option<Packet<P>> {
-        let mut delivery = Delivery::new(wants_first);
+    /// Performs what an event allows. Each packet is queued; for the first one the oldest packet of
+    /// the queue is returned, which mostly is the same.
+    fn perform(&self, event: Event) -> Option<Packet<P>> {
+        let mut delivery = Delivery::new(true);
         if event.token == Event::ALARM {
             for due in self.timers.take_due(&self.driver) {
                 self.ring(due, &mut delivery);
@@ -220,10 +221,9 @@ impl<P: Protocol> Inner<P> {
 
     pub(crate) fn counters(&self) -> Counters {
         let turnstile = self.gate.counters();
-        let direct = self.direct.load(Ordering::Relaxed);
         Counters {
-            queued: turnstile.queued + direct,
-            taken: turnstile.taken + direct - turnstile.put_back,
+            queued: turnstile.queued,
+            taken: turnstile.taken,
             posted: self.posted.load(Ordering::Relaxed),
             released_on_block: turnstile.released_on_block,
             over_limit_moments: turnstile.over_limit_moments,

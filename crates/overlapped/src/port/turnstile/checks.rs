@@ -68,7 +68,7 @@ impl Life {
                 self.expected.remove(position);
                 Place::Released
             }
-            Step::Work(Work::Event { .. }) | Step::TimedOut => Place::Released,
+            Step::Work(Work::Event(_)) | Step::TimedOut => Place::Released,
             Step::Poll { .. } => Place::Polling,
             Step::Park { .. } => Place::Parked,
             Step::Glance { .. } => {

@@ -77,6 +77,10 @@ impl<T, E, S: Seat + Clone> Gate<T, E, S> {
         self.change(source, |rules, wakes| rules.insert(packet, wakes))
     }
 
+    pub(crate) fn exchange(&self, packet: T) -> T {
+        self.rules.lock().exchange(packet)
+    }
+
     pub(crate) fn put_back(
         &self,
         source: &impl EventSource<E>,

@@ -147,7 +147,7 @@ impl Member<'_> {
     fn take(&self, deadline: Deadline) -> Result<u32, TakeError> {
         let Model { gate, source, taken, more_taken } = self.model;
         let work = gate.take(source, self.id, &self.seat, &mut Vec::new(), deadline)?;
-        let (Work::Packet(number) | Work::Event { event: number, .. }) = work;
+        let (Work::Packet(number) | Work::Event(number)) = work;
         taken.lock().push(number);
         more_taken.notify_all();
         Ok(number)

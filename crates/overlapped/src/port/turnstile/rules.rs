@@ -31,9 +31,9 @@ pub(crate) type MemberId = usize;
 pub(crate) enum Work<T, E> {
     /// A packet, oldest first.
     Packet(T),
-    /// An event of the driver to be performed by this thread. When `behind` is set, packets were
-    /// queued before it, so what it yields goes to the tail of the queue.
-    Event { event: E, behind: bool },
+    /// An event of the driver, to be performed by this thread. What it yields goes through
+    /// [`Rules::exchange`].
+    Event(E),
 }
 
 /// What the calling thread does next.
@@ -288,8 +288,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         if self.active < self.concurrency
             && let Some(event) = self.ready.pop_front()
         {
-            let behind = !self.queue.is_empty();
-            return self.release(id, Work::Event { event, behind }, wakes);
+            return self.release(id, Work::Event(event), wakes);
         }
         self.admit(id, poll_only, false, wakes)
     }
@@ -408,6 +407,20 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         Ok(())
     }
 
+    /// Queues the packet of an operation that a released thread has just performed, and gives the
+    /// thread the oldest packet: its own, unless others were queued before it.
+    pub(crate) fn exchange(&mut self, packet: T) -> T {
+        self.counters.queued += 1;
+        self.counters.taken += 1;
+        match self.queue.pop_front() {
+            Some(older) => {
+                self.queue.push_back(packet);
+                older
+            }
+            None => packet,
+        }
+    }
+
     /// Takes one more piece of work for a thread that is already released with some (P110).
     pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
         if let Some(packet) = self.queue.pop_front() {
@@ -415,7 +428,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             return Some(Work::Packet(packet));
         }
         let event = self.ready.pop_front()?;
-        Some(Work::Event { event, behind: false })
+        Some(Work::Event(event))
     }
 
     /// Puts packets that were taken and not used back at the head, in their order.
@@ -430,7 +443,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         if self.closed {
             return Err(packets);
         }
-        self.counters.put_back += packets.len() as u64;
+        self.counters.taken -= packets.len() as u64;
         for packet in packets.into_iter().rev() {
             self.queue.push_front(packet);
         }
@@ -499,8 +512,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             let glance_due = self.since_glance >= GLANCE_EVERY;
             if glance_due && let Some(event) = self.ready.pop_front() {
                 self.since_glance = 0;
-                let behind = !self.queue.is_empty();
-                return self.release(id, Work::Event { event, behind }, wakes);
+                return self.release(id, Work::Event(event), wakes);
             }
             if !(glance_due && may_glance)
                 && let Some(packet) = self.queue.pop_front()
@@ -509,7 +521,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 return self.release(id, Work::Packet(packet), wakes);
             }
             if let Some(event) = self.ready.pop_front() {
-                return self.release(id, Work::Event { event, behind: false }, wakes);
+                return self.release(id, Work::Event(event), wakes);
             }
             if may_glance && (poll_only || glance_due) {
                 self.set(id, Standing::Polling);
@@ -553,7 +565,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                     Work::Packet(packet)
                 }
                 None => match self.ready.pop_front() {
-                    Some(event) => Work::Event { event, behind: false },
+                    Some(event) => Work::Event(event),
                     None => break,
                 },
             };
@@ -605,7 +617,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         self.count_active();
         match work {
             Work::Packet(_) => self.counters.taken += 1,
-            Work::Event { .. } => self.since_glance = 0,
+            Work::Event(_) => self.since_glance = 0,
         }
         self.settle(wakes);
         Step::Work(work)

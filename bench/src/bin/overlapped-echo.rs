@@ -1,0 +1,133 @@
+//! Echo server on a completion port: a pool of threads that take packets and start the next
+//! operation.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use overlapped::{
+    AcceptWindow, ListenSocket, Packet, Port, Protocol, Received, TakeError, TcpSocket, TcpStream,
+};
+use overlapped_bench::server::{self, Cost, Framing, ServerOptions};
+
+/// Echo server on Overlapped, with a pool of threads of which N run at a time.
+#[derive(Parser)]
+#[command(name = "overlapped-echo", version)]
+struct Arguments {
+    #[command(flatten)]
+    server: ServerOptions,
+
+    /// Threads in the pool, at least one more than the concurrency [default: four more].
+    #[arg(long, value_name = "T")]
+    pool: Option<usize>,
+
+    /// Packets that a thread takes at a time.
+    #[arg(long, default_value = "1", value_name = "B", value_parser = at_least_one)]
+    batch: usize,
+
+    /// Do not watch for handlers that block.
+    #[arg(long)]
+    no_doorman: bool,
+}
+
+/// Accepts that are kept posted.
+const WINDOW: usize = 64;
+
+/// Threads beyond the concurrency, which stand in for those that block.
+const SPARE_THREADS: usize = 4;
+
+struct Echo;
+
+impl Protocol for Echo {
+    type Key = ();
+    /// How far the connection is in its stream of messages travels with its operation.
+    type Operation = Framing;
+    type Message = ();
+}
+
+fn main() -> ExitCode {
+    overlapped_bench::exit_code(run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let options = &arguments.server;
+    options.prepare_process()?;
+    let concurrency = options.threads.get();
+    let pool = arguments.pool.unwrap_or(concurrency + SPARE_THREADS);
+    if pool <= concurrency {
+        let message = format!("--pool is {pool} and must be more than --threads {concurrency}");
+        Arguments::command().error(ErrorKind::ValueValidation, message).exit();
+    }
+    let port: Port<Echo> = Port::<Echo>::builder()
+        .concurrency(concurrency)
+        .doorman(!arguments.no_doorman)
+        .buffer_size(server::BUFFER_SIZE)
+        .build()
+        .context("cannot create the completion port")?;
+
+    let socket = ListenSocket::try_from(options.listen()?)?;
+    let address = socket.local_addr()?;
+    let listener = port.associate(socket, ()).context("cannot associate the listener")?;
+    listener.accept_window(AcceptWindow::new(WINDOW), Framing::default)?;
+    let (cost, batch) = (options.cost(), arguments.batch);
+    let (ended, end) = std::sync::mpsc::channel();
+    for _ in 0..pool {
+        let (port, ended) = (port.clone(), ended.clone());
+        std::thread::Builder::new().spawn(move || ended.send(serve(&port, cost, batch)).ok())?;
+    }
+    server::announce(address)?;
+    Err(end.recv().context("every thread has ended")?).context("a thread of the pool has ended")
+}
+
+fn serve(port: &Port<Echo>, cost: Cost, batch: usize) -> TakeError {
+    loop {
+        let taken = match batch {
+            1 => port.take().map(|packet| handle(port, cost, packet)),
+            _ => port.take_many(batch, None).map(|packets| {
+                packets.for_each(|packet| handle(port, cost, packet));
+            }),
+        };
+        if let Err(error) = taken {
+            return error;
+        }
+    }
+}
+
+/// Starts what comes next for the connection of the packet. Where nothing does, since it is over or
+/// failed, its handle is dropped here, which closes it.
+fn handle(port: &Port<Echo>, cost: Cost, packet: Packet<Echo>) {
+    match packet {
+        Packet::Accepted { operation, result: Ok(accepted), .. } => {
+            if let Ok(stream) = welcome(port, accepted.socket) {
+                stream.receive_pooled(operation).ok();
+            }
+        }
+        Packet::Accepted { result: Err(error), .. } => {
+            eprintln!("error: cannot accept a connection: {error}");
+        }
+        Packet::Received { stream, buffer, mut operation, result: Ok(Received::Data(_)) } => {
+            cost.charge(&mut operation, &buffer);
+            stream.send(buffer, operation).ok();
+        }
+        Packet::Sent { stream, buffers, operation, result: Ok(()), .. } => {
+            // The buffer goes back first, so that the receive can have it while it is in the cache.
+            drop(buffers);
+            stream.receive_pooled(operation).ok();
+        }
+        _ => {}
+    }
+}
+
+fn welcome(port: &Port<Echo>, socket: TcpSocket) -> std::io::Result<TcpStream<Echo>> {
+    let stream = port.associate(socket, ())?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("give a number of at least 1".into()),
+        Ok(number) => Ok(number),
+    }
+}
