@@ -1,0 +1,228 @@
+//! The looks that `doctor` takes, one function each.
+
+use std::fs;
+use std::num::NonZero;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use overlapped::{Port, Protocol};
+use overlapped_load::{limits, plan};
+
+use super::{Finding, io_uring};
+use crate::words::{grouped, size};
+
+/// Connections that the classic load holds; limits below it are worth a remark.
+const CLASSIC_CONNECTIONS: u64 = 30_000;
+
+/// A listening socket with less lets a burst of connects wait for a second.
+const USUAL_BACKLOG: u32 = 4_096;
+
+/// How long a thread may take to fall asleep before the doorman's look is called blind.
+const SLEEP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Looks at everything.
+pub fn all() -> Vec<Finding> {
+    let mut findings = vec![kernel(), processors()];
+    findings.extend(driver());
+    findings.extend([
+        wait_channel(),
+        io_uring::finding(),
+        descriptors(),
+        locked_memory(),
+        ports(),
+        backlog(),
+        congestion_control(),
+    ]);
+    findings
+}
+
+fn kernel() -> Finding {
+    let system = rustix::system::uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Finding::good(
+        "kernel",
+        format!(
+            "{} {} on {}",
+            text(system.sysname()),
+            text(system.release()),
+            text(system.machine())
+        ),
+    )
+}
+
+fn processors() -> Finding {
+    let count = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let found = format!("{count} that this process may use; a port's default concurrency");
+    if count > 1 {
+        return Finding::good("processors", found);
+    }
+    Finding::limited(
+        "processors",
+        found,
+        "measure on a machine with more; client and server share it",
+    )
+}
+
+struct Trial;
+
+impl Protocol for Trial {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}
+
+/// Makes a port, sends a packet through it and asks which driver it chose and why.
+fn driver() -> Vec<Finding> {
+    let port = match Port::<Trial>::new() {
+        Ok(port) => port,
+        Err(error) => {
+            return vec![Finding::problem(
+                "driver",
+                format!("no port can be made: {error}"),
+                "check the descriptor limit (ulimit -n) and OVERLAPPED_DRIVER",
+            )];
+        }
+    };
+    let passed = port.post(()).is_ok() && port.take_timeout(Duration::from_secs(1)).is_ok();
+    let report = port.driver();
+    let found = format!("{} ({})", report.name, report.reason);
+    let driver = if passed {
+        Finding::good("driver", found)
+    } else {
+        Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
+    };
+    vec![driver, Finding::good("doorman", report.doorman)]
+}
+
+/// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.
+fn wait_channel() -> Finding {
+    let name = "wait channel";
+    let (release, released) = channel::<()>();
+    let (tell, told) = channel();
+    let sleeper = std::thread::Builder::new().name("sleeper".to_owned()).spawn(move || {
+        let _ = tell.send(rustix::thread::gettid().as_raw_nonzero().get());
+        let _ = released.recv();
+    });
+    let Ok(sleeper) = sleeper else {
+        return Finding::problem(name, "no thread can be started", "raise the limit (ulimit -u)");
+    };
+    let seen = told.recv().ok().and_then(sleeping_place);
+    drop(release);
+    let _ = sleeper.join();
+    match seen {
+        Some(place) => Finding::good(name, format!("readable: a sleeping thread shows as {place}")),
+        None => Finding::limited(
+            name,
+            "not readable: a sleeping thread cannot be told from a running one by it",
+            "processor clocks serve instead; for exact counts wrap blocking work in \
+             overlapped::blocking, or give the process leave to read /proc/self/task",
+        ),
+    }
+}
+
+/// Where thread `id` of this process sleeps, once it does.
+fn sleeping_place(id: i32) -> Option<String> {
+    let end = Instant::now() + SLEEP_PATIENCE;
+    while Instant::now() < end {
+        let place = fs::read_to_string(format!("/proc/self/task/{id}/wchan")).ok()?;
+        if !place.is_empty() && place != "0" {
+            return Some(place);
+        }
+        std::thread::yield_now();
+    }
+    None
+}
+
+fn descriptors() -> Finding {
+    let name = "descriptors";
+    let pair = limits::descriptors();
+    let hard = pair.hard.unwrap_or(u64::MAX);
+    let words = |limit: Option<u64>| limit.map_or("no limit".to_owned(), grouped);
+    let room = plan::connections_per_process(hard);
+    let found = format!(
+        "{} now, {} at most; the tool raises its own limit to the most",
+        words(pair.soft),
+        words(pair.hard)
+    );
+    if room >= CLASSIC_CONNECTIONS {
+        return Finding::good(name, found);
+    }
+    if room == 0 {
+        return Finding::problem(name, found, "raise the hard limit (ulimit -Hn 20000)");
+    }
+    Finding::limited(
+        name,
+        format!("{found}: {} connections in one process", grouped(room)),
+        format!(
+            "for {} connections use --processes {}, or raise the hard limit \
+             (ulimit -Hn, or nofile in /etc/security/limits.conf)",
+            grouped(CLASSIC_CONNECTIONS),
+            CLASSIC_CONNECTIONS.div_ceil(room)
+        ),
+    )
+}
+
+fn locked_memory() -> Finding {
+    let pair = limits::locked_memory_bytes();
+    let words = |limit: Option<u64>| limit.map_or("no limit".to_owned(), |it| size(it as f64));
+    Finding::good(
+        "locked memory",
+        format!("{} now, {} at most", words(pair.soft), words(pair.hard)),
+    )
+}
+
+fn ports() -> Finding {
+    let name = "local ports";
+    let range = match limits::port_range() {
+        Ok(range) => range,
+        Err(error) => return unreadable(name, &error),
+    };
+    let ports = limits::ports_in(range);
+    let found = format!("{} to {}: {} towards one target", range.0, range.1, grouped(ports));
+    if ports >= CLASSIC_CONNECTIONS {
+        return Finding::good(name, found);
+    }
+    Finding::limited(
+        name,
+        found,
+        "more connections to one loopback target take several source addresses, which stress \
+         does by itself; to another machine widen net.ipv4.ip_local_port_range",
+    )
+}
+
+fn backlog() -> Finding {
+    let name = "backlog";
+    match limits::backlog_limit() {
+        Err(error) => unreadable(name, &error),
+        Ok(limit) => {
+            let found =
+                format!("at most {} connections wait to be accepted", grouped(limit.into()));
+            if limit >= USUAL_BACKLOG {
+                return Finding::good(name, found);
+            }
+            Finding::limited(
+                name,
+                found,
+                format!(
+                    "set net.core.somaxconn to {USUAL_BACKLOG}; a burst of connects beyond \
+                         it waits for a second"
+                ),
+            )
+        }
+    }
+}
+
+fn congestion_control() -> Finding {
+    let name = "congestion control";
+    match fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control") {
+        Err(error) => unreadable(name, &error),
+        Ok(text) => Finding::good(
+            name,
+            format!("{}; it is part of every figure, loopback too", text.trim()),
+        ),
+    }
+}
+
+fn unreadable(name: &'static str, error: &std::io::Error) -> Finding {
+    Finding::limited(name, format!("cannot be read: {error}"), "mount /proc in this container")
+}

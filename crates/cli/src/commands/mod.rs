@@ -1,0 +1,27 @@
+//! One folder or file per command. Each has its arguments as clap reads them, a `resolve` that
+//! checks them against each other and against this machine, and a `run`. Commands do not call
+//! each other, save that `compare` uses the load team of `stress`.
+
+pub mod client;
+pub mod compare;
+pub mod doctor;
+pub mod model_server;
+pub mod serve;
+pub mod stress;
+
+use crate::arguments::Command;
+
+/// Runs a command; None when help or version was all that was asked for.
+pub fn run(command: Option<Command>) -> anyhow::Result<()> {
+    match command {
+        None => Ok(()),
+        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Client(arguments)) => client::run(arguments),
+        Some(Command::Stress(arguments)) => stress::run(arguments),
+        Some(Command::Compare(arguments)) => compare::run(arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::ServeWorker(arguments)) => serve::run_worker(&arguments),
+        Some(Command::StressWorker) => stress::run_worker(),
+        Some(Command::ModelServer(arguments)) => model_server::run(&arguments),
+    }
+}

@@ -1,0 +1,71 @@
+//! The server side of `compare`: one model in a process of its own.
+//!
+//! It says its address and its name, serves until its standard input ends, and says what it has
+//! counted.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use overlapped_models::{Echo, Limits};
+use serde::{Deserialize, Serialize};
+
+use crate::{children, listen, output};
+
+/// How long the server may take to end its connections.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Arguments of the server of one model.
+#[derive(Args, Debug)]
+pub struct ModelServerArguments {
+    /// Name of the model.
+    #[arg(long)]
+    model: String,
+    /// Connections it must be able to hold.
+    #[arg(long)]
+    connections: usize,
+}
+
+/// What a model's server says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelReport {
+    /// It listens.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+        /// The server in its own words.
+        description: String,
+    },
+    /// It has ended.
+    Stopped {
+        /// Messages it received.
+        messages: u64,
+        /// Connections it ended by force.
+        left: u64,
+    },
+}
+
+/// Runs the server.
+pub fn run(arguments: &ModelServerArguments) -> anyhow::Result<()> {
+    children::end_with_parent();
+    overlapped_load::limits::raise_descriptors()?;
+    let model = overlapped_models::model(&arguments.model)
+        .with_context(|| format!("there is no model named {}", arguments.model))?;
+    let backlog = overlapped_load::limits::backlog_limit().unwrap_or(4_096);
+    let listener = listen::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), backlog)?;
+    let address = listener.local_addr()?;
+    let limits = Limits { connections: arguments.connections, ..Limits::default() };
+    let server = model.start(listener, Arc::new(Echo), &limits)?;
+    output::json_line(&ModelReport::Listening { address, description: server.describe() })?;
+    // The parent closes the pipe, or is gone; either way it is time to end.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let stopped = server.stop(DRAIN);
+    output::json_line(&ModelReport::Stopped {
+        messages: stopped.status.messages,
+        left: stopped.left,
+    })
+}

@@ -1,0 +1,103 @@
+//! `serve`: an echo server on a completion port.
+//!
+//! `settings` turns the options into what a server needs; `service` is one running server;
+//! `single` runs it in this process, `family` in several that share one listening socket;
+//! `figures` is what a server counts, and `reporter` says it once a second and at the end.
+
+mod family;
+mod figures;
+mod reporter;
+mod service;
+mod settings;
+mod single;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::{listen, values};
+
+/// Options of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArguments {
+    /// Where to listen; port 0 picks a free port.
+    #[arg(default_value = "127.0.0.1:12345", value_parser = values::address)]
+    address: SocketAddr,
+    /// Threads the port lets run at a time; 0 is the number of processors.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    concurrency: usize,
+    /// Threads that take packets [default: twice the concurrency and one to spare].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    threads: Option<u32>,
+    /// Accepts kept posted.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = values::positive)]
+    posted_accepts: u32,
+    /// Accept a connection only with its first data; one that stays silent longer is closed.
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    first_data: Option<Duration>,
+    /// Close a connection on which nothing came for this long.
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    idle_timeout: Option<Duration>,
+    /// Connections at a time; more wait unaccepted [default: what the descriptor limit allows].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    max_connections: Option<u32>,
+    /// What carries the operations to the kernel.
+    #[arg(long, value_enum, default_value_t = Driver::Automatic)]
+    driver: Driver,
+    /// Connections the kernel may hold that are not accepted yet [default: what it allows].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    backlog: Option<u32>,
+    /// Send nothing back.
+    #[arg(long)]
+    receive_only: bool,
+    /// Processes that share the listening socket, for more connections than one may hold.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::processes)]
+    processes: u32,
+    /// How long clients may take to end after Ctrl-C.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    drain_seconds: u64,
+    /// Print no status lines.
+    #[arg(long)]
+    quiet: bool,
+    /// Print status lines and the summary as JSON objects.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The choice of a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    // The best one that works here.
+    Automatic,
+    // Readiness by epoll.
+    Epoll,
+}
+
+/// Arguments of a worker process of `serve`; its standard input is the listening socket.
+#[derive(Args, Debug)]
+pub struct ServeWorkerArguments {
+    /// The settings, as JSON.
+    settings: String,
+}
+
+/// Runs the command.
+pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
+    let address = arguments.address;
+    let descriptors = overlapped_load::limits::raise_descriptors()?;
+    let settings = settings::resolve(&arguments, descriptors)?;
+    let listener = listen::listen(address, settings.backlog)?;
+    if settings.processes > 1 {
+        family::run(&settings, listener)
+    } else {
+        single::run(&settings, listener)
+    }
+}
+
+/// Runs a worker process of `serve --processes`.
+pub fn run_worker(arguments: &ServeWorkerArguments) -> anyhow::Result<()> {
+    overlapped_load::limits::raise_descriptors()?;
+    family::run_worker(&serde_json::from_str(&arguments.settings)?)
+}

@@ -1,0 +1,148 @@
+//! What a server needs to know, checked against what this machine allows.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use overlapped::DriverChoice;
+use overlapped_load::{limits, plan};
+use overlapped_models::Limits;
+use serde::{Deserialize, Serialize};
+
+use super::{Driver, ServeArguments};
+use crate::words;
+
+/// Settings of a server, also as they travel to its worker processes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    pub concurrency: usize,
+    pub threads: usize,
+    pub posted_accepts: usize,
+    pub first_data: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
+    /// Connections of one process.
+    pub connections: usize,
+    pub driver: Driver,
+    pub backlog: u32,
+    pub receive_only: bool,
+    pub processes: u32,
+    pub drain: Duration,
+    pub quiet: bool,
+    pub json: bool,
+}
+
+/// Fills in the defaults and refuses what `descriptors` per process do not allow.
+pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<Settings> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let runnable = if arguments.concurrency == 0 { processors } else { arguments.concurrency };
+    let threads = arguments.threads.map_or(2 * runnable + 1, |threads| threads as usize);
+    Ok(Settings {
+        concurrency: arguments.concurrency,
+        threads,
+        posted_accepts: arguments.posted_accepts as usize,
+        first_data: arguments.first_data,
+        idle_timeout: arguments.idle_timeout,
+        connections: connections_of_one_process(arguments, descriptors, threads)?,
+        driver: arguments.driver,
+        backlog: arguments.backlog.unwrap_or_else(|| limits::backlog_limit().unwrap_or(4_096)),
+        receive_only: arguments.receive_only,
+        processes: arguments.processes,
+        drain: Duration::from_secs(arguments.drain_seconds),
+        quiet: arguments.quiet,
+        json: arguments.json,
+    })
+}
+
+fn connections_of_one_process(
+    arguments: &ServeArguments,
+    descriptors: u64,
+    threads: usize,
+) -> anyhow::Result<usize> {
+    // Accepts that are posted and what the library opens for each thread need descriptors too.
+    let besides = u64::from(arguments.posted_accepts) + 2 * threads as u64;
+    let room = plan::connections_per_process(descriptors.saturating_sub(besides));
+    anyhow::ensure!(
+        room > 0,
+        "{} descriptors leave no room for connections: raise the limit (ulimit -n 1024)",
+        words::grouped(descriptors)
+    );
+    let Some(asked) = arguments.max_connections else {
+        return Ok(room as usize);
+    };
+    let of_one = u64::from(asked).div_ceil(u64::from(arguments.processes));
+    if of_one > room {
+        let processes = u64::from(asked).div_ceil(room);
+        anyhow::bail!(
+            "--max-connections {asked} is more than {} process(es) can hold with {} descriptors \
+             each: raise the limit (ulimit -n {}) or give --processes {processes}",
+            arguments.processes,
+            words::grouped(descriptors),
+            of_one + besides + plan::DESCRIPTOR_RESERVE,
+        );
+    }
+    Ok(of_one as usize)
+}
+
+impl Settings {
+    /// The limits of one process's server.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency,
+            threads: self.threads,
+            posted_accepts: self.posted_accepts,
+            first_data: self.first_data,
+            idle_timeout: self.idle_timeout,
+            connections: self.connections,
+            driver: match self.driver {
+                Driver::Automatic => DriverChoice::Automatic,
+                Driver::Epoll => DriverChoice::Epoll,
+            },
+            ..Limits::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        arguments: ServeArguments,
+    }
+
+    fn settings(options: &[&str]) -> anyhow::Result<Settings> {
+        let words = ["serve"].iter().chain(options).copied();
+        resolve(&Only::parse_from(words).arguments, 20_000)
+    }
+
+    #[test]
+    fn a_limit_too_low_for_anything_is_told() {
+        let error = resolve(&Only::parse_from(["serve"]).arguments, 70).expect_err("too low");
+        assert!(error.to_string().contains("ulimit -n"), "{error}");
+    }
+
+    #[test]
+    fn there_is_always_a_thread_to_spare() {
+        let settings = settings(&["--concurrency", "4"]).expect("settings");
+        assert_eq!(settings.threads, 9);
+        assert_eq!(settings.posted_accepts, 10);
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        let settings = settings(&["--threads", "5"]).expect("settings");
+        assert!(settings.connections < 20_000 - 64 - 10, "{}", settings.connections);
+        assert!(settings.connections > 19_000, "{}", settings.connections);
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_need_more_processes() {
+        let error = settings(&["--max-connections", "30000"]).expect_err("too many");
+        assert!(error.to_string().contains("--processes 2"), "{error}");
+        let both = settings(&["--max-connections", "30001", "--processes", "2"]).expect("fits");
+        assert_eq!(both.connections, 15_001);
+    }
+}

@@ -1,0 +1,30 @@
+//! The server in this process.
+
+use std::net::TcpListener;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+
+use super::figures::Figures;
+use super::reporter::Reporter;
+use super::service;
+use super::settings::Settings;
+use crate::{interrupt, output};
+
+/// Serves until Ctrl-C.
+pub fn run(settings: &Settings, listener: TcpListener) -> anyhow::Result<()> {
+    let (interrupted, interrupts) = channel();
+    interrupt::on_first(move || {
+        let _ = interrupted.send(());
+    })?;
+    let address = listener.local_addr()?;
+    let server = service::start(settings, listener)?;
+    output::line(&format!("listening on {address}"))?;
+    if !settings.quiet && !settings.json {
+        output::status(&server.describe());
+    }
+    let mut reporter = Reporter::new(settings.quiet, settings.json, 1);
+    while interrupts.recv_timeout(reporter.wait()) == Err(RecvTimeoutError::Timeout) {
+        reporter.status(&Figures::of(&server.status()));
+    }
+    let stopped = server.stop(settings.drain);
+    reporter.summary(&Figures::of(&stopped.status), stopped.left)
+}

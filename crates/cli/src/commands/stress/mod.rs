@@ -1,0 +1,185 @@
+//! `stress`: loads an echo server and verifies every byte that comes back.
+//!
+//! The load runs in worker processes, as many as the descriptor limit makes necessary. `team`
+//! starts them, lets them begin together and adds up what they saw; `worker` is one of them;
+//! `report` says the result.
+
+mod report;
+pub mod team;
+mod worker;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use overlapped_load::engine::Config;
+use overlapped_load::limits;
+use overlapped_load::plan::{self, Limits};
+use overlapped_load::schedule::Pace;
+
+use crate::exit::{Reported, Usage};
+use crate::{exit, interrupt, output, values, words};
+use team::{Event, Moment, Team};
+pub use worker::run as run_worker;
+
+/// Connects per second when the ramp is left to the tool.
+const RAMP_PER_SECOND: f64 = 5_000.0;
+
+/// Threads of one worker process.
+const THREADS: usize = 2;
+
+/// Options of `stress`.
+#[derive(Args, Debug)]
+pub struct StressArguments {
+    /// The server.
+    #[arg(default_value = "127.0.0.1:12345", value_parser = values::address)]
+    address: SocketAddr,
+    /// Connections that are open together.
+    #[arg(long, short, value_name = "N", default_value = "30000", value_parser = values::positive)]
+    connections: u32,
+    /// Messages of each connection.
+    #[arg(long, short, value_name = "N", default_value = "3", value_parser = values::positive)]
+    messages: u32,
+    /// Time between two messages of a connection.
+    #[arg(long, short, value_name = "TIME", default_value = "3s", value_parser = values::duration)]
+    interval: Duration,
+    /// Send each message as soon as the last echo is complete, for this long, instead of a number
+    /// of messages at an interval.
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration,
+          conflicts_with_all = ["messages", "interval"])]
+    duration: Option<Duration>,
+    /// Bytes of a message.
+    #[arg(long, short, value_name = "BYTES", default_value = "64", value_parser = values::size)]
+    size: usize,
+    /// Time over which the connections are opened [default: 5,000 in a second].
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    ramp: Option<Duration>,
+    /// Worker processes [default: as many as the descriptor limit makes necessary].
+    #[arg(long, value_name = "N", value_parser = values::processes)]
+    processes: Option<u32>,
+    /// Longest time for a connect and for an echo.
+    #[arg(long, value_name = "TIME", default_value = "10s",
+          value_parser = values::positive_duration)]
+    timeout: Duration,
+    /// Print the result as a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl StressArguments {
+    /// The work of each process.
+    fn resolve(&self) -> anyhow::Result<Vec<Config>> {
+        if self.address.port() == 0 {
+            return Err(
+                Usage("port 0 is no place to connect to; give the server's port".into()).into()
+            );
+        }
+        let range = limits::port_range().context("the port range cannot be read")?;
+        let limits =
+            Limits { descriptors: limits::raise_descriptors()?, ports: limits::ports_in(range) };
+        let plan =
+            plan::plan(self.connections, self.processes, self.address, limits, std::process::id())?;
+        let pace = match self.duration {
+            Some(duration) => Pace::ClosedLoop { warm_up: Duration::ZERO, duration },
+            None => Pace::Interval { messages: self.messages, interval: self.interval },
+        };
+        let config = |share| Config {
+            target: self.address,
+            share,
+            sources: plan.sources,
+            ramp: self.ramp.unwrap_or_else(|| {
+                Duration::from_secs_f64(f64::from(self.connections) / RAMP_PER_SECOND)
+            }),
+            pace,
+            message_bytes: self.size,
+            timeout: self.timeout,
+            threads: THREADS,
+        };
+        Ok(plan.shares.iter().copied().map(config).collect())
+    }
+
+    /// Messages of the whole run; None when time decides.
+    fn total_messages(&self) -> Option<u64> {
+        let all = u64::from(self.connections) * u64::from(self.messages);
+        self.duration.is_none().then_some(all)
+    }
+}
+
+/// Runs the command.
+pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
+    let configs = arguments.resolve()?;
+    let (sender, events) = channel();
+    let interrupted = sender.clone();
+    interrupt::on_first(move || {
+        let _ = interrupted.send(Event::Interrupt);
+    })?;
+    let bar = progress_bar(arguments.total_messages());
+    let mut team = Team::start(&configs, sender, events)?;
+    let total = u64::from(arguments.connections);
+    let result = team.run(|moment, sum| match moment {
+        Moment::Progress => {
+            bar.set_position(sum.messages_echoed);
+            let stage = match () {
+                () if sum.open => "",
+                () => " opening",
+            };
+            bar.set_message(format!(
+                "{}/{}{stage}, {} failed",
+                words::grouped(sum.connected),
+                words::grouped(total),
+                words::grouped(sum.failed)
+            ));
+            Ok(())
+        }
+        Moment::Recording | Moment::Closing => Ok(()),
+    });
+    bar.finish_and_clear();
+    let (outcome, interrupted) = result?;
+    if arguments.json {
+        output::json_document(
+            &outcome.document(arguments.address.to_string(), arguments.size as u64),
+        )?;
+    } else {
+        output::text(&report::text(&outcome, arguments.address, configs.len()))?;
+    }
+    if outcome.is_clean() {
+        return Ok(());
+    }
+    if interrupted {
+        exit::complain("interrupted; the figures are those of the part that was run");
+    } else {
+        exit::complain(&report::complaint(&outcome, arguments.address, explain_target(&arguments)));
+    }
+    Err(Reported.into())
+}
+
+/// What a server at this target would be started with.
+fn explain_target(arguments: &StressArguments) -> String {
+    match arguments.address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => {
+            format!("start one with `overlapped serve {}`", arguments.address)
+        }
+        _ => "check its address and that it runs".to_owned(),
+    }
+}
+
+/// A bar over all messages, or a spinner; hidden where standard error is not a terminal.
+fn progress_bar(messages: Option<u64>) -> ProgressBar {
+    let (bar, template) = match messages {
+        Some(messages) => (
+            ProgressBar::new(messages),
+            "{bar:30} {human_pos}/{human_len} messages, connected {msg}, {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {human_pos} messages, connected {msg}, {elapsed}",
+        ),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style).with_message("none"),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,98 @@
+//! The result of a load in words.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use overlapped_load::document::Outcome;
+use overlapped_load::failure::FailureKind;
+
+use crate::words::{grouped, latency, size};
+
+/// The result as the lines that go to standard output.
+pub fn text(outcome: &Outcome, target: SocketAddr, processes: usize) -> String {
+    let counts = &outcome.counts;
+    let latencies = outcome.latencies.summary();
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<13}{value}");
+    };
+    row("target", format!("{target}, from {processes} process(es)"));
+    row(
+        "connections",
+        format!(
+            "{} attempted, {} established ({} at a time) in {:.1} s, {} completed",
+            grouped(counts.attempted),
+            grouped(counts.established),
+            grouped(counts.peak_connected),
+            outcome.connect_time.as_secs_f64(),
+            grouped(counts.completed)
+        ),
+    );
+    row(
+        "messages",
+        format!(
+            "{} sent, {} echoed right ({}), {} a second over {:.1} s",
+            grouped(counts.messages_sent),
+            grouped(counts.messages_echoed),
+            size(counts.bytes_echoed as f64),
+            grouped(outcome.messages_per_second().round() as u64),
+            outcome.recorded_time.as_secs_f64()
+        ),
+    );
+    row(
+        "latency",
+        format!(
+            "p50 {}, p90 {}, p99 {}, p99.9 {}, longest {}",
+            latency(latencies.p50_us),
+            latency(latencies.p90_us),
+            latency(latencies.p99_us),
+            latency(latencies.p99_9_us),
+            latency(latencies.max_us)
+        ),
+    );
+    row("failures", outcome.failures.to_string());
+    text
+}
+
+/// One line that says what went wrong and what to do about the kind that was met most.
+/// `start_server` is the advice for a target where nobody listens.
+pub fn complaint(outcome: &Outcome, target: SocketAddr, start_server: String) -> String {
+    let counts = &outcome.counts;
+    let most = outcome.failures.by_kind.iter().max_by_key(|(_, count)| **count);
+    let Some((&kind, _)) = most else {
+        return format!(
+            "{} of {} connections did not complete",
+            counts.attempted - counts.completed,
+            counts.attempted
+        );
+    };
+    let remedy = match kind {
+        FailureKind::Refused => format!("nobody listens on {target}: {start_server}"),
+        FailureKind::Reset | FailureKind::ClosedEarly => {
+            "the server ended connections: look at its limits and its log".to_owned()
+        }
+        FailureKind::TimedOut => "the server is full, or too slow for this load: raise its \
+                                  --max-connections or --processes, or give a longer --timeout"
+            .to_owned(),
+        FailureKind::NoBuffers => {
+            "the kernel has no memory for socket buffers: use fewer --connections".to_owned()
+        }
+        FailureKind::NoPorts => "no local ports are left: wait a minute for those in TIME_WAIT, \
+                                 or widen net.ipv4.ip_local_port_range"
+            .to_owned(),
+        FailureKind::NoDescriptors => {
+            "no descriptors are left: raise ulimit -n or give more --processes".to_owned()
+        }
+        FailureKind::WrongBytes => "what came back is not what was sent".to_owned(),
+        FailureKind::Unreachable => format!("there is no way to {target}: check the address"),
+        FailureKind::Interrupted => "the run was ended early".to_owned(),
+        FailureKind::Other => "see the system's words above".to_owned(),
+    };
+    format!(
+        "{} of {} connections failed ({}): {remedy}",
+        grouped(outcome.failures.total()),
+        grouped(counts.attempted),
+        outcome.failures
+    )
+}

@@ -1,0 +1,189 @@
+//! The worker processes of a load, seen from the process that started them.
+//!
+//! All workers open their connections and then wait; when the last of them is open, all begin.
+//! So the connections of all processes are open together before the first message goes out.
+
+use std::sync::mpsc::{Receiver, Sender};
+
+use anyhow::Context;
+use overlapped_load::document::Outcome;
+use overlapped_load::engine::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::children::{Copy, Said};
+
+/// What a worker is told.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Let the schedule begin.
+    Begin,
+    /// End early.
+    Stop,
+}
+
+/// What a worker says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// How far it is.
+    Progress(Progress),
+    /// All its connections are open or have failed.
+    Open,
+    /// It records from now on.
+    Recording,
+    /// It has stopped recording.
+    Closing,
+    /// What it has seen; the last that it says.
+    Outcome(Box<Outcome>),
+}
+
+/// Counts of a run that is under way.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Connections that are open.
+    pub connected: u64,
+    /// Connections that have failed.
+    pub failed: u64,
+    /// Messages that came back right.
+    pub messages_echoed: u64,
+    /// True once all connections of all workers are open or have failed.
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// What happens to a team.
+#[derive(Debug)]
+pub enum Event {
+    /// The user wants to end.
+    Interrupt,
+    /// A worker said something.
+    Said(usize, Said),
+}
+
+/// A moment at which the owner of a team may look around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A worker has told how far it is.
+    Progress,
+    /// The first worker has begun to record.
+    Recording,
+    /// The first worker has stopped recording.
+    Closing,
+}
+
+struct Member {
+    process: Copy,
+    progress: Progress,
+    open: bool,
+    ended: bool,
+}
+
+/// The worker processes of one load.
+pub struct Team {
+    members: Vec<Member>,
+    events: Receiver<Event>,
+    outcome: Outcome,
+}
+
+impl Team {
+    /// Starts one worker for each of `configs`. Interrupts come through `events` too.
+    pub fn start(
+        configs: &[Config],
+        sender: Sender<Event>,
+        events: Receiver<Event>,
+    ) -> anyhow::Result<Self> {
+        let mut members = Vec::with_capacity(configs.len());
+        for (number, config) in configs.iter().enumerate() {
+            let mut process = Copy::start(&["internal-load"], None, sender.clone(), move |said| {
+                Event::Said(number, said)
+            })?;
+            process.tell(&serde_json::to_string(config)?);
+            members.push(Member {
+                process,
+                progress: Progress::default(),
+                open: false,
+                ended: false,
+            });
+        }
+        Ok(Self { members, events, outcome: Outcome::default() })
+    }
+
+    /// The processes of the workers.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.members.iter().map(|member| member.process.id()).collect()
+    }
+
+    /// Runs the load to its end, or to the first interrupt. `look` is called at every moment with
+    /// the sum over the workers. Gives what all of them saw, and whether it was interrupted.
+    pub fn run(
+        &mut self,
+        mut look: impl FnMut(Moment, &Progress) -> anyhow::Result<()>,
+    ) -> anyhow::Result<(Outcome, bool)> {
+        let mut sum = Progress::default();
+        let mut interrupted = false;
+        let (mut recording, mut closing) = (false, false);
+        while self.members.iter().any(|member| !member.ended) {
+            let event = self.events.recv().context("all workers have gone")?;
+            let (number, line) = match event {
+                Event::Interrupt => {
+                    interrupted = true;
+                    self.tell_all(&Order::Stop)?;
+                    continue;
+                }
+                Event::Said(number, Said::Line(line)) => (number, line),
+                Event::Said(number, Said::End) => {
+                    anyhow::ensure!(
+                        self.members[number].ended,
+                        "a worker process has died before it had a result"
+                    );
+                    continue;
+                }
+            };
+            let report = serde_json::from_str(&line).context("a worker was not understood")?;
+            match report {
+                Report::Progress(progress) => {
+                    self.members[number].progress = progress;
+                    sum = self.sum(sum.open);
+                    look(Moment::Progress, &sum)?;
+                }
+                Report::Open => {
+                    self.members[number].open = true;
+                    if self.members.iter().all(|member| member.open) {
+                        sum.open = true;
+                        self.tell_all(&Order::Begin)?;
+                    }
+                }
+                Report::Recording if !std::mem::replace(&mut recording, true) => {
+                    look(Moment::Recording, &sum)?;
+                }
+                Report::Closing if recording && !std::mem::replace(&mut closing, true) => {
+                    look(Moment::Closing, &sum)?;
+                }
+                Report::Recording | Report::Closing => {}
+                Report::Outcome(outcome) => {
+                    self.outcome.merge(&outcome);
+                    self.members[number].ended = true;
+                }
+            }
+        }
+        Ok((std::mem::take(&mut self.outcome), interrupted))
+    }
+
+    fn tell_all(&mut self, order: &Order) -> anyhow::Result<()> {
+        let line = serde_json::to_string(order)?;
+        for member in &mut self.members {
+            member.process.tell(&line);
+        }
+        Ok(())
+    }
+
+    fn sum(&self, open: bool) -> Progress {
+        self.members.iter().fold(Progress { open, ..Progress::default() }, |sum, member| Progress {
+            connected: sum.connected + member.progress.connected,
+            failed: sum.failed + member.progress.failed,
+            messages_echoed: sum.messages_echoed + member.progress.messages_echoed,
+            open,
+        })
+    }
+}

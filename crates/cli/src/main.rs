@@ -1,0 +1,21 @@
+//! The `overlapped` tool. This file only joins the parts: `arguments` reads the command line,
+//! `commands` holds one folder or file per command, `exit` turns a result into an exit code.
+//! Commands use `children` to run copies of the tool, `interrupt` for Ctrl-C, `listen` to open a
+//! listening socket, `output` and `words` to speak, and `values` to read option values.
+
+mod arguments;
+mod children;
+mod commands;
+mod exit;
+mod interrupt;
+mod listen;
+mod output;
+mod values;
+mod words;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::report_panics_in_one_line();
+    exit::code_of(arguments::parse().and_then(commands::run))
+}

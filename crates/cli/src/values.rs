@@ -1,0 +1,123 @@
+//! How option values are read.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use overlapped_load::plan::MOST_PROCESSES;
+
+/// Reads `host:port`; a name is looked up, and an IPv4 address is preferred.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if text.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        return Err("write it as HOST:PORT, for example 127.0.0.1:12345".to_owned());
+    }
+    let found: Vec<SocketAddr> =
+        text.to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    found
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(found.first())
+        .copied()
+        .ok_or_else(|| "the name has no address".to_owned())
+}
+
+/// Reads a time with its unit: `250ms`, `3s`, `2m`; a number alone is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time as 250ms, 3s or 2m".to_owned();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let seconds_per_unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err(wrong()),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(wrong());
+    }
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|_| wrong())
+}
+
+/// Reads a time that must not be zero.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(time) }
+}
+
+/// Reads a number from 1 on. Underscores and commas may group its digits.
+pub fn positive(text: &str) -> Result<u32, String> {
+    let digits: String = text.chars().filter(|letter| !matches!(letter, '_' | ',')).collect();
+    match digits.parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it must be a whole number from 1 on".to_owned()),
+    }
+}
+
+/// Reads a number of processes.
+pub fn processes(text: &str) -> Result<u32, String> {
+    let number = positive(text)?;
+    if number > MOST_PROCESSES {
+        return Err(format!("more than {MOST_PROCESSES} processes are of no use"));
+    }
+    Ok(number)
+}
+
+/// Reads a size in bytes: `64`, `16k`, `1m`; k and m are 1,024 and 1,048,576.
+pub fn size(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.to_ascii_lowercase().strip_suffix(['k', 'm']) {
+        Some(digits) if text.ends_with(['k', 'K']) => (digits.to_owned(), 1_024),
+        Some(digits) => (digits.to_owned(), 1_024 * 1_024),
+        None => (text.to_owned(), 1),
+    };
+    let bytes = positive(&digits)
+        .map_err(|_| "write a size as 64, 16k or 1m".to_owned())
+        .map(|number| number as usize * unit)?;
+    if bytes > LARGEST_MESSAGE {
+        return Err(format!("a message may have at most {LARGEST_MESSAGE} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// A message is held in memory once per connection that is busy with it.
+const LARGEST_MESSAGE: usize = 64 * 1_024 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_need_a_known_unit() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("3"), Ok(Duration::from_secs(3)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "s", "3h", "-1s", "1e3s", "nan", "infs", "9999999999999999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(positive_duration("0ms").is_err());
+    }
+
+    #[test]
+    fn addresses_are_told_how_to_be_written() {
+        assert_eq!(address("127.0.0.1:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert!(address("[::1]:80").is_ok());
+        for wrong in ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "80"] {
+            let error = address(wrong).expect_err("not an address");
+            assert!(error.contains("HOST:PORT"), "{wrong:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_sizes_are_positive() {
+        assert_eq!(positive("30,000"), Ok(30_000));
+        assert_eq!(positive("30_000"), Ok(30_000));
+        assert!(positive("0").is_err() && positive("-3").is_err() && positive("x").is_err());
+        assert_eq!(size("64"), Ok(64));
+        assert_eq!(size("16k"), Ok(16_384));
+        assert_eq!(size("1M"), Ok(1_048_576));
+        assert!(size("0").is_err() && size("k").is_err() && size("4000m").is_err());
+    }
+}

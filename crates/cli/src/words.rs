@@ -1,0 +1,64 @@
+//! Figures in words: grouped digits, sizes and times in the unit that suits them.
+
+use std::time::Duration;
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size in the largest unit that leaves at least one of it.
+pub fn size(bytes: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes;
+    let mut unit = 0;
+    while value >= 1_024.0 && unit + 1 < units.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value:.0} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// A latency given in microseconds.
+pub fn latency(microseconds: f64) -> String {
+    if microseconds < 1_000.0 {
+        format!("{microseconds:.0} us")
+    } else if microseconds < 1_000_000.0 {
+        format!("{:.1} ms", microseconds / 1_000.0)
+    } else {
+        format!("{:.2} s", microseconds / 1_000_000.0)
+    }
+}
+
+/// A time in seconds, or in minutes and seconds.
+pub fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    if whole < 60 { format!("{whole} s") } else { format!("{} min {} s", whole / 60, whole % 60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1,000");
+        assert_eq!(grouped(30_000_000), "30,000,000");
+        assert_eq!(size(512.0), "512 B");
+        assert_eq!(size(1_536.0), "1.5 KiB");
+        assert_eq!(latency(999.4), "999 us");
+        assert_eq!(latency(2_500.0), "2.5 ms");
+        assert_eq!(latency(1_500_000.0), "1.50 s");
+        assert_eq!(seconds(Duration::from_secs(61)), "1 min 1 s");
+    }
+}

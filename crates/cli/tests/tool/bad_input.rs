@@ -1,0 +1,63 @@
+//! Bad input and what the system refuses: one clear line, the right exit code.
+
+use crate::process::{Running, run};
+
+/// Runs the tool and checks that it says one line that contains all of `parts`.
+fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
+    let ended = run(arguments);
+    assert_eq!(ended.code(), code, "{arguments:?}: {ended:?}");
+    assert_eq!(ended.output, "", "{arguments:?}");
+    let line = ended.errors.strip_suffix('\n').expect("a whole line");
+    assert!(line.starts_with("overlapped: "), "{line}");
+    assert!(!line.contains('\n'), "{line}");
+    for part in parts {
+        assert!(line.contains(part), "{arguments:?}: {part:?} is not in {line}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2() {
+    refused(&[], 2, &["serve, client, stress, compare or doctor"]);
+    refused(&["serv"], 2, &["'serv'", "'serve'"]);
+    refused(&["serve", "--thread", "3"], 2, &["'--thread'", "'--threads'", "serve --help"]);
+    refused(&["serve", "--threads", "0"], 2, &["--threads", "at least 1"]);
+    refused(&["serve", "--posted-accepts", "ten"], 2, &["'ten'", "whole number"]);
+    refused(&["serve", "--concurrency", "-1"], 2, &["'-1'"]);
+    refused(&["serve", "--first-data", "0s"], 2, &["longer than nothing"]);
+    refused(&["serve", "--idle-timeout", "soon"], 2, &["'soon'", "250ms"]);
+    refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll"]);
+    refused(&["serve", "--processes", "1000"], 2, &["64"]);
+    refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
+    refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);
+    refused(&["client", "127.0.0.1"], 2, &["HOST:PORT"]);
+    refused(&["client", "127.0.0.1", "99999"], 2, &["99999"]);
+    refused(&["stress", "--size", "0"], 2, &["--size"]);
+    refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
+    refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
+    refused(&["compare", "--counts", "16,,"], 2, &["--counts"]);
+    refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port, blocking"]);
+}
+
+#[test]
+fn what_the_system_refuses_is_code_1_with_the_remedy() {
+    refused(&["serve", "192.0.2.1:7000"], 1, &["192.0.2.1:7000", "not an address of this machine"]);
+    refused(
+        &["serve", "127.0.0.1:0", "--max-connections", "4000000000"],
+        1,
+        &["4000000000", "ulimit -n", "--processes"],
+    );
+    refused(
+        &["stress", "127.0.0.1:7", "-c", "4000000000", "--processes", "1"],
+        1,
+        &["ulimit -n", "--processes"],
+    );
+    refused(&["stress", "192.0.2.1:7", "-c", "70000"], 1, &["ip_local_port_range", "127.0.0.0/8"]);
+    refused(&["compare", "--counts", "4000000000"], 1, &["--counts", "ulimit -n"]);
+}
+
+#[test]
+fn an_address_in_use_is_told_with_the_remedy() {
+    let (_server, address) = Running::serve(&["--quiet"]);
+    let address = address.to_string();
+    refused(&["serve", &address], 1, &[&address, "port 0 picks a free one"]);
+}

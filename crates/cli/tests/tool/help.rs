@@ -1,0 +1,76 @@
+//! Help, and output that nobody reads.
+
+use std::process::Stdio;
+
+use crate::process::{run, tool};
+
+#[test]
+fn the_help_names_every_command_and_no_internal_one() {
+    let help = run(&["--help"]);
+    assert_eq!(help.code(), 0);
+    for command in ["serve", "client", "stress", "compare", "doctor"] {
+        assert!(help.output.contains(&format!("\n  {command} ")), "{command}: {}", help.output);
+    }
+    assert!(!help.output.contains("internal"), "{}", help.output);
+}
+
+#[test]
+fn every_command_explains_its_options() {
+    for (command, options) in [
+        (
+            "serve",
+            &[
+                "127.0.0.1:12345",
+                "--concurrency",
+                "--threads",
+                "--posted-accepts",
+                "--first-data",
+                "--idle-timeout",
+                "--max-connections",
+                "--driver",
+                "--backlog",
+                "--receive-only",
+                "--processes",
+                "--drain-seconds",
+                "--quiet",
+                "--json",
+            ] as &[&str],
+        ),
+        ("client", &["127.0.0.1:12345"]),
+        (
+            "stress",
+            &[
+                "[default: 30000]",
+                "[default: 3s]",
+                "--messages",
+                "--size",
+                "--ramp",
+                "--processes",
+                "--json",
+                "--timeout",
+                "--duration",
+            ],
+        ),
+        ("compare", &["--counts", "--rounds", "--seconds", "--size", "--json", "--models"]),
+        ("doctor", &["--json"]),
+    ] {
+        let help = run(&[command, "--help"]);
+        assert_eq!(help.code(), 0);
+        for option in options {
+            assert!(help.output.contains(option), "{command} lacks {option}: {}", help.output);
+        }
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_is_success() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = tool(&["doctor"])
+        .stdout(Stdio::from(writer))
+        .stderr(Stdio::piped())
+        .output()
+        .expect("the tool starts");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,186 @@
+//! A running copy of the tool. It is killed when the test is done with it, whatever happened.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Far beyond what any step takes; reaching it is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The tool with these arguments, not started yet.
+pub fn tool(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_overlapped"));
+    command.args(arguments);
+    command
+}
+
+/// What a copy of the tool that has ended left.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub output: String,
+    pub errors: String,
+}
+
+impl Ended {
+    /// The exit code.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+
+    /// The single JSON document that the tool printed.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.output).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A copy of the tool that runs.
+pub struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Stream,
+    errors: Stream,
+}
+
+/// What comes out of a pipe, byte by byte, as it comes.
+struct Stream {
+    bytes: Receiver<u8>,
+}
+
+impl Stream {
+    fn new(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, bytes) = channel();
+        std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            loop {
+                let Ok(part) = pipe.fill_buf() else { return };
+                let length = part.len();
+                if length == 0 || part.iter().any(|byte| sender.send(*byte).is_err()) {
+                    return;
+                }
+                pipe.consume(length);
+            }
+        });
+        Self { bytes }
+    }
+
+    /// Reads until `end` has come; fails the test when it does not.
+    fn until(&self, end: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        while !seen.ends_with(end.as_bytes()) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.bytes.recv_timeout(left) {
+                Ok(byte) => seen.push(byte),
+                Err(error) => {
+                    panic!("{error}: {end:?} did not come after {:?}", text(seen));
+                }
+            }
+        }
+        text(seen)
+    }
+
+    fn rest(&self) -> String {
+        text(self.bytes.iter().collect())
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("text")
+}
+
+impl Running {
+    /// Starts the tool.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = tool(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool starts");
+        let input = child.stdin.take();
+        let output = Stream::new(child.stdout.take().expect("a pipe"));
+        let errors = Stream::new(child.stderr.take().expect("a pipe"));
+        Self { child, input, output, errors }
+    }
+
+    /// Starts a server on a free port and reads where it listens from its first line.
+    pub fn serve(options: &[&str]) -> (Self, SocketAddr) {
+        let running = Self::start(&[&["serve", "127.0.0.1:0"], options].concat());
+        let line = running.output_until("\n");
+        let address = line.strip_prefix("listening on ").expect(&line).trim_end();
+        let address = address.parse().expect(&line);
+        (running, address)
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads standard output until `end` has come.
+    pub fn output_until(&self, end: &str) -> String {
+        self.output.until(end)
+    }
+
+    /// Reads standard error until `end` has come.
+    pub fn errors_until(&self, end: &str) -> String {
+        self.errors.until(end)
+    }
+
+    /// Writes to standard input.
+    pub fn say(&mut self, text: &str) {
+        let input = self.input.as_mut().expect("standard input is open");
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).expect("the tool reads");
+    }
+
+    /// Closes standard input.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Sends a signal to this process alone.
+    pub fn signal(&self, signal: Signal) {
+        send_signal(self.child.id(), signal);
+    }
+
+    /// Waits for the end and gives what was not read yet.
+    pub fn wait(mut self) -> Ended {
+        self.close_input();
+        let deadline = Instant::now() + PATIENCE;
+        // The pipes end when the process has, so that waiting for them is waiting for it.
+        let (output, errors) = (self.output.rest(), self.errors.rest());
+        assert!(Instant::now() < deadline, "it took too long");
+        let status = self.child.wait().expect("a child");
+        Ended { status, output, errors }
+    }
+
+    /// Ctrl-C, and the end.
+    pub fn interrupt(self) -> Ended {
+        self.signal(Signal::INT);
+        self.wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process that the test has started.
+pub fn send_signal(id: u32, signal: Signal) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, signal).expect("the process is there");
+}
+
+/// Runs the tool to its end.
+pub fn run(arguments: &[&str]) -> Ended {
+    Running::start(arguments).wait()
+}

@@ -1,0 +1,147 @@
+//! Latencies: recorded in nanoseconds with three significant digits, mergeable over threads and,
+//! as plain pairs of value and count, over processes.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// The longest latency that is told apart; longer ones count as this.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A histogram of latencies. Serialized it is a list of pairs of nanoseconds and count.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
+pub struct Latencies {
+    histogram: Histogram<u64>,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1_000, LONGEST.as_nanos() as u64, 3)
+            .expect("the bounds are constants within what the histogram allows");
+        Self { histogram }
+    }
+}
+
+impl Latencies {
+    /// Records one latency.
+    pub fn record(&mut self, latency: Duration) {
+        self.histogram.saturating_record(latency.as_nanos().min(LONGEST.as_nanos()) as u64);
+    }
+
+    /// Adds another histogram.
+    pub fn merge(&mut self, other: &Self) {
+        // Both have the same constant bounds, so that every value of one fits into the other.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
+    /// How many latencies were recorded.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// The latency that `percent` percent of all do not exceed; zero without any.
+    pub fn percentile(&self, percent: f64) -> Duration {
+        Duration::from_nanos(self.histogram.value_at_percentile(percent))
+    }
+
+    /// The usual percentiles.
+    pub fn summary(&self) -> LatencySummary {
+        LatencySummary {
+            count: self.count(),
+            p50_us: microseconds(self.percentile(50.0)),
+            p90_us: microseconds(self.percentile(90.0)),
+            p99_us: microseconds(self.percentile(99.0)),
+            p99_9_us: microseconds(self.percentile(99.9)),
+            max_us: microseconds(self.percentile(100.0)),
+        }
+    }
+}
+
+impl From<Latencies> for Vec<(u64, u64)> {
+    fn from(latencies: Latencies) -> Self {
+        let steps = latencies.histogram.iter_recorded();
+        steps.map(|step| (step.value_iterated_to(), step.count_since_last_iteration())).collect()
+    }
+}
+
+impl From<Vec<(u64, u64)>> for Latencies {
+    fn from(pairs: Vec<(u64, u64)>) -> Self {
+        let mut latencies = Self::default();
+        for (nanoseconds, count) in pairs {
+            latencies.histogram.saturating_record_n(nanoseconds, count);
+        }
+        latencies
+    }
+}
+
+fn microseconds(latency: Duration) -> f64 {
+    (latency.as_nanos() as f64 / 100.0).round() / 10.0
+}
+
+/// Percentiles of a histogram, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// How many latencies were recorded.
+    pub count: u64,
+    /// Median.
+    pub p50_us: f64,
+    /// 90 % are at most this.
+    pub p90_us: f64,
+    /// 99 % are at most this.
+    pub p99_us: f64,
+    /// 99.9 % are at most this.
+    pub p99_9_us: f64,
+    /// The longest.
+    pub max_us: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(found: f64, expected: f64) -> bool {
+        (found - expected).abs() <= expected * 0.002
+    }
+
+    #[test]
+    fn percentiles_are_right_to_three_digits() {
+        let mut latencies = Latencies::default();
+        for microseconds in 1..=10_000 {
+            latencies.record(Duration::from_micros(microseconds));
+        }
+        let summary = latencies.summary();
+        assert_eq!(summary.count, 10_000);
+        assert!(near(summary.p50_us, 5_000.0), "{summary:?}");
+        assert!(near(summary.p99_us, 9_900.0), "{summary:?}");
+        assert!(near(summary.p99_9_us, 9_990.0), "{summary:?}");
+        assert!(near(summary.max_us, 10_000.0), "{summary:?}");
+    }
+
+    #[test]
+    fn parts_from_several_processes_give_the_same_as_the_whole() {
+        let (mut whole, mut odd, mut even) =
+            (Latencies::default(), Latencies::default(), Latencies::default());
+        for step in 1..5_000_u64 {
+            let latency = Duration::from_nanos(step * step * 37);
+            whole.record(latency);
+            if step % 2 == 1 { odd.record(latency) } else { even.record(latency) }
+        }
+        let through_json = |part: &Latencies| -> Latencies {
+            let text = serde_json::to_string(part).expect("json");
+            serde_json::from_str(&text).expect("the same histogram")
+        };
+        let mut merged = through_json(&odd);
+        merged.merge(&through_json(&even));
+        assert_eq!(merged.summary(), whole.summary());
+    }
+
+    #[test]
+    fn a_latency_beyond_the_bound_is_kept_as_the_bound() {
+        let mut latencies = Latencies::default();
+        latencies.record(Duration::from_secs(10_000));
+        assert_eq!(latencies.count(), 1);
+        assert!(latencies.percentile(100.0) >= LONGEST.mul_f64(0.998));
+    }
+}

@@ -1,0 +1,22 @@
+//! Load for echo servers, and the figures that tell what the load cost.
+//!
+//! - [`plan`] splits connections over processes and source addresses; [`schedule`] says when each
+//!   connection opens and sends; [`pattern`] makes the bytes and proves the echo right.
+//! - [`engine`] drives the connections on the library's own completion port.
+//! - [`histogram`], [`failure`] and [`document`] hold what was seen, so that several processes'
+//!   results add up to one.
+//! - [`process_figures`], [`kernel_figures`] and [`limits`] read what a process and the kernel
+//!   spend and allow.
+//!
+//! The command-line tool calls this crate; it knows nothing of servers or of their models.
+
+pub mod document;
+pub mod engine;
+pub mod failure;
+pub mod histogram;
+pub mod kernel_figures;
+pub mod limits;
+pub mod pattern;
+pub mod plan;
+pub mod process_figures;
+pub mod schedule;

@@ -1,0 +1,221 @@
+//! The engine against servers of one thread per connection that behave in known ways.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use overlapped_load::document::Outcome;
+use overlapped_load::engine::{Config, Phase, Run};
+use overlapped_load::failure::FailureKind;
+use overlapped_load::plan::{Share, Sources};
+use overlapped_load::schedule::Pace;
+
+/// Far beyond what any of these runs takes; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves every connection with `serve` on a thread of its own, for as long as the test runs.
+fn server(serve: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+fn echo(mut stream: TcpStream) {
+    let mut buffer = vec![0; 64 * 1_024];
+    while let Ok(length) = stream.read(&mut buffer) {
+        if length == 0 || stream.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+fn interval(messages: u32, milliseconds: u64) -> Pace {
+    Pace::Interval { messages, interval: Duration::from_millis(milliseconds) }
+}
+
+fn config(target: SocketAddr, connections: u32, pace: Pace) -> Config {
+    Config {
+        target,
+        share: Share { first: 0, count: connections },
+        sources: Sources { connections_per_address: 20_000, extra_base: None },
+        ramp: Duration::from_millis(20),
+        pace,
+        message_bytes: 64,
+        timeout: Duration::from_secs(10),
+        threads: 2,
+    }
+}
+
+/// Runs to the end; gives the phases that were seen too.
+fn run(config: Config) -> (Outcome, Vec<Phase>) {
+    let run = Run::start(config).expect("a run");
+    let mut phases = Vec::new();
+    loop {
+        let phase = run.next_phase(PATIENCE).expect("the next phase in time");
+        phases.push(phase);
+        match phase {
+            Phase::Open => run.control().begin(),
+            Phase::Finished => break,
+            _ => {}
+        }
+    }
+    (run.finish(), phases)
+}
+
+fn only_failures(outcome: &Outcome, kind: FailureKind, count: u64) {
+    let found: Vec<_> =
+        outcome.failures.by_kind.iter().map(|(kind, count)| (*kind, *count)).collect();
+    assert_eq!(found, [(kind, count)], "{}", outcome.failures);
+    assert!(!outcome.is_clean());
+}
+
+#[test]
+fn every_message_of_an_interval_comes_back() {
+    let (outcome, phases) = run(config(server(echo), 50, interval(3, 30)));
+    assert_eq!(phases, [Phase::Connecting, Phase::Open, Phase::Recording, Phase::Finished]);
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+    assert_eq!(outcome.counts.peak_connected, 50);
+    assert_eq!(outcome.counts.messages_sent, 150);
+    assert_eq!(outcome.counts.messages_recorded, 150);
+    assert_eq!(outcome.counts.bytes_echoed, 150 * 64);
+    assert_eq!(outcome.latencies.count(), 150);
+    // The last message of the last connection is meant to go out 2 x 30 ms + 49/50 of 30 ms after
+    // the beginning, and nothing may go out before its time.
+    assert!(outcome.recorded_time >= Duration::from_millis(89), "{:?}", outcome.recorded_time);
+}
+
+#[test]
+fn a_closed_loop_ends_by_time_and_leaves_the_warm_up_out() {
+    let pace = Pace::ClosedLoop {
+        warm_up: Duration::from_millis(50),
+        duration: Duration::from_millis(200),
+    };
+    let (outcome, phases) = run(config(server(echo), 8, pace));
+    let expected = [
+        Phase::Connecting,
+        Phase::Open,
+        Phase::WarmUp,
+        Phase::Recording,
+        Phase::Closing,
+        Phase::Finished,
+    ];
+    assert_eq!(phases, expected);
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+    assert!(outcome.counts.messages_recorded > 0);
+    assert!(outcome.counts.messages_recorded < outcome.counts.messages_echoed);
+    assert_eq!(outcome.counts.messages_sent, outcome.counts.messages_echoed);
+    assert!(outcome.recorded_time >= Duration::from_millis(200), "{:?}", outcome.recorded_time);
+}
+
+#[test]
+fn messages_larger_than_all_buffers_between_the_ends_come_back() {
+    let mut config = config(server(echo), 2, interval(2, 0));
+    config.message_bytes = 16 * 1_024 * 1_024;
+    let (outcome, _) = run(config);
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+    assert_eq!(outcome.counts.bytes_echoed, 4 * 16 * 1_024 * 1_024);
+}
+
+#[test]
+fn a_wrong_byte_is_found() {
+    let address = server(|mut stream| {
+        let mut buffer = [0; 64];
+        while stream.read_exact(&mut buffer).is_ok() {
+            buffer[63] ^= 0x80;
+            if stream.write_all(&buffer).is_err() {
+                return;
+            }
+        }
+    });
+    let (outcome, _) = run(config(address, 5, interval(2, 10)));
+    only_failures(&outcome, FailureKind::WrongBytes, 5);
+    assert_eq!(outcome.counts.messages_echoed, 0);
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_are_wrong() {
+    let address = server(|mut stream| {
+        if stream.write_all(b"welcome").is_ok() {
+            echo(stream);
+        }
+    });
+    let (outcome, _) = run(config(address, 3, interval(1, 10)));
+    only_failures(&outcome, FailureKind::WrongBytes, 3);
+}
+
+#[test]
+fn a_server_that_closes_before_the_echo_is_not_a_clean_end() {
+    let address = server(|mut stream| {
+        let _ = stream.read_exact(&mut [0; 64]);
+    });
+    let (outcome, _) = run(config(address, 4, interval(2, 10)));
+    only_failures(&outcome, FailureKind::ClosedEarly, 4);
+}
+
+#[test]
+fn a_reset_is_told_from_a_close() {
+    let address = server(|mut stream| {
+        // Closing with bytes that were not read resets the connection.
+        let _ = stream.read_exact(&mut [0; 32]);
+    });
+    let (outcome, _) = run(config(address, 4, interval(1, 10)));
+    only_failures(&outcome, FailureKind::Reset, 4);
+}
+
+#[test]
+fn an_echo_that_never_comes_ends_by_the_timeout() {
+    let address = server(|mut stream| {
+        let mut buffer = [0; 64];
+        while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
+    });
+    let mut config = config(address, 4, interval(1, 10));
+    config.timeout = Duration::from_millis(150);
+    let (outcome, _) = run(config);
+    only_failures(&outcome, FailureKind::TimedOut, 4);
+    assert_eq!(outcome.counts.established, 4);
+}
+
+#[test]
+fn a_port_where_nobody_listens_refuses_everything() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    drop(listener);
+    let (outcome, phases) = run(config(address, 20, interval(1, 10)));
+    only_failures(&outcome, FailureKind::Refused, 20);
+    assert_eq!((outcome.counts.attempted, outcome.counts.established), (20, 0));
+    assert_eq!(phases.last(), Some(&Phase::Finished));
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_at_once_and_says_so() {
+    let run = Run::start(config(server(echo), 10, interval(2, 600_000))).expect("a run");
+    while run.next_phase(PATIENCE).expect("the next phase in time") != Phase::Open {}
+    run.control().begin();
+    run.control().stop();
+    while run.next_phase(PATIENCE).expect("the end in time") != Phase::Finished {}
+    only_failures(&run.finish(), FailureKind::Interrupted, 10);
+}
+
+#[test]
+fn connections_beyond_one_address_come_from_others() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let mut config =
+        config(listener.local_addr().expect("a bound socket"), 6, interval(1, 600_000));
+    let base = Ipv4Addr::new(127, 9, 0, 1);
+    config.sources = Sources { connections_per_address: 2, extra_base: Some(base) };
+    let run = Run::start(config).expect("a run");
+    let mut seen: Vec<_> =
+        (0..6).map(|_| listener.accept().expect("a connection").1.ip().to_string()).collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        ["127.0.0.1", "127.0.0.1", "127.9.0.1", "127.9.0.1", "127.9.0.2", "127.9.0.2"]
+    );
+    run.control().stop();
+    while run.next_phase(PATIENCE).expect("the end in time") != Phase::Finished {}
+}

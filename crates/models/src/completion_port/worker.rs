@@ -1,0 +1,263 @@
+//! One worker: takes packets, and turns each into the next operation of its connection.
+//!
+//! Whatever happens to a connection ends that connection at the most; a worker ends only when the
+//! server is stopped (E91).
+
+use super::Shared;
+use super::connection::{Connection, End, Receive, Serving};
+use super::counters::Own;
+use super::notice::Notice;
+use super::sweep;
+use crate::failure::{Failure, is_aborted};
+use crate::handler::{Reply, call};
+use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket};
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+type Stream = overlapped::TcpStream<Serving>;
+
+/// A thread that serves, as it sees the server.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared,
+    number: usize,
+    counters: &'a Own,
+}
+
+/// How many workers there are.
+#[derive(Default)]
+pub(super) struct Crew {
+    running: AtomicUsize,
+    none: Notice,
+}
+
+impl Crew {
+    /// Waits until every worker has ended; false when the deadline came first.
+    pub(super) fn wait_until_none(&self, deadline: Option<Instant>) -> bool {
+        self.none.wait_for(deadline, || self.running.load(Ordering::SeqCst) == 0)
+    }
+}
+
+/// A worker's presence in the crew; ends with its thread, however that ends.
+struct OnDuty(Arc<Shared>);
+
+impl OnDuty {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.crew.running.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for OnDuty {
+    fn drop(&mut self) {
+        let crew = &self.0.crew;
+        if crew.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            crew.none.give();
+        }
+    }
+}
+
+impl<'a> Worker<'a> {
+    /// Starts the worker of this number on a thread of its own.
+    pub(super) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
+        let on_duty = OnDuty::begin(shared);
+        std::thread::Builder::new()
+            .name(format!("worker {number}"))
+            .spawn(move || Worker::new(&on_duty.0, number).run())
+    }
+
+    /// `number` says which counters are its own.
+    pub(super) fn new(shared: &'a Shared, number: usize) -> Self {
+        Self { shared, number, counters: shared.counters.of(number) }
+    }
+
+    fn run(&self) {
+        loop {
+            match self.shared.port.take() {
+                Ok(Packet::Posted(End)) | Err(_) => return,
+                Ok(packet) => self.serve(packet),
+            }
+        }
+    }
+
+    /// Does what a packet asks for.
+    pub(super) fn serve(&self, packet: Packet<Serving>) {
+        match packet {
+            Packet::Received { stream, buffer, operation, result } => match result {
+                Ok(Received::Data(length)) => {
+                    self.counters.received(length);
+                    self.message(stream, buffer);
+                }
+                // Everything was answered before this receive was started.
+                Ok(Received::End) => self.end(&stream),
+                // Only a receive without room reports it, and none is started.
+                Ok(Received::Readable) => self.receive(stream),
+                Err(error) if is_aborted(&error) => self.receive_aborted(stream, operation),
+                Err(error) => self.fail(&stream, Failure::of(&error)),
+            },
+            Packet::Sent { stream, buffers, transferred, result, .. } => match result {
+                Ok(()) => {
+                    // Back in the pool first, so that the next receive finds it warm.
+                    drop(buffers);
+                    self.receive(stream);
+                }
+                Err(error) if is_aborted(&error) => {
+                    self.send_aborted(stream, &buffers, transferred);
+                }
+                Err(error) => self.fail(&stream, Failure::of(&error)),
+            },
+            Packet::Accepted { result, .. } => match result {
+                Ok(accepted) => self.accepted(accepted.socket, accepted.first_data),
+                Err(error) => self.not_accepted(&error),
+            },
+            Packet::Timer { .. } => self.sweep(),
+            Packet::Connected { .. } | Packet::Posted(End) => {}
+        }
+    }
+
+    fn not_accepted(&self, error: &io::Error) {
+        let failure = match is_aborted(error) {
+            // The listener was closed.
+            true if self.shared.is_stopping() => return,
+            // The client sent nothing for too long.
+            true => Failure::TimedOut,
+            false => Failure::of(error),
+        };
+        self.counters.failed(failure, 1);
+    }
+
+    fn accepted(&self, socket: TcpSocket, first_data: Option<Buffer>) {
+        self.counters.accepted();
+        let stream = match self.shared.port.associate(socket, Connection::default()) {
+            Ok(stream) => stream,
+            Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
+        };
+        // In the list before its first operation, which may end it at once (E94).
+        self.waits(&stream);
+        self.shared.connections.add(&stream, self.number);
+        match first_data {
+            None => self.receive(stream),
+            Some(data) if data.is_empty() => self.end(&stream),
+            Some(data) => {
+                self.counters.received(data.len());
+                self.message(stream, data);
+            }
+        }
+    }
+
+    fn message(&self, stream: Stream, buffer: Buffer) {
+        if let Some(sweep) = &self.shared.sweep {
+            sweep.in_hand(stream.key());
+        }
+        match call(&*self.shared.handler, &buffer) {
+            Some(Reply::Echo) => {
+                self.waits(&stream);
+                self.send(stream, buffer);
+            }
+            Some(Reply::Silent) => {
+                drop(buffer);
+                self.receive(stream);
+            }
+            Some(Reply::Close) => self.end(&stream),
+            None => self.fail(&stream, Failure::Other),
+        }
+    }
+
+    fn send(&self, stream: Stream, data: Buffer) {
+        if let Err(refused) = stream.send(data, Receive::Waits) {
+            self.refused(&stream, &refused.error);
+        }
+    }
+
+    fn receive(&self, stream: Stream) {
+        self.waits(&stream);
+        match stream.receive_pooled(Receive::Waits) {
+            // The stop cancels what it finds in flight. It may have looked before this receive was
+            // started; then the handle's lock shows us that it has begun.
+            Ok(id) if self.shared.is_stopping() => {
+                // If it has completed meanwhile, its packet is served like any other.
+                let _ = stream.cancel(id);
+            }
+            Ok(_) => {}
+            Err(refused) => self.refused(&stream, &refused.error),
+        }
+    }
+
+    fn receive_aborted(&self, stream: Stream, operation: Receive) {
+        if sweep::has_expired(stream.key()) {
+            return self.fail(&stream, Failure::TimedOut);
+        }
+        if operation == Receive::LastLook {
+            return self.end(&stream);
+        }
+        if !self.shared.is_stopping() {
+            // The sweep meant what was in flight a moment ago; the client was just in time.
+            return self.receive(stream);
+        }
+        // Data may have come that nobody has looked at. Ending the receiving direction makes the
+        // system say which it is: the receive yields that data, or the end of the stream.
+        match stream.receive_pooled(Receive::LastLook) {
+            Ok(id) => {
+                if stream.shutdown(Shutdown::Read).is_err() {
+                    let _ = stream.cancel(id);
+                }
+            }
+            Err(refused) => self.refused(&stream, &refused.error),
+        }
+    }
+
+    fn send_aborted(&self, stream: Stream, buffers: &Buffers, transferred: usize) {
+        if sweep::has_expired(stream.key()) {
+            // The client does not read: what was not sent is lost, and it shall know.
+            stream.abort();
+            return self.fail(&stream, Failure::TimedOut);
+        }
+        // The stop or the sweep meant another operation, and this one goes on.
+        let rest: Vec<u8> =
+            buffers.iter().flat_map(|buffer| buffer.iter().copied()).skip(transferred).collect();
+        self.send(stream, rest.into());
+    }
+
+    /// An operation failed at once.
+    fn refused(&self, stream: &Stream, error: &io::Error) {
+        let failure = Failure::of(error);
+        if self.shared.is_stopping() && failure != Failure::Reset {
+            // The receiving direction was ended by the last look.
+            return self.end(stream);
+        }
+        self.fail(stream, failure);
+    }
+
+    fn waits(&self, stream: &Stream) {
+        if let Some(sweep) = &self.shared.sweep {
+            sweep.waits(stream.key());
+        }
+    }
+
+    fn sweep(&self) {
+        let Some(sweep) = &self.shared.sweep else { return };
+        // What is in flight comes back as aborted, to a worker that ends the connection.
+        sweep.look(&self.shared.connections, |stream| {
+            stream.cancel_all();
+        });
+        if !self.shared.is_stopping() {
+            // A port that is closed needs no further look.
+            let _ = self.shared.port.timer(sweep.tick(), Receive::Waits);
+        }
+    }
+
+    /// Ends a connection with an error.
+    fn fail(&self, stream: &Stream, failure: Failure) {
+        if self.shared.connections.remove(stream) {
+            self.counters.failed(failure, 1);
+        }
+    }
+
+    /// Ends a connection: the last handle closes it, and that is the caller's.
+    fn end(&self, stream: &Stream) {
+        self.shared.connections.remove(stream);
+    }
+}

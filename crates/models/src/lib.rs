@@ -1,0 +1,40 @@
+//! Server models: different ways to serve many connections with the same handler.
+//!
+//! A *model* decides which thread does what: who accepts, who waits for data, who calls the
+//! handler, who sends. All of them serve the same [`Handler`] under the same [`Limits`], report
+//! the same [`Status`] and stop in the same way, so that they can be compared.
+//!
+//! | name | threads | its main disadvantage |
+//! |---|---|---|
+//! | `completion-port` | a few workers on one completion port | the most machinery |
+//! | `blocking` | one per connection | a stack and a thread for every connection |
+//!
+//! - [`model`](mod@model) is what a model is, and what all of them take and report;
+//!   [`handler`](mod@handler) what they serve. These know no model.
+//! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
+//!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
+//!   routines) have their place beside them, each in a file of its own and in [`models`].
+//!
+//! Programs call [`models`] or [`model()`] and go on with the traits.
+#![forbid(unsafe_code)]
+
+mod blocking;
+mod completion_port;
+mod failure;
+pub mod handler;
+pub mod model;
+
+pub use blocking::Blocking;
+pub use completion_port::CompletionPort;
+pub use handler::{Echo, Handler, ReceiveOnly, Reply};
+pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+
+/// Every model, the one to begin with first.
+pub fn models() -> &'static [&'static dyn Model] {
+    &[&CompletionPort, &Blocking]
+}
+
+/// The model of this name, see [`Model::name`].
+pub fn model(name: &str) -> Option<&'static dyn Model> {
+    models().iter().copied().find(|model| model.name() == name)
+}

@@ -1,0 +1,146 @@
+//! What a model is: the two traits, what they are told and what they report.
+
+use crate::handler::Handler;
+use overlapped::DriverChoice;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One way to serve many connections.
+pub trait Model: Send + Sync {
+    /// The name to choose it by, in lower case with hyphens.
+    fn name(&self) -> &'static str;
+
+    /// Serves `listener` until the server is stopped.
+    ///
+    /// # Errors
+    /// The limits ask for something that this system does not have, or descriptors or threads are
+    /// short. Nothing is left running then.
+    fn start(
+        &self,
+        listener: TcpListener,
+        handler: Arc<dyn Handler>,
+        limits: &Limits,
+    ) -> io::Result<Box<dyn Server>>;
+}
+
+/// A running server. Dropping it stops it without a deadline: whatever is open is ended by force.
+pub trait Server: Send {
+    /// What the server has counted so far; cheap enough to be asked several times a second.
+    fn status(&self) -> Status;
+
+    /// Ends the server in phases: nothing is accepted any more; a connection is closed as soon as
+    /// everything that came from it is answered; what is still open after `deadline` is ended by
+    /// force, its unsent data lost.
+    fn stop(self: Box<Self>, deadline: Duration) -> Stopped;
+
+    /// How connections are carried, and why this way, in a sentence.
+    fn describe(&self) -> String;
+}
+
+/// What a server is allowed. A model ignores what has no meaning for it, and says so.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many threads the completion port lets run; 0 is one per processor. Not for `blocking`.
+    pub concurrency: usize,
+    /// How many worker threads there are; 0 is two for each that may run, and one. Not for
+    /// `blocking`, which has one per connection.
+    pub threads: usize,
+    /// How many accepts are kept posted. Not for `blocking`, which accepts one by one.
+    pub posted_accepts: usize,
+    /// When set, a client that connects and then sends nothing for this long loses its connection.
+    /// The completion port accepts with first data then: a connection counts from its first byte.
+    pub first_data: Option<Duration>,
+    /// When set, a connection on which nothing came in or went out for this long is closed, no
+    /// earlier and not much later.
+    pub idle_timeout: Option<Duration>,
+    /// How many connections may be open. The limit is kept before accepting: more clients wait in
+    /// the listener's backlog. `usize::MAX` is no limit.
+    pub connections: usize,
+    /// The size in bytes of the buffer that a message is received into; a longer message comes in
+    /// several pieces.
+    pub buffer_size: usize,
+    /// Which driver the completion port runs on. Not for `blocking`.
+    pub driver: DriverChoice,
+    /// Whether the completion port notices handlers that block. Not for `blocking`.
+    pub doorman: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrency: 0,
+            threads: 0,
+            posted_accepts: 10,
+            first_data: None,
+            idle_timeout: None,
+            connections: usize::MAX,
+            buffer_size: 8 * 1024,
+            driver: DriverChoice::Automatic,
+            doorman: true,
+        }
+    }
+}
+
+/// What a server has counted since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// Connections open now.
+    pub connected: u64,
+    /// The most connections that were open at once.
+    pub peak_connected: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Pieces of data received, each of at most one buffer.
+    pub messages: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Connections that ended otherwise than by a graceful end, by kind.
+    pub errors: Errors,
+    /// How often accepting was put off for want of descriptors or memory.
+    pub accept_deferrals: u64,
+    /// What the threads do now.
+    pub threads: Threads,
+}
+
+/// Connections that ended with an error, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Errors {
+    /// Reset by the client.
+    pub reset: u64,
+    /// Silent for longer than the limits allow, or given up by the system.
+    pub timed_out: u64,
+    /// Ended by force, by this side.
+    pub aborted: u64,
+    /// Anything else: handlers that panicked, no thread for a connection, other codes of the
+    /// system.
+    pub other: u64,
+}
+
+impl Errors {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.reset + self.timed_out + self.aborted + self.other
+    }
+}
+
+/// What the threads of a server do at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Threads {
+    /// Waiting for something to do.
+    pub waiting: usize,
+    /// Running.
+    pub released: usize,
+    /// Released, and blocked elsewhere since.
+    pub paused: usize,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// The final figures.
+    pub status: Status,
+    /// How many connections were ended by force at the deadline.
+    pub left: u64,
+}

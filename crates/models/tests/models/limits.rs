@@ -1,0 +1,182 @@
+//! The limits are kept: how many connections, and how long one may be silent or idle.
+
+use crate::on_every_model;
+use crate::world::{Client, Obedient, PATIENCE, Service, message};
+use overlapped_models::{CompletionPort, Echo, Limits, Model};
+use std::time::{Duration, Instant};
+
+on_every_model!(
+    a_client_over_the_limit_waits_in_the_backlog_until_one_leaves,
+    the_limit_is_kept_under_a_rush_and_places_do_not_get_lost,
+    a_client_that_sends_nothing_first_loses_its_connection,
+    an_idle_connection_is_closed_and_a_busy_one_is_not,
+    a_connection_whose_handler_takes_long_is_not_idle,
+    a_client_that_does_not_read_is_idle,
+);
+
+const SHORT: Duration = Duration::from_secs(1);
+
+fn limited(connections: usize) -> Limits {
+    Limits { connections, ..Limits::default() }
+}
+
+fn a_client_over_the_limit_waits_in_the_backlog_until_one_leaves(model: &'static dyn Model) {
+    let service = Service::start(model, Echo, &limited(2));
+    let (first, second) = (service.connect(), service.connect());
+    first.echo(b"1");
+    second.echo(b"2");
+    let third = service.connect();
+    third.send(b"3");
+    // Whoever would accept the third has had every opportunity meanwhile.
+    for _ in 0..200 {
+        first.echo(b"1");
+        second.echo(b"2");
+    }
+    assert!(third.has_nothing());
+    let status = service.status();
+    assert_eq!((status.accepted, status.connected), (2, 2), "{status:?}");
+    drop(first);
+    assert_eq!(third.receive(1), b"3");
+    second.echo(b"2");
+    let status = service.status();
+    assert_eq!((status.accepted, status.peak_connected), (3, 2), "{status:?}");
+}
+
+fn the_limit_is_kept_under_a_rush_and_places_do_not_get_lost(model: &'static dyn Model) {
+    let service = Service::start(model, Obedient::default(), &limited(3));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let address = service.address;
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let client = Client::connect(address);
+                    client.echo(b"hello");
+                    // Each way to leave gives the place back.
+                    match (thread + number) % 4 {
+                        0 => client.reset(),
+                        1 => client.send(b"panic"),
+                        2 => client.send(b"close"),
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    service.until("all are gone", |status| status.connected == 0);
+    let status = service.status();
+    assert!(status.peak_connected <= 3, "{status:?}");
+    assert_eq!(status.accepted, 400);
+    let three: Vec<Client> = (0..3).map(|_| service.connect()).collect();
+    three.iter().for_each(|client| client.echo(b"all three places are there"));
+}
+
+/// X27: ten silent clients over ten posted accepts, and an eleventh that speaks.
+fn a_client_that_sends_nothing_first_loses_its_connection(model: &'static dyn Model) {
+    let limits = Limits { first_data: Some(SHORT), ..Limits::default() };
+    let service = Service::start(model, Echo, &limits);
+    let start = Instant::now();
+    let silent: Vec<Client> = (0..10).map(|_| service.connect()).collect();
+    let speaks = service.connect();
+    speaks.echo(&message(10_000));
+    for client in &silent {
+        client.await_end();
+    }
+    assert!(start.elapsed() >= SHORT, "they had their time");
+    speaks.echo(b"still here");
+    service.until("they are counted", |status| status.errors.timed_out == 10);
+    assert_eq!(service.status().connected, 1);
+    // What comes first may be the end.
+    let ends = service.connect();
+    ends.shut_down_sending();
+    assert!(ends.receive_all().is_empty());
+    service.until("it is gone", |status| status.connected == 1);
+    assert_eq!(service.status().errors.total(), 10);
+}
+
+#[test]
+fn with_first_data_a_connection_counts_from_its_first_byte() {
+    let limits = Limits { first_data: Some(PATIENCE), connections: 3, ..Limits::default() };
+    let service = Service::start(&CompletionPort, Echo, &limits);
+    let silent = service.connect();
+    let speaks = service.connect();
+    speaks.echo(b"hello");
+    assert_eq!(service.status().accepted, 1);
+    silent.echo(b"I too");
+    assert_eq!(service.status().accepted, 2);
+}
+
+fn idle_limit() -> Limits {
+    Limits { idle_timeout: Some(SHORT), ..Limits::default() }
+}
+
+fn an_idle_connection_is_closed_and_a_busy_one_is_not(model: &'static dyn Model) {
+    let service = Service::start(model, Echo, &idle_limit());
+    let (idle, never_spoke, busy) = (service.connect(), service.connect(), service.connect());
+    let start = Instant::now();
+    idle.echo(b"hello");
+    let mut ended = None;
+    while ended.is_none() || service.status().connected > 1 {
+        busy.echo(b"busy");
+        if ended.is_none() && !idle.has_nothing() {
+            ended = Some(start.elapsed());
+        }
+        assert!(start.elapsed() < PATIENCE, "{:?}", service.status());
+    }
+    assert!(ended >= Some(SHORT), "not before its time: {ended:?}");
+    assert!(idle.receive_all().is_empty(), "gracefully");
+    assert!(never_spoke.receive_all().is_empty(), "gracefully");
+    let status = service.status();
+    assert_eq!((status.errors.timed_out, status.errors.total()), (2, 2), "{status:?}");
+}
+
+fn a_connection_whose_handler_takes_long_is_not_idle(model: &'static dyn Model) {
+    let handler = Obedient::default();
+    let gate = handler.0.clone();
+    let service = Service::start(model, handler, &idle_limit());
+    let slow = service.connect();
+    slow.send(b"gate");
+    gate.await_standing(1);
+    // Others idle away meanwhile, which shows that the limit has passed twice.
+    for _ in 0..2 {
+        assert!(service.connect().receive_all().is_empty());
+    }
+    gate.open();
+    assert_eq!(slow.receive(4), b"gate");
+    assert_eq!(service.status().errors.timed_out, 2);
+}
+
+fn a_client_that_does_not_read_is_idle(model: &'static dyn Model) {
+    let service = Service::start(model, Echo, &idle_limit());
+    let client = service.connect();
+    // The server may give up before the client is stuck; either is an end of sending.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let piece = message(65_536);
+            let mut stream = &client.0;
+            while std::io::Write::write_all(&mut stream, &piece).is_ok() {}
+        });
+        service.until("it was given up", |status| status.errors.timed_out == 1);
+    });
+    service.until("it is gone", |status| status.connected == 0);
+}
+
+/// As few threads as there can be, and nobody to notice when one blocks.
+#[test]
+fn one_worker_serves_everybody_and_stops() {
+    let limits = Limits {
+        concurrency: 1,
+        threads: 1,
+        doorman: false,
+        idle_timeout: Some(PATIENCE),
+        ..Limits::default()
+    };
+    let service = Service::start(&CompletionPort, Echo, &limits);
+    let clients: Vec<Client> = (0..64).map(|_| service.connect()).collect();
+    for _ in 0..10 {
+        clients.iter().for_each(|client| client.send(&message(2_000)));
+        clients.iter().for_each(|client| assert!(client.receive(2_000) == message(2_000)));
+    }
+    let threads = service.status().threads;
+    assert!(threads.waiting + threads.released + threads.paused <= 1, "{threads:?}");
+    assert_eq!(service.stop(PATIENCE).left, 0);
+}
