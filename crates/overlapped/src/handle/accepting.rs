@@ -55,17 +55,26 @@ pub(crate) struct Accepting<P: Protocol> {
     operation: Arc<dyn Fn() -> P::Operation + Send + Sync>,
     /// Accepts posted, held for first data, or complete and not taken.
     outstanding: usize,
-    open: Arc<AtomicUsize>,
+    /// Counted as outstanding and not posted yet.
+    starting: usize,
+    places: Arc<Places<P>>,
     /// Accepted sockets that wait for their first data, by token.
     held: Vec<(u64, Handle<P>)>,
 }
 
 impl<P: Protocol> Accepting<P> {
-    pub(super) fn admit(&self, listener: &Handle<P>) -> Option<Admission> {
+    /// The place under the limit that a connection just accepted takes.
+    pub(super) fn admit(&self) -> Option<Admission> {
         self.window.connections?;
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let admission = Admitted { open: Arc::clone(&self.open), listener: listener.downgrade() };
-        Some(Admission(Box::new(admission)))
+        self.places.open.fetch_add(1, Ordering::Relaxed);
+        Some(Admission(Arc::clone(&self.places) as Arc<dyn GiveBack>))
+    }
+
+    /// Whether one more accept may be posted, `posted` of them being so.
+    fn has_room(&self, posted: usize) -> bool {
+        let taken = self.places.open.load(Ordering::Relaxed) + posted + self.starting;
+        self.outstanding < self.window.count
+            && self.window.connections.is_none_or(|limit| taken < limit)
     }
 
     pub(super) fn silence_limit(&self) -> Duration {
@@ -87,21 +96,27 @@ impl<P: Protocol> Accepting<P> {
 }
 
 /// The place that an accepted connection takes under its listener's limit; given back when dropped.
-pub(crate) struct Admission(
-    #[expect(dead_code, reason = "its drop is what counts")] Box<dyn Place>,
-);
+pub(crate) struct Admission(Arc<dyn GiveBack>);
 
-trait Place: Send + Sync {}
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
 
-struct Admitted<P: Protocol> {
-    open: Arc<AtomicUsize>,
+/// The places under one listener's limit, whatever its protocol.
+trait GiveBack: Send + Sync {
+    fn give_back(&self);
+}
+
+struct Places<P: Protocol> {
+    /// Accepted connections that are open.
+    open: AtomicUsize,
     listener: WeakHandle<P>,
 }
 
-impl<P: Protocol> Place for Admitted<P> {}
-
-impl<P: Protocol> Drop for Admitted<P> {
-    fn drop(&mut self) {
+impl<P: Protocol> GiveBack for Places<P> {
+    fn give_back(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(listener) = Handle::upgrade(&self.listener) {
             refill(&listener);
@@ -134,19 +149,24 @@ fn refill<P: Protocol>(listener: &Handle<P>) {
     loop {
         let next = listener.with_accepting(|accepting, posted| {
             let accepting = accepting.as_mut()?;
-            let open = accepting.open.load(Ordering::Relaxed);
-            let room = accepting.window.connections.is_none_or(|limit| open + posted < limit);
-            if accepting.outstanding >= accepting.window.count || !room {
+            if !accepting.has_room(posted) {
                 return None;
             }
             accepting.outstanding += 1;
+            accepting.starting += 1;
             Some((Arc::clone(&accepting.operation), accepting.window.first_data.is_some()))
         });
         let Some((make_operation, with_first_data)) = next else {
             return;
         };
         let task = Accept::task(with_first_data);
-        match listener.start(Direction::Receive, task, make_operation()) {
+        let started = listener.start(Direction::Receive, task, make_operation());
+        listener.with_accepting(|accepting, _| {
+            if let Some(accepting) = accepting {
+                accepting.starting -= 1;
+            }
+        });
+        match started {
             Ok(_) => {}
             // Nothing is accepted any more.
             Err(_) if listener.is_closed() => return,
@@ -177,6 +197,7 @@ impl<P: Protocol> TcpListener<P> {
         operation: impl Fn() -> P::Operation + Send + Sync + 'static,
     ) -> io::Result<()> {
         self.0.admits_window()?;
+        let places = Places { open: AtomicUsize::new(0), listener: self.0.downgrade() };
         self.0.with_accepting(|accepting, posted| {
             if accepting.is_some() || posted > 0 {
                 return Err(io::Error::new(
@@ -188,7 +209,8 @@ impl<P: Protocol> TcpListener<P> {
                 window,
                 operation: Arc::new(operation),
                 outstanding: 0,
-                open: Arc::new(AtomicUsize::new(0)),
+                starting: 0,
+                places: Arc::new(places),
                 held: Vec::new(),
             }));
             Ok(())

@@ -310,7 +310,7 @@ impl<P: Protocol> Handle<P> {
             }
             Task::Accept(accept) => {
                 if let (Ok(accepted), Some(accepting)) = (&mut accept.result, &state.accepting) {
-                    accepted.socket.admission = accepting.admit(self);
+                    accepted.socket.admission = accepting.admit();
                 }
             }
             Task::FirstData(first_data) => {
@@ -346,7 +346,7 @@ impl<P: Protocol> Handle<P> {
         let Some(accepting) = &mut state.accepting else {
             unreachable!("first data is an option of the window")
         };
-        socket.admission = accepting.admit(self);
+        socket.admission = accepting.admit();
         let port = &self.0.port;
         match Handle::associate(port, socket, Link::Connected, None) {
             Err(refused) => {

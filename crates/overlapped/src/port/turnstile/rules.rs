@@ -308,6 +308,10 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             }
             Some(Handed::Door) if self.closed => {
                 self.polling -= 1;
+                if let Some(work) = self.for_pollers.pop_front() {
+                    self.set(id, Standing::Released);
+                    return Step::Work(work);
+                }
                 self.set(id, Standing::Outside);
                 return Step::Abandoned;
             }
