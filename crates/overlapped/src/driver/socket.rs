@@ -20,7 +20,8 @@ pub(crate) const SEND_BUFFERS_MAX: usize = 64;
 pub(crate) enum Socket {
     #[cfg(target_os = "linux")]
     System(OwnedFd),
-    Simulated(SimulatedSocket),
+    /// Boxed, so that a socket of the system, of which there are many, is small.
+    Simulated(Box<SimulatedSocket>),
 }
 
 /// Runs the same expression on the socket of either kind; the system's calls are made again when a
@@ -90,7 +91,7 @@ impl Socket {
             }
             Self::Simulated(simulated) => {
                 let (socket, address) = simulated.accept()?;
-                Ok((Self::Simulated(socket), address))
+                Ok((Self::Simulated(Box::new(socket)), address))
             }
         }
     }

@@ -6,9 +6,11 @@
 //! anew like one that succeeds (F29).
 
 use super::TcpListener;
-use super::core::{Direction, Handle, WeakHandle};
+use super::core::{Handle, WeakHandle};
+use super::state::Direction;
 use crate::error::Refused;
 use crate::operation::accept::Accept;
+use crate::operation::timer::TimerId;
 use crate::port::Protocol;
 use std::io;
 use std::sync::Arc;
@@ -58,8 +60,14 @@ pub(crate) struct Accepting<P: Protocol> {
     /// Counted as outstanding and not posted yet.
     starting: usize,
     places: Arc<Places<P>>,
-    /// Accepted sockets that wait for their first data, by token.
-    held: Vec<(u64, Handle<P>)>,
+    held: Vec<Held<P>>,
+}
+
+/// An accepted socket that waits for its first data, and the timer that ends its silence.
+pub(super) struct Held<P: Protocol> {
+    pub(super) token: u64,
+    pub(super) handle: Handle<P>,
+    pub(super) silence: TimerId,
 }
 
 impl<P: Protocol> Accepting<P> {
@@ -81,17 +89,17 @@ impl<P: Protocol> Accepting<P> {
         self.window.first_data.unwrap_or(Duration::MAX)
     }
 
-    pub(super) fn hold(&mut self, token: u64, held: Handle<P>) {
-        self.held.push((token, held));
+    pub(super) fn hold(&mut self, held: Held<P>) {
+        self.held.push(held);
     }
 
-    pub(super) fn forget_held(&mut self, token: u64) -> Option<Handle<P>> {
-        let position = self.held.iter().position(|(held, _)| *held == token)?;
-        Some(self.held.swap_remove(position).1)
+    pub(super) fn forget_held(&mut self, token: u64) -> Option<Held<P>> {
+        let position = self.held.iter().position(|held| held.token == token)?;
+        Some(self.held.swap_remove(position))
     }
 
-    pub(super) fn into_held(self) -> impl Iterator<Item = Handle<P>> {
-        self.held.into_iter().map(|(_, held)| held)
+    pub(super) fn held(&self) -> Vec<Handle<P>> {
+        self.held.iter().map(|held| held.handle.clone()).collect()
     }
 }
 

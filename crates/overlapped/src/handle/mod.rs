@@ -4,18 +4,22 @@
 //!   consumes one and gives its handle, so a second association cannot be written (P8, P9).
 //! - [`TcpStream`] and [`TcpListener`] are the handles: cheap to clone, shared by threads. The
 //!   operations on them are in [`crate::operation`], one file each.
-//! - [`core`] is the state of one handle; [`lane`] one direction of it; [`accepting`] the window
-//!   of posted accepts.
+//! - [`core`] is one handle and the three steps of its operations; [`state`] what its lock guards;
+//!   [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
+//!   [`accepting`] the window of posted accepts.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
 
 mod accepting;
 pub(crate) mod core;
+pub(crate) mod delivery;
+mod ending;
 pub(crate) mod lane;
 #[cfg(all(test, loom))]
 mod models;
 mod sockets;
+pub(crate) mod state;
 mod tcp_listener;
 mod tcp_stream;
 

@@ -1,6 +1,7 @@
 //! Sockets that belong to no port yet.
 
-use super::core::{Handle, Link};
+use super::core::Handle;
+use super::state::Link;
 use super::{Admission, TcpListener, TcpStream};
 use crate::driver::socket::Socket;
 use crate::error::Refused;

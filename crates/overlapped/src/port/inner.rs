@@ -11,7 +11,9 @@ use crate::buffer::pool::Pool;
 use crate::driver::registry::Registry;
 use crate::driver::{Driver, DriverReport, Event};
 use crate::error::Refused;
-use crate::handle::core::{Core, Delivery, Handle, WeakHandle};
+use crate::handle::core::{Core, Handle, WeakHandle};
+use crate::handle::delivery::Delivery;
+use crate::operation::timer::TimerId;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -183,8 +185,8 @@ impl<P: Protocol> Inner<P> {
     }
 
     /// Closes an accepted socket that stays silent for longer than `limit`.
-    pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) {
-        self.timers.start(&self.driver, limit, Due::Silence(Arc::downgrade(handle)));
+    pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) -> TimerId {
+        self.timers.start(&self.driver, limit, Due::Silence(Arc::downgrade(handle)))
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {

@@ -118,12 +118,12 @@ impl Network {
         let socket = SimulatedSocket::open(&self.shared);
         socket.bind(address)?;
         socket.listen(backlog)?;
-        Ok(ListenSocket::from_parts(Socket::Simulated(socket)))
+        Ok(ListenSocket::from_parts(Socket::Simulated(Box::new(socket))))
     }
 
     /// An unconnected socket, for a port to be associated with and to connect.
     pub fn stream(&self) -> TcpSocket {
-        TcpSocket::from_parts(Socket::Simulated(SimulatedSocket::open(&self.shared)))
+        TcpSocket::from_parts(Socket::Simulated(Box::new(SimulatedSocket::open(&self.shared))))
     }
 
     /// Connects from the outside, waiting at most ten seconds for room in the backlog.

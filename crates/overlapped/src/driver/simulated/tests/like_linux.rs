@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 fn ends(simulated: bool) -> (Socket, Socket) {
     if simulated {
         let (client, server) = pair(&Network::new(0));
-        return (Socket::Simulated(client), Socket::Simulated(server));
+        return (Socket::Simulated(Box::new(client)), Socket::Simulated(Box::new(server)));
     }
     let listener = TcpListener::bind(any_port()).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -183,6 +183,6 @@ fn a_fresh_socket_and_a_refused_one() {
         said
     };
     let network = Network::new(0);
-    let simulated = run(Socket::Simulated(SimulatedSocket::open(&network.shared)));
+    let simulated = run(Socket::Simulated(Box::new(SimulatedSocket::open(&network.shared))));
     assert_eq!(simulated, run(Socket::stream(false).unwrap()));
 }

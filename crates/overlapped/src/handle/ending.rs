@@ -1,0 +1,143 @@
+//! How operations and handles end before their time: cancel, close, port closed, last share dropped.
+
+use super::core::{Core, Handle};
+use super::delivery::Delivery;
+use super::state::{Link, State};
+use crate::operation::{OperationId, Task, aborted};
+use crate::port::Protocol;
+use crate::sync::MutexGuard;
+use std::io;
+use std::net::Shutdown;
+
+impl<P: Protocol> Handle<P> {
+    /// Completes the operation as aborted, if it has not completed before (P130-P133).
+    pub(crate) fn cancel(&self, id: OperationId) -> io::Result<()> {
+        let mut state = self.0.state.lock();
+        let pending = state
+            .receive
+            .remove(|pending| pending.id == id.0)
+            .or_else(|| state.send.remove(|pending| pending.id == id.0).map(|boxed| *boxed));
+        let Some(mut pending) = pending else {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "no such operation is in flight: it completed before it could be cancelled",
+            ));
+        };
+        pending.task.fail(aborted());
+        state.conclude(&mut pending.task);
+        state.end_if_sent();
+        let mut delivery = Delivery::new(false);
+        delivery.add(&self.0.port, pending.into_packet());
+        drop(state);
+        delivery.finish();
+        Ok(())
+    }
+
+    /// Completes every operation in flight as aborted; returns how many there were. Accepts that
+    /// wait for the first data of their connection are among them, and lose it.
+    pub(crate) fn cancel_all(&self) -> usize {
+        let mut delivery = Delivery::new(false);
+        let mut state = self.0.state.lock();
+        let mut count = self.abort_all(&mut state, &mut delivery);
+        let held = state.accepting.as_ref().map(|accepting| accepting.held());
+        drop(state);
+        for held in held.into_iter().flatten() {
+            held.close();
+            count += 1;
+        }
+        delivery.finish();
+        count
+    }
+
+    fn abort_all(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> usize {
+        let mut count = 0;
+        while let Some(pending) =
+            state.receive.pop().or_else(|| state.send.pop().map(|boxed| *boxed))
+        {
+            if matches!(pending.task, Task::FirstData(_)) {
+                delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
+            }
+            delivery.add(&self.0.port, pending.aborted());
+            count += 1;
+        }
+        if state.link == Link::Connecting {
+            state.link = Link::Unconnected;
+        }
+        state.end_if_sent();
+        count
+    }
+
+    /// Closes the socket now; what is in flight completes as aborted (P140). The packets may be
+    /// taken long after this has returned (P141).
+    pub(crate) fn close(&self) {
+        let mut delivery = Delivery::new(false);
+        let mut state = self.0.state.lock();
+        let socket = state.socket.take();
+        if let Some(socket) = &socket {
+            // Before the packets: whoever takes one sees the connection gone.
+            self.0.port.driver.deregister(socket);
+        }
+        let admission = state.admission.take();
+        let accepting = state.accepting.take();
+        drop(socket);
+        self.abort_all(&mut state, &mut delivery);
+        drop(state);
+        self.0.port.registry.free(self.0.token);
+        if let Some(accepting) = accepting {
+            for held in accepting.held() {
+                held.close();
+            }
+        }
+        drop(admission);
+        delivery.finish();
+    }
+
+    /// The port is closed: what is in flight is dropped, with its buffers, and reported to nobody.
+    pub(crate) fn discard(&self) {
+        let mut dropped = Vec::new();
+        let accepting = {
+            let mut state = self.0.state.lock();
+            while let Some(pending) = state.receive.pop() {
+                dropped.push(pending);
+            }
+            while let Some(pending) = state.send.pop() {
+                dropped.push(*pending);
+            }
+            state.accepting.take()
+        };
+        drop((dropped, accepting));
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let mut state = self.0.state.lock();
+        // What was sent before goes out first, so the end waits for the sends in flight.
+        let waits =
+            how != Shutdown::Read && state.link == Link::Connected && !state.send.is_empty();
+        let socket = state.open_socket()?;
+        match how {
+            Shutdown::Write if waits => {}
+            Shutdown::Both if waits => socket.shutdown(Shutdown::Read)?,
+            _ => socket.shutdown(how)?,
+        }
+        state.end_when_sent |= waits;
+        state.shut_receive |= how != Shutdown::Write;
+        state.shut_send |= how != Shutdown::Read;
+        Ok(())
+    }
+}
+
+impl<P: Protocol> Drop for Core<P> {
+    fn drop(&mut self) {
+        let (socket, admission) = {
+            let mut state = self.state.lock();
+            (state.socket.take(), state.admission.take())
+        };
+        if let Some(socket) = &socket {
+            // The descriptor leaves the driver before it is closed: its number may be used again
+            // at once, while another thread still holds an event of it.
+            self.port.driver.deregister(socket);
+        }
+        self.port.registry.free(self.token);
+        drop((socket, admission));
+    }
+}

@@ -1,0 +1,212 @@
+//! What one lock guards of a handle: the socket, its two lanes, and what is known of the connection.
+//!
+//! Only [`super::core`] and [`super::ending`] hold that lock; here are the steps that need nothing
+//! else.
+
+use super::Admission;
+use super::accepting::Accepting;
+use super::core::Handle;
+use super::lane::{Advance, Lane};
+use crate::driver::socket::Socket;
+use crate::operation::{Progress, Surroundings, Task, aborted, code, is_reset, os_error};
+use crate::port::Protocol;
+use crate::port::inner::Inner;
+use crate::port::packet::Packet;
+use std::io;
+use std::net::Shutdown;
+use std::time::Instant;
+
+/// The state of one handle.
+pub(super) struct State<P: Protocol> {
+    /// None once closed.
+    pub(super) socket: Option<Socket>,
+    pub(super) admission: Option<Admission>,
+    pub(super) link: Link,
+    /// The peer has ended its direction or the connection failed: a short read proves nothing.
+    pub(super) ended: bool,
+    /// The connection was reset; whatever is started from now on fails with it (P160).
+    pub(super) reset: bool,
+    pub(super) shut_receive: bool,
+    pub(super) shut_send: bool,
+    /// The system is to be told that we have ended sending when nothing is left to be sent.
+    pub(super) end_when_sent: bool,
+    /// The alarm is set to try again what met a shortage.
+    pub(super) retry_is_due: bool,
+    pub(super) next_id: u32,
+    pub(super) receive: Lane<Pending<P>>,
+    /// Boxed, since sends rarely wait and most connections are idle.
+    pub(super) send: Lane<Box<Pending<P>>>,
+    pub(super) connected_at: Option<Instant>,
+    pub(super) accepting: Option<Box<Accepting<P>>>,
+}
+
+/// What the socket is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Listening,
+    Unconnected,
+    Connecting,
+    Connected,
+}
+
+/// The direction in which an operation queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Receive,
+    Send,
+}
+
+/// An operation in flight. It holds the handle that its packet will give back.
+pub(super) struct Pending<P: Protocol> {
+    pub(super) id: u32,
+    pub(super) task: Task,
+    pub(super) operation: P::Operation,
+    pub(super) holder: Handle<P>,
+}
+
+impl<P: Protocol> Pending<P> {
+    pub(super) fn into_packet(self) -> Packet<P> {
+        self.task.into_packet(self.holder, self.operation)
+    }
+
+    pub(super) fn aborted(mut self) -> Packet<P> {
+        self.task.fail(aborted());
+        self.into_packet()
+    }
+}
+
+impl<P: Protocol> State<P> {
+    pub(super) fn socket(&self) -> &Socket {
+        self.socket.as_ref().expect("the caller knows that the handle is open")
+    }
+
+    pub(super) fn open_socket(&self) -> io::Result<&Socket> {
+        self.socket.as_ref().ok_or_else(|| os_error(code::CLOSED))
+    }
+
+    /// Whether an operation may be started at all.
+    pub(super) fn admits(&self, task: &Task, port: &Inner<P>) -> io::Result<()> {
+        if port.is_closed() {
+            return Err(port_closed());
+        }
+        self.open_socket()?;
+        let refusal = match (task, self.link) {
+            (Task::Connect(_), Link::Unconnected) => None,
+            (Task::Connect(_), Link::Connecting) => Some(code::ALREADY),
+            (Task::Connect(_), Link::Connected) => Some(code::IS_CONNECTED),
+            (Task::Connect(_), Link::Listening) => Some(code::INVALID),
+            (Task::Receive(_) | Task::Send(_), Link::Unconnected | Link::Connecting) => {
+                Some(code::NOT_CONNECTED)
+            }
+            (Task::Receive(_), _) if self.shut_receive => Some(code::SHUT_DOWN),
+            (Task::Send(_), _) if self.shut_send => Some(code::SHUT_DOWN),
+            (Task::Receive(_) | Task::Send(_), _) if self.reset => Some(code::RESET),
+            _ => None,
+        };
+        refusal.map_or(Ok(()), |code| Err(os_error(code)))
+    }
+
+    /// Whether the alarm must be set to try again; it is, from now on.
+    pub(super) fn owes_retry(&mut self) -> bool {
+        !std::mem::replace(&mut self.retry_is_due, true)
+    }
+
+    /// Ends the sending direction if that waited for the last send.
+    pub(super) fn end_if_sent(&mut self) {
+        if self.end_when_sent && self.send.is_empty() {
+            self.end_when_sent = false;
+            if let Some(socket) = &self.socket {
+                // It fails only for a connection that is over already.
+                let _ = socket.shutdown(Shutdown::Write);
+            }
+        }
+    }
+
+    pub(super) fn lane_may_attempt(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Receive => self.receive.may_attempt(),
+            Direction::Send => self.send.may_attempt(),
+        }
+    }
+
+    pub(super) fn push(&mut self, direction: Direction, pending: Pending<P>) {
+        if matches!(pending.task, Task::Connect(_)) {
+            self.link = Link::Connecting;
+        }
+        match direction {
+            Direction::Receive => self.receive.push(pending),
+            Direction::Send => self.send.push(Box::new(pending)),
+        }
+    }
+
+    /// The first attempt, of an operation that is not in a lane.
+    pub(super) fn attempt(
+        &mut self,
+        direction: Direction,
+        task: &mut Task,
+        port: &Inner<P>,
+    ) -> Progress {
+        let progress = match &self.socket {
+            Some(socket) => task.perform(Surroundings { socket, pool: &port.pool }),
+            None => Progress::Blocked,
+        };
+        match direction {
+            Direction::Receive => self.receive.note(progress, self.ended),
+            Direction::Send => self.send.note(progress, self.ended),
+        }
+        progress
+    }
+
+    pub(super) fn advance(&mut self, direction: Direction, port: &Inner<P>) -> Advance<Pending<P>> {
+        let Self { socket: Some(socket), receive, send, ended, reset, .. } = self else {
+            return Advance::Idle;
+        };
+        let with = Surroundings { socket, pool: &port.pool };
+        let reset = *reset;
+        let attempt = |task: &mut Task| {
+            if reset {
+                // The system reports a reset once; every operation in flight is told (P140).
+                task.fail(os_error(code::RESET));
+                return Progress::Complete { drained: false };
+            }
+            task.perform(with)
+        };
+        match direction {
+            Direction::Receive => receive.advance(*ended, |pending| attempt(&mut pending.task)),
+            Direction::Send => match send.advance(*ended, |pending| attempt(&mut pending.task)) {
+                Advance::Complete(pending) => Advance::Complete(*pending),
+                Advance::Deferred => Advance::Deferred,
+                Advance::Idle => Advance::Idle,
+            },
+        }
+    }
+
+    /// Takes note of what a complete operation says about the connection; returns its error anew.
+    pub(super) fn conclude(&mut self, task: &mut Task) -> Option<io::Error> {
+        if let Task::Connect(connect) = task {
+            self.link = if connect.is_established() { Link::Connected } else { Link::Unconnected };
+            if self.link == Link::Connected {
+                self.connected_at = Some(Instant::now());
+                self.receive.set_ready();
+            } else {
+                self.ended = false;
+                self.send.set_ready();
+            }
+        }
+        let error = task.error()?;
+        if is_reset(error) && self.link == Link::Connected {
+            self.reset = true;
+            self.receive.set_ready();
+            self.send.set_ready();
+            task.fail(os_error(code::RESET));
+        }
+        task.error().map(|error| match error.raw_os_error() {
+            Some(code) => os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        })
+    }
+}
+
+pub(super) fn port_closed() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
+}
