@@ -6,7 +6,7 @@
 //! socket held for it, turnstile.
 
 use super::accepting::{Accepting, Held};
-use super::delivery::Delivery;
+use super::delivery::{By, Delivery};
 use super::lane::{Advance, Lane};
 use super::state::{Direction, Link, Pending, State, port_closed};
 use super::{Association, TcpSocket};
@@ -126,7 +126,7 @@ impl<P: Protocol> Handle<P> {
             Progress::Complete { .. } => {
                 state.conclude(&mut task);
                 let pending = Pending { id, task, operation, holder: self.clone() };
-                let mut delivery = Delivery::new(false);
+                let mut delivery = Delivery::by(By::Starter);
                 self.complete(&mut state, pending, &mut delivery);
                 drop(state);
                 delivery.finish();

@@ -6,10 +6,20 @@ use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
 
-/// The packets that an event yields: the first for the thread that performs it, if it wants one,
-/// the others queued at once. What must not be dropped under a lock is kept until the end.
+/// Whose packets these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A thread that performs an event for a packet: the first one is for it.
+    Performer,
+    /// A thread whose operation completed while it was started.
+    Starter,
+    /// Anybody else: cancel, close.
+    Other,
+}
+
+/// The packets that one step yields: each goes into the queue, and a performer takes one out. What must not be dropped under a lock is kept until the end.
 pub(crate) struct Delivery<P: Protocol> {
-    wants_first: bool,
+    by: By,
     first: Option<Packet<P>>,
     /// Rarely there.
     later: Option<Box<Later<P>>>,
@@ -31,8 +41,8 @@ impl<P: Protocol> Default for Later<P> {
 }
 
 impl<P: Protocol> Delivery<P> {
-    pub(crate) fn new(wants_first: bool) -> Self {
-        Self { wants_first, first: None, later: None }
+    pub(crate) fn by(by: By) -> Self {
+        Self { by, first: None, later: None }
     }
 
     pub(super) fn later(&mut self) -> &mut Later<P> {
@@ -40,9 +50,15 @@ impl<P: Protocol> Delivery<P> {
     }
 
     pub(crate) fn add(&mut self, port: &Inner<P>, packet: Packet<P>) {
-        if self.wants_first && self.first.is_none() {
-            self.first = Some(port.exchange(packet));
-        } else if let Err(packet) = port.queue(packet) {
+        let queued = match self.by {
+            By::Performer if self.first.is_none() => {
+                self.first = Some(port.exchange(packet));
+                return;
+            }
+            By::Starter => port.queue_own(packet),
+            By::Performer | By::Other => port.queue(packet),
+        };
+        if let Err(packet) = queued {
             self.later().refused.push(packet);
         }
     }

@@ -1,7 +1,7 @@
 //! How operations and handles end before their time: cancel, close, port closed, last share dropped.
 
 use super::core::{Core, Handle};
-use super::delivery::Delivery;
+use super::delivery::{By, Delivery};
 use super::state::{Link, State};
 use crate::operation::{OperationId, Task, aborted};
 use crate::port::Protocol;
@@ -26,7 +26,7 @@ impl<P: Protocol> Handle<P> {
         pending.task.fail(aborted());
         state.conclude(&mut pending.task);
         state.end_if_sent();
-        let mut delivery = Delivery::new(false);
+        let mut delivery = Delivery::by(By::Other);
         delivery.add(&self.0.port, pending.into_packet());
         drop(state);
         delivery.finish();
@@ -36,7 +36,7 @@ impl<P: Protocol> Handle<P> {
     /// Completes every operation in flight as aborted; returns how many there were. Accepts that
     /// wait for the first data of their connection are among them, and lose it.
     pub(crate) fn cancel_all(&self) -> usize {
-        let mut delivery = Delivery::new(false);
+        let mut delivery = Delivery::by(By::Other);
         let mut state = self.0.state.lock();
         let mut count = self.abort_all(&mut state, &mut delivery);
         let held = state.accepting.as_ref().map(|accepting| accepting.held());
@@ -70,7 +70,7 @@ impl<P: Protocol> Handle<P> {
     /// Closes the socket now; what is in flight completes as aborted (P140). The packets may be
     /// taken long after this has returned (P141).
     pub(crate) fn close(&self) {
-        let mut delivery = Delivery::new(false);
+        let mut delivery = Delivery::by(By::Other);
         let mut state = self.0.state.lock();
         let socket = state.socket.take();
         if let Some(socket) = &socket {

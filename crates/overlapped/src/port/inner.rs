@@ -12,7 +12,7 @@ use crate::driver::registry::Registry;
 use crate::driver::{Driver, DriverReport, Event};
 use crate::error::Refused;
 use crate::handle::core::{Core, Handle, WeakHandle};
-use crate::handle::delivery::Delivery;
+use crate::handle::delivery::{By, Delivery};
 use crate::operation::timer::TimerId;
 use std::collections::VecDeque;
 use std::io;
@@ -91,6 +91,15 @@ impl<P: Protocol> Inner<P> {
         self.gate.insert(&self.driver, queued).map_err(|queued| queued.packet)
     }
 
+    /// Queues the packet of an operation that completed while the calling thread started it.
+    pub(crate) fn queue_own(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
+        let Some(member) = membership::member_of(self) else {
+            return self.queue(packet);
+        };
+        let queued = Queued { packet, at: self.delays.sample() };
+        self.gate.insert_own(&self.driver, member, queued).map_err(|queued| queued.packet)
+    }
+
     /// Queues the packet that the calling, released thread has just performed and returns the oldest
     /// one.
     pub(crate) fn exchange(&self, packet: Packet<P>) -> Packet<P> {
@@ -149,7 +158,7 @@ impl<P: Protocol> Inner<P> {
     /// Performs what an event allows. Each packet is queued; for the first one the oldest packet of
     /// the queue is returned, which mostly is the same.
     fn perform(&self, event: Event) -> Option<Packet<P>> {
-        let mut delivery = Delivery::new(true);
+        let mut delivery = Delivery::by(By::Performer);
         if event.token == Event::ALARM {
             for due in self.timers.take_due(&self.driver) {
                 self.ring(due, &mut delivery);

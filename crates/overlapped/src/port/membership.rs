@@ -77,6 +77,18 @@ pub(crate) fn with_binding<P: Protocol, R>(
     }
 }
 
+/// The calling thread's number in `port`, if it is bound to it.
+pub(crate) fn member_of<P: Protocol>(port: &Inner<P>) -> Option<MemberId> {
+    BOUND
+        .try_with(|bound| {
+            let bound = bound.try_borrow().ok()?;
+            let binding = bound.as_ref()?;
+            std::ptr::addr_eq(binding.port.as_ptr(), port).then_some(binding.member)
+        })
+        .ok()
+        .flatten()
+}
+
 /// Unbinds the calling thread from `port`, if it is bound to it.
 pub(crate) fn leave<P: Protocol>(port: &Arc<Inner<P>>) {
     let binding = BOUND.try_with(|bound| {

@@ -77,6 +77,15 @@ impl<T, E, S: Seat + Clone> Gate<T, E, S> {
         self.change(source, |rules, wakes| rules.insert(packet, wakes))
     }
 
+    pub(crate) fn insert_own(
+        &self,
+        source: &impl EventSource<E>,
+        id: MemberId,
+        packet: T,
+    ) -> Result<(), T> {
+        self.change(source, |rules, wakes| rules.insert_own(id, packet, wakes))
+    }
+
     pub(crate) fn exchange(&self, packet: T) -> T {
         self.rules.lock().exchange(packet)
     }
@@ -189,10 +198,15 @@ impl<T, E, S: Seat + Clone> Gate<T, E, S> {
 /// Wakes who is to be woken, with no lock held. There is mostly nobody.
 #[inline]
 fn carry_out<E, S: Seat>(source: &impl EventSource<E>, wakes: Wakes<S>) {
-    if !wakes.seats.is_empty() {
-        for seat in wakes.seats {
-            seat.unpark();
-        }
+    if !wakes.is_empty() {
+        wake(source, wakes);
+    }
+}
+
+#[inline(never)]
+fn wake<E, S: Seat>(source: &impl EventSource<E>, wakes: Wakes<S>) {
+    for seat in wakes.seats {
+        seat.unpark();
     }
     if wakes.kick {
         source.kick();

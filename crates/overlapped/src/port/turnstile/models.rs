@@ -472,6 +472,31 @@ fn p72_a_holder_that_falls_asleep_after_the_doorman_has_looked_is_looked_at_agai
 }
 
 #[test]
+fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_come_back() {
+    check(|| {
+        let model = Model::new(2, false);
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let member = model.member(false);
+                    if member.take(NEVER) == Ok(1) {
+                        model.gate.insert_own(&model.source, member.id, 2).unwrap();
+                        model.wait_until_taken(2);
+                    }
+                    member.exit();
+                })
+            })
+            .collect();
+        model.insert(1);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+#[test]
 fn p72_somebody_takes_the_place_of_a_doorman_that_went_in() {
     // Three threads that all look: more preemptions would take minutes.
     check_up_to(2, || {

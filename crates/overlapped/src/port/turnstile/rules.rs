@@ -73,6 +73,12 @@ pub(crate) struct Wakes<S> {
     pub(crate) look_after: Option<Duration>,
 }
 
+impl<S> Wakes<S> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty() && !self.kick && self.look_after.is_none()
+    }
+}
+
 impl<S> Default for Wakes<S> {
     fn default() -> Self {
         Self { seats: Vec::new(), kick: false, look_after: None }
@@ -411,6 +417,34 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         Ok(())
     }
 
+    /// Queues the packet of an operation that completed while the calling thread started it.
+    ///
+    /// A released thread comes back for it soon, so nobody is woken for it: waking another thread
+    /// for each would cost more than the operation. Should the thread not come back, somebody looks
+    /// after a millisecond; when it says that it blocks, or ends, the packet is handed out at once.
+    ///
+    /// # Errors
+    /// The packet, when the port is closed.
+    pub(crate) fn insert_own(
+        &mut self,
+        id: MemberId,
+        packet: T,
+        wakes: &mut Wakes<S>,
+    ) -> Result<(), T> {
+        if self.closed || self.member(id).standing != Standing::Released {
+            return self.insert(packet, wakes);
+        }
+        self.counters.queued += 1;
+        self.queue.push_back(packet);
+        if self.active >= self.concurrency {
+            self.settle(wakes);
+        } else if !self.look_armed && self.standing_pollers() > 0 {
+            self.look_armed = true;
+            wakes.look_after = Some(STEP_BACK_MAX);
+        }
+        Ok(())
+    }
+
     /// Queues the packet of an operation that a released thread has just performed, and gives the
     /// thread the oldest packet: its own, unless others were queued before it.
     pub(crate) fn exchange(&mut self, packet: T) -> T {
@@ -553,10 +587,17 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
 
     /// Restores the invariants of P84 after any change: while a slot is free and work waits, the
     /// newest waiter gets the oldest work; and somebody stands at the door.
+    #[inline]
     fn settle(&mut self, wakes: &mut Wakes<S>) {
-        if self.closed {
-            return;
+        let work_waits = !self.queue.is_empty() || !self.ready.is_empty();
+        let door_is_kept = self.standing_pollers() > 0 || self.parked.is_empty();
+        if !self.closed && (work_waits || !door_is_kept) {
+            self.hand_out(wakes);
         }
+    }
+
+    #[inline(never)]
+    fn hand_out(&mut self, wakes: &mut Wakes<S>) {
         while self.active + self.glancing < self.concurrency
             && (!self.queue.is_empty() || !self.ready.is_empty())
         {
