@@ -5,7 +5,7 @@ use super::membership::{self, Bound, ThreadSeat};
 use super::packet::Packet;
 use super::timers::{Due, Timers};
 use super::turnstile::gate::{Deadline, Gate};
-use super::turnstile::rules::{MemberId, Work};
+use super::turnstile::rules::steps::{MemberId, Work};
 use super::{Protocol, Snapshot, TakeError};
 use crate::buffer::pool::Pool;
 use crate::driver::registry::Registry;

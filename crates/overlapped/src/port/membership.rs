@@ -5,7 +5,7 @@
 
 use super::Protocol;
 use super::inner::Inner;
-use super::turnstile::rules::MemberId;
+use super::turnstile::rules::steps::MemberId;
 use super::turnstile::seat::{Bell, Seat};
 use crate::driver::Event;
 use crate::driver::sleep::SleepProbe;

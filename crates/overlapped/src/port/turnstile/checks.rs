@@ -1,7 +1,8 @@
 //! The rules alone, driven by a seeded generator through long random lives of a port, with the
 //! invariants of P84 checked after every step.
 
-use super::rules::{MemberId, Rules, Step, Wakes, Work};
+use super::rules::Rules;
+use super::rules::steps::{MemberId, Step, Wakes, Work};
 use super::seat::Seat;
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The rules behind one lock, and the waiting of threads.
 
-use super::rules::{MemberId, Rules, Sizes, Step, Suspect, Wakes, Work};
+use super::rules::Rules;
+use super::rules::steps::{MemberId, Sizes, Step, Suspect, Wakes, Work};
 use super::seat::Seat;
 use crate::port::TakeError;
 use crate::port::counters::TurnstileCounters;

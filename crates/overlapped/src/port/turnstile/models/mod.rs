@@ -3,8 +3,10 @@
 //! A lost wake-up shows as a deadlock, a packet delivered twice or never as a failed count. Run them
 //! with `RUSTFLAGS="--cfg loom" cargo test -p overlapped --lib --release models`.
 
+mod doorman;
+
 use super::gate::{Deadline, EventSource, Gate};
-use super::rules::{MemberId, Work};
+use super::rules::steps::{MemberId, Work};
 use super::seat::{Bell, Seat};
 use crate::port::TakeError;
 use crate::sync::{Condvar, Mutex};
@@ -379,145 +381,5 @@ fn p120_closing_wakes_every_waiter_and_no_packet_is_both_taken_and_discarded() {
         }
         assert_eq!(model.all_taken().len() + discarded.len(), 1);
         assert_eq!(model.gate.insert(&model.source, 2), Err(2));
-    });
-}
-
-/// One thread holds the only slot while an event happens; the doorman sees it asleep or running.
-fn doorman_model(holder_asleep: bool) {
-    check(move || {
-        let model = Model::new(1, true);
-        model.insert(1);
-        let holder = thread::spawn({
-            let model = model.clone();
-            move || model.member(holder_asleep).serve()
-        });
-        let doorman = thread::spawn({
-            let model = model.clone();
-            move || model.member(false).serve()
-        });
-        model.source.happen(2);
-        model.wait_until_taken(2);
-        model.gate.close(&model.source);
-        holder.join().unwrap();
-        doorman.join().unwrap();
-        assert_eq!(model.all_taken(), [1, 2]);
-    });
-}
-
-#[test]
-fn p72_the_doorman_goes_in_for_a_holder_that_sleeps() {
-    doorman_model(true);
-}
-
-#[test]
-fn p71_the_doorman_steps_back_from_holders_that_run_and_nothing_is_left_lying() {
-    doorman_model(false);
-}
-
-#[test]
-fn p72_the_doorman_finds_what_a_sleeping_holder_left_of_its_batch() {
-    check(|| {
-        let model = Model::new(1, true);
-        model.source.happen(1);
-        model.source.happen(2);
-        let sleeper = thread::spawn({
-            let model = model.clone();
-            move || {
-                let member = model.member(true);
-                member.take(NEVER).unwrap();
-                // It sleeps until everything has been taken, and never says so.
-                model.wait_until_taken(2);
-                member.exit();
-            }
-        });
-        let other = thread::spawn({
-            let model = model.clone();
-            move || {
-                let member = model.member(true);
-                let _ = member.take(NEVER);
-                model.wait_until_taken(2);
-                member.exit();
-            }
-        });
-        sleeper.join().unwrap();
-        other.join().unwrap();
-        assert_eq!(model.all_taken(), [1, 2]);
-    });
-}
-
-#[test]
-fn p72_a_holder_that_falls_asleep_after_the_doorman_has_looked_is_looked_at_again() {
-    check(|| {
-        let model = Model::new(1, true);
-        model.insert(1);
-        model.insert(2);
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let model = model.clone();
-                thread::spawn(move || {
-                    let member = model.member(false);
-                    member.take(NEVER).unwrap();
-                    // Now it sleeps, and does not say so.
-                    member.seat.asleep.store(true, Ordering::SeqCst);
-                    model.wait_until_taken(2);
-                    member.exit();
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert_eq!(model.all_taken(), [1, 2]);
-    });
-}
-
-#[test]
-fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_come_back() {
-    check(|| {
-        let model = Model::new(2, false);
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let model = model.clone();
-                thread::spawn(move || {
-                    let member = model.member(false);
-                    if member.take(NEVER) == Ok(1) {
-                        model.gate.insert_own(&model.source, member.id, 2).unwrap();
-                        model.wait_until_taken(2);
-                    }
-                    member.exit();
-                })
-            })
-            .collect();
-        model.insert(1);
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert_eq!(model.all_taken(), [1, 2]);
-    });
-}
-
-#[test]
-fn p72_somebody_takes_the_place_of_a_doorman_that_went_in() {
-    // Three threads that all look: more preemptions would take minutes.
-    check_up_to(2, || {
-        let model = Model::new(1, true);
-        let threads: Vec<_> = (0..3)
-            .map(|_| {
-                let model = model.clone();
-                thread::spawn(move || {
-                    let member = model.member(true);
-                    member.take(NEVER).unwrap();
-                    model.wait_until_taken(3);
-                    member.exit();
-                })
-            })
-            .collect();
-        for event in 1..=3 {
-            model.source.happen(event);
-        }
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert_eq!(model.all_taken(), [1, 2, 3]);
     });
 }

@@ -1,0 +1,188 @@
+//! What comes into the queue, and who gets it.
+
+use super::Rules;
+use super::doorman::STEP_BACK_MAX;
+use super::steps::{MemberId, Wakes, Work};
+use super::threads::{Handed, Standing};
+use crate::port::turnstile::seat::Seat;
+use std::collections::VecDeque;
+
+impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+    /// Queues a packet at the tail, or hands it to the newest waiter (P24, P50, P55).
+    ///
+    /// # Errors
+    /// The packet, when the port is closed.
+    pub(crate) fn insert(&mut self, packet: T, wakes: &mut Wakes<S>) -> Result<(), T> {
+        if self.closed {
+            return Err(packet);
+        }
+        self.counters.queued += 1;
+        self.queue.push_back(packet);
+        self.settle(wakes);
+        Ok(())
+    }
+
+    /// Queues the packet of an operation that completed while the calling thread started it.
+    ///
+    /// A released thread comes back for it soon, so nobody is woken for it: waking another thread
+    /// for each would cost more than the operation. Should the thread not come back, somebody looks
+    /// after a millisecond; when it says that it blocks, or ends, the packet is handed out at once.
+    ///
+    /// # Errors
+    /// The packet, when the port is closed.
+    pub(crate) fn insert_own(
+        &mut self,
+        id: MemberId,
+        packet: T,
+        wakes: &mut Wakes<S>,
+    ) -> Result<(), T> {
+        if self.closed || self.member(id).standing != Standing::Released {
+            return self.insert(packet, wakes);
+        }
+        self.counters.queued += 1;
+        self.queue.push_back(packet);
+        if self.active >= self.concurrency {
+            self.settle(wakes);
+        } else if !self.look_armed && self.standing_pollers() > 0 {
+            self.look_armed = true;
+            wakes.look_after = Some(STEP_BACK_MAX);
+        }
+        Ok(())
+    }
+
+    /// Queues the packet of an operation that a released thread has just performed, and gives the
+    /// thread the oldest packet: its own, unless others were queued before it.
+    pub(crate) fn exchange(&mut self, packet: T) -> T {
+        self.counters.queued += 1;
+        self.counters.taken += 1;
+        match self.queue.pop_front() {
+            Some(older) => {
+                self.queue.push_back(packet);
+                older
+            }
+            None => packet,
+        }
+    }
+
+    /// Takes one more piece of work for a thread that is already released with some (P110).
+    pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
+        if let Some(packet) = self.queue.pop_front() {
+            self.counters.taken += 1;
+            return Some(Work::Packet(packet));
+        }
+        let event = self.ready.pop_front()?;
+        Some(Work::Event(event))
+    }
+
+    /// Puts packets that were taken and not used back at the head, in their order.
+    ///
+    /// # Errors
+    /// The packets, when the port is closed.
+    pub(crate) fn put_back(
+        &mut self,
+        packets: VecDeque<T>,
+        wakes: &mut Wakes<S>,
+    ) -> Result<(), VecDeque<T>> {
+        if self.closed {
+            return Err(packets);
+        }
+        self.counters.taken -= packets.len() as u64;
+        for packet in packets.into_iter().rev() {
+            self.queue.push_front(packet);
+        }
+        self.settle(wakes);
+        Ok(())
+    }
+
+    /// Closes the port: every waiter is woken (P120); what was queued is returned, to be dropped
+    /// without the lock (P122).
+    pub(crate) fn close(&mut self, wakes: &mut Wakes<S>) -> VecDeque<T> {
+        if !self.closed {
+            self.closed = true;
+            self.away = None;
+            for id in std::mem::take(&mut self.parked) {
+                let member = self.members[id].as_ref().expect("a parked thread is enrolled");
+                wakes.seats.push(member.seat.clone());
+            }
+            wakes.kick |= self.polling > 0;
+            self.ready.clear();
+        }
+        std::mem::take(&mut self.queue)
+    }
+
+    /// Restores the invariants of P84 after any change: while a slot is free and work waits, the
+    /// newest waiter gets the oldest work; and somebody stands at the door.
+    #[inline]
+    pub(super) fn settle(&mut self, wakes: &mut Wakes<S>) {
+        let work_waits = !self.queue.is_empty() || !self.ready.is_empty();
+        let door_is_kept = self.standing_pollers() > 0 || self.parked.is_empty();
+        if !self.closed && (work_waits || !door_is_kept) {
+            self.hand_out(wakes);
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn hand_out(&mut self, wakes: &mut Wakes<S>) {
+        while self.active + self.glancing < self.concurrency
+            && (!self.queue.is_empty() || !self.ready.is_empty())
+        {
+            if self.parked.is_empty() && self.standing_pollers() == 0 {
+                break;
+            }
+            let work = match self.queue.pop_front() {
+                Some(packet) => {
+                    self.counters.taken += 1;
+                    Work::Packet(packet)
+                }
+                None => match self.ready.pop_front() {
+                    Some(event) => Work::Event(event),
+                    None => break,
+                },
+            };
+            self.count_active();
+            match self.parked.pop() {
+                Some(id) => {
+                    self.forget_away(id);
+                    self.set(id, Standing::Released);
+                    let seat = self.hand(id, Handed::Work(work));
+                    wakes.seats.push(seat);
+                }
+                None => {
+                    self.for_pollers.push_back(work);
+                    wakes.kick = true;
+                }
+            }
+        }
+        let door_wanted = self.active < self.concurrency || (self.doorman && self.away.is_none());
+        if door_wanted
+            && self.standing_pollers() == 0
+            && let Some(id) = self.parked.pop()
+        {
+            self.forget_away(id);
+            self.set(id, Standing::Polling);
+            self.polling += 1;
+            let seat = self.hand(id, Handed::Door);
+            wakes.seats.push(seat);
+        }
+        // Work that was put away while the doorman stands in the driver's wait would not be seen
+        // by it, should the holders of the slots fall asleep: it is brought back for a look.
+        if self.doorman
+            && self.away.is_none()
+            && !self.look_armed
+            && self.is_withheld()
+            && self.standing_pollers() > 0
+        {
+            self.look_armed = true;
+            wakes.look_after = Some(self.step_back);
+        }
+    }
+
+    /// Whether work waits only because every slot is taken.
+    pub(super) fn is_withheld(&self) -> bool {
+        self.active >= self.concurrency && !(self.queue.is_empty() && self.ready.is_empty())
+    }
+
+    pub(super) fn standing_pollers(&self) -> usize {
+        self.polling - self.for_pollers.len()
+    }
+}

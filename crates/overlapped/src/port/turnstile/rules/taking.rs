@@ -1,0 +1,212 @@
+//! A thread on its way to work: it asks, waits in the driver or parked, and comes back.
+
+use super::Rules;
+use super::steps::{MemberId, Step, Wakes, Work};
+use super::threads::{Handed, Standing};
+use crate::port::turnstile::seat::Seat;
+
+/// After so many packets from the queue in a row, the driver is looked at without waiting.
+const GLANCE_EVERY: u32 = 16;
+/// How many events a thread takes from the driver when every other slot is busy.
+const BATCH_MAX: usize = 16;
+
+impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+    /// A thread asks for work: its slot is given back first (P57).
+    pub(crate) fn arrive(
+        &mut self,
+        id: MemberId,
+        poll_only: bool,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        self.give_back(id);
+        self.admit(id, poll_only, true, wakes)
+    }
+
+    /// The thread is back from the driver's wait with `events`; `look` says that the look which was
+    /// asked for is due.
+    pub(crate) fn returned(
+        &mut self,
+        id: MemberId,
+        events: &mut Vec<E>,
+        look: bool,
+        expired: bool,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        self.polling -= 1;
+        self.look_armed &= !look;
+        let found = !events.is_empty();
+        self.ready.extend(events.drain(..));
+        if let Some(work) = self.for_pollers.pop_front() {
+            // The wake-ups of several posts may have merged into ours.
+            wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
+            self.set(id, Standing::Released);
+            self.settle(wakes);
+            return Step::Work(work);
+        }
+        if self.closed {
+            wakes.kick |= self.polling > 0;
+            self.set(id, Standing::Outside);
+            return Step::Abandoned;
+        }
+        if (found || look) && self.doorman && self.is_withheld() {
+            return self.look(id);
+        }
+        if expired && !(found && self.active < self.concurrency) {
+            return self.time_out(id, wakes);
+        }
+        self.admit(id, expired, false, wakes)
+    }
+
+    /// The thread has looked at the driver without waiting.
+    pub(crate) fn glanced(
+        &mut self,
+        id: MemberId,
+        events: &mut Vec<E>,
+        look: bool,
+        poll_only: bool,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        self.looking -= 1;
+        self.glancing -= 1;
+        self.look_armed &= !look;
+        self.since_glance = 0;
+        self.ready.extend(events.drain(..));
+        // The look may have taken the wake-up that was meant for a thread in the driver's wait.
+        wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
+        if self.closed {
+            self.set(id, Standing::Outside);
+            return Step::Abandoned;
+        }
+        if self.active < self.concurrency
+            && let Some(event) = self.ready.pop_front()
+        {
+            return self.release(id, Work::Event(event), wakes);
+        }
+        self.admit(id, poll_only, false, wakes)
+    }
+
+    /// The parked thread woke, was rung, or its time is over.
+    pub(crate) fn woken(
+        &mut self,
+        id: MemberId,
+        expired: bool,
+        look_due: bool,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        match self.member(id).handed.take() {
+            Some(Handed::Work(work)) => {
+                self.settle(wakes);
+                return Step::Work(work);
+            }
+            Some(Handed::Door) if self.closed => {
+                self.polling -= 1;
+                if let Some(work) = self.for_pollers.pop_front() {
+                    self.set(id, Standing::Released);
+                    return Step::Work(work);
+                }
+                self.set(id, Standing::Outside);
+                return Step::Abandoned;
+            }
+            Some(Handed::Door) => {
+                return Step::Poll { batch: self.batch() };
+            }
+            None => {}
+        }
+        if self.closed {
+            self.set(id, Standing::Outside);
+            return Step::Abandoned;
+        }
+        if expired {
+            self.unpark_self(id);
+            return self.time_out(id, wakes);
+        }
+        if look_due && self.away == Some(id) {
+            self.unpark_self(id);
+            if self.is_withheld() {
+                return self.look(id);
+            }
+            return self.admit(id, false, false, wakes);
+        }
+        Step::Park { look_after: (self.away == Some(id)).then_some(self.step_back) }
+    }
+
+    /// Decides for a thread that holds no slot and stands nowhere (T1-T4).
+    pub(super) fn admit(
+        &mut self,
+        id: MemberId,
+        poll_only: bool,
+        may_glance: bool,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        if self.closed {
+            self.set(id, Standing::Outside);
+            return Step::Abandoned;
+        }
+        if self.active < self.concurrency {
+            let glance_due = self.since_glance >= GLANCE_EVERY;
+            if glance_due && let Some(event) = self.ready.pop_front() {
+                self.since_glance = 0;
+                return self.release(id, Work::Event(event), wakes);
+            }
+            if !(glance_due && may_glance)
+                && let Some(packet) = self.queue.pop_front()
+            {
+                self.since_glance += 1;
+                return self.release(id, Work::Packet(packet), wakes);
+            }
+            if let Some(event) = self.ready.pop_front() {
+                return self.release(id, Work::Event(event), wakes);
+            }
+            if may_glance && (poll_only || glance_due) {
+                self.set(id, Standing::Polling);
+                self.looking += 1;
+                self.glancing += 1;
+                return Step::Glance { batch: self.batch() };
+            }
+        }
+        if poll_only {
+            return self.time_out(id, wakes);
+        }
+        let free = self.concurrency.saturating_sub(self.active);
+        let door = usize::from(self.doorman && self.away.is_none());
+        if self.standing_pollers() < free + door {
+            self.set(id, Standing::Polling);
+            self.polling += 1;
+            self.settle(wakes);
+            return Step::Poll { batch: self.batch() };
+        }
+        self.set(id, Standing::Parked);
+        self.parked.push(id);
+        self.settle(wakes);
+        Step::Park { look_after: None }
+    }
+
+    pub(super) fn release(
+        &mut self,
+        id: MemberId,
+        work: Work<T, E>,
+        wakes: &mut Wakes<S>,
+    ) -> Step<T, E, S> {
+        self.set(id, Standing::Released);
+        self.count_active();
+        match work {
+            Work::Packet(_) => self.counters.taken += 1,
+            Work::Event(_) => self.since_glance = 0,
+        }
+        self.settle(wakes);
+        Step::Work(work)
+    }
+
+    /// The thread runs on without a packet, bound and counted (P62, P63, T7, T14).
+    pub(super) fn time_out(&mut self, id: MemberId, wakes: &mut Wakes<S>) -> Step<T, E, S> {
+        self.set(id, Standing::Released);
+        self.count_active();
+        self.settle(wakes);
+        Step::TimedOut
+    }
+
+    /// One event while others could take the rest; many when this thread fills the last slot.
+    pub(super) fn batch(&self) -> usize {
+        if self.active + 1 >= self.concurrency { BATCH_MAX } else { 1 }
+    }
+}

@@ -1,0 +1,131 @@
+//! Where each thread stands, and how it comes, blocks and goes.
+
+use super::Rules;
+use super::steps::{MemberId, Wakes, Work};
+use crate::port::turnstile::seat::Seat;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not bound: never asked, left, or the port was closed.
+    Outside,
+    /// Holds a slot.
+    Released,
+    /// Said that it blocks; holds no slot until it resumes.
+    Blocking,
+    /// Seen asleep by the doorman; holds no slot until it is seen running or comes back.
+    Presumed,
+    /// Waits with us.
+    Parked,
+    /// Waits in the driver, or looks around on behalf of the port.
+    Polling,
+}
+
+#[derive(Debug)]
+pub(super) enum Handed<T, E> {
+    Work(Work<T, E>),
+    /// Go and stand in the driver's wait.
+    Door,
+}
+
+#[derive(Debug)]
+pub(super) struct Member<T, E, S> {
+    pub(super) seat: S,
+    pub(super) standing: Standing,
+    pub(super) handed: Option<Handed<T, E>>,
+    /// Counts the thread's own moves, so that what the doorman saw can be told from what is.
+    pub(super) moves: u64,
+}
+
+impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+    /// Gives a thread a number. It is bound, and counted, from its first [`Rules::arrive`].
+    pub(crate) fn enrol(&mut self, seat: S) -> MemberId {
+        let member = Member { seat, standing: Standing::Outside, handed: None, moves: 0 };
+        match self.members.iter().position(Option::is_none) {
+            Some(free) => {
+                self.members[free] = Some(member);
+                free
+            }
+            None => {
+                self.members.push(Some(member));
+                self.members.len() - 1
+            }
+        }
+    }
+
+    /// The thread ends, leaves, or binds to another port: its slot is free (P76, P78, T11, T12).
+    pub(crate) fn dismiss(&mut self, id: MemberId, wakes: &mut Wakes<S>) {
+        self.give_back(id);
+        self.members[id] = None;
+        self.settle(wakes);
+    }
+
+    /// The thread says that it is about to block (T9). True when it held a slot or was presumed
+    /// paused, so that [`Rules::resume`] is owed.
+    pub(crate) fn block(&mut self, id: MemberId, wakes: &mut Wakes<S>) -> bool {
+        match self.member(id).standing {
+            Standing::Released | Standing::Presumed => {}
+            _ => return false,
+        }
+        self.give_back(id);
+        self.paused += 1;
+        self.set(id, Standing::Blocking);
+        let before = self.active;
+        self.settle(wakes);
+        if self.active > before {
+            self.counters.released_on_block += 1;
+        }
+        true
+    }
+
+    /// The thread runs again, whatever the count (P70, T10).
+    pub(crate) fn resume(&mut self, id: MemberId) {
+        if self.member(id).standing == Standing::Blocking {
+            self.paused -= 1;
+            self.set(id, Standing::Released);
+            self.count_active();
+        }
+    }
+
+    pub(super) fn give_back(&mut self, id: MemberId) {
+        match self.member(id).standing {
+            Standing::Released => self.active -= 1,
+            Standing::Presumed | Standing::Blocking => self.paused -= 1,
+            Standing::Outside | Standing::Parked | Standing::Polling => {}
+        }
+        self.set(id, Standing::Outside);
+    }
+
+    pub(super) fn count_active(&mut self) {
+        self.active += 1;
+        if self.active > self.concurrency {
+            self.counters.over_limit_moments += 1;
+        }
+    }
+
+    pub(super) fn unpark_self(&mut self, id: MemberId) {
+        self.forget_away(id);
+        self.parked.retain(|parked| *parked != id);
+    }
+
+    pub(super) fn forget_away(&mut self, id: MemberId) {
+        if self.away == Some(id) {
+            self.away = None;
+        }
+    }
+
+    pub(super) fn hand(&mut self, id: MemberId, handed: Handed<T, E>) -> S {
+        let member = self.member(id);
+        member.handed = Some(handed);
+        member.seat.clone()
+    }
+
+    pub(super) fn set(&mut self, id: MemberId, standing: Standing) {
+        let member = self.member(id);
+        member.standing = standing;
+        member.moves += 1;
+    }
+
+    pub(super) fn member(&mut self, id: MemberId) -> &mut Member<T, E, S> {
+        self.members[id].as_mut().expect("a thread uses its number until it is dismissed")
+    }
+}
