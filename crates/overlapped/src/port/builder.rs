@@ -5,6 +5,7 @@ use super::{Port, Protocol};
 use crate::driver::sleep::SleepProbe;
 use crate::driver::{Driver, DriverChoice, DriverReport, simulated};
 use std::io;
+use std::marker::PhantomData;
 
 /// Settings for a [`Port`]; each has a default.
 ///
@@ -15,17 +16,17 @@ use std::io;
 /// assert_eq!(port.concurrency(), 2);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct PortBuilder {
+pub struct PortBuilder<P: Protocol> {
     concurrency: usize,
     driver: DriverChoice,
     network: Option<simulated::Network>,
     doorman: bool,
     buffer_size: usize,
     pool_limit: usize,
+    protocol: PhantomData<fn() -> P>,
 }
 
-impl Default for PortBuilder {
+impl<P: Protocol> Default for PortBuilder<P> {
     fn default() -> Self {
         Self {
             concurrency: 0,
@@ -34,11 +35,12 @@ impl Default for PortBuilder {
             doorman: true,
             buffer_size: 8 * 1024,
             pool_limit: 1024,
+            protocol: PhantomData,
         }
     }
 }
 
-impl PortBuilder {
+impl<P: Protocol> PortBuilder<P> {
     /// How many threads the port lets run; 0, the default, is the number of processors at the
     /// time the port is made (P6).
     #[must_use]
@@ -91,7 +93,7 @@ impl PortBuilder {
     /// # Errors
     /// The driver that was asked for, here or by `OVERLAPPED_DRIVER`, does not run on this system,
     /// or the process is out of descriptors.
-    pub fn build<P: Protocol>(self) -> io::Result<Port<P>> {
+    pub fn build(self) -> io::Result<Port<P>> {
         let concurrency = match self.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -114,5 +116,17 @@ impl PortBuilder {
         let report = DriverReport { name: driver.name(), reason, doorman: sight };
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
         Ok(Port::from_inner(Inner::new(concurrency, doorman, driver, report, pool)))
+    }
+}
+
+impl<P: Protocol> std::fmt::Debug for PortBuilder<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PortBuilder")
+            .field("concurrency", &self.concurrency)
+            .field("driver", &self.driver)
+            .field("doorman", &self.doorman)
+            .field("buffer_size", &self.buffer_size)
+            .field("pool_limit", &self.pool_limit)
+            .finish_non_exhaustive()
     }
 }

@@ -123,7 +123,7 @@ impl<P: Protocol> Port<P> {
     }
 
     /// Settings for a port.
-    pub fn builder() -> PortBuilder {
+    pub fn builder() -> PortBuilder<P> {
         PortBuilder::default()
     }
 

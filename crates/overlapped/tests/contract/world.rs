@@ -49,7 +49,10 @@ impl World {
     }
 
     /// A port in this world. Tests of the exact rules switch the doorman off.
-    pub fn port<P: Protocol>(&self, settings: impl FnOnce(PortBuilder) -> PortBuilder) -> Port<P> {
+    pub fn port<P: Protocol>(
+        &self,
+        settings: impl FnOnce(PortBuilder<P>) -> PortBuilder<P>,
+    ) -> Port<P> {
         let builder = settings(Port::<P>::builder());
         let builder = match self {
             Self::System => builder.driver(overlapped::DriverChoice::Epoll),

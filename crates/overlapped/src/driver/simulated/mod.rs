@@ -66,7 +66,7 @@ use waiters::Waiters;
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let network = Network::new(7);
-/// let port = Port::<Example>::builder().simulated(&network).build::<Example>()?;
+/// let port = Port::<Example>::builder().simulated(&network).build()?;
 /// let listener = port.associate(network.listen(([127, 0, 0, 1], 0).into(), 16)?, ())?;
 /// listener.accept(())?;
 ///
