@@ -10,14 +10,17 @@ impl Protocol for Echo {
     type Message = ();
 }
 
-fn serve(port: &Port<Echo>) -> std::io::Result<()> {
+/// What one connection does wrong ends that connection, never the thread: a refused start gives
+/// everything back, and dropping that closes the connection.
+fn serve(port: &Port<Echo>) {
     while let Ok(packet) = port.take() {
         match packet {
             Packet::Accepted { result: Ok(accepted), .. } => {
-                port.associate(accepted.socket, ())?.receive_pooled(())?;
+                if let Ok(stream) = port.associate(accepted.socket, ()) {
+                    let _ = stream.receive_pooled(());
+                }
             }
             Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-                // A refusal gives everything back; dropping it closes the connection.
                 let _ = stream.send(buffer, ());
             }
             Packet::Sent { stream, result: Ok(()), .. } => {
@@ -27,7 +30,6 @@ fn serve(port: &Port<Echo>) -> std::io::Result<()> {
             _ => {}
         }
     }
-    Ok(())
 }
 
 fn main() -> std::io::Result<()> {

@@ -247,7 +247,7 @@ fn p84_the_count_is_exact_whatever_races(world: &World) {
                 let count = |got_one| {
                     taken.fetch_add(usize::from(got_one), Ordering::Relaxed);
                 };
-                for _ in 0..3_000 {
+                for _ in 0..1_000 {
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;
