@@ -17,7 +17,8 @@ pub(crate) enum By {
     Other,
 }
 
-/// The packets that one step yields: each goes into the queue, and a performer takes one out. What must not be dropped under a lock is kept until the end.
+/// The packets that one step yields: each goes into the queue, and a performer takes one out.
+/// What must not be dropped under a lock is kept until the end.
 pub(crate) struct Delivery<P: Protocol> {
     by: By,
     first: Option<Packet<P>>,

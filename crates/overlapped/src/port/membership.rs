@@ -41,8 +41,8 @@ impl Binding {
         Self { port, member, seat, events: Vec::new() }
     }
 
-    fn is_to<P: Protocol>(&self, port: &Arc<Inner<P>>) -> bool {
-        std::ptr::addr_eq(self.port.as_ptr(), Arc::as_ptr(port))
+    fn is_to<P: Protocol>(&self, port: &Inner<P>) -> bool {
+        std::ptr::addr_eq(self.port.as_ptr(), port)
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn member_of<P: Protocol>(port: &Inner<P>) -> Option<MemberId> {
         .try_with(|bound| {
             let bound = bound.try_borrow().ok()?;
             let binding = bound.as_ref()?;
-            std::ptr::addr_eq(binding.port.as_ptr(), port).then_some(binding.member)
+            binding.is_to(port).then_some(binding.member)
         })
         .ok()
         .flatten()
