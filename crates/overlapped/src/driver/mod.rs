@@ -29,12 +29,14 @@
 //!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
+pub(crate) mod code;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod registry;
 pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
+pub(crate) mod system;
 
 use crate::port::turnstile::gate::EventSource;
 use socket::Socket;
@@ -156,7 +158,6 @@ impl Driver {
             (Self::Simulated(network), Socket::Simulated(socket)) => {
                 network.register(socket, token)
             }
-            #[cfg(target_os = "linux")]
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
@@ -173,7 +174,6 @@ impl Driver {
             #[cfg(target_os = "linux")]
             (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.deregister(descriptor),
             (Self::Simulated(network), Socket::Simulated(socket)) => network.deregister(socket),
-            #[cfg(target_os = "linux")]
             _ => {}
         }
     }

@@ -110,25 +110,21 @@ impl ListenSocket {
     }
 }
 
-#[cfg(target_os = "linux")]
 impl TryFrom<std::net::TcpStream> for TcpSocket {
     type Error = io::Error;
 
     /// Takes a connected socket, and makes it non-blocking.
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self::from_parts(Socket::System(stream.into())))
+        Ok(Self::from_parts(Socket::System(stream.try_into()?)))
     }
 }
 
-#[cfg(target_os = "linux")]
 impl TryFrom<std::net::TcpListener> for ListenSocket {
     type Error = io::Error;
 
     /// Takes a listening socket, and makes it non-blocking.
     fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Ok(Self(Socket::System(listener.into())))
+        Ok(Self(Socket::System(listener.try_into()?)))
     }
 }
 

@@ -7,8 +7,9 @@ use super::Admission;
 use super::accepting::Accepting;
 use super::core::Handle;
 use super::lane::{Advance, Lane};
+use crate::driver::code;
 use crate::driver::socket::Socket;
-use crate::operation::{Progress, Surroundings, Task, aborted, code, is_reset, os_error};
+use crate::operation::{Progress, Surroundings, Task, aborted, is_reset};
 use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
@@ -81,7 +82,7 @@ impl<P: Protocol> State<P> {
     }
 
     pub(super) fn open_socket(&self) -> io::Result<&Socket> {
-        self.socket.as_ref().ok_or_else(|| os_error(code::CLOSED))
+        self.socket.as_ref().ok_or_else(|| code::error(code::CLOSED))
     }
 
     /// Whether an operation may be started at all.
@@ -103,7 +104,7 @@ impl<P: Protocol> State<P> {
             (Task::Receive(_) | Task::Send(_), _) if self.reset => Some(code::RESET),
             _ => None,
         };
-        refusal.map_or(Ok(()), |code| Err(os_error(code)))
+        refusal.map_or(Ok(()), |code| Err(code::error(code)))
     }
 
     /// Whether the alarm must be set to try again; it is, from now on.
@@ -166,7 +167,7 @@ impl<P: Protocol> State<P> {
         let attempt = |task: &mut Task| {
             if reset {
                 // The system reports a reset once; every operation in flight is told (P140).
-                task.fail(os_error(code::RESET));
+                task.fail(code::error(code::RESET));
                 return Progress::Complete { drained: false };
             }
             task.perform(with)
@@ -198,10 +199,10 @@ impl<P: Protocol> State<P> {
             self.reset = true;
             self.receive.set_ready();
             self.send.set_ready();
-            task.fail(os_error(code::RESET));
+            task.fail(code::error(code::RESET));
         }
         task.error().map(|error| match error.raw_os_error() {
-            Some(code) => os_error(code),
+            Some(code) => code::error(code),
             None => io::Error::new(error.kind(), error.to_string()),
         })
     }

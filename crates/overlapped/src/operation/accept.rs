@@ -1,7 +1,8 @@
 //! Accept: one posted accept, or one of a window that refills itself.
 
-use super::{Progress, Surroundings, Task, code, not_performed};
+use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffer;
+use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::handle::core::Handle;

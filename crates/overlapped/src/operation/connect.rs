@@ -1,8 +1,9 @@
 //! Connect, with optional first data.
 
 use super::send::send_rest;
-use super::{Progress, Surroundings, Task, code, not_performed};
+use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
+use crate::driver::code;
 use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;

@@ -19,6 +19,7 @@ pub(crate) mod send;
 pub(crate) mod timer;
 
 use crate::buffer::pool::Pool;
+use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::handle::core::Handle;
 use crate::port::Protocol;
@@ -127,49 +128,10 @@ pub(crate) fn not_performed<T>() -> io::Result<T> {
 
 /// The error of an operation that was cancelled, or whose handle was closed (P132, P140).
 pub(crate) fn aborted() -> io::Error {
-    os_error(code::CANCELED)
+    code::error(code::CANCELED)
 }
 
 /// A connection that the peer reset, however the system reports it.
 pub(crate) fn is_reset(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(code::RESET | code::BROKEN_PIPE))
-}
-
-pub(crate) fn os_error(code: i32) -> io::Error {
-    io::Error::from_raw_os_error(code)
-}
-
-/// The system's numbers for the errors that the library itself makes.
-#[cfg(target_os = "linux")]
-pub(crate) mod code {
-    use rustix::io::Errno;
-
-    pub(crate) const ABORTED: i32 = Errno::CONNABORTED.raw_os_error();
-    pub(crate) const CANCELED: i32 = Errno::CANCELED.raw_os_error();
-    pub(crate) const RESET: i32 = Errno::CONNRESET.raw_os_error();
-    pub(crate) const BROKEN_PIPE: i32 = Errno::PIPE.raw_os_error();
-    pub(crate) const CLOSED: i32 = Errno::BADF.raw_os_error();
-    pub(crate) const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
-    pub(crate) const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
-    pub(crate) const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
-    pub(crate) const ALREADY: i32 = Errno::ALREADY.raw_os_error();
-    pub(crate) const INVALID: i32 = Errno::INVAL.raw_os_error();
-    /// What accept(2) reports of a connection that failed before it was accepted.
-    pub(crate) const FAILED_EARLY: [i32; 9] = [
-        Errno::CONNABORTED.raw_os_error(),
-        Errno::PROTO.raw_os_error(),
-        Errno::NETDOWN.raw_os_error(),
-        Errno::NOPROTOOPT.raw_os_error(),
-        Errno::HOSTDOWN.raw_os_error(),
-        Errno::NONET.raw_os_error(),
-        Errno::HOSTUNREACH.raw_os_error(),
-        Errno::NETUNREACH.raw_os_error(),
-        Errno::CONNRESET.raw_os_error(),
-    ];
-    pub(crate) const SHORT_OF: [i32; 4] = [
-        Errno::MFILE.raw_os_error(),
-        Errno::NFILE.raw_os_error(),
-        Errno::NOBUFS.raw_os_error(),
-        Errno::NOMEM.raw_os_error(),
-    ];
 }

@@ -42,7 +42,7 @@ impl Epoll {
         Ok(Self { set, kick, alarm, look })
     }
 
-    pub(crate) fn register(&self, descriptor: &OwnedFd, token: u64) -> io::Result<()> {
+    pub(crate) fn register(&self, descriptor: &impl AsFd, token: u64) -> io::Result<()> {
         let flags = epoll::EventFlags::IN
             | epoll::EventFlags::OUT
             | epoll::EventFlags::RDHUP
@@ -50,7 +50,7 @@ impl Epoll {
         Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), flags)?)
     }
 
-    pub(crate) fn deregister(&self, descriptor: &OwnedFd) {
+    pub(crate) fn deregister(&self, descriptor: &impl AsFd) {
         // It can only fail for a descriptor that is not in the set, and then nothing is owed.
         let _ = epoll::delete(&self.set, descriptor.as_fd());
     }

@@ -1,9 +1,9 @@
 //! Addresses and the life of a connection: bind, listen, connect, accept, close.
 
-use super::errno::{self, os};
 use super::state::{
     Endpoint, FIRST_EPHEMERAL_PORT, Flags, Listening, Role, SocketId, State, Stream,
 };
+use crate::driver::code;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
@@ -28,7 +28,7 @@ impl State {
     pub(super) fn bind(&mut self, id: SocketId, address: SocketAddr) -> io::Result<()> {
         let endpoint = self.endpoint(id)?;
         if endpoint.is_bound || !matches!(endpoint.role, Role::Fresh) {
-            return os(errno::INVAL);
+            return Err(code::error(code::INVALID));
         }
         let ip = address.ip();
         let port = match address.port() {
@@ -36,7 +36,7 @@ impl State {
             port => Some(port).filter(|port| self.is_free(ip, *port)),
         };
         let Some(port) = port else {
-            return os(errno::ADDRINUSE);
+            return Err(code::error(code::ADDRESS_IN_USE));
         };
         let endpoint = self.endpoint(id)?;
         endpoint.local = Some(SocketAddr::new(ip, port));
@@ -70,7 +70,7 @@ impl State {
     pub(super) fn listen(&mut self, id: SocketId, backlog: usize) -> io::Result<()> {
         let endpoint = self.endpoint(id)?;
         if !matches!(endpoint.role, Role::Fresh) || !endpoint.is_bound {
-            return os(errno::INVAL);
+            return Err(code::error(code::INVALID));
         }
         endpoint.role = Role::Listening(Listening {
             backlog: backlog.max(1),
@@ -100,13 +100,13 @@ impl State {
         let endpoint = self.endpoint(id)?;
         match &mut endpoint.role {
             Role::Fresh => {}
-            Role::Connecting { .. } => return os(errno::ALREADY),
-            Role::Stream(_) | Role::Listening(_) => return os(errno::ISCONN),
+            Role::Connecting { .. } => return Err(code::error(code::ALREADY)),
+            Role::Stream(_) | Role::Listening(_) => return Err(code::error(code::IS_CONNECTED)),
             Role::Failed { error } => {
                 // The next attempt only learns of the last one's end; the one after it may go.
-                let error = error.take().unwrap_or(errno::CONNABORTED);
+                let error = error.take().unwrap_or(code::ABORTED);
                 endpoint.role = Role::Fresh;
-                return os(error);
+                return Err(code::error(error));
             }
         }
         let remote = if address.ip().is_unspecified() {
@@ -121,7 +121,7 @@ impl State {
         self.tuples.insert((local, remote));
 
         match self.listener_at(remote) {
-            None => self.fail_connect(id, errno::CONNREFUSED),
+            None => self.fail_connect(id, code::REFUSED),
             Some(listener) => {
                 self.endpoint(id)?.role = Role::Connecting { listener };
                 if let Some(listening) = self.listening(listener) {
@@ -137,7 +137,7 @@ impl State {
         let endpoint = self.endpoint(id)?;
         let bound = endpoint.local.filter(|_| endpoint.is_bound);
         if bound.is_some_and(|bound| bound.is_ipv4() != remote.is_ipv4()) {
-            return os(errno::AFNOSUPPORT);
+            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
         }
         let default =
             if remote.ip().is_loopback() { loopback_of(remote.ip()) } else { remote.ip() };
@@ -151,7 +151,10 @@ impl State {
             None => self
                 .find_port(|state, port| !state.bound.contains_key(&port) && is_new(state, port)),
         };
-        port.map_or_else(|| os(errno::ADDRNOTAVAIL), |port| Ok(SocketAddr::new(ip, port)))
+        port.map_or_else(
+            || Err(code::error(code::ADDRESS_NOT_AVAILABLE)),
+            |port| Ok(SocketAddr::new(ip, port)),
+        )
     }
 
     /// Establishes connections that wait for the listener, as long as its backlog has room.
@@ -207,7 +210,7 @@ impl State {
             _ => None,
         };
         match error {
-            Some(error) => os(error),
+            Some(error) => Err(code::error(error)),
             None if self.is_connected(id) => Ok(()),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -215,15 +218,15 @@ impl State {
 
     pub(super) fn accept(&mut self, listener: SocketId) -> io::Result<(SocketId, SocketAddr)> {
         let Some(listening) = self.listening(listener) else {
-            return os(errno::INVAL);
+            return Err(code::error(code::INVALID));
         };
         let Some(id) = listening.queue.pop_front() else {
-            return os(errno::AGAIN);
+            return Err(code::error(code::WOULD_BLOCK));
         };
         self.fill_backlog(listener);
         match self.endpoint(id)?.remote {
             Some(remote) => Ok((id, remote)),
-            None => os(errno::CONNABORTED),
+            None => Err(code::error(code::ABORTED)),
         }
     }
 
@@ -234,13 +237,13 @@ impl State {
 
     pub(super) fn peer_addr(&mut self, id: SocketId) -> io::Result<SocketAddr> {
         let remote = if self.is_connected(id) { self.endpoint(id)?.remote } else { None };
-        remote.map_or_else(|| os(errno::NOTCONN), Ok)
+        remote.map_or_else(|| Err(code::error(code::NOT_CONNECTED)), Ok)
     }
 
     pub(super) fn shutdown(&mut self, id: SocketId, how: Shutdown) -> io::Result<()> {
         let endpoint = self.endpoint(id)?;
         match &endpoint.role {
-            Role::Fresh | Role::Failed { .. } => os(errno::NOTCONN),
+            Role::Fresh | Role::Failed { .. } => Err(code::error(code::NOT_CONNECTED)),
             Role::Stream(_) => self.shutdown_stream(id, how),
             Role::Listening(_) if how == Shutdown::Write => Ok(()),
             Role::Listening(_) => {
@@ -252,7 +255,7 @@ impl State {
             Role::Connecting { listener } => {
                 let role = Role::Connecting { listener: *listener };
                 self.end_role(&role, id, false);
-                self.fail_connect(id, errno::CONNRESET);
+                self.fail_connect(id, code::RESET);
                 Ok(())
             }
         }
@@ -298,7 +301,7 @@ impl State {
                     self.close(*server);
                 }
                 for client in &listening.waiting {
-                    self.fail_connect(*client, errno::CONNREFUSED);
+                    self.fail_connect(*client, code::REFUSED);
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! The readiness driver's side: registration, the queue of edges, the alarm, the look, and the wait.
 
-use super::errno::{self, os};
 use super::faults::Call;
 use super::kicks::{Kicks, Ticket};
 use super::random::Random;
@@ -8,6 +7,7 @@ use super::socket::SimulatedSocket;
 use super::state::{Flags, OutletId, SocketId, State};
 use super::waiters::Waiters;
 use super::{Event, Network};
+use crate::driver::code;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -149,10 +149,10 @@ impl Network {
         state.fault(socket.id(), Call::Register)?;
         let State { endpoints, outlets, .. } = &mut *state;
         let Some(endpoint) = endpoints.get_mut(&socket.id()) else {
-            return os(errno::BADF);
+            return Err(code::error(code::CLOSED));
         };
         if endpoint.registration.as_ref().is_some_and(|old| outlets.contains_key(&old.outlet)) {
-            return os(errno::EXIST);
+            return Err(code::error(code::EXISTS));
         }
         endpoint.registration = Some(Registration { outlet: self.outlet, token, edge: None });
         let readiness = state.readiness(socket.id());

@@ -1,7 +1,7 @@
 //! The script of calls that are to fail.
 
-use super::errno;
 use super::state::{Shared, SocketId, State};
+use crate::driver::code;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -114,11 +114,11 @@ impl State {
         let Some(number) = self.script.of(call).count() else {
             return Ok(());
         };
-        if number == errno::AGAIN {
+        if number == code::WOULD_BLOCK {
             // "Not now" promises an edge when the call may go on, so there is one.
             let readiness = self.readiness(id);
             self.signal(id, readiness);
         }
-        errno::os(number)
+        Err(code::error(number))
     }
 }

@@ -22,7 +22,6 @@
 //! `events` are its transitions, and `socket` and `peer` are the two views of an end.
 
 mod connection;
-mod errno;
 mod events;
 mod faults;
 mod kicks;

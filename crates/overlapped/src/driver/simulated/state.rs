@@ -3,11 +3,11 @@
 //! `connection`, `stream` and `events` add to [`State`] what their names say. Every change that a
 //! socket's owner may be waiting for ends in [`State::signal`].
 
-use super::errno::{self, os};
 use super::events::{Outlet, Registration};
 use super::faults::Script;
 use super::random::Random;
 use super::waiters::Waiters;
+use crate::driver::code;
 use crate::sync::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -156,7 +156,7 @@ impl State {
     }
 
     pub(super) fn endpoint(&mut self, id: SocketId) -> io::Result<&mut Endpoint> {
-        self.endpoints.get_mut(&id).map_or_else(|| os(errno::BADF), Ok)
+        self.endpoints.get_mut(&id).map_or_else(|| Err(code::error(code::CLOSED)), Ok)
     }
 
     pub(super) fn stream(&mut self, id: SocketId) -> Option<&mut Stream> {

@@ -1,7 +1,7 @@
 //! A connection's two directions: data, FIN and reset.
 
-use super::errno::{self, os};
 use super::state::{Flags, Role, SocketId, State, Stream};
+use crate::driver::code;
 use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 
@@ -33,9 +33,11 @@ impl State {
     fn with_data(&mut self, id: SocketId) -> io::Result<Option<&mut Stream>> {
         let stream = match &mut self.endpoint(id)?.role {
             Role::Stream(stream) => stream,
-            Role::Connecting { .. } => return os(errno::AGAIN),
-            Role::Failed { error } => return error.take().map_or(Ok(None), os),
-            Role::Fresh | Role::Listening(_) => return os(errno::NOTCONN),
+            Role::Connecting { .. } => return Err(code::error(code::WOULD_BLOCK)),
+            Role::Failed { error } => {
+                return error.take().map_or(Ok(None), |error| Err(code::error(error)));
+            }
+            Role::Fresh | Role::Listening(_) => return Err(code::error(code::NOT_CONNECTED)),
         };
         if !stream.inbox.is_empty() {
             return Ok(Some(stream));
@@ -44,9 +46,9 @@ impl State {
             return Ok(None);
         }
         match stream.error.take() {
-            Some(error) => os(error),
+            Some(error) => Err(code::error(error)),
             None if stream.receive_shut || stream.reset => Ok(None),
-            None => os(errno::AGAIN),
+            None => Err(code::error(code::WOULD_BLOCK)),
         }
     }
 
@@ -59,15 +61,17 @@ impl State {
     ) -> io::Result<usize> {
         let stream = match &mut self.endpoint(id)?.role {
             Role::Stream(stream) => stream,
-            Role::Connecting { .. } => return os(errno::AGAIN),
-            Role::Failed { error } => return os(error.take().unwrap_or(errno::PIPE)),
-            Role::Fresh | Role::Listening(_) => return os(errno::PIPE),
+            Role::Connecting { .. } => return Err(code::error(code::WOULD_BLOCK)),
+            Role::Failed { error } => {
+                return Err(code::error(error.take().unwrap_or(code::BROKEN_PIPE)));
+            }
+            Role::Fresh | Role::Listening(_) => return Err(code::error(code::BROKEN_PIPE)),
         };
         if let Some(error) = stream.error.take() {
-            return os(error);
+            return Err(code::error(error));
         }
         if stream.reset || stream.send_shut {
-            return os(errno::PIPE);
+            return Err(code::error(code::BROKEN_PIPE));
         }
         if most == 0 {
             return Ok(0);
@@ -78,7 +82,7 @@ impl State {
             return Ok(most);
         };
         let Some(receiver) = self.stream(other) else {
-            return os(errno::PIPE);
+            return Err(code::error(code::BROKEN_PIPE));
         };
         let length = most.min(receiver.room());
         let mut rest = length;
@@ -95,13 +99,13 @@ impl State {
         {
             stream.starved = true;
         }
-        if length == 0 { os(errno::AGAIN) } else { Ok(length) }
+        if length == 0 { Err(code::error(code::WOULD_BLOCK)) } else { Ok(length) }
     }
 
     /// Ends the directions of an established connection.
     pub(super) fn shutdown_stream(&mut self, id: SocketId, how: Shutdown) -> io::Result<()> {
         let Some(stream) = self.stream(id).filter(|stream| !stream.is_over()) else {
-            return os(errno::NOTCONN);
+            return Err(code::error(code::NOT_CONNECTED));
         };
         stream.receive_shut |= how != Shutdown::Write;
         let ends = how != Shutdown::Read && !stream.send_shut;
@@ -147,7 +151,7 @@ impl State {
         if let Some(stream) = self.stream(id) {
             stream.reset = true;
             stream.other = None;
-            stream.error = Some(if stream.ended { errno::PIPE } else { errno::CONNRESET });
+            stream.error = Some(if stream.ended { code::BROKEN_PIPE } else { code::RESET });
             self.signal(id, Flags::ALL);
         }
     }

@@ -8,6 +8,7 @@ mod like_linux;
 mod streams;
 
 use super::*;
+use crate::driver::code;
 use std::io::IoSlice;
 use std::time::Duration;
 
@@ -53,11 +54,11 @@ fn receive(socket: &SimulatedSocket) -> io::Result<Vec<u8>> {
     Ok(buffer[..length].to_vec())
 }
 
-/// The error number a call failed with; "not now" is [`errno::AGAIN`].
+/// The error number a call failed with; "not now" is [`code::WOULD_BLOCK`].
 fn number<T: fmt::Debug>(result: io::Result<T>) -> i32 {
     let error = result.unwrap_err();
     match error.kind() {
-        io::ErrorKind::WouldBlock => errno::AGAIN,
+        io::ErrorKind::WouldBlock => code::WOULD_BLOCK,
         _ => error.raw_os_error().unwrap(),
     }
 }

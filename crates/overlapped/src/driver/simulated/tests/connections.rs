@@ -7,8 +7,8 @@ use std::thread;
 fn a_connect_to_nobody_is_refused() {
     let network = Network::new(0);
     let (socket, connected) = connect(&network, ([127, 0, 0, 1], 9).into());
-    assert_eq!(number(connected), errno::CONNREFUSED);
-    assert_eq!(number(socket.connected()), errno::AGAIN, "the error is told once");
+    assert_eq!(number(connected), code::REFUSED);
+    assert_eq!(number(socket.connected()), code::WOULD_BLOCK, "the error is told once");
     network.register(&socket, 1).unwrap();
     assert_eq!(events(&network), event(1, "rwe"));
 
@@ -28,7 +28,7 @@ fn an_established_connect_is_an_edge_with_both_addresses() {
     assert_eq!(events(&network), event(1, "rwe"), "a socket without a connection, as on Linux");
 
     let to = ([127, 0, 0, 9], 80).into();
-    assert_eq!(number(socket.connect(to)), errno::AGAIN);
+    assert_eq!(number(socket.connect(to)), code::WOULD_BLOCK);
     assert_eq!(events(&network), event(1, "w"));
     socket.connected().unwrap();
     let (server, remote) = wildcard.accept().unwrap();
@@ -42,29 +42,29 @@ fn an_established_connect_is_an_edge_with_both_addresses() {
 fn calls_that_do_not_fit_the_socket_fail_as_on_linux() {
     let network = Network::new(0);
     let fresh = SimulatedSocket::open(&network.shared);
-    assert_eq!(number(receive(&fresh)), errno::NOTCONN);
-    assert_eq!(number(send(&fresh, b"x")), errno::PIPE);
-    assert_eq!(number(fresh.accept()), errno::INVAL);
-    assert_eq!(number(fresh.peer_addr()), errno::NOTCONN);
-    assert_eq!(number(fresh.shutdown(Shutdown::Both)), errno::NOTCONN);
+    assert_eq!(number(receive(&fresh)), code::NOT_CONNECTED);
+    assert_eq!(number(send(&fresh, b"x")), code::BROKEN_PIPE);
+    assert_eq!(number(fresh.accept()), code::INVALID);
+    assert_eq!(number(fresh.peer_addr()), code::NOT_CONNECTED);
+    assert_eq!(number(fresh.shutdown(Shutdown::Both)), code::NOT_CONNECTED);
 
     let listener = listener(&network, 1);
     let address = listener.local_addr().unwrap();
-    assert_eq!(number(listener.connect(address)), errno::ISCONN);
-    assert_eq!(number(listener.accept()), errno::AGAIN);
-    assert_eq!(number(fresh.bind(address)), errno::ADDRINUSE);
+    assert_eq!(number(listener.connect(address)), code::IS_CONNECTED);
+    assert_eq!(number(listener.accept()), code::WOULD_BLOCK);
+    assert_eq!(number(fresh.bind(address)), code::ADDRESS_IN_USE);
     let any = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), address.port());
-    assert_eq!(number(fresh.bind(any)), errno::ADDRINUSE);
+    assert_eq!(number(fresh.bind(any)), code::ADDRESS_IN_USE);
     fresh.bind(any_port()).unwrap();
-    assert_eq!(number(fresh.bind(any_port())), errno::INVAL);
+    assert_eq!(number(fresh.bind(any_port())), code::INVALID);
 
     let (first, connected) = connect(&network, address);
     connected.unwrap();
-    assert_eq!(number(first.connect(address)), errno::ISCONN);
+    assert_eq!(number(first.connect(address)), code::IS_CONNECTED);
     let (second, connected) = connect(&network, address);
-    assert_eq!(number(connected), errno::AGAIN, "the backlog is full");
-    assert_eq!(number(second.connect(address)), errno::ALREADY);
-    assert_eq!(number(receive(&second)), errno::AGAIN);
+    assert_eq!(number(connected), code::WOULD_BLOCK, "the backlog is full");
+    assert_eq!(number(second.connect(address)), code::ALREADY);
+    assert_eq!(number(receive(&second)), code::WOULD_BLOCK);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_connect_beyond_the_backlog_goes_on_until_there_is_room() {
     drop(clients.nth(3));
     listener.accept().unwrap();
     listener.accept().unwrap();
-    assert_eq!(number(listener.accept()), errno::AGAIN, "who went away is not established");
+    assert_eq!(number(listener.accept()), code::WOULD_BLOCK, "who went away is not established");
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn a_listener_that_closes_resets_who_waits_in_it_and_refuses_the_rest() {
     let (established, _) = connect(&network, address);
     let (waiting, _) = connect(&network, address);
     drop(listener);
-    assert_eq!(number(receive(&established)), errno::CONNRESET);
-    assert_eq!(number(waiting.connected()), errno::CONNREFUSED);
-    assert_eq!(number(connect(&network, address).1), errno::CONNREFUSED);
+    assert_eq!(number(receive(&established)), code::RESET);
+    assert_eq!(number(waiting.connected()), code::REFUSED);
+    assert_eq!(number(connect(&network, address).1), code::REFUSED);
     drop((established, waiting));
     assert_eq!(network.sockets(), 0);
 }
@@ -146,7 +146,7 @@ fn every_ephemeral_port_serves_one_connection_to_an_address() {
         }
         open.push((socket, listener.accept().unwrap().0));
     };
-    assert_eq!(number(error), errno::ADDRNOTAVAIL);
+    assert_eq!(number(error), code::ADDRESS_NOT_AVAILABLE);
     let ports = usize::from(u16::MAX - state::FIRST_EPHEMERAL_PORT) + 1;
     assert_eq!(open.len(), ports - 1, "all but the listener's own");
     open.swap_remove(7);

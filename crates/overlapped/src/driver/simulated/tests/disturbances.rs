@@ -46,7 +46,7 @@ fn each_kind_of_call_can_fail_and_a_peer_cannot() {
     let socket = SimulatedSocket::open(&network.shared);
     let to = inside.local_addr().unwrap();
     assert_eq!(number(socket.connect(to)), EMFILE);
-    assert_eq!(number(socket.connect(to)), errno::AGAIN);
+    assert_eq!(number(socket.connect(to)), code::WOULD_BLOCK);
     socket.connected().unwrap();
 
     faults.fail_next(Call::Send, u64::MAX, EIO);
@@ -63,8 +63,8 @@ fn a_scripted_not_now_is_followed_by_an_edge() {
     network.register(&server, 1).unwrap();
     send(&client, b"x").unwrap();
     events(&network);
-    network.faults().fail_next(Call::Receive, 1, errno::AGAIN);
-    assert_eq!(number(receive(&server)), errno::AGAIN);
+    network.faults().fail_next(Call::Receive, 1, code::WOULD_BLOCK);
+    assert_eq!(number(receive(&server)), code::WOULD_BLOCK);
     assert_eq!(events(&network), event(1, "rw"));
     assert_eq!(receive(&server).unwrap(), b"x");
 }

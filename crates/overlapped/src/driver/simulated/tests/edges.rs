@@ -52,7 +52,7 @@ fn after_deregister_nothing_comes_and_registering_twice_fails() {
     let network = Network::new(0);
     let (client, server) = pair(&network);
     network.register(&server, 1).unwrap();
-    assert_eq!(number(network.register(&server, 2)), errno::EXIST);
+    assert_eq!(number(network.register(&server, 2)), code::EXISTS);
     network.deregister(&server);
     send(&client, b"x").unwrap();
     assert_eq!(events(&network), [], "also not the edge that was queued before");

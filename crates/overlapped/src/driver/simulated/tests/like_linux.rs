@@ -16,7 +16,10 @@ fn ends(simulated: bool) -> (Socket, Socket) {
     let (server, _) = listener.accept().unwrap();
     client.set_nonblocking(true).unwrap();
     server.set_nonblocking(true).unwrap();
-    (Socket::System(client.into()), Socket::System(server.into()))
+    (
+        Socket::System(client.try_into().expect("it becomes non-blocking")),
+        Socket::System(server.try_into().expect("it becomes non-blocking")),
+    )
 }
 
 /// Waits until the kernel has delivered what the script is about; the simulation already has.

@@ -6,8 +6,8 @@ use std::thread;
 fn data_then_the_end_then_the_end_again() {
     let network = Network::new(0);
     let (client, server) = pair(&network);
-    assert_eq!(number(receive(&server)), errno::AGAIN);
-    assert_eq!(number(server.peek()), errno::AGAIN);
+    assert_eq!(number(receive(&server)), code::WOULD_BLOCK);
+    assert_eq!(number(server.peek()), code::WOULD_BLOCK);
     client.send(&[IoSlice::new(b"ab"), IoSlice::new(b"cde")]).unwrap();
     drop(client);
     assert!(server.peek().unwrap(), "a look takes nothing");
@@ -27,10 +27,10 @@ fn a_reset_comes_after_the_data_and_is_told_once() {
     client.set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
     assert_eq!(receive(&server).unwrap(), b"abc");
-    assert_eq!(number(receive(&server)), errno::CONNRESET);
+    assert_eq!(number(receive(&server)), code::RESET);
     assert_eq!(receive(&server).unwrap(), b"");
-    assert_eq!(number(send(&server, b"x")), errno::PIPE);
-    assert_eq!(number(server.peer_addr()), errno::NOTCONN);
+    assert_eq!(number(send(&server, b"x")), code::BROKEN_PIPE);
+    assert_eq!(number(server.peer_addr()), code::NOT_CONNECTED);
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn closing_with_unread_data_resets() {
     let (client, server) = pair(&network);
     send(&client, b"never read").unwrap();
     drop(server);
-    assert_eq!(number(send(&client, b"x")), errno::CONNRESET);
-    assert_eq!(number(send(&client, b"x")), errno::PIPE);
+    assert_eq!(number(send(&client, b"x")), code::RESET);
+    assert_eq!(number(send(&client, b"x")), code::BROKEN_PIPE);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn the_first_send_to_a_closed_end_succeeds_and_provokes_the_reset() {
     assert_eq!(events(&network), event(1, "rwe"));
     assert_eq!(send(&client, b"lost").unwrap(), 4);
     assert_eq!(events(&network), event(1, "rwe"));
-    assert_eq!(number(send(&client, b"x")), errno::PIPE);
+    assert_eq!(number(send(&client, b"x")), code::BROKEN_PIPE);
     assert_eq!(receive(&client).unwrap(), b"", "the FIN hides the reset from receives");
 }
 
@@ -64,13 +64,13 @@ fn a_shut_down_direction_ends_and_the_other_goes_on() {
     events(&network);
     client.shutdown(Shutdown::Write).unwrap();
     assert_eq!(events(&network), event(1, "re"));
-    assert_eq!(number(send(&client, b"x")), errno::PIPE);
+    assert_eq!(number(send(&client, b"x")), code::BROKEN_PIPE);
     send(&server, b"answer").unwrap();
     assert_eq!(receive(&client).unwrap(), b"answer");
     server.shutdown(Shutdown::Both).unwrap();
     assert_eq!(events(&network), event(1, "rwe"));
     assert_eq!(receive(&client).unwrap(), b"");
-    assert_eq!(number(client.shutdown(Shutdown::Write)), errno::NOTCONN);
+    assert_eq!(number(client.shutdown(Shutdown::Write)), code::NOT_CONNECTED);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_full_inbox_stops_the_sender_and_room_is_an_edge() {
     assert_eq!(events(&network), [], "nobody was told that there was no room");
 
     assert_eq!(send(&client, &[2; 4]).unwrap(), 1, "what fits");
-    assert_eq!(number(send(&client, &[2; 3])), errno::AGAIN);
+    assert_eq!(number(send(&client, &[2; 3])), code::WOULD_BLOCK);
     assert_eq!(events(&network), []);
     server.receive(&mut byte).unwrap();
     server.receive(&mut byte).unwrap();

@@ -1,0 +1,107 @@
+//! The systems' numbers for the errors that the library makes or tells apart, under one set of
+//! names.
+//!
+//! On Windows an operation reports the number of the socket functions (10054 for a reset), whatever
+//! the port's own status was (P103, P170).
+
+/// Defines each name once for Linux, from its errno, and once for Windows.
+macro_rules! codes {
+    ($($(#[$about:meta])* $name:ident = $linux:ident, $windows:ident;)+) => {
+        $(
+            $(#[$about])*
+            #[cfg(target_os = "linux")]
+            pub(crate) const $name: i32 = rustix::io::Errno::$linux.raw_os_error();
+            $(#[$about])*
+            #[cfg(windows)]
+            pub(crate) const $name: i32 = windows_numbers::$windows;
+        )+
+    };
+}
+
+/// The Windows numbers, as the type that [`std::io::Error`] wants.
+#[cfg(windows)]
+mod windows_numbers {
+    use windows_sys::Win32::Foundation as found;
+    use windows_sys::Win32::Networking::WinSock as winsock;
+
+    macro_rules! signed {
+        ($($from:ident: $($name:ident),+;)+) => {
+            $($(pub(super) const $name: i32 = $from::$name as i32;)+)+
+        };
+    }
+
+    signed! {
+        winsock: WSAEWOULDBLOCK, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEALREADY,
+            WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAEISCONN, WSAENOTCONN,
+            WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
+        found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS;
+    }
+}
+
+codes! {
+    WOULD_BLOCK = AGAIN, WSAEWOULDBLOCK;
+    ADDRESS_IN_USE = ADDRINUSE, WSAEADDRINUSE;
+    ADDRESS_NOT_AVAILABLE = ADDRNOTAVAIL, WSAEADDRNOTAVAIL;
+    FAMILY_NOT_SUPPORTED = AFNOSUPPORT, WSAEAFNOSUPPORT;
+    ALREADY = ALREADY, WSAEALREADY;
+    ABORTED = CONNABORTED, WSAECONNABORTED;
+    REFUSED = CONNREFUSED, WSAECONNREFUSED;
+    RESET = CONNRESET, WSAECONNRESET;
+    INVALID = INVAL, WSAEINVAL;
+    IS_CONNECTED = ISCONN, WSAEISCONN;
+    NOT_CONNECTED = NOTCONN, WSAENOTCONN;
+    SHUT_DOWN = SHUTDOWN, WSAESHUTDOWN;
+    EXISTS = EXIST, ERROR_ALREADY_EXISTS;
+    /// The operation was cancelled, or its handle closed.
+    CANCELED = CANCELED, WSA_OPERATION_ABORTED;
+    /// The handle is closed.
+    CLOSED = BADF, WSAENOTSOCK;
+    /// Sent to a peer that has closed. The standard library calls the Windows number so, too.
+    BROKEN_PIPE = PIPE, ERROR_NO_DATA;
+}
+
+/// What an accept reports of a connection that failed before it was accepted.
+#[cfg(target_os = "linux")]
+pub(crate) const FAILED_EARLY: [i32; 9] = {
+    use rustix::io::Errno;
+    [
+        Errno::CONNABORTED.raw_os_error(),
+        Errno::PROTO.raw_os_error(),
+        Errno::NETDOWN.raw_os_error(),
+        Errno::NOPROTOOPT.raw_os_error(),
+        Errno::HOSTDOWN.raw_os_error(),
+        Errno::NONET.raw_os_error(),
+        Errno::HOSTUNREACH.raw_os_error(),
+        Errno::NETUNREACH.raw_os_error(),
+        Errno::CONNRESET.raw_os_error(),
+    ]
+};
+
+/// What an accept reports of a connection that failed before it was accepted (X30).
+#[cfg(windows)]
+pub(crate) const FAILED_EARLY: [i32; 2] = [ABORTED, RESET];
+
+/// What says that descriptors or memory have run short for now.
+#[cfg(target_os = "linux")]
+pub(crate) const SHORT_OF: [i32; 4] = {
+    use rustix::io::Errno;
+    [
+        Errno::MFILE.raw_os_error(),
+        Errno::NFILE.raw_os_error(),
+        Errno::NOBUFS.raw_os_error(),
+        Errno::NOMEM.raw_os_error(),
+    ]
+};
+
+/// What says that handles or memory have run short for now (P163).
+#[cfg(windows)]
+pub(crate) const SHORT_OF: [i32; 4] = {
+    use windows_sys::Win32::Foundation::{ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY};
+    use windows_sys::Win32::Networking::WinSock::{WSAEMFILE, WSAENOBUFS};
+    [WSAEMFILE, WSAENOBUFS, ERROR_NOT_ENOUGH_MEMORY as i32, ERROR_NO_SYSTEM_RESOURCES as i32]
+};
+
+/// The error of this number, as the system's own call would give it.
+pub(crate) fn error(code: i32) -> std::io::Error {
+    std::io::Error::from_raw_os_error(code)
+}

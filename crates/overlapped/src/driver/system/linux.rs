@@ -1,0 +1,126 @@
+//! A socket of Linux.
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct SystemSocket(OwnedFd);
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+impl SystemSocket {
+    /// A non-blocking stream socket, bound to nothing.
+    pub(crate) fn stream(v6: bool) -> io::Result<Self> {
+        let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
+        Ok(Self(net::socket_with(family, SocketType::STREAM, FLAGS, None)?))
+    }
+
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received = retry_on_intr(|| net::recv(&self.0, &mut *buffer, RecvFlags::empty()));
+        received.map(|(_, length)| length).map_err(io::Error::from)
+    }
+
+    /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
+    pub(crate) fn peek(&self) -> io::Result<bool> {
+        let mut byte = [0];
+        let (_, length) = retry_on_intr(|| net::recv(&self.0, &mut byte, RecvFlags::PEEK))?;
+        Ok(length > 0)
+    }
+
+    pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = retry_on_intr(|| match buffers {
+            [one] => net::send(&self.0, one, SendFlags::NOSIGNAL),
+            several => net::sendmsg(
+                &self.0,
+                several,
+                &mut net::SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL,
+            ),
+        });
+        sent.map_err(io::Error::from)
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
+        let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.0, FLAGS))?;
+        let address = address.ok_or(Errno::CONNABORTED)?;
+        Ok((Self(socket), SocketAddr::try_from(address)?))
+    }
+
+    /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
+    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        match net::connect(&self.0, &address) {
+            Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        sockopt::socket_error(&self.0)??;
+        match net::getpeername(&self.0) {
+            Ok(_) => Ok(()),
+            Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        Ok(retry_on_intr(|| net::bind(&self.0, &address))?)
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let how = match how {
+            Shutdown::Read => net::Shutdown::Read,
+            Shutdown::Write => net::Shutdown::Write,
+            Shutdown::Both => net::Shutdown::Both,
+        };
+        Ok(retry_on_intr(|| net::shutdown(&self.0, how))?)
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::try_from(net::getsockname(&self.0)?)?)
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match net::getpeername(&self.0)? {
+            Some(address) => Ok(SocketAddr::try_from(address)?),
+            None => Err(Errno::NOTCONN.into()),
+        }
+    }
+
+    pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        Ok(sockopt::set_tcp_nodelay(&self.0, on)?)
+    }
+
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        Ok(sockopt::set_socket_linger(&self.0, linger)?)
+    }
+}
+
+impl AsFd for SystemSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl TryFrom<TcpStream> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self(stream.into()))
+    }
+}
+
+impl TryFrom<TcpListener> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener.into()))
+    }
+}

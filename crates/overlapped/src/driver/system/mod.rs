@@ -1,0 +1,12 @@
+//! One socket of the operating system, and the calls that are made on it: each is one attempt that
+//! does not block. `WouldBlock` means "not now"; an interrupted call is made again at once.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::SystemSocket;
+#[cfg(windows)]
+pub(crate) use windows::SystemSocket;

@@ -1,0 +1,105 @@
+//! A socket of Windows: opened for overlapped operations, which the `iocp` driver starts, and
+//! non-blocking for the calls that are made here.
+
+use socket2::{Domain, Socket, Type};
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::windows::io::{AsRawSocket, RawSocket};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct SystemSocket(Socket);
+
+impl SystemSocket {
+    /// A non-blocking stream socket, bound to nothing.
+    pub(crate) fn stream(v6: bool) -> io::Result<Self> {
+        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+        Self::non_blocking(Socket::new(domain, Type::STREAM, None)?)
+    }
+
+    fn non_blocking(socket: Socket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self(socket))
+    }
+
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.0).read(buffer)
+    }
+
+    /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
+    pub(crate) fn peek(&self) -> io::Result<bool> {
+        let mut byte = [MaybeUninit::uninit()];
+        Ok(self.0.peek(&mut byte)? > 0)
+    }
+
+    pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.send_vectored(buffers)
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
+        let (socket, address) = self.0.accept()?;
+        let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok((Self::non_blocking(socket)?, address))
+    }
+
+    /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
+    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        self.0.connect(&address.into())
+    }
+
+    /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        match (self.0.take_error()?, self.0.peer_addr()) {
+            (Some(error), _) => Err(error),
+            (None, Ok(_)) => Ok(()),
+            (None, Err(_)) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        self.0.bind(&address.into())
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.0.set_tcp_nodelay(on)
+    }
+
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.0.set_linger(linger)
+    }
+}
+
+impl AsRawSocket for SystemSocket {
+    fn as_raw_socket(&self) -> RawSocket {
+        self.0.as_raw_socket()
+    }
+}
+
+impl TryFrom<TcpStream> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(stream: TcpStream) -> io::Result<Self> {
+        Self::non_blocking(stream.into())
+    }
+}
+
+impl TryFrom<TcpListener> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        Self::non_blocking(listener.into())
+    }
+}
