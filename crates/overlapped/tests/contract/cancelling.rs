@@ -1,10 +1,10 @@
 //! Cancelling operations (P130-P133, P46, F16-F18).
 
 use crate::connecting::full_listener;
+use crate::errno;
 use crate::on_every_driver;
 use crate::packets::{
-    assert_nothing_comes, code, connected, errno, next, outcome, received, send_until_one_waits,
-    sent,
+    assert_nothing_comes, code, connected, next, outcome, received, send_until_one_waits, sent,
 };
 use crate::world::World;
 use overlapped::{Buffer, Received};

@@ -1,9 +1,10 @@
 //! Closing streams and listeners with operations in flight, and threads that end (P140-P146, F54).
 
 use crate::connecting::full_listener;
+use crate::errno;
 use crate::on_every_driver;
 use crate::packets::{
-    assert_nothing_comes, code, errno, next, outcome, received, send_until_one_waits, sent,
+    assert_nothing_comes, code, next, outcome, received, send_until_one_waits, sent,
 };
 use crate::world::{Peer, World};
 use overlapped::Buffer;

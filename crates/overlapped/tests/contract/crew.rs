@@ -1,8 +1,8 @@
 //! A port and its workers: how a test brings each of them to a known place, and what it sees then.
 
 use crate::threads::{Order, Worker};
-use crate::world::{Numbers, PATIENCE, World};
-use overlapped::{DriverChoice, Packet, Port};
+use crate::world::{Numbers, PATIENCE, SYSTEM, World};
+use overlapped::{Packet, Port};
 use std::ops::Index;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -60,8 +60,7 @@ pub fn poll_number(port: &Port<Numbers>) -> u64 {
 
 /// Lets time pass for an observation: returns when a timer of a port of its own has run out.
 pub fn let_pass(period: Duration) {
-    let clock: Port<Numbers> =
-        Port::<Numbers>::builder().driver(DriverChoice::Epoll).build().expect("a port");
+    let clock: Port<Numbers> = Port::<Numbers>::builder().driver(SYSTEM).build().expect("a port");
     clock.timer(period, 0).expect("a timer starts");
     clock.take_timeout(PATIENCE).expect("the timer runs out");
 }

@@ -17,6 +17,7 @@ mod contents;
 mod crew;
 mod doorman;
 mod endurance;
+mod errno;
 mod idle;
 mod outcomes;
 mod ownership;

@@ -1,6 +1,7 @@
 //! The outcomes of a take (P100-P105, P107).
 
 use crate::crew::{Crew, Shape, number, poll_number, shape};
+use crate::errno;
 use crate::on_every_driver;
 use crate::threads::Order;
 use crate::world::{PATIENCE, World};
@@ -8,7 +9,7 @@ use overlapped::{Buffer, Packet, Received, TakeError};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-const ABORTED: i32 = 125;
+const ABORTED: i32 = errno::CANCELED;
 
 fn p100_a_successful_operation_is_a_packet_with_its_result(world: &World) {
     let port = world.exact_port(1);
@@ -85,7 +86,10 @@ fn p103_errors_keep_the_code_of_the_system(world: &World) {
     peer.reset();
     let packet = port.take_timeout(PATIENCE).expect("the receive completes");
     let Packet::Received { result: Err(error), .. } = packet else { panic!("not {packet:?}") };
-    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::ConnectionReset, Some(104)));
+    assert_eq!(
+        (error.kind(), error.raw_os_error()),
+        (ErrorKind::ConnectionReset, Some(errno::RESET))
+    );
 }
 
 fn p104_a_timeout_of_0_does_not_wait(world: &World) {

@@ -6,21 +6,6 @@ use overlapped::{
 };
 use std::io;
 
-/// The system's error numbers that the statements speak of.
-pub mod errno {
-    use rustix::io::Errno;
-
-    pub const ALREADY: i32 = Errno::ALREADY.raw_os_error();
-    pub const BAD_DESCRIPTOR: i32 = Errno::BADF.raw_os_error();
-    pub const CANCELED: i32 = Errno::CANCELED.raw_os_error();
-    pub const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
-    pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
-    pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
-    pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
-    pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
-    pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
-}
-
 pub struct ReceivedPacket {
     pub stream: TcpStream<Numbers>,
     pub buffer: Buffer,

@@ -1,8 +1,9 @@
 //! When a receive queues its packet, what is in it, and in which order receives are filled
 //! (P30-P33, P43, P44, P158, P160-P164, F41, F10).
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{assert_nothing_comes, code, errno, received, wait_for_data};
+use crate::packets::{assert_nothing_comes, code, received, wait_for_data};
 use crate::world::{Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Received};

@@ -1,7 +1,9 @@
 //! The world a test runs in: a driver, and peers that speak to it from outside.
 
 use overlapped::simulated::{self, Network};
-use overlapped::{ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream};
+use overlapped::{
+    DriverChoice, ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream,
+};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
@@ -19,6 +21,10 @@ impl Protocol for Numbers {
 /// No test waits longer than this for anything; it fails instead.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The driver of this system's own sockets.
+pub const SYSTEM: DriverChoice =
+    if cfg!(windows) { DriverChoice::Iocp } else { DriverChoice::Epoll };
+
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One driver and what is outside of it.
@@ -34,7 +40,12 @@ pub enum World {
 #[macro_export]
 macro_rules! on_every_driver {
     ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
         mod epoll {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
+        }
+        #[cfg(windows)]
+        mod iocp {
             $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
         }
         mod simulated {
@@ -55,7 +66,7 @@ impl World {
     ) -> Port<P> {
         let builder = settings(Port::<P>::builder());
         let builder = match self {
-            Self::System => builder.driver(overlapped::DriverChoice::Epoll),
+            Self::System => builder.driver(SYSTEM),
             Self::Simulated(network) => builder.simulated(network),
         };
         builder.build().expect("a port can be made")
