@@ -152,6 +152,13 @@ impl<P: Protocol> Handle<P> {
         state.end_when_sent |= waits;
         state.shut_receive |= how != Shutdown::Write;
         state.shut_send |= how != Shutdown::Read;
+        #[cfg(windows)]
+        if state.shut_receive && state.is_overlapped() {
+            let mut delivery = Delivery::by(By::Other);
+            self.end_receives(&mut state, &mut delivery);
+            drop(state);
+            delivery.finish();
+        }
         Ok(())
     }
 }

@@ -138,6 +138,14 @@ impl<P: Protocol> State<P> {
         }
     }
 
+    /// Asks the kernel to end the receives.
+    fn cancel_held_receives(&self) {
+        let Some(socket) = self.system_socket() else { return };
+        for label in self.in_flight.labels().filter(|label| label.direction == Direction::Receive) {
+            self.in_flight.cancel(socket, |other| other.id == label.id);
+        }
+    }
+
     /// Asks the kernel to cancel everything; returns how many operations there were to cancel.
     pub(super) fn cancel_all_held(&mut self) -> usize {
         let ids: Vec<u32> = self.in_flight.labels().map(|label| label.id).collect();
@@ -198,7 +206,14 @@ impl<P: Protocol> Handle<P> {
             outcome => outcome,
         };
         let mut retry = false;
-        match pending.task.finish(outcome, with) {
+        let shut = state.shut_receive && label.direction == Direction::Receive;
+        let progress = if shut && !is_over && !label.cancelled && outcome.is_err() {
+            pending.task.end();
+            Progress::Complete { drained: false }
+        } else {
+            pending.task.finish(outcome, with)
+        };
+        match progress {
             Progress::Complete { .. } => self.conclude_and_complete(&mut state, pending, delivery),
             Progress::Blocked | Progress::Deferred if is_over || label.cancelled => {
                 pending.task.fail(aborted());
@@ -269,6 +284,19 @@ impl<P: Protocol> Handle<P> {
         false
     }
 
+    /// After receiving was shut down: the receives in flight end, as with the end of the stream.
+    pub(super) fn end_receives(
+        &self,
+        state: &mut MutexGuard<'_, State<P>>,
+        delivery: &mut Delivery<P>,
+    ) {
+        state.cancel_held_receives();
+        while let Some(mut pending) = state.pop(Direction::Receive) {
+            pending.task.end();
+            self.complete(state, pending, delivery);
+        }
+    }
+
     /// Looks from time to time at the accepts of a window that wait for first data. True when the
     /// kernel carries them; otherwise each connection has a timer of its own.
     pub(super) fn watch_silent_accepts(&self) -> bool {
@@ -307,9 +335,10 @@ impl<P: Protocol> Handle<P> {
         }
     }
 
-    /// How many operations have finished without their packets being taken.
+    /// How many operations have finished without their packets being taken. One that goes in steps
+    /// is not among them: it is performed by whoever takes it, as on a readiness driver.
     pub(crate) fn finished(&self) -> usize {
-        self.0.state.lock().in_flight.finished()
+        self.0.state.lock().in_flight.finished(|label| !label.alone)
     }
 }
 

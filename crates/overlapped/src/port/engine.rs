@@ -78,7 +78,12 @@ impl<P: Protocol> Engine<P> {
             #[cfg(windows)]
             DriverChoice::Iocp => {
                 let iocp = crate::driver::iocp::Iocp::new(concurrency)?;
-                let doorman = "not needed: the system sees which threads block".into();
+                let doorman = match crate::driver::iocp::wine_version() {
+                    None => "not needed: the system sees which threads block".into(),
+                    Some(version) => format!(
+                        "none: Wine {version} lets every thread run, whatever the concurrency"
+                    ),
+                };
                 let report = DriverReport { name: choice.name(), reason, doorman };
                 return Ok((Self::Kernel(Kernel::new(iocp, concurrency)), report));
             }

@@ -2,7 +2,9 @@
 
 use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{accepted, assert_nothing_comes, code, next, outcome, received};
+use crate::packets::{
+    accepted, assert_nothing_comes, code, expect_queued, next, outcome, received,
+};
 use crate::world::World;
 use overlapped::Received;
 use overlapped::simulated::{Call, Network};
@@ -12,7 +14,7 @@ fn p31_an_accept_that_finds_a_client_at_once_queues_exactly_one_packet(world: &W
     let (listener, address) = world.listen(&port, 3);
     let _client = world.connect(address);
     listener.accept(1).expect("an accept can be posted");
-    assert_eq!(port.snapshot().queued, 1, "the packet is queued by the starting call");
+    expect_queued(&port, 1);
     assert!(accepted(&port).result.is_ok());
     assert_nothing_comes(&port);
 }

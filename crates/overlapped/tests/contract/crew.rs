@@ -31,6 +31,17 @@ pub fn shape(port: &Port<Numbers>) -> Shape {
     }
 }
 
+/// The port has this shape. A kernel that is queue and turnstile itself has made its decision as
+/// exactly, but the port learns of it only when the thread is back, so there it is waited for.
+#[track_caller]
+pub fn expect_shape(port: &Port<Numbers>, wanted: Shape) {
+    if port.driver().name == "iocp" {
+        until_shape(port, wanted);
+    } else {
+        assert_eq!(shape(port), wanted);
+    }
+}
+
 /// Waits until the port has this shape, or fails.
 pub fn until_shape(port: &Port<Numbers>, wanted: Shape) {
     until(|| shape(port) == wanted, || format!("{wanted:?} was wanted, it is {:?}", shape(port)));
@@ -99,6 +110,12 @@ impl Crew {
 
     pub fn shape(&self) -> Shape {
         shape(&self.port)
+    }
+
+    /// The port has this shape.
+    #[track_caller]
+    pub fn expect(&self, wanted: Shape) {
+        expect_shape(&self.port, wanted);
     }
 
     pub fn post(&self, numbers: impl IntoIterator<Item = u64>) {

@@ -15,6 +15,7 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+#[cfg(target_os = "linux")]
 mod doorman;
 mod endurance;
 mod errno;

@@ -1,8 +1,9 @@
 //! Takes one packet of a known kind from a port, and says what was there instead if it is not that.
 
+use crate::crew::until;
 use crate::world::{Numbers, PATIENCE};
 use overlapped::{
-    Accepted, Buffer, Buffers, Packet, Port, Received, TakeError, TcpListener, TcpStream,
+    Accepted, Buffer, Buffers, Packet, Port, Protocol, Received, TakeError, TcpListener, TcpStream,
 };
 use std::io;
 
@@ -84,6 +85,16 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
         Packet::Timer { operation, result } => (operation, code(&result)),
         Packet::Posted(message) => panic!("nobody posted {message}"),
     }
+}
+
+/// So many packets are queued by what was started so far. A kernel that carries the operations may
+/// take a moment to queue them.
+#[track_caller]
+pub fn expect_queued<P: Protocol>(port: &Port<P>, count: usize) {
+    if port.driver().name == "iocp" {
+        until(|| port.snapshot().queued == count, || format!("{:?}", port.snapshot()));
+    }
+    assert_eq!(port.snapshot().queued, count);
 }
 
 /// Nothing is queued, and nothing can be performed either.

@@ -54,7 +54,46 @@ macro_rules! on_every_driver {
     };
 }
 
+/// The same for statements about how many threads run. They are passed over, with a word, where the
+/// system lets every thread run: under Wine.
+#[macro_export]
+macro_rules! on_every_driver_that_limits {
+    ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
+        mod limited_epoll {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
+        }
+        #[cfg(windows)]
+        mod limited_iocp {
+            $(#[test] fn $name() {
+                if !$crate::world::skips(stringify!($name)) {
+                    super::$name(&$crate::world::World::System);
+                }
+            })+
+        }
+        mod limited_simulated {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::simulated()); })+
+        }
+    };
+}
+
+/// Whether this is Wine, whose ports let every thread run; then it says that `test` is passed over.
+#[cfg(windows)]
+pub fn skips(test: &str) -> bool {
+    let doorman = Port::<Numbers>::new().expect("a port can be made").driver().doorman;
+    let skips = doorman.contains("Wine");
+    if skips {
+        println!("skipped: {test}: {doorman}");
+    }
+    skips
+}
+
 impl World {
+    /// Whether the kernel carries the operations and is queue and turnstile itself.
+    pub fn is_kernel(&self) -> bool {
+        cfg!(windows) && matches!(self, Self::System)
+    }
+
     pub fn simulated() -> Self {
         Self::Simulated(Network::new(0))
     }

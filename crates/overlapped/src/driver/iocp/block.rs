@@ -137,13 +137,14 @@ impl<L, B: Overlapped> InFlight<L, B> {
         unsafe { CancelIoEx(handle, block.cast::<OVERLAPPED>().as_ptr()) != 0 }
     }
 
-    /// How many of the operations have finished, though their packets were not taken.
-    pub(crate) fn finished(&self) -> usize {
-        let is_finished = |(_, block): &&(L, NonNull<Block<B>>)| {
+    /// How many of the operations with such labels have finished, though their packets were not
+    /// taken.
+    pub(crate) fn finished(&self, counts: impl Fn(&L) -> bool) -> usize {
+        let is_finished = |(label, block): &&(L, NonNull<Block<B>>)| {
             let overlapped = block.cast::<OVERLAPPED>().as_ptr();
             // SAFETY: the block is ours; the kernel writes this field, in one piece.
             let status = unsafe { std::ptr::read_volatile(&raw const (*overlapped).Internal) };
-            status as NTSTATUS != STATUS_PENDING
+            counts(label) && status as NTSTATUS != STATUS_PENDING
         };
         self.0.iter().filter(is_finished).count()
     }

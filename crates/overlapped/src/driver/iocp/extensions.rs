@@ -106,7 +106,7 @@ impl AcceptRoom {
             std::ptr::from_ref(&listener_socket).cast(),
             size_of::<SOCKET>() as i32,
         )?;
-        self.decode(listener)
+        self.decode(listener).or_else(|_| Ok((self.socket.local_addr()?, self.socket.peer_addr()?)))
     }
 
     fn decode(&self, listener: &SystemSocket) -> io::Result<(SocketAddr, SocketAddr)> {

@@ -177,6 +177,24 @@ impl Iocp {
     }
 }
 
+/// The version of Wine, when this is not Windows: its ports ignore their concurrency.
+pub(crate) fn wine_version() -> Option<String> {
+    use std::ffi::{CStr, c_char};
+    use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
+    type GetVersion = unsafe extern "C" fn() -> *const c_char;
+
+    // SAFETY: the name ends with a zero; the library is loaded in every process.
+    let library = unsafe { GetModuleHandleA(c"ntdll.dll".as_ptr().cast()) };
+    // SAFETY: the library stays loaded, and the name ends with a zero.
+    let function = unsafe { GetProcAddress(library, c"wine_get_version".as_ptr().cast()) }?;
+    // SAFETY: only Wine has a function of this name, and it has this type.
+    let get_version: GetVersion = unsafe { std::mem::transmute(function) };
+    // SAFETY: as above.
+    let version = unsafe { get_version() };
+    // SAFETY: it is a string that ends with a zero and lives as long as the process.
+    Some(unsafe { CStr::from_ptr(version) }.to_string_lossy().into_owned())
+}
+
 /// Frees the calling thread from the port that it took its last packet from, whose slot is then
 /// free: a thread belongs to the port that it asked last (P76, T11), so it asks one that nobody
 /// else uses.
