@@ -6,8 +6,8 @@
 //!   completion key. Threads [take](Port::take) packets from it.
 //! - [`Protocol`] names the user's three types that travel through a port: the key of a handle, the
 //!   data of an operation, and what is [posted](Port::post).
-//! - [`TcpListener`] and [`TcpStream`] are the handles that association makes. Each method that
-//!   starts an operation takes its buffer by value and returns at once.
+//! - [`TcpListener`], [`TcpStream`] and [`UdpSocket`] are the handles that association makes. Each
+//!   method that starts an operation takes its buffer by value and returns at once.
 //! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
 //!   of the operation and the handle, so the next operation starts from it.
 //! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's doorman
@@ -96,7 +96,8 @@ pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};
 pub use error::Refused;
 pub use handle::{
-    AcceptWindow, Associable, Association, ListenSocket, TcpListener, TcpSocket, TcpStream,
+    AcceptWindow, Associable, Association, DatagramSocket, ListenSocket, TcpListener, TcpSocket,
+    TcpStream, UdpSocket,
 };
 pub use operation::OperationId;
 pub use operation::accept::Accepted;

@@ -148,7 +148,7 @@ impl<P: Protocol> Handle<P> {
     pub(crate) fn perform(&self, event: Event, delivery: &mut Delivery<P>) {
         let mut state = self.0.state.lock();
         // A socket that was never connected hangs up, too, and that says nothing of a connection.
-        state.ended |= event.ended && state.link != Link::Unconnected;
+        state.ended |= event.ended && !matches!(state.link, Link::Unconnected | Link::Datagrams);
         if event.readable {
             state.receive.set_ready();
         }
@@ -213,7 +213,11 @@ impl<P: Protocol> Handle<P> {
                 }
                 delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
-            Task::Connect(_) | Task::Receive(_) | Task::Send(_) => {}
+            Task::Connect(_)
+            | Task::Receive(_)
+            | Task::ReceiveFrom(_)
+            | Task::Send(_)
+            | Task::SendTo(_) => {}
         }
         delivery.add(port, pending.into_packet());
     }

@@ -48,6 +48,8 @@ pub(crate) enum Link {
     Unconnected,
     Connecting,
     Connected,
+    /// A socket for datagrams, which is connected to nobody.
+    Datagrams,
 }
 
 /// The direction in which an operation queues.

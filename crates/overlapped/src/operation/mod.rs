@@ -15,7 +15,9 @@ pub(crate) mod accept;
 pub(crate) mod connect;
 pub(crate) mod first_data;
 pub(crate) mod receive;
+pub(crate) mod receive_from;
 pub(crate) mod send;
+pub(crate) mod send_to;
 pub(crate) mod timer;
 
 use crate::buffer::pool::Pool;
@@ -59,7 +61,9 @@ pub(crate) enum Task {
     Connect(connect::Connect),
     FirstData(Box<first_data::FirstData>),
     Receive(receive::Receive),
+    ReceiveFrom(receive_from::ReceiveFrom),
     Send(send::Send),
+    SendTo(send_to::SendTo),
 }
 
 impl Task {
@@ -69,7 +73,9 @@ impl Task {
             Self::Connect(connect) => connect.perform(with),
             Self::FirstData(first_data) => first_data.perform(with),
             Self::Receive(receive) => receive.perform(with),
+            Self::ReceiveFrom(receive) => receive.perform(with),
             Self::Send(send) => send.perform(with),
+            Self::SendTo(send) => send.perform(with),
         }
     }
 
@@ -80,7 +86,9 @@ impl Task {
             Self::Connect(connect) => connect.result.as_ref().err(),
             Self::FirstData(first_data) => first_data.result.as_ref().err(),
             Self::Receive(receive) => receive.result.as_ref().err(),
+            Self::ReceiveFrom(receive) => receive.result.as_ref().err(),
             Self::Send(send) => send.result.as_ref().err(),
+            Self::SendTo(send) => send.result.as_ref().err(),
         }
     }
 
@@ -88,8 +96,9 @@ impl Task {
     pub(crate) fn is_refused(&self) -> bool {
         let has_begun = match self {
             Self::Connect(connect) => connect.is_established(),
+            Self::ReceiveFrom(receive) => receive.has_taken,
             Self::Send(send) => send.has_begun(),
-            Self::Accept(_) | Self::FirstData(_) | Self::Receive(_) => false,
+            Self::Accept(_) | Self::FirstData(_) | Self::Receive(_) | Self::SendTo(_) => false,
         };
         self.error().is_some() && !has_begun
     }
@@ -101,7 +110,9 @@ impl Task {
             Self::Connect(connect) => connect.result = Err(error),
             Self::FirstData(first_data) => first_data.result = Err(error),
             Self::Receive(receive) => receive.result = Err(error),
+            Self::ReceiveFrom(receive) => receive.result = Err(error),
             Self::Send(send) => send.result = Err(error),
+            Self::SendTo(send) => send.result = Err(error),
         }
     }
 
@@ -116,7 +127,9 @@ impl Task {
             Self::Connect(connect) => connect.into_packet(handle, operation),
             Self::FirstData(first_data) => first_data.into_packet(handle, operation),
             Self::Receive(receive) => receive.into_packet(handle, operation),
+            Self::ReceiveFrom(receive) => receive.into_packet(handle, operation),
             Self::Send(send) => send.into_packet(handle, operation),
+            Self::SendTo(send) => send.into_packet(handle, operation),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Protocol;
 use crate::buffer::{Buffer, Buffers};
-use crate::handle::{TcpListener, TcpStream};
+use crate::handle::{TcpListener, TcpStream, UdpSocket};
 use crate::operation::accept::Accepted;
 use crate::operation::receive::Received;
 use std::io;
+use std::net::SocketAddr;
 
 /// One finished operation, or one posted value.
 ///
@@ -48,6 +49,18 @@ pub enum Packet<P: Protocol> {
         /// What came: data, the end of the stream, or an error.
         result: io::Result<Received>,
     },
+    /// A receive of a datagram has completed.
+    ReceivedFrom {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is the datagram.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Who sent the datagram. "Message too long" when it did not fit into the buffer, which
+        /// then holds its beginning.
+        result: io::Result<SocketAddr>,
+    },
     /// A send has completed.
     Sent {
         /// The stream.
@@ -59,6 +72,19 @@ pub enum Packet<P: Protocol> {
         /// How many bytes the system took; all of them unless `result` is an error.
         transferred: usize,
         /// Whether everything was sent.
+        result: io::Result<()>,
+    },
+    /// The send of a datagram has completed.
+    SentTo {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffers given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took: all of them, or none when `result` is an error.
+        transferred: usize,
+        /// Whether the datagram was sent.
         result: io::Result<()>,
     },
     /// A timer has run out, or was cancelled.

@@ -15,6 +15,7 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+mod datagrams;
 mod doorman;
 mod endurance;
 mod idle;

@@ -13,12 +13,15 @@ pub mod errno {
     pub const ALREADY: i32 = Errno::ALREADY.raw_os_error();
     pub const BAD_DESCRIPTOR: i32 = Errno::BADF.raw_os_error();
     pub const CANCELED: i32 = Errno::CANCELED.raw_os_error();
+    pub const FAMILY_NOT_SUPPORTED: i32 = Errno::AFNOSUPPORT.raw_os_error();
     pub const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
+    pub const MESSAGE_TOO_LONG: i32 = Errno::MSGSIZE.raw_os_error();
     pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
     pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
     pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
     pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
     pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
+    pub const WOULD_BLOCK: i32 = Errno::AGAIN.raw_os_error();
 }
 
 pub struct ReceivedPacket {
@@ -92,9 +95,10 @@ pub fn code<T>(result: &io::Result<T>) -> Option<i32> {
 pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
     match packet {
         Packet::Accepted { operation, result, .. } => (operation, code(&result)),
-        Packet::Connected { operation, result, .. } | Packet::Sent { operation, result, .. } => {
-            (operation, code(&result))
-        }
+        Packet::Connected { operation, result, .. }
+        | Packet::Sent { operation, result, .. }
+        | Packet::SentTo { operation, result, .. } => (operation, code(&result)),
+        Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
         Packet::Received { operation, result, .. } => (operation, code(&result)),
         Packet::Timer { operation, result } => (operation, code(&result)),
         Packet::Posted(message) => panic!("nobody posted {message}"),
