@@ -32,6 +32,14 @@ impl Socket {
         SystemSocket::stream(v6).map(Self::System)
     }
 
+    /// A fresh stream socket of the same kind.
+    pub(crate) fn fresh(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::System(socket) => Self::stream(socket.local_addr()?.is_ipv6())?,
+            Self::Simulated(socket) => Self::Simulated(Box::new(socket.fresh()?)),
+        })
+    }
+
     /// A non-blocking datagram socket, bound to `address`.
     pub(crate) fn datagram(address: SocketAddr) -> io::Result<Self> {
         let socket = SystemSocket::datagram(address.is_ipv6())?;

@@ -6,7 +6,7 @@
 //!   operations on them are in [`crate::operation`], one file each.
 //! - [`core`] is one handle and the three steps of its operations; [`state`] what its lock guards;
 //!   [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
-//!   [`accepting`] the window of posted accepts.
+//!   [`reuse`] one handle for several connections; [`accepting`] the window of posted accepts.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
@@ -18,6 +18,7 @@ mod ending;
 pub(crate) mod lane;
 #[cfg(all(test, loom))]
 mod models;
+mod reuse;
 mod sockets;
 pub(crate) mod state;
 mod tcp_listener;

@@ -1,6 +1,7 @@
 //! Sockets that belong to no port yet.
 
 use super::core::Handle;
+use super::reuse::Origin;
 use super::state::Link;
 use super::{Admission, TcpListener, TcpStream, UdpSocket};
 use crate::driver::socket::Socket;
@@ -20,6 +21,7 @@ pub struct TcpSocket {
     pub(crate) admission: Option<Admission>,
     /// It is a connection, even if the peer has reset it since.
     pub(crate) was_connected: bool,
+    pub(crate) origin: Origin,
 }
 
 impl TcpSocket {
@@ -65,12 +67,12 @@ impl TcpSocket {
     }
 
     pub(crate) fn from_parts(socket: Socket) -> Self {
-        Self { socket, admission: None, was_connected: false }
+        Self { socket, admission: None, was_connected: false, origin: Origin::Fresh }
     }
 
     /// An accepted connection.
     pub(crate) fn connection(socket: Socket, admission: Option<Admission>) -> Self {
-        Self { socket, admission, was_connected: true }
+        Self { socket, admission, was_connected: true, origin: Origin::Accepted }
     }
 }
 
@@ -156,7 +158,8 @@ impl TryFrom<std::net::TcpStream> for TcpSocket {
 
     /// Takes a connected socket, and makes it non-blocking.
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
-        Ok(Self::from_parts(Socket::System(stream.try_into()?)))
+        let socket = Self::from_parts(Socket::System(stream.try_into()?));
+        Ok(Self { origin: Origin::Unknown, ..socket })
     }
 }
 

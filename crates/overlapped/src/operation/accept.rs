@@ -41,23 +41,14 @@ impl Accept {
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
-        loop {
-            match with.socket.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Blocked;
-                }
-                Err(error) => match error.raw_os_error() {
-                    Some(early) if code::FAILED_EARLY.contains(&early) => {}
-                    Some(short) if code::SHORT_OF.contains(&short) => return Progress::Deferred,
-                    _ => {
-                        self.result = Err(error);
-                        return Progress::Complete { drained: false };
-                    }
-                },
-                Ok((socket, remote)) => {
-                    self.result = accepted(socket, remote).map(Box::new);
-                    return Progress::Complete { drained: false };
-                }
+        match next_connection(with.socket) {
+            Err(progress) => progress,
+            Ok(taken) => {
+                self.result = taken.map(|(socket, local, remote)| {
+                    let socket = TcpSocket::connection(socket, None);
+                    Box::new(Accepted { socket, local, remote, first_data: None })
+                });
+                Progress::Complete { drained: false }
             }
         }
     }
@@ -71,10 +62,26 @@ impl Accept {
     }
 }
 
-fn accepted(socket: Socket, remote: SocketAddr) -> io::Result<Accepted> {
-    let local = socket.local_addr()?;
-    let socket = TcpSocket::connection(socket, None);
-    Ok(Accepted { socket, local, remote, first_data: None })
+/// A connection with its local and its remote address.
+type Connection = (Socket, SocketAddr, SocketAddr);
+
+/// The next connection that did not fail before it was accepted. `Err` says that there is none now.
+pub(super) fn next_connection(listener: &Socket) -> Result<io::Result<Connection>, Progress> {
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(Progress::Blocked);
+            }
+            Err(error) => match error.raw_os_error() {
+                Some(early) if code::FAILED_EARLY.contains(&early) => {}
+                Some(short) if code::SHORT_OF.contains(&short) => return Err(Progress::Deferred),
+                _ => return Ok(Err(error)),
+            },
+            Ok((socket, remote)) => {
+                return Ok(socket.local_addr().map(|local| (socket, local, remote)));
+            }
+        }
+    }
 }
 
 impl<P: Protocol> TcpListener<P> {
@@ -90,15 +97,22 @@ impl<P: Protocol> TcpListener<P> {
     /// What fails at once gives the operation back and queues no packet: closed, or a window is
     /// kept on this listener, which posts its accepts itself.
     pub fn accept(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
-        if self.0.keeps_window() {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the listener keeps a window of accepts; single ones cannot be posted beside it",
-            );
-            return Err(Refused { error, returned: operation });
+        if let Err(error) = self.admits_single() {
+            return Err(Refused::new(error, operation));
         }
         self.0
             .start(Direction::Receive, Accept::task(false), operation)
             .map_err(|refused| refused.map(|(_, operation)| operation))
+    }
+
+    /// Fails when the listener posts its accepts itself.
+    pub(super) fn admits_single(&self) -> io::Result<()> {
+        if self.0.keeps_window() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the listener keeps a window of accepts; single ones cannot be posted beside it",
+            ));
+        }
+        Ok(())
     }
 }

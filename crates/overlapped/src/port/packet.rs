@@ -25,6 +25,18 @@ pub enum Packet<P: Protocol> {
         /// small.
         result: io::Result<Box<Accepted>>,
     },
+    /// A posted accept into a stream has completed.
+    AcceptedInto {
+        /// The listener.
+        listener: TcpListener<P>,
+        /// The stream given at the start, connected if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// The local and the remote address of the connection. Boxed, since they are large and
+        /// every other packet is small.
+        result: io::Result<Box<(SocketAddr, SocketAddr)>>,
+    },
     /// A connect has completed.
     Connected {
         /// The stream, connected if `result` says so.
@@ -36,6 +48,15 @@ pub enum Packet<P: Protocol> {
         /// How many bytes of the first data were sent.
         transferred: usize,
         /// Whether the connection stands and all first data was sent.
+        result: io::Result<()>,
+    },
+    /// A disconnect has completed.
+    Disconnected {
+        /// The stream, connected to nobody if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether everything was sent before, and then the end.
         result: io::Result<()>,
     },
     /// A receive has completed.

@@ -16,6 +16,7 @@ mod connecting;
 mod contents;
 mod crew;
 mod datagrams;
+mod disconnecting;
 mod doorman;
 mod endurance;
 mod idle;

@@ -95,7 +95,9 @@ pub fn code<T>(result: &io::Result<T>) -> Option<i32> {
 pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
     match packet {
         Packet::Accepted { operation, result, .. } => (operation, code(&result)),
+        Packet::AcceptedInto { operation, result, .. } => (operation, code(&result)),
         Packet::Connected { operation, result, .. }
+        | Packet::Disconnected { operation, result, .. }
         | Packet::Sent { operation, result, .. }
         | Packet::SentTo { operation, result, .. } => (operation, code(&result)),
         Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),

@@ -189,6 +189,14 @@ pub enum Peer {
 }
 
 impl Peer {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::System(stream) => stream.local_addr(),
+            Self::Simulated(peer) => peer.local_addr(),
+        }
+        .expect("it is connected")
+    }
+
     pub fn send(&self, bytes: &[u8]) {
         match self {
             Self::System(stream) => (&*stream).write_all(bytes),

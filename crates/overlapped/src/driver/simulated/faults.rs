@@ -21,11 +21,13 @@ pub enum Call {
     ReceiveFrom,
     /// The sending of a datagram.
     SendTo,
+    /// The making of the socket that a disconnect puts behind its handle.
+    Open,
     /// The registration of a socket with a port, which association makes.
     Register,
 }
 
-const CALLS: usize = 7;
+const CALLS: usize = 8;
 
 /// The script of a network's faults, got from [`Network::faults`](super::Network::faults).
 ///

@@ -33,6 +33,12 @@ impl SimulatedSocket {
         Self::adopt(shared, id)
     }
 
+    /// A fresh socket in the same network.
+    pub(crate) fn fresh(&self) -> io::Result<Self> {
+        self.shared.state.lock().fault(self.id, Call::Open)?;
+        Ok(Self::open(&self.shared))
+    }
+
     /// A datagram socket, bound to `address`.
     pub(super) fn datagrams(shared: &Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
         let id = shared.state.lock().open_as(Role::Datagrams(Inbox::default()));
