@@ -4,6 +4,7 @@
 //!   take, [`counters`] and [`Snapshot`] what they see.
 //! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
 //! - [`inner`] ties it to the driver, the handles, the buffers and the timers.
+//! - [`signals`] is what the process is told from outside.
 //! - [`membership`] is which port the calling thread is bound to.
 
 pub(crate) mod batch;
@@ -12,6 +13,7 @@ pub(crate) mod counters;
 pub(crate) mod inner;
 pub(crate) mod membership;
 pub(crate) mod packet;
+pub(crate) mod signals;
 pub(crate) mod timers;
 pub(crate) mod turnstile;
 

@@ -2,6 +2,7 @@
 
 use super::Protocol;
 use crate::buffer::{Buffer, Buffers};
+use crate::driver::signals::Signal;
 use crate::handle::{TcpListener, TcpStream, UdpSocket};
 use crate::operation::accept::Accepted;
 use crate::operation::receive::Received;
@@ -115,6 +116,9 @@ pub enum Packet<P: Protocol> {
         /// An error when it was cancelled.
         result: io::Result<()>,
     },
+    /// The process was interrupted or told to end, and the port
+    /// [watches](super::Port::watch_signals) for that.
+    Signal(Signal),
     /// A value that was posted, verbatim (P22).
     Posted(P::Message),
 }

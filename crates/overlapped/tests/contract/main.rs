@@ -26,6 +26,7 @@ mod packets;
 mod queue;
 mod receiving;
 mod sending;
+mod signals;
 mod threads;
 mod timers;
 mod transitions;

@@ -103,6 +103,7 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
         Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
         Packet::Received { operation, result, .. } => (operation, code(&result)),
         Packet::Timer { operation, result } => (operation, code(&result)),
+        Packet::Signal(signal) => panic!("nobody sent {signal:?}"),
         Packet::Posted(message) => panic!("nobody posted {message}"),
     }
 }
