@@ -35,6 +35,7 @@ pub(crate) mod epoll;
 #[cfg(windows)]
 pub(crate) mod iocp;
 pub(crate) mod registry;
+pub(crate) mod signals;
 pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
@@ -61,6 +62,8 @@ pub(crate) struct Event {
 impl Event {
     /// The token of the port's alarm.
     pub(crate) const ALARM: u64 = u64::MAX;
+    /// The token of the signals that a port watches.
+    pub(crate) const SIGNAL: u64 = u64::MAX - 3;
 }
 
 /// Which driver a port is to run on.

@@ -4,6 +4,7 @@ use super::counters::{Counters, DelayRecorder};
 use super::engine::{Engine, Job, Queued};
 use super::membership::{self, Bound};
 use super::packet::Packet;
+use super::signals::Watching;
 use super::timers::{Due, Timers};
 use super::turnstile::gate::Deadline;
 use super::turnstile::rules::steps::MemberId;
@@ -32,6 +33,7 @@ pub(crate) struct Inner<P: Protocol> {
     pub(crate) timers: Timers<P>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) report: DriverReport,
+    pub(super) signals: Watching,
     closed: AtomicBool,
     posted: AtomicU64,
     accept_deferrals: AtomicU64,
@@ -46,6 +48,7 @@ impl<P: Protocol> Inner<P> {
             timers: Timers::new(),
             pool,
             report,
+            signals: Watching::new(None),
             closed: AtomicBool::new(false),
             posted: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),
@@ -186,6 +189,8 @@ impl<P: Protocol> Inner<P> {
             for due in self.timers.take_due(&self.engine) {
                 self.ring(due, &mut delivery);
             }
+        } else if event.token == Event::SIGNAL {
+            self.take_signals(&mut delivery);
         } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
             handle.perform(event, &mut delivery);
         }
@@ -231,6 +236,7 @@ impl<P: Protocol> Inner<P> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.unwatch_signals();
         let queued = self.engine.close();
         drop(queued);
         self.timers.clear();

@@ -5,6 +5,7 @@
 //! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
 //! - [`engine`] is the turnstile over a driver, or the system's own port (`kernel`, on Windows).
 //! - [`inner`] ties it to the handles, the buffers and the timers.
+//! - [`signals`] is what the process is told from outside.
 //! - [`membership`] is which port the calling thread is bound to.
 
 pub(crate) mod batch;
@@ -16,6 +17,7 @@ pub(crate) mod inner;
 pub(crate) mod kernel;
 pub(crate) mod membership;
 pub(crate) mod packet;
+pub(crate) mod signals;
 pub(crate) mod timers;
 pub(crate) mod turnstile;
 

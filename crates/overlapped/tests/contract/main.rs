@@ -15,6 +15,8 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+mod datagrams;
+mod disconnecting;
 #[cfg(target_os = "linux")]
 mod doorman;
 mod endurance;
@@ -26,6 +28,8 @@ mod packets;
 mod queue;
 mod receiving;
 mod sending;
+#[cfg(target_os = "linux")]
+mod signals;
 mod threads;
 mod timers;
 mod transitions;

@@ -8,6 +8,7 @@
 //! (newest first in practice, unspecified).
 
 use super::Event;
+use super::signals::Watch;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -48,6 +49,12 @@ impl Epoll {
             | epoll::EventFlags::RDHUP
             | epoll::EventFlags::ET;
         Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), flags)?)
+    }
+
+    /// From now on each ring of the watch's bell, which nobody reads, is an event.
+    pub(crate) fn watch(&self, watch: &Watch) -> io::Result<()> {
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.set, watch, epoll::EventData::new_u64(Event::SIGNAL), edge)?)
     }
 
     pub(crate) fn deregister(&self, descriptor: &impl AsFd) {

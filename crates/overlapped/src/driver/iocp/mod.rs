@@ -28,7 +28,7 @@ mod status;
 use super::system::SystemSocket;
 use alarm::Alarm;
 use block::Finished;
-pub(crate) use extensions::{AcceptRoom, Extensions, complete_connect, connect_time};
+pub(crate) use extensions::{AcceptRoom, AddressRoom, Extensions, complete_connect, connect_time};
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
