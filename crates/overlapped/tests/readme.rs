@@ -81,7 +81,9 @@ fn tests_of_the_suite() -> BTreeSet<String> {
     for file in files(&root().join("crates/overlapped/tests/contract"), "rs") {
         let module = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         let text = read(&file);
-        let listed = between(&text, "\non_every_driver! {", "}").into_iter().flat_map(|list| {
+        let drivers = between(&text, "\non_every_driver! {", "}");
+        let carriers = between(&text, "\non_every_carrier! {", "}");
+        let listed = drivers.into_iter().chain(carriers).flat_map(|list| {
             let lines = list.lines().filter(|line| !line.trim_start().starts_with("//"));
             lines.flat_map(|line| line.split(',')).collect::<Vec<_>>()
         });

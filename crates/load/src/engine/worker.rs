@@ -60,7 +60,11 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
                 steps(shared, recording, index).interrupt();
             }
         }
-        Packet::Accepted { .. } => {}
+        // The load has neither listeners nor files.
+        Packet::Accepted { .. }
+        | Packet::Read { .. }
+        | Packet::Written { .. }
+        | Packet::Flushed { .. } => {}
     }
 }
 

@@ -114,7 +114,11 @@ impl<'a> Worker<'a> {
                 Err(error) => self.not_accepted(&error),
             },
             Packet::Timer { .. } => self.sweep(),
-            Packet::Connected { .. } | Packet::Posted(End) => {}
+            Packet::Connected { .. }
+            | Packet::Posted(End)
+            | Packet::Read { .. }
+            | Packet::Written { .. }
+            | Packet::Flushed { .. } => {}
         }
     }
 

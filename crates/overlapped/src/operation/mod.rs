@@ -8,15 +8,22 @@
 //!    in its direction and the driver says that it may go on; it keeps its result.
 //! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
 //!
-//! To add an operation, add its file and its line in [`Task`]. Handles call this folder; it calls
+//! For files, step two is the driver's: see [`file_task`].
+//!
+//! To add an operation, add its file and its line in [`Task`] or, for files, in
+//! [`FileTask`](file_task::FileTask). Handles call this folder; it calls
 //! the socket of the driver and builds the port's packets.
 
 pub(crate) mod accept;
 pub(crate) mod connect;
+pub(crate) mod file_task;
 pub(crate) mod first_data;
+pub(crate) mod flush;
+pub(crate) mod read_at;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod timer;
+pub(crate) mod write_at;
 
 use crate::buffer::pool::Pool;
 use crate::driver::code;

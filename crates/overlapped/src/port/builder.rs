@@ -2,6 +2,7 @@
 
 use super::inner::Inner;
 use super::{Port, Protocol};
+use crate::driver::files::{Files, FilesChoice};
 use crate::driver::sleep::SleepProbe;
 use crate::driver::{Driver, DriverChoice, DriverReport, simulated};
 use std::io;
@@ -19,6 +20,7 @@ use std::marker::PhantomData;
 pub struct PortBuilder<P: Protocol> {
     concurrency: usize,
     driver: DriverChoice,
+    files: FilesChoice,
     network: Option<simulated::Network>,
     doorman: bool,
     buffer_size: usize,
@@ -31,6 +33,7 @@ impl<P: Protocol> Default for PortBuilder<P> {
         Self {
             concurrency: 0,
             driver: DriverChoice::Automatic,
+            files: FilesChoice::Automatic,
             network: None,
             doorman: true,
             buffer_size: 8 * 1024,
@@ -53,6 +56,14 @@ impl<P: Protocol> PortBuilder<P> {
     #[must_use]
     pub fn driver(mut self, choice: DriverChoice) -> Self {
         self.driver = choice;
+        self
+    }
+
+    /// What carries operations on files. Whatever is asked for here wins over the environment.
+    /// Nothing is made before the first file is associated.
+    #[must_use]
+    pub fn files(mut self, choice: FilesChoice) -> Self {
+        self.files = choice;
         self
     }
 
@@ -92,13 +103,14 @@ impl<P: Protocol> PortBuilder<P> {
     ///
     /// # Errors
     /// The driver that was asked for, here or by `OVERLAPPED_DRIVER`, does not run on this system,
-    /// or the process is out of descriptors.
+    /// `OVERLAPPED_FILES` names nothing that carries files, or the process is out of descriptors.
     pub fn build(self) -> io::Result<Port<P>> {
         let concurrency = match self.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
         let (driver, reason) = Driver::choose(self.driver, self.network)?;
+        let files = Files::new(self.files)?;
         let (doorman, sight) = if self.doorman {
             match SleepProbe::of_this_thread() {
                 Ok(probe) => (true, format!("on, by the {} of a thread", probe.means())),
@@ -113,9 +125,10 @@ impl<P: Protocol> PortBuilder<P> {
         } else {
             (false, "off, as the builder was told".to_owned())
         };
-        let report = DriverReport { name: driver.name(), reason, doorman: sight };
+        let report =
+            DriverReport { name: driver.name(), reason, doorman: sight, files: String::new() };
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(concurrency, doorman, driver, report, pool)))
+        Ok(Port::from_inner(Inner::new(concurrency, doorman, driver, files, report, pool)))
     }
 }
 
@@ -124,6 +137,7 @@ impl<P: Protocol> std::fmt::Debug for PortBuilder<P> {
         f.debug_struct("PortBuilder")
             .field("concurrency", &self.concurrency)
             .field("driver", &self.driver)
+            .field("files", &self.files)
             .field("doorman", &self.doorman)
             .field("buffer_size", &self.buffer_size)
             .field("pool_limit", &self.pool_limit)

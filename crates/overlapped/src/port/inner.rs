@@ -8,11 +8,13 @@ use super::turnstile::gate::{Deadline, Gate};
 use super::turnstile::rules::steps::{MemberId, Work};
 use super::{Protocol, Snapshot, TakeError};
 use crate::buffer::pool::Pool;
+use crate::driver::files::Files;
 use crate::driver::registry::Registry;
 use crate::driver::{Driver, DriverReport, Event};
 use crate::error::Refused;
 use crate::handle::core::{Core, Handle, WeakHandle};
 use crate::handle::delivery::{By, Delivery};
+use crate::handle::file_core::FileJob;
 use crate::operation::timer::TimerId;
 use std::collections::VecDeque;
 use std::io;
@@ -34,6 +36,7 @@ pub(crate) struct Inner<P: Protocol> {
     pub(crate) gate: Gate<Queued<P>, Event, Arc<ThreadSeat>>,
     pub(crate) driver: Driver,
     pub(crate) registry: Registry<WeakHandle<P>>,
+    pub(crate) files: Files<FileJob<P>>,
     pub(crate) timers: Timers<P>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) report: DriverReport,
@@ -48,6 +51,7 @@ impl<P: Protocol> Inner<P> {
         concurrency: usize,
         doorman: bool,
         driver: Driver,
+        files: Files<FileJob<P>>,
         report: DriverReport,
         pool: Arc<Pool>,
     ) -> Self {
@@ -55,6 +59,7 @@ impl<P: Protocol> Inner<P> {
             gate: Gate::new(concurrency, doorman),
             driver,
             registry: Registry::new(),
+            files,
             timers: Timers::new(),
             pool,
             report,
@@ -163,6 +168,10 @@ impl<P: Protocol> Inner<P> {
             for due in self.timers.take_due(&self.driver) {
                 self.ring(due, &mut delivery);
             }
+        } else if event.token == Event::FILES {
+            for job in self.files.reap() {
+                delivery.add(self, job.into_packet());
+            }
         } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
             handle.perform(event, &mut delivery);
         }
@@ -211,6 +220,7 @@ impl<P: Protocol> Inner<P> {
         let queued = self.gate.close(&self.driver);
         drop(queued);
         self.timers.clear();
+        self.files.close();
         for weak in self.registry.values() {
             if let Some(handle) = Handle::upgrade(&weak) {
                 handle.discard();
@@ -221,7 +231,7 @@ impl<P: Protocol> Inner<P> {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let sizes = self.gate.sizes();
         Snapshot {
-            devices: self.registry.count(),
+            devices: self.registry.count() + self.files.count(),
             queued: sizes.queued,
             waiting: sizes.waiting,
             released: sizes.released,

@@ -17,6 +17,7 @@ pub mod errno {
     pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
     pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
     pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
+    pub const NO_SPACE: i32 = Errno::NOSPC.raw_os_error();
     pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
     pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
 }
@@ -96,6 +97,10 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
             (operation, code(&result))
         }
         Packet::Received { operation, result, .. } => (operation, code(&result)),
+        Packet::Read { operation, result, .. } => (operation, code(&result)),
+        Packet::Written { operation, result, .. } | Packet::Flushed { operation, result, .. } => {
+            (operation, code(&result))
+        }
         Packet::Timer { operation, result } => (operation, code(&result)),
         Packet::Posted(message) => panic!("nobody posted {message}"),
     }

@@ -88,6 +88,9 @@ impl Stage {
                 kinds[5] += 1;
                 ticket.taken();
             }
+            Packet::Read { .. } | Packet::Written { .. } | Packet::Flushed { .. } => {
+                panic!("there is no file here")
+            }
         }
         if random.one_in(50) {
             blocking(std::thread::yield_now);
