@@ -18,8 +18,8 @@ impl OpenFile {
     /// Opens the file at `path`. The call waits for the disk, and for a pipe's other end.
     ///
     /// # Errors
-    /// The system's, and `InvalidInput` for options that contradict each other, a directory, or a
-    /// file system without unbuffered access. Each names the path.
+    /// Each names the path: the system's; `InvalidInput` for options that contradict each other;
+    /// `IsADirectory`; `Unsupported` for a file system without unbuffered access.
     pub fn open(path: impl AsRef<Path>, options: &FileOptions) -> io::Result<Self> {
         SystemFile::open(path.as_ref(), options).map(Self)
     }
