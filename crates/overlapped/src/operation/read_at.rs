@@ -106,3 +106,31 @@ impl<P: Protocol> File<P> {
         })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn this_file() -> SystemFile {
+        let file = std::fs::File::open("Cargo.toml").expect("the package has one");
+        file.try_into().expect("it is a file")
+    }
+
+    /// Some file systems refuse to read on from a place that is not aligned.
+    #[test]
+    fn l7_an_unbuffered_read_does_not_go_on_from_a_place_that_is_not_aligned() {
+        let read =
+            || ReadAt { buffer: Buffer::with_capacity(2048), offset: 0, done: 0, result: Ok(0) };
+        for (blocks, count, step) in [
+            (512, 512, Step::GoesOn),
+            (512, 700, Step::Complete),
+            (1, 700, Step::GoesOn),
+            (1, 0, Step::Complete),
+            (512, 2048, Step::Complete),
+        ] {
+            let mut read = read();
+            assert_eq!(read.advance(Ok(count), &this_file().with_blocks(blocks)), step);
+            assert!(step == Step::GoesOn || read.result.is_ok_and(|length| length == count));
+        }
+    }
+}

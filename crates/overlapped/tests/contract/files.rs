@@ -67,6 +67,25 @@ fn p31_each_operation_queues_exactly_one_packet(carrier: Carrier) {
     assert_eq!((counters.queued, counters.taken), (300, 300));
 }
 
+#[test]
+fn p31_what_the_cache_holds_is_queued_when_the_start_returns() {
+    if !ring_is_there("p31_what_the_cache_holds_is_queued_when_the_start_returns") {
+        return;
+    }
+    let port = Carrier::Ring.port();
+    let scratch = Scratch::holding(&[1; 4096]);
+    let file = scratch.file(&port, 7);
+    assert_eq!(bytes_at(&port, &file, 0, 4096), [1; 4096]);
+    let mut at_once = 0;
+    for number in 0..100 {
+        file.read_at(Buffer::with_capacity(4096), 0, number).expect("a read can be started");
+        at_once += port.snapshot().queued;
+        assert_eq!(outcome(next(&port)), (number, None));
+    }
+    // The system may forget it now and then.
+    assert!(at_once > 50, "only {at_once} of 100 were queued at once");
+}
+
 fn p33_what_fails_at_once_gives_everything_back_and_queues_nothing(carrier: Carrier) {
     let port = carrier.port();
     let scratch = Scratch::holding(b"contents");

@@ -155,6 +155,13 @@ impl SystemFile {
         Ok(Self { file, facts })
     }
 
+    /// The same file, as if it were unbuffered on a device of such blocks.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn with_blocks(mut self, bytes: usize) -> Self {
+        self.facts.alignment = bytes;
+        self
+    }
+
     pub(crate) fn is_readable(&self) -> bool {
         self.facts.readable
     }
