@@ -69,6 +69,41 @@ fn p140_closing_completes_everything_in_flight(carrier: Carrier) {
     assert_eq!(refused.error.raw_os_error(), Some(errno::BAD_DESCRIPTOR));
 }
 
+/// A read that was admitted before the close, and starts after it has cancelled what it found.
+#[test]
+fn p140_a_read_that_starts_while_the_file_closes_comes_back_too() {
+    if !ring_is_there("p140_a_read_that_starts_while_the_file_closes_comes_back_too") {
+        return;
+    }
+    let port = Carrier::Ring.port();
+    for _ in 0..500 {
+        let (file, _writer) = pipe(&port, 7);
+        let started = std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let starter = scope.spawn({
+                let file = file.clone();
+                move || {
+                    let mut started = 0;
+                    while file.read_at(Buffer::with_capacity(1), 0, started).is_ok() {
+                        started += 1;
+                        if started == 20 {
+                            tell.send(()).expect("the other one waits for it");
+                        }
+                    }
+                    started
+                }
+            });
+            told.recv().expect("it tells");
+            file.close();
+            starter.join().expect("it did not panic")
+        });
+        for _ in 0..started {
+            assert_eq!(outcome(next(&port)).1, Some(errno::CANCELED));
+        }
+        assert_nothing_comes(&port);
+    }
+}
+
 #[test]
 fn f54_the_other_end_sees_the_end_when_a_read_was_in_flight() {
     if !ring_is_there("f54_the_other_end_sees_the_end_when_a_read_was_in_flight") {
