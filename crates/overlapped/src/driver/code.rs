@@ -34,7 +34,7 @@ mod windows_numbers {
         winsock: WSAEWOULDBLOCK, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEALREADY,
             WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAEISCONN, WSAENOTCONN,
             WSAEMSGSIZE, WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
-        found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS;
+        found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE;
     }
 }
 
@@ -58,6 +58,8 @@ codes! {
     CANCELED = CANCELED, WSA_OPERATION_ABORTED;
     /// The handle is closed.
     CLOSED = BADF, WSAENOTSOCK;
+    /// The file's handle is closed.
+    FILE_CLOSED = BADF, ERROR_INVALID_HANDLE;
     /// Sent to a peer that has closed. The standard library calls the Windows number so, too.
     BROKEN_PIPE = PIPE, ERROR_NO_DATA;
 }

@@ -1,4 +1,4 @@
-//! Sockets: unassociated ones, and the typed handles that association makes of them.
+//! Sockets and files: unassociated ones, and the typed handles that association makes of them.
 //!
 //! - [`TcpSocket`], [`ListenSocket`] and [`DatagramSocket`] belong to no port. Association consumes
 //!   one and gives its handle, so a second association cannot be written (P8, P9).
@@ -8,17 +8,22 @@
 //!   [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
 //!   [`reuse`] one handle for several connections; [`accepting`] the window of posted accepts;
 //!   `overlapping` (Windows) what differs when the kernel carries the operations.
+//! - [`OpenFile`] and its handle [`File`] are the same for files; [`file_core`] is the state of one
+//!   and the three steps, which are simpler there, since operations on a file do not queue.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
-//! is dropped, nothing can be in flight, and the socket is closed.
+//! is dropped, nothing can be in flight, and the socket or file is closed.
 
 mod accepting;
 pub(crate) mod core;
 pub(crate) mod delivery;
 mod ending;
+mod file;
+pub(crate) mod file_core;
 pub(crate) mod lane;
 #[cfg(all(test, loom))]
 mod models;
+mod open_file;
 #[cfg(windows)]
 mod overlapping;
 mod reuse;
@@ -30,6 +35,8 @@ mod udp_socket;
 
 pub use accepting::AcceptWindow;
 pub(crate) use accepting::{Admission, taken};
+pub use file::File;
+pub use open_file::OpenFile;
 pub(crate) use sockets::sealed;
 pub use sockets::{Associable, Association, DatagramSocket, ListenSocket, TcpSocket};
 pub use tcp_listener::TcpListener;

@@ -109,7 +109,7 @@ impl<P: Protocol> State<P> {
         let (Some(Socket::System(system)), Some(iocp)) = (&self.socket, iocp(port)) else {
             return Err((aborted(), pending));
         };
-        self.in_flight.start(iocp, system, label, pending)?;
+        self.in_flight.start(iocp, Some(system), label, pending)?;
         if let Some(link) = under_way {
             self.link = link;
         }

@@ -172,10 +172,10 @@ impl TryFrom<std::net::TcpListener> for ListenSocket {
     }
 }
 
-/// What associating a socket yields: its handle, or socket and key given back.
+/// What associating a socket or a file yields: its handle, or what was given back with the key.
 pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
 
-/// Sockets that can be associated with a port. The library implements it for its own.
+/// Sockets and files that can be associated with a port. The library implements it for its own.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
     type Handle<P: Protocol>;

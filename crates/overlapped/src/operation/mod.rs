@@ -10,21 +10,28 @@
 //!    Either way it keeps its result.
 //! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
 //!
-//! To add an operation, add its file and its line in [`Task`]. Handles call this folder; it calls
+//! For files, step two is the driver's: see [`file_task`].
+//!
+//! To add an operation, add its file and its line in [`Task`] or, for files, in
+//! [`FileTask`](file_task::FileTask). Handles call this folder; it calls
 //! the socket of the driver and builds the port's packets.
 
 pub(crate) mod accept;
 pub(crate) mod accept_into;
 pub(crate) mod connect;
 pub(crate) mod disconnect;
+pub(crate) mod file_task;
 pub(crate) mod first_data;
+pub(crate) mod flush;
 #[cfg(windows)]
 mod overlapped;
+pub(crate) mod read_at;
 pub(crate) mod receive;
 pub(crate) mod receive_from;
 pub(crate) mod send;
 pub(crate) mod send_to;
 pub(crate) mod timer;
+pub(crate) mod write_at;
 
 use crate::buffer::pool::Pool;
 use crate::driver::code;

@@ -3,7 +3,7 @@
 use super::Protocol;
 use crate::buffer::{Buffer, Buffers};
 use crate::driver::signals::Signal;
-use crate::handle::{TcpListener, TcpStream, UdpSocket};
+use crate::handle::{File, TcpListener, TcpStream, UdpSocket};
 use crate::operation::accept::Accepted;
 use crate::operation::receive::Received;
 use std::io;
@@ -107,6 +107,40 @@ pub enum Packet<P: Protocol> {
         /// How many bytes the system took: all of them, or none when `result` is an error.
         transferred: usize,
         /// Whether the datagram was sent.
+        result: io::Result<()>,
+    },
+    /// A read of a file has completed.
+    Read {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start; its filled part is what was read.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes were read: fewer than the capacity at the end of the file, none at or
+        /// past it (L7).
+        result: io::Result<usize>,
+    },
+    /// A write to a file has completed.
+    Written {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took; all of them unless `result` is an error.
+        transferred: usize,
+        /// Whether everything was written.
+        result: io::Result<()>,
+    },
+    /// A flush of a file has completed.
+    Flushed {
+        /// The file.
+        file: File<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether the device has everything.
         result: io::Result<()>,
     },
     /// A timer has run out, or was cancelled.

@@ -12,6 +12,7 @@ mod numbers {
     pub const MESSAGE_TOO_LONG: i32 = Errno::MSGSIZE.raw_os_error();
     pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
     pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
+    pub const NO_SPACE: i32 = Errno::NOSPC.raw_os_error();
     pub const PERMISSION: i32 = Errno::PERM.raw_os_error();
     pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
     pub const RESET: i32 = Errno::CONNRESET.raw_os_error();

@@ -85,6 +85,10 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
         | Packet::SentTo { operation, result, .. } => (operation, code(&result)),
         Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
         Packet::Received { operation, result, .. } => (operation, code(&result)),
+        Packet::Read { operation, result, .. } => (operation, code(&result)),
+        Packet::Written { operation, result, .. } | Packet::Flushed { operation, result, .. } => {
+            (operation, code(&result))
+        }
         Packet::Timer { operation, result } => (operation, code(&result)),
         Packet::Signal(signal) => panic!("nobody sent {signal:?}"),
         Packet::Posted(message) => panic!("nobody posted {message}"),

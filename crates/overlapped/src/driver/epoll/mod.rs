@@ -62,6 +62,13 @@ impl Epoll {
         let _ = epoll::delete(&self.set, descriptor.as_fd());
     }
 
+    /// Each write to this eventfd, which is never read, yields an event that says that operations
+    /// on files have completed.
+    pub(crate) fn watch_files(&self, signal: impl AsFd) -> io::Result<()> {
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.set, signal, epoll::EventData::new_u64(Event::FILES), edge)?)
+    }
+
     pub(crate) fn arm(&self, at: Option<Instant>) {
         // A zero time would stop the timer, so an alarm that is due rings in a nanosecond.
         let after = at.map_or(Duration::ZERO, |at| {

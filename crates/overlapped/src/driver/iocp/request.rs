@@ -7,11 +7,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
-use windows_sys::Win32::Foundation::ERROR_IO_PENDING;
+use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Networking::WinSock::{
     SOCKET, WSABUF, WSAEMSGSIZE, WSARecv, WSARecvFrom, WSASend, WSASendTo,
 };
-use windows_sys::Win32::System::IO::OVERLAPPED;
+use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
+use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0_0};
 
 /// What the kernel is to do.
 pub(crate) enum Request<'a> {
@@ -31,6 +32,10 @@ pub(crate) enum Request<'a> {
     ReceiveFrom(&'a mut [u8], &'a mut AddressRoom),
     /// Send the buffers as one datagram.
     SendTo(&'a Buffers, SocketAddr),
+    /// Read from this place of a file.
+    ReadAt(HANDLE, &'a mut [u8], u64),
+    /// Write to this place of a file.
+    WriteAt(HANDLE, &'a [u8], u64),
 }
 
 /// The most that one slice of a call can be: lengths have 32 bits.
@@ -42,14 +47,37 @@ impl Request<'_> {
     ///
     /// # Safety
     /// Whatever the request borrows, and `overlapped`, must stay where they are and be touched by
-    /// nobody until the packet of the operation has been taken.
+    /// nobody until the packet of the operation has been taken. A file must be open so long.
     pub(super) unsafe fn start(
         self,
-        socket: &SystemSocket,
+        socket: Option<&SystemSocket>,
         overlapped: *mut OVERLAPPED,
     ) -> io::Result<()> {
+        match self {
+            Self::ReadAt(file, room, offset) => {
+                // SAFETY: the kernel does not have the block yet.
+                unsafe { set_offset(overlapped, offset) };
+                let length = room.len().min(SLICE_MAX) as u32;
+                // SAFETY: the caller vouches for the file, the room and the block.
+                let done =
+                    unsafe { ReadFile(file, room.as_mut_ptr(), length, null_mut(), overlapped) };
+                return started(done != 0);
+            }
+            Self::WriteAt(file, bytes, offset) => {
+                // SAFETY: the kernel does not have the block yet.
+                unsafe { set_offset(overlapped, offset) };
+                let length = bytes.len().min(SLICE_MAX) as u32;
+                // SAFETY: as above; the bytes are only read.
+                let done =
+                    unsafe { WriteFile(file, bytes.as_ptr(), length, null_mut(), overlapped) };
+                return started(done != 0);
+            }
+            _ => {}
+        }
+        let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
         let raw = socket.as_raw_socket() as SOCKET;
         match self {
+            Self::ReadAt(..) | Self::WriteAt(..) => Err(io::ErrorKind::Unsupported.into()),
             Self::Receive(room) => {
                 let slice =
                     WSABUF { len: room.len().min(SLICE_MAX) as u32, buf: room.as_mut_ptr() };
@@ -164,6 +192,15 @@ impl Request<'_> {
             }
         }
     }
+}
+
+/// # Safety
+/// The block must be the caller's alone.
+unsafe fn set_offset(overlapped: *mut OVERLAPPED, offset: u64) {
+    // SAFETY: the caller owns the block.
+    let overlapped = unsafe { &mut *overlapped };
+    overlapped.Anonymous.Anonymous =
+        OVERLAPPED_0_0 { Offset: offset as u32, OffsetHigh: (offset >> 32) as u32 };
 }
 
 /// # Safety
