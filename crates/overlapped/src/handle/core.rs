@@ -65,7 +65,6 @@ impl<P: Protocol> Handle<P> {
             send: Lane::new(),
             connected_at: (link == Link::Connected).then(Instant::now),
             accepting: None,
-            reserved_by: None,
         };
         let core = Core { port: Arc::clone(port), key, token, state: Mutex::new(state) };
         let handle = Self(Arc::new(core));

@@ -5,7 +5,7 @@
 
 use super::Admission;
 use super::accepting::Accepting;
-use super::core::{Handle, WeakHandle};
+use super::core::Handle;
 use super::lane::{Advance, Lane};
 use super::reuse::{Origin, may_connect};
 use crate::driver::code;
@@ -41,8 +41,6 @@ pub(super) struct State<P: Protocol> {
     pub(super) send: Lane<Box<Pending<P>>>,
     pub(super) connected_at: Option<Instant>,
     pub(super) accepting: Option<Box<Accepting<P>>>,
-    /// The listener whose accept the stream is kept for.
-    pub(super) reserved_by: Option<WeakHandle<P>>,
 }
 
 /// What the socket is connected to.
