@@ -509,6 +509,8 @@ fn p46_each_accept_into_a_stream_completes_once_whoever_closes_or_cancels(world:
             }
         }
         assert_nothing_comes(&port);
+        let was_closed = round % 2 == 0;
+        assert!(!was_closed || stream.local_addr().is_err(), "a closed stream stays closed");
         stream.close();
         // A client that was not taken is still in the backlog.
         drop(client);
@@ -522,6 +524,32 @@ fn p46_each_accept_into_a_stream_completes_once_whoever_closes_or_cancels(world:
         stream = free_stream(world, &port, &listener, 7);
     }
     assert!(served + aborted > ROUNDS / 2, "{served} served, {aborted} aborted");
+}
+
+/// No client comes here, so nobody else would ever end the accept.
+fn p136_a_stream_that_is_closed_while_its_accept_is_posted_ends_it(world: &World) {
+    const ROUNDS: u64 = 1_000;
+    let port = world.exact_port(1);
+    let (listener, _) = world.listen(&port, 1);
+    for round in 0..ROUNDS {
+        let stream = free_stream(world, &port, &listener, 7);
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                stream.close();
+            });
+            start.wait();
+            match listener.accept_into(&stream, round) {
+                Ok(_) => assert_eq!(outcome(next(&port)), (round, Some(errno::CANCELED))),
+                Err(refused) => {
+                    assert_eq!(refused.error.raw_os_error(), Some(errno::BAD_DESCRIPTOR));
+                }
+            }
+        });
+        assert_eq!(listener.posted(), 0);
+    }
+    assert_nothing_comes(&port);
 }
 
 #[test]
@@ -617,6 +645,7 @@ on_every_driver! {
     x19_nobody_else_uses_a_stream_that_waits_in_an_accept,
     x21_accepts_into_streams_are_served_in_their_order_among_the_others,
     p136_closing_the_stream_ends_its_accept_and_cancelling_on_it_does_not,
+    p136_a_stream_that_is_closed_while_its_accept_is_posted_ends_it,
     a_stream_whose_accept_was_cancelled_may_wait_again,
     a_window_and_accepts_into_streams_exclude_each_other,
     a_disconnect_gives_the_place_under_the_limit_back,
