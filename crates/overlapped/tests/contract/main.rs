@@ -25,6 +25,7 @@ mod ownership;
 mod packets;
 mod queue;
 mod receiving;
+mod reusing;
 mod sending;
 mod signals;
 mod threads;
