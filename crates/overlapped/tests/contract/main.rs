@@ -24,6 +24,7 @@ mod errno;
 mod files;
 mod files_cancelling;
 mod files_closing;
+#[cfg(target_os = "linux")]
 mod files_refused;
 mod files_unbuffered;
 mod files_world;

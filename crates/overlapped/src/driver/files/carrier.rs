@@ -123,6 +123,10 @@ impl<J: Job> Files<J> {
     }
 
     fn make(&self, means: Means<'_>) -> io::Result<Carrier<J>> {
+        #[cfg_attr(
+            not(windows),
+            expect(clippy::infallible_destructuring_match, reason = "Windows has one more")
+        )]
         let driver = match means {
             Means::Readiness(driver) => driver,
             #[cfg(windows)]
