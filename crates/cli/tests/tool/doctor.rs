@@ -17,6 +17,7 @@ fn the_findings_follow_their_schema() {
         "doorman",
         "wait channel",
         "io_uring",
+        "files",
         "descriptors",
         "locked memory",
         "local ports",

@@ -60,7 +60,8 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
                 steps(shared, recording, index).interrupt();
             }
         }
-        Packet::Accepted { .. } => {}
+        // The load starts nothing else.
+        _ => {}
     }
 }
 

@@ -88,6 +88,7 @@ impl Stage {
                 kinds[5] += 1;
                 ticket.taken();
             }
+            other => panic!("nobody started what yields {other:?}"),
         }
         if random.one_in(50) {
             blocking(std::thread::yield_now);

@@ -27,6 +27,7 @@ pub fn all() -> Vec<Finding> {
     findings.extend([
         wait_channel(),
         io_uring::finding(),
+        files(),
         descriptors(),
         locked_memory(),
         ports(),
@@ -92,6 +93,32 @@ fn driver() -> Vec<Finding> {
         Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
     };
     vec![driver, Finding::good("doorman", report.doorman)]
+}
+
+/// Associates a file with a port and asks what carries it.
+fn files() -> Finding {
+    let name = "files";
+    let options = overlapped::FileOptions::new().read(true);
+    let carried = Port::<Trial>::new().and_then(|port| {
+        let file = overlapped::OpenFile::open("/dev/null", &options)?;
+        let _file = port.associate(file, ())?;
+        Ok(port.driver().files)
+    });
+    match carried {
+        Ok(found) if found.starts_with("io_uring") || found.contains("OVERLAPPED_FILES") => {
+            Finding::good(name, found)
+        }
+        Ok(found) => Finding::limited(
+            name,
+            found,
+            "for io_uring see kernel.io_uring_disabled, or the seccomp profile of the container",
+        ),
+        Err(error) => Finding::problem(
+            name,
+            error.to_string(),
+            "unset OVERLAPPED_FILES, or set it to helpers",
+        ),
+    }
 }
 
 /// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.
