@@ -69,7 +69,6 @@ impl<P: Protocol> Handle<P> {
             in_flight: super::overlapping::Held::new(),
             #[cfg(windows)]
             resets: false,
-            reserved_by: None,
         };
         let core = Core { port: Arc::clone(port), key, token, state: Mutex::new(state) };
         let handle = Self(Arc::new(core));

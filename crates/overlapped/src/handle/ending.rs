@@ -89,7 +89,7 @@ impl<P: Protocol> Handle<P> {
         }
         let admission = state.admission.take();
         let accepting = state.accepting.take();
-        let reserved_by = state.reserved_by.take();
+        let listener = self.take_reservation(&state);
         drop(socket);
         self.abort_all(&mut state, &mut delivery);
         drop(state);
@@ -99,7 +99,7 @@ impl<P: Protocol> Handle<P> {
                 held.close();
             }
         }
-        if let Some(listener) = reserved_by.as_ref().and_then(Handle::upgrade) {
+        if let Some(listener) = listener.as_ref().and_then(Handle::upgrade) {
             listener.cancel_accept_into(self);
         }
         drop(admission);

@@ -3,7 +3,7 @@
 //! A stream that waits for an accept is *reserved*: the accept is an operation of the listener's
 //! and holds the stream, and the stream knows the listener so that closing it can end the accept.
 
-use super::core::{Core, Handle};
+use super::core::{Core, Handle, WeakHandle};
 use super::delivery::{By, Delivery};
 use super::state::{Link, State};
 use crate::driver::code;
@@ -116,17 +116,23 @@ impl<P: Protocol> Handle<P> {
             _ => return invalid("the stream is connected: disconnect it first"),
         }
         state.link = Link::Reserved;
-        state.reserved_by = Some(listener.downgrade());
+        self.0.port.reservations.lock().insert(self.0.token, listener.downgrade());
         Ok(())
     }
 
     /// The accept that the stream was kept for has failed.
     pub(crate) fn release(&self) {
         let mut state = self.0.state.lock();
+        drop(self.take_reservation(&state));
         if state.link == Link::Reserved {
             state.link = Link::Unconnected;
         }
-        state.reserved_by = None;
+    }
+
+    /// The listener whose accept the stream is kept for, if it is; it is no longer, then.
+    pub(super) fn take_reservation(&self, state: &State<P>) -> Option<WeakHandle<P>> {
+        let is_reserved = state.link == Link::Reserved;
+        is_reserved.then(|| self.0.port.reservations.lock().remove(&self.0.token)).flatten()
     }
 
     /// An accept has its connection: it goes to the stream that was kept for it.
@@ -142,7 +148,7 @@ impl<P: Protocol> Handle<P> {
         match adopted {
             Err(error) => into.result = Err(error),
             Ok(()) => {
-                state.reserved_by = None;
+                drop(stream.take_reservation(&state));
                 state.origin = Origin::Accepted;
                 state.forget_connection(Link::Connected);
             }

@@ -5,7 +5,7 @@
 
 use super::Admission;
 use super::accepting::Accepting;
-use super::core::{Handle, WeakHandle};
+use super::core::Handle;
 use super::lane::{Advance, Lane};
 use super::reuse::{Origin, may_connect};
 use crate::driver::code;
@@ -47,8 +47,6 @@ pub(super) struct State<P: Protocol> {
     /// Closing is to reset the connection.
     #[cfg(windows)]
     pub(super) resets: bool,
-    /// The listener whose accept the stream is kept for.
-    pub(super) reserved_by: Option<WeakHandle<P>>,
 }
 
 /// What the socket is connected to.

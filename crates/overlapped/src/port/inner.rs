@@ -20,7 +20,8 @@ use crate::handle::core::{Core, Handle, WeakHandle};
 use crate::handle::delivery::{By, Delivery};
 use crate::handle::file_core::FileJob;
 use crate::operation::timer::TimerId;
-use std::collections::VecDeque;
+use crate::sync::Mutex;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +38,8 @@ pub(crate) struct Inner<P: Protocol> {
     pub(crate) pool: Arc<Pool>,
     pub(crate) report: DriverReport,
     pub(super) signals: Watching,
+    /// For each stream that waits in an accept, by its token, the listener.
+    pub(crate) reservations: Mutex<HashMap<u64, WeakHandle<P>>>,
     closed: AtomicBool,
     posted: AtomicU64,
     accept_deferrals: AtomicU64,
@@ -58,6 +61,7 @@ impl<P: Protocol> Inner<P> {
             pool,
             report,
             signals: Watching::new(None),
+            reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
             posted: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),

@@ -33,6 +33,7 @@ mod ownership;
 mod packets;
 mod queue;
 mod receiving;
+mod reusing;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;

@@ -143,7 +143,11 @@ fn a_signal_wakes_who_waits_and_queues_behind_what_was_posted(world: &World) {
 
 fn when_the_last_port_that_watches_is_closed_a_signal_ends_the_process_again(world: &World) {
     if is_child() {
-        let [first, second, other] = [(); 3].map(|()| world.exact_port(1));
+        let other = world.exact_port(1);
+        // A thread that is bound to a port has a descriptor, too.
+        assert_nothing_comes(&other);
+        let before = open_descriptors();
+        let [first, second] = [(); 2].map(|()| world.exact_port(1));
         first.watch_signals().expect("it can watch");
         second.watch_signals().expect("it can watch");
         first.close();
@@ -157,7 +161,10 @@ fn when_the_last_port_that_watches_is_closed_a_signal_ends_the_process_again(wor
         third.watch_signals().expect("it can watch");
         say("another one watches");
         assert_eq!(signal(&third), Signal::Terminate);
-        drop(third);
+        drop((first, third));
+        await_no_watching_thread();
+        assert_nothing_comes(&other);
+        assert_eq!(open_descriptors(), before, "nothing is left of those that watched");
         say("none watches");
         wait_for_the_end(&other);
         return;
@@ -179,9 +186,12 @@ fn a_hangup_that_was_ignored_before_stays_ignored(world: &World) {
     if is_child() {
         let port = world.exact_port(1);
         port.watch_signals().expect("it can watch");
+        assert!(ignores_hangups());
         say("ready");
         assert_eq!(signal(&port), Signal::Interrupt, "the hangup came before it");
+        assert_nothing_comes(&port);
         drop(port);
+        assert!(ignores_hangups());
         say("none watches");
         wait_for_the_end(&world.exact_port(1));
         return;
@@ -195,6 +205,18 @@ fn a_hangup_that_was_ignored_before_stays_ignored(world: &World) {
     child.send(rustix::process::Signal::HUP);
     child.send(rustix::process::Signal::TERM);
     assert_eq!(child.end().signal(), Some(rustix::process::Signal::TERM.as_raw()));
+}
+
+/// What the kernel says of this process.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the system tells it");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it is there");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("it is a number");
+    mask & 1 << (rustix::process::Signal::HUP.as_raw() - 1) != 0
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("the system tells them").count()
 }
 
 /// A port that cannot wait for a signal itself has a thread for it, which ends with the port.
