@@ -30,6 +30,12 @@ impl Pool {
         Buffer::from_pool(inner, Arc::clone(self))
     }
 
+    /// The size in bytes of each buffer.
+    #[cfg(windows)]
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.buffer_size
+    }
+
     pub(super) fn put(&self, inner: Box<Inner>) {
         let mut unused = self.unused.lock();
         if unused.len() < self.limit {

@@ -79,7 +79,7 @@ pub(crate) const FAILED_EARLY: [i32; 9] = {
 
 /// What an accept reports of a connection that failed before it was accepted (X30).
 #[cfg(windows)]
-pub(crate) const FAILED_EARLY: [i32; 2] = [ABORTED, RESET];
+pub(crate) const FAILED_EARLY: [i32; 3] = [ABORTED, RESET, NOT_CONNECTED];
 
 /// What says that descriptors or memory have run short for now.
 #[cfg(target_os = "linux")]

@@ -32,6 +32,8 @@
 pub(crate) mod code;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
+#[cfg(windows)]
+pub(crate) mod iocp;
 pub(crate) mod registry;
 pub mod simulated;
 pub(crate) mod sleep;
@@ -64,20 +66,76 @@ impl Event {
 /// Which driver a port is to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DriverChoice {
-    /// What the environment variable `OVERLAPPED_DRIVER` names (`epoll` or `simulated`), or else
-    /// the best driver of this system.
+    /// What the environment variable `OVERLAPPED_DRIVER` names (`epoll`, `iocp` or `simulated`), or
+    /// else the best driver of this system.
     #[default]
     Automatic,
     /// One epoll instance shared by the port's threads. Linux only.
     Epoll,
+    /// A completion port of the system's own. Windows only.
+    Iocp,
     /// The in-memory network of [`crate::simulated`], for tests.
     Simulated,
+}
+
+impl DriverChoice {
+    /// What [`DriverChoice::Automatic`] means on this system.
+    const DEFAULT: Self = if cfg!(windows) { Self::Iocp } else { Self::Epoll };
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Epoll => "epoll",
+            Self::Iocp => "iocp",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// The driver that is to be made, never [`DriverChoice::Automatic`], and why this one.
+    pub(crate) fn resolve(self) -> io::Result<(Self, String)> {
+        if self != Self::Automatic {
+            return Ok((self, "the builder asked for it".into()));
+        }
+        let named = match std::env::var("OVERLAPPED_DRIVER") {
+            Err(std::env::VarError::NotPresent) => {
+                let reason = format!("the default for sockets on {}", std::env::consts::OS);
+                return Ok((Self::DEFAULT, reason));
+            }
+            Ok(name) => name,
+            Err(error) => error.to_string(),
+        };
+        [Self::DEFAULT, Self::Simulated]
+            .into_iter()
+            .find(|choice| choice.name() == named)
+            .map(|choice| (choice, "OVERLAPPED_DRIVER asks for it".into()))
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!(
+                        "OVERLAPPED_DRIVER names no driver of this system ({named}): \
+                         set it to {} or simulated, or unset it",
+                        Self::DEFAULT.name()
+                    ),
+                )
+            })
+    }
+
+    pub(crate) fn unsupported(self) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "there is no {} driver on this system; it has {} and simulated",
+                self.name(),
+                Self::DEFAULT.name()
+            ),
+        )
+    }
 }
 
 /// Which driver a port runs on, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverReport {
-    /// The driver's name: `epoll` or `simulated`.
+    /// The driver's name: `epoll`, `iocp` or `simulated`.
     pub name: &'static str,
     /// Why this driver and no other, in a sentence.
     pub reason: String,
@@ -85,7 +143,7 @@ pub struct DriverReport {
     pub doorman: String,
 }
 
-/// The driver of one port.
+/// The readiness driver of one port.
 #[derive(Debug)]
 pub(crate) enum Driver {
     #[cfg(target_os = "linux")]
@@ -94,54 +152,6 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
-    /// Makes the driver that `choice` names and says why it is this one.
-    pub(crate) fn choose(
-        choice: DriverChoice,
-        network: Option<simulated::Network>,
-    ) -> io::Result<(Self, String)> {
-        if let Some(network) = network {
-            return Ok((Self::Simulated(network), "the builder was given a network".into()));
-        }
-        match choice {
-            DriverChoice::Epoll => Self::epoll("the builder asked for it"),
-            DriverChoice::Simulated => Ok(Self::private_network("the builder asked for it")),
-            DriverChoice::Automatic => match std::env::var("OVERLAPPED_DRIVER") {
-                Err(std::env::VarError::NotPresent) => {
-                    Self::epoll("the default for sockets on Linux")
-                }
-                Ok(name) if name == "epoll" => Self::epoll("OVERLAPPED_DRIVER asks for it"),
-                Ok(name) if name == "simulated" => {
-                    Ok(Self::private_network("OVERLAPPED_DRIVER asks for it"))
-                }
-                other => Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!(
-                        "OVERLAPPED_DRIVER names no driver of this system ({}): \
-                         set it to epoll or simulated, or unset it",
-                        other.unwrap_or_else(|error| error.to_string())
-                    ),
-                )),
-            },
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    fn epoll(reason: &str) -> io::Result<(Self, String)> {
-        Ok((Self::Epoll(epoll::Epoll::new()?), reason.into()))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn epoll(_reason: &str) -> io::Result<(Self, String)> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the epoll driver runs on Linux only; this system has the simulated driver",
-        ))
-    }
-
-    fn private_network(reason: &str) -> (Self, String) {
-        (Self::Simulated(simulated::Network::new(0)), reason.into())
-    }
-
     pub(crate) fn name(&self) -> &'static str {
         match self {
             #[cfg(target_os = "linux")]

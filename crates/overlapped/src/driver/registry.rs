@@ -12,6 +12,8 @@ const PAGES: usize = 26;
 
 struct Slot<V> {
     generation: u32,
+    /// Reserved, and neither freed nor retired.
+    counted: bool,
     value: Option<V>,
 }
 
@@ -46,7 +48,11 @@ impl<V: Clone> Registry<V> {
                 free.used - 1
             })
         };
-        let generation = self.slot(index).lock().generation;
+        let generation = {
+            let mut slot = self.slot(index).lock();
+            slot.counted = true;
+            slot.generation
+        };
         u64::from(generation) << 32 | u64::from(index)
     }
 
@@ -65,21 +71,32 @@ impl<V: Clone> Registry<V> {
         if slot.generation == generation { slot.value.as_ref().and_then(view) } else { None }
     }
 
+    /// The value counts no more, but is found until it is freed: a completion driver still has
+    /// packets of it.
+    pub(crate) fn retire(&self, token: u64) {
+        let (index, generation) = split(token);
+        let counted = {
+            let mut slot = self.slot(index).lock();
+            slot.generation == generation && std::mem::take(&mut slot.counted)
+        };
+        self.free.lock().count -= usize::from(counted);
+    }
+
     pub(crate) fn free(&self, token: u64) {
         let (index, generation) = split(token);
-        let value = {
+        let (value, counted) = {
             let mut slot = self.slot(index).lock();
             if slot.generation != generation {
                 return;
             }
             // The highest generations would collide with the driver's own tokens.
             slot.generation = (generation + 1) % (u32::MAX - 1);
-            slot.value.take()
+            (slot.value.take(), std::mem::take(&mut slot.counted))
         };
         drop(value);
         let mut free = self.free.lock();
         free.slots.push(index);
-        free.count -= 1;
+        free.count -= usize::from(counted);
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -97,7 +114,9 @@ impl<V: Clone> Registry<V> {
         let page = (position / FIRST_PAGE).ilog2() as usize;
         let size = FIRST_PAGE << page;
         let page = self.pages[page].get_or_init(|| {
-            (0..size).map(|_| Mutex::new(Slot { generation: 0, value: None })).collect()
+            (0..size)
+                .map(|_| Mutex::new(Slot { generation: 0, counted: false, value: None }))
+                .collect()
         });
         &page[position - size]
     }

@@ -85,6 +85,12 @@ impl<P: Protocol> Accepting<P> {
             && self.window.connections.is_none_or(|limit| taken < limit)
     }
 
+    /// How long a client may be silent, if its first data is waited for.
+    #[cfg(windows)]
+    pub(super) fn first_data_limit(&self) -> Option<Duration> {
+        self.window.first_data
+    }
+
     pub(super) fn silence_limit(&self) -> Duration {
         self.window.first_data.unwrap_or(Duration::MAX)
     }
@@ -223,6 +229,8 @@ impl<P: Protocol> TcpListener<P> {
             }));
             Ok(())
         })?;
+        #[cfg(windows)]
+        self.0.watch_silent_accepts();
         refill(&self.0);
         Ok(())
     }

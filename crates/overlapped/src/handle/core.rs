@@ -64,13 +64,17 @@ impl<P: Protocol> Handle<P> {
             send: Lane::new(),
             connected_at: (link == Link::Connected).then(Instant::now),
             accepting: None,
+            #[cfg(windows)]
+            in_flight: super::overlapping::Held::new(),
+            #[cfg(windows)]
+            resets: false,
         };
         let core = Core { port: Arc::clone(port), key, token, state: Mutex::new(state) };
         let handle = Self(Arc::new(core));
         port.registry.set(token, Arc::downgrade(&handle.0));
         let registered = {
             let state = handle.0.state.lock();
-            port.driver.register(state.socket(), token)
+            port.engine.register(state.socket(), token)
         };
         match registered {
             Ok(()) => Ok(handle),
@@ -113,6 +117,11 @@ impl<P: Protocol> Handle<P> {
         }
         let id = state.next_id;
         state.next_id = id.wrapping_add(1);
+        #[cfg(windows)]
+        if state.is_overlapped() {
+            let pending = Pending { id, task, operation, holder: self.clone() };
+            return self.start_overlapped(state, direction, pending);
+        }
         if !state.lane_may_attempt(direction) {
             state.push(direction, Pending { id, task, operation, holder: self.clone() });
             return Ok(OperationId(id));
@@ -166,6 +175,11 @@ impl<P: Protocol> Handle<P> {
     fn advance(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> bool {
         let mut deferred = false;
         for direction in [Direction::Receive, Direction::Send] {
+            #[cfg(windows)]
+            if state.is_overlapped() {
+                deferred |= self.issue_waiting(state, direction, delivery);
+                continue;
+            }
             loop {
                 match state.advance(direction, &self.0.port) {
                     Advance::Idle => break,
@@ -185,7 +199,7 @@ impl<P: Protocol> Handle<P> {
     }
 
     /// Step three begins: the packet is built and delivered.
-    fn complete(
+    pub(super) fn complete(
         &self,
         state: &mut MutexGuard<'_, State<P>>,
         mut pending: Pending<P>,
@@ -193,7 +207,7 @@ impl<P: Protocol> Handle<P> {
     ) {
         let port = &self.0.port;
         match &mut pending.task {
-            Task::Accept(accept) if accept.with_first_data && accept.result.is_ok() => {
+            Task::Accept(accept) if accept.waits_for_first_data() => {
                 return self.hold(state, pending, delivery);
             }
             Task::Accept(accept) => {
@@ -203,7 +217,7 @@ impl<P: Protocol> Handle<P> {
             }
             Task::FirstData(first_data) => {
                 if let Some(socket) = state.socket.take() {
-                    port.driver.deregister(&socket);
+                    port.engine.deregister(&socket);
                     let socket = TcpSocket::connection(socket, state.admission.take());
                     if first_data.result.is_ok() {
                         first_data.socket = Some(socket);
@@ -253,6 +267,16 @@ impl<P: Protocol> Handle<P> {
                 held.advance(&mut held_state, delivery);
             }
         }
+    }
+
+    /// The time for which a client may be silent is over for an accepted socket that waits for its
+    /// first data; on a completion driver, for those of a listener, which have to be looked for.
+    pub(crate) fn end_silence(&self) {
+        #[cfg(windows)]
+        if self.watch_silent_accepts() {
+            return;
+        }
+        self.close();
     }
 
     /// Tries again after the system was short of something.
@@ -305,7 +329,7 @@ impl<P: Protocol> Handle<P> {
         change: impl FnOnce(&mut Option<Box<Accepting<P>>>, usize) -> R,
     ) -> R {
         let mut state = self.0.state.lock();
-        let posted = state.receive.len();
+        let posted = state.in_flight(Direction::Receive);
         change(&mut state.accepting, posted)
     }
 

@@ -2,12 +2,13 @@
 
 use super::core::{Core, Handle};
 use super::delivery::{By, Delivery};
-use super::state::{Link, State};
+use super::state::{Direction, Link, State};
 use crate::operation::{OperationId, Task, aborted};
 use crate::port::Protocol;
 use crate::sync::MutexGuard;
 use std::io;
 use std::net::Shutdown;
+use std::time::Duration;
 
 impl<P: Protocol> Handle<P> {
     /// Completes the operation as aborted, if it has not completed before (P130-P133).
@@ -18,6 +19,10 @@ impl<P: Protocol> Handle<P> {
             .remove(|pending| pending.id == id.0)
             .or_else(|| state.send.remove(|pending| pending.id == id.0).map(|boxed| *boxed));
         let Some(mut pending) = pending else {
+            #[cfg(windows)]
+            if state.cancel_held(id.0) {
+                return Ok(());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "no such operation is in flight: it completed before it could be cancelled",
@@ -39,6 +44,10 @@ impl<P: Protocol> Handle<P> {
         let mut delivery = Delivery::by(By::Other);
         let mut state = self.0.state.lock();
         let mut count = self.abort_all(&mut state, &mut delivery);
+        #[cfg(windows)]
+        {
+            count += state.cancel_all_held();
+        }
         let held = state.accepting.as_ref().map(|accepting| accepting.held());
         drop(state);
         for held in held.into_iter().flatten() {
@@ -52,7 +61,7 @@ impl<P: Protocol> Handle<P> {
     fn abort_all(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> usize {
         let mut count = 0;
         while let Some(pending) =
-            state.receive.pop().or_else(|| state.send.pop().map(|boxed| *boxed))
+            state.pop(Direction::Receive).or_else(|| state.pop(Direction::Send))
         {
             if matches!(pending.task, Task::FirstData(_)) {
                 delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
@@ -60,7 +69,7 @@ impl<P: Protocol> Handle<P> {
             delivery.add(&self.0.port, pending.aborted());
             count += 1;
         }
-        if state.link == Link::Connecting {
+        if state.link == Link::Connecting && state.in_flight(Direction::Send) == 0 {
             state.link = Link::Unconnected;
         }
         state.end_if_sent();
@@ -72,17 +81,19 @@ impl<P: Protocol> Handle<P> {
     pub(crate) fn close(&self) {
         let mut delivery = Delivery::by(By::Other);
         let mut state = self.0.state.lock();
+        #[cfg(windows)]
+        state.end_gracefully();
         let socket = state.socket.take();
         if let Some(socket) = &socket {
             // Before the packets: whoever takes one sees the connection gone.
-            self.0.port.driver.deregister(socket);
+            self.0.port.engine.deregister(socket);
         }
         let admission = state.admission.take();
         let accepting = state.accepting.take();
         drop(socket);
         self.abort_all(&mut state, &mut delivery);
         drop(state);
-        self.0.port.registry.free(self.0.token);
+        self.0.port.registry.retire(self.0.token);
         if let Some(accepting) = accepting {
             for held in accepting.held() {
                 held.close();
@@ -92,17 +103,35 @@ impl<P: Protocol> Handle<P> {
         delivery.finish();
     }
 
+    /// Closes the socket so that the peer sees a reset.
+    pub(crate) fn abort(&self) {
+        let state = self.0.state.lock();
+        if let Some(socket) = &state.socket {
+            // A connection that is over already cannot be reset.
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+        #[cfg(windows)]
+        {
+            let mut state = state;
+            state.resets = true;
+        }
+        #[cfg(not(windows))]
+        drop(state);
+        self.close();
+    }
+
     /// The port is closed: what is in flight is dropped, with its buffers, and reported to nobody.
     pub(crate) fn discard(&self) {
         let mut dropped = Vec::new();
         let accepting = {
             let mut state = self.0.state.lock();
-            while let Some(pending) = state.receive.pop() {
+            while let Some(pending) =
+                state.pop(Direction::Receive).or_else(|| state.pop(Direction::Send))
+            {
                 dropped.push(pending);
             }
-            while let Some(pending) = state.send.pop() {
-                dropped.push(*pending);
-            }
+            #[cfg(windows)]
+            state.cancel_all_held();
             state.accepting.take()
         };
         drop((dropped, accepting));
@@ -111,8 +140,9 @@ impl<P: Protocol> Handle<P> {
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let mut state = self.0.state.lock();
         // What was sent before goes out first, so the end waits for the sends in flight.
-        let waits =
-            how != Shutdown::Read && state.link == Link::Connected && !state.send.is_empty();
+        let waits = how != Shutdown::Read
+            && state.link == Link::Connected
+            && state.in_flight(Direction::Send) > 0;
         let socket = state.open_socket()?;
         match how {
             Shutdown::Write if waits => {}
@@ -122,6 +152,13 @@ impl<P: Protocol> Handle<P> {
         state.end_when_sent |= waits;
         state.shut_receive |= how != Shutdown::Write;
         state.shut_send |= how != Shutdown::Read;
+        #[cfg(windows)]
+        if state.shut_receive && state.is_overlapped() {
+            let mut delivery = Delivery::by(By::Other);
+            self.end_receives(&mut state, &mut delivery);
+            drop(state);
+            delivery.finish();
+        }
         Ok(())
     }
 }
@@ -135,7 +172,7 @@ impl<P: Protocol> Drop for Core<P> {
         if let Some(socket) = &socket {
             // The descriptor leaves the driver before it is closed: its number may be used again
             // at once, while another thread still holds an event of it.
-            self.port.driver.deregister(socket);
+            self.port.engine.deregister(socket);
         }
         self.port.registry.free(self.token);
         drop((socket, admission));

@@ -57,6 +57,12 @@ impl<T> Lane<T> {
         }
     }
 
+    /// The operation that is next.
+    #[cfg_attr(not(windows), expect(dead_code, reason = "only a completion driver looks ahead"))]
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.first.as_ref()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<T> {
         let first = self.first.take()?;
         if let Some(rest) = &mut self.rest {

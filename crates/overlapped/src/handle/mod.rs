@@ -6,7 +6,8 @@
 //!   operations on them are in [`crate::operation`], one file each.
 //! - [`core`] is one handle and the three steps of its operations; [`state`] what its lock guards;
 //!   [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
-//!   [`accepting`] the window of posted accepts.
+//!   [`accepting`] the window of posted accepts; `overlapping` (Windows) what differs when the kernel
+//!   carries the operations.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
@@ -18,6 +19,8 @@ mod ending;
 pub(crate) mod lane;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(windows)]
+mod overlapping;
 mod sockets;
 pub(crate) mod state;
 mod tcp_listener;

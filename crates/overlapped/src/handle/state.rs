@@ -39,6 +39,12 @@ pub(super) struct State<P: Protocol> {
     pub(super) send: Lane<Box<Pending<P>>>,
     pub(super) connected_at: Option<Instant>,
     pub(super) accepting: Option<Box<Accepting<P>>>,
+    /// What the kernel carries.
+    #[cfg(windows)]
+    pub(super) in_flight: super::overlapping::Held<P>,
+    /// Closing is to reset the connection.
+    #[cfg(windows)]
+    pub(super) resets: bool,
 }
 
 /// What the socket is connected to.
@@ -112,9 +118,21 @@ impl<P: Protocol> State<P> {
         !std::mem::replace(&mut self.retry_is_due, true)
     }
 
+    /// How many operations of this direction are in flight.
+    pub(super) fn in_flight(&self, direction: Direction) -> usize {
+        let waiting = match direction {
+            Direction::Receive => self.receive.len(),
+            Direction::Send => self.send.len(),
+        };
+        #[cfg(windows)]
+        return waiting + self.held(direction);
+        #[cfg(not(windows))]
+        waiting
+    }
+
     /// Ends the sending direction if that waited for the last send.
     pub(super) fn end_if_sent(&mut self) {
-        if self.end_when_sent && self.send.is_empty() {
+        if self.end_when_sent && self.in_flight(Direction::Send) == 0 {
             self.end_when_sent = false;
             if let Some(socket) = &self.socket {
                 // It fails only for a connection that is over already.
@@ -137,6 +155,13 @@ impl<P: Protocol> State<P> {
         match direction {
             Direction::Receive => self.receive.push(pending),
             Direction::Send => self.send.push(Box::new(pending)),
+        }
+    }
+
+    pub(super) fn pop(&mut self, direction: Direction) -> Option<Pending<P>> {
+        match direction {
+            Direction::Receive => self.receive.pop(),
+            Direction::Send => self.send.pop().map(|pending| *pending),
         }
     }
 

@@ -55,9 +55,7 @@ impl<P: Protocol> TcpStream<P> {
 
     /// Closes the connection now and resets it: unsent data is lost, and the peer sees an error.
     pub fn abort(&self) {
-        // A socket that cannot linger is closed already.
-        let _ = self.0.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
-        self.0.close();
+        self.0.abort();
     }
 
     /// Our address.

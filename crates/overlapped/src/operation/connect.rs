@@ -4,6 +4,10 @@ use super::send::send_rest;
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
 use crate::driver::code;
+#[cfg(windows)]
+use crate::driver::iocp::{complete_connect, request::Request};
+#[cfg(windows)]
+use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;
@@ -67,6 +71,47 @@ impl Connect {
         }
         target.stage = Stage::Connected;
         send_rest(with.socket, &self.buffers, &mut target.transferred)
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
+        match with.socket {
+            Socket::System(socket) => socket.bind_if_unbound(self.target.address),
+            Socket::Simulated(_) => Ok(()),
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn request(&mut self) -> Request<'_> {
+        match self.target.stage {
+            Stage::Connected => Request::Send(&self.buffers, self.target.transferred),
+            Stage::NotStarted | Stage::Connecting => Request::Connect(self.target.address),
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn finish(
+        &mut self,
+        outcome: io::Result<usize>,
+        with: Option<Surroundings<'_>>,
+    ) -> Progress {
+        let target = &mut *self.target;
+        self.result = match (outcome, with) {
+            (Err(error), _) => Err(error),
+            (Ok(length), _) if target.stage == Stage::Connected => {
+                target.transferred += length;
+                Ok(())
+            }
+            (Ok(_), Some(Surroundings { socket: Socket::System(socket), .. })) => {
+                target.stage = Stage::Connected;
+                complete_connect(socket)
+            }
+            (Ok(_), _) => Err(super::aborted()),
+        };
+        if self.result.is_ok() && target.transferred < self.buffers.byte_len() {
+            return Progress::Blocked;
+        }
+        Progress::Complete { drained: false }
     }
 
     /// Whether the connection was established, also when sending the first data failed then.

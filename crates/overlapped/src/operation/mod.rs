@@ -4,8 +4,10 @@
 //!
 //! 1. *start*: a method of the handle (in the operation's own file) moves buffers and the user's
 //!    per-operation data in. What fails at once is given back and queues nothing (P33).
-//! 2. *complete*: [`Task::perform`] is called, under the handle's lock, when the operation is first
-//!    in its direction and the driver says that it may go on; it keeps its result.
+//! 2. *complete*: on a readiness driver [`Task::perform`] is called, under the handle's lock, when
+//!    the operation is first in its direction and the driver says that it may go on; on a completion
+//!    driver (`overlapped`, Windows) the kernel performs it and the operation is told the outcome.
+//!    Either way it keeps its result.
 //! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
 //!
 //! To add an operation, add its file and its line in [`Task`]. Handles call this folder; it calls
@@ -14,6 +16,8 @@
 pub(crate) mod accept;
 pub(crate) mod connect;
 pub(crate) mod first_data;
+#[cfg(windows)]
+mod overlapped;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod timer;

@@ -2,6 +2,8 @@
 
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffer;
+#[cfg(windows)]
+use crate::driver::iocp::request::Request;
 use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;
@@ -66,6 +68,31 @@ impl Receive {
             length => Received::Data(length),
         });
         Progress::Complete { drained }
+    }
+
+    /// Whether it has no memory to give to a kernel, and asks only to be told of data.
+    #[cfg(windows)]
+    pub(crate) fn waits_for_data(&self) -> bool {
+        self.buffer.as_ref().is_none_or(|buffer| buffer.capacity() == 0)
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn request(&mut self) -> Request<'_> {
+        match &mut self.buffer {
+            Some(buffer) if buffer.capacity() > 0 => Request::Receive(buffer.room_mut()),
+            _ => Request::ReceiveReady,
+        }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn finish(&mut self, outcome: io::Result<usize>) {
+        if let Some(buffer) = &mut self.buffer {
+            buffer.set_filled(*outcome.as_ref().unwrap_or(&0));
+        }
+        self.result = outcome.map(|length| match length {
+            0 => Received::End,
+            length => Received::Data(length),
+        });
     }
 
     pub(crate) fn into_packet<P: Protocol>(

@@ -2,6 +2,8 @@
 
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
+#[cfg(windows)]
+use crate::driver::iocp::request::Request;
 use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
 use crate::error::Refused;
 use crate::handle::TcpStream;
@@ -28,6 +30,21 @@ impl Send {
                 Progress::Complete { drained: false }
             }
         }
+    }
+
+    #[cfg(windows)]
+    pub(crate) fn request(&mut self) -> Request<'_> {
+        Request::Send(&self.buffers, self.transferred)
+    }
+
+    /// The kernel takes a stream's send as a whole or fails it; were it short, it would go on.
+    #[cfg(windows)]
+    pub(crate) fn finish(&mut self, outcome: io::Result<usize>) -> Progress {
+        self.result = outcome.map(|length| self.transferred += length);
+        if self.result.is_ok() && self.transferred < self.buffers.byte_len() {
+            return Progress::Blocked;
+        }
+        Progress::Complete { drained: false }
     }
 
     /// Whether bytes went out.

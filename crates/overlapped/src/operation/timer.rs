@@ -33,7 +33,7 @@ impl<P: Protocol> Port<P> {
             let error = io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed");
             return Err(Refused::new(error, operation));
         }
-        Ok(inner.timers.start(&inner.driver, after, Due::Operation(operation)))
+        Ok(inner.timers.start(&inner.engine, after, Due::Operation(operation)))
     }
 
     /// Cancels a timer; its packet comes as aborted.

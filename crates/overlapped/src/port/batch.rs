@@ -24,11 +24,7 @@ impl<P: Protocol> Batch<P> {
         deadline: Deadline,
     ) -> Result<Self, TakeError> {
         let mut packets = VecDeque::from([port.take_undelivered(deadline)?]);
-        while packets.len() < max
-            && let Some(packet) = port.take_more()
-        {
-            packets.push_back(packet);
-        }
+        port.take_more(&mut packets, max);
         Ok(Self { port: Arc::clone(port), packets })
     }
 

@@ -1,9 +1,9 @@
 //! The settings of a port.
 
+use super::engine::Engine;
 use super::inner::Inner;
 use super::{Port, Protocol};
-use crate::driver::sleep::SleepProbe;
-use crate::driver::{Driver, DriverChoice, DriverReport, simulated};
+use crate::driver::{DriverChoice, simulated};
 use std::io;
 use std::marker::PhantomData;
 
@@ -68,6 +68,9 @@ impl<P: Protocol> PortBuilder<P> {
     ///
     /// It judges by one instant: a thread caught in a short lock counts as paused for that moment.
     /// Without it only [`blocking`](crate::blocking) lets others in.
+    ///
+    /// # Platform
+    /// On Windows the system itself sees which threads block, and there is no doorman to switch off.
     #[must_use]
     pub fn doorman(mut self, on: bool) -> Self {
         self.doorman = on;
@@ -98,24 +101,9 @@ impl<P: Protocol> PortBuilder<P> {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let (driver, reason) = Driver::choose(self.driver, self.network)?;
-        let (doorman, sight) = if self.doorman {
-            match SleepProbe::of_this_thread() {
-                Ok(probe) => (true, format!("on, by the {} of a thread", probe.means())),
-                Err(error) => (
-                    false,
-                    format!(
-                        "off: the sleep of a thread cannot be seen here ({error}); \
-                             only blocking() lets others in"
-                    ),
-                ),
-            }
-        } else {
-            (false, "off, as the builder was told".to_owned())
-        };
-        let report = DriverReport { name: driver.name(), reason, doorman: sight };
+        let (engine, report) = Engine::build(self.driver, self.network, concurrency, self.doorman)?;
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(concurrency, doorman, driver, report, pool)))
+        Ok(Port::from_inner(Inner::new(engine, report, pool)))
     }
 }
 

@@ -1,15 +1,18 @@
-//! The port behind its clones and handles: turnstile, driver, registry, buffers and timers.
+//! The port behind its clones and handles: engine, registry, buffers and timers.
 
-use super::counters::{Counters, DelayRecorder, Sample};
-use super::membership::{self, Bound, ThreadSeat};
+use super::counters::{Counters, DelayRecorder};
+use super::engine::{Engine, Job, Queued};
+use super::membership::{self, Bound};
 use super::packet::Packet;
 use super::timers::{Due, Timers};
-use super::turnstile::gate::{Deadline, Gate};
-use super::turnstile::rules::steps::{MemberId, Work};
+use super::turnstile::gate::Deadline;
+use super::turnstile::rules::steps::MemberId;
 use super::{Protocol, Snapshot, TakeError};
 use crate::buffer::pool::Pool;
+#[cfg(windows)]
+use crate::driver::iocp::block::Finished;
 use crate::driver::registry::Registry;
-use crate::driver::{Driver, DriverReport, Event};
+use crate::driver::{DriverReport, Event};
 use crate::error::Refused;
 use crate::handle::core::{Core, Handle, WeakHandle};
 use crate::handle::delivery::{By, Delivery};
@@ -23,16 +26,8 @@ use std::time::Duration;
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// A packet in the queue.
-pub(crate) struct Queued<P: Protocol> {
-    packet: Packet<P>,
-    /// When it was queued, for the packets whose delay is measured.
-    at: Option<Sample>,
-}
-
 pub(crate) struct Inner<P: Protocol> {
-    pub(crate) gate: Gate<Queued<P>, Event, Arc<ThreadSeat>>,
-    pub(crate) driver: Driver,
+    pub(crate) engine: Engine<P>,
     pub(crate) registry: Registry<WeakHandle<P>>,
     pub(crate) timers: Timers<P>,
     pub(crate) pool: Arc<Pool>,
@@ -44,16 +39,9 @@ pub(crate) struct Inner<P: Protocol> {
 }
 
 impl<P: Protocol> Inner<P> {
-    pub(crate) fn new(
-        concurrency: usize,
-        doorman: bool,
-        driver: Driver,
-        report: DriverReport,
-        pool: Arc<Pool>,
-    ) -> Self {
+    pub(crate) fn new(engine: Engine<P>, report: DriverReport, pool: Arc<Pool>) -> Self {
         Self {
-            gate: Gate::new(concurrency, doorman),
-            driver,
+            engine,
             registry: Registry::new(),
             timers: Timers::new(),
             pool,
@@ -88,7 +76,7 @@ impl<P: Protocol> Inner<P> {
     /// lock is held.
     pub(crate) fn queue(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
         let queued = Queued { packet, at: self.delays.sample() };
-        self.gate.insert(&self.driver, queued).map_err(|queued| queued.packet)
+        self.engine.insert(queued).map_err(|queued| queued.packet)
     }
 
     /// Queues the packet of an operation that completed while the calling thread started it.
@@ -97,13 +85,13 @@ impl<P: Protocol> Inner<P> {
             return self.queue(packet);
         };
         let queued = Queued { packet, at: self.delays.sample() };
-        self.gate.insert_own(&self.driver, member, queued).map_err(|queued| queued.packet)
+        self.engine.insert_own(member, queued).map_err(|queued| queued.packet)
     }
 
     /// Queues the packet that the calling, released thread has just performed and returns the oldest
     /// one.
     pub(crate) fn exchange(&self, packet: Packet<P>) -> Packet<P> {
-        let Queued { packet, at } = self.gate.exchange(Queued { packet, at: None });
+        let Queued { packet, at } = self.engine.exchange(Queued { packet, at: None });
         self.delays.record(at);
         packet
     }
@@ -117,34 +105,69 @@ impl<P: Protocol> Inner<P> {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<Packet<P>, TakeError> {
+        let mut waited = false;
         loop {
-            let work = membership::with_binding(self, |binding| {
-                let membership::Binding { member, seat, events, .. } = binding;
-                self.gate.take(&self.driver, *member, seat, events, deadline)
+            let job = membership::with_binding(self, |binding| self.engine.take(binding, deadline));
+            let job = job.map_err(|error| match error {
+                TakeError::Closed if waited => TakeError::Abandoned,
+                error => error,
             })?;
-            if let Some(packet) = self.carry_out(work) {
+            if let Some(packet) = self.carry_out(job) {
                 return Ok(packet);
             }
+            waited = true;
         }
     }
 
-    /// One more packet for a thread that has taken one, if there is one at once.
-    pub(crate) fn take_more(&self) -> Option<Packet<P>> {
-        loop {
-            if let Some(packet) = self.carry_out(self.gate.more()?) {
-                return Some(packet);
-            }
-        }
+    /// Adds what a thread that has taken a packet may have besides, without waiting, until there
+    /// are `max` packets.
+    pub(crate) fn take_more(&self, packets: &mut VecDeque<Packet<P>>, max: usize) {
+        self.engine.take_more(max - packets.len(), |job| {
+            packets.extend(self.carry_out(job));
+            max - packets.len()
+        });
     }
 
-    fn carry_out(&self, work: Work<Queued<P>, Event>) -> Option<Packet<P>> {
-        match work {
-            Work::Packet(queued) => {
+    fn carry_out(&self, job: Job<P>) -> Option<Packet<P>> {
+        let packet = match job {
+            Job::Packet(queued) => {
                 self.delays.record(queued.at);
                 Some(queued.packet)
             }
-            Work::Event(event) => self.perform(event),
+            Job::Event(event) => self.perform(event),
+            #[cfg(windows)]
+            Job::Finished(token, finished) => self.finish(token, &finished),
+        };
+        if packet.is_some() {
+            self.engine.count_taken();
         }
+        packet
+    }
+
+    /// The packet of an operation that the kernel has carried out, if it is that far. A packet of an
+    /// operation that is not ours is passed over (F9).
+    #[cfg(windows)]
+    fn finish(&self, token: u64, finished: &Finished) -> Option<Packet<P>> {
+        let handle = self.registry.get(token, Handle::upgrade)?;
+        let mut delivery = Delivery::by(By::Performer);
+        handle.finish(finished, &mut delivery);
+        // Nobody is told of what ends with the port (P122).
+        delivery.finish().filter(|_| !self.is_closed())
+    }
+
+    /// How many operations have finished without their packets being taken. On a readiness driver
+    /// there is no such state.
+    fn finished(&self) -> usize {
+        #[cfg(windows)]
+        return self
+            .registry
+            .values()
+            .iter()
+            .filter_map(Handle::upgrade)
+            .map(|handle| handle.finished())
+            .sum();
+        #[cfg(not(windows))]
+        0
     }
 
     /// A packet reaches its user: an accept window posts the accept anew.
@@ -160,7 +183,7 @@ impl<P: Protocol> Inner<P> {
     fn perform(&self, event: Event) -> Option<Packet<P>> {
         let mut delivery = Delivery::by(By::Performer);
         if event.token == Event::ALARM {
-            for due in self.timers.take_due(&self.driver) {
+            for due in self.timers.take_due(&self.engine) {
                 self.ring(due, &mut delivery);
             }
         } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
@@ -181,7 +204,7 @@ impl<P: Protocol> Inner<P> {
             }
             Due::Silence(weak) => {
                 if let Some(handle) = Handle::upgrade(&weak) {
-                    handle.close();
+                    handle.end_silence();
                 }
             }
         }
@@ -190,25 +213,25 @@ impl<P: Protocol> Inner<P> {
     /// An operation met a shortage that no event will end; it is tried again after a while.
     pub(crate) fn defer(&self, handle: &Arc<Core<P>>) {
         self.accept_deferrals.fetch_add(1, Ordering::Relaxed);
-        self.timers.start(&self.driver, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
+        self.timers.start(&self.engine, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
     }
 
     /// Closes an accepted socket that stays silent for longer than `limit`.
     pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) -> TimerId {
-        self.timers.start(&self.driver, limit, Due::Silence(Arc::downgrade(handle)))
+        self.timers.start(&self.engine, limit, Due::Silence(Arc::downgrade(handle)))
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
         let queued = packets.into_iter().map(|packet| Queued { packet, at: None }).collect();
         // Refused by a closed port, they are dropped here, where no lock is held.
-        drop(self.gate.put_back(&self.driver, queued));
+        drop(self.engine.put_back(queued));
     }
 
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        let queued = self.gate.close(&self.driver);
+        let queued = self.engine.close();
         drop(queued);
         self.timers.clear();
         for weak in self.registry.values() {
@@ -216,22 +239,61 @@ impl<P: Protocol> Inner<P> {
                 handle.discard();
             }
         }
+        #[cfg(windows)]
+        self.drain();
+    }
+
+    /// Takes back what the kernel still held when the port was closed. What it does not give back
+    /// soon is waited for by a thread of its own, so that nobody who drops a port has to.
+    #[cfg(windows)]
+    fn drain(self: &Arc<Self>) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let Engine::Kernel(kernel) = &self.engine else { return };
+        let end = std::time::Instant::now() + PATIENCE;
+        while kernel.iocp.in_flight() > 0 && std::time::Instant::now() < end {
+            self.drain_some();
+        }
+        if kernel.iocp.in_flight() > 0 {
+            let port = Arc::clone(self);
+            let drain = move || {
+                let Engine::Kernel(kernel) = &port.engine else { return };
+                while kernel.iocp.in_flight() > 0 {
+                    port.drain_some();
+                }
+            };
+            // Without memory for a thread, what is left is never freed, and never touched.
+            let _ = std::thread::Builder::new().name("overlapped-drain".into()).spawn(drain);
+        }
+        kernel.wake_next();
+    }
+
+    #[cfg(windows)]
+    fn drain_some(&self) {
+        const STEP: Duration = Duration::from_millis(10);
+        let Engine::Kernel(kernel) = &self.engine else { return };
+        let mut taken = Vec::new();
+        kernel.iocp.take(&mut taken, crate::driver::iocp::TAKE_MAX, Some(STEP));
+        for taken in taken {
+            if let crate::driver::iocp::Taken::Finished(token, finished) = taken {
+                self.finish(token, &finished);
+            }
+        }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let sizes = self.gate.sizes();
+        let sizes = self.engine.sizes(|| self.finished());
         Snapshot {
             devices: self.registry.count(),
             queued: sizes.queued,
             waiting: sizes.waiting,
             released: sizes.released,
             paused: sizes.paused,
-            concurrency: self.gate.concurrency(),
+            concurrency: self.engine.concurrency(),
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let turnstile = self.gate.counters();
+        let turnstile = self.engine.counters(|| self.finished());
         Counters {
             queued: turnstile.queued,
             taken: turnstile.taken,
@@ -247,14 +309,14 @@ impl<P: Protocol> Inner<P> {
 
 impl<P: Protocol> Bound for Inner<P> {
     fn dismiss(&self, member: MemberId) {
-        self.gate.dismiss(&self.driver, member);
+        self.engine.dismiss(member);
     }
 
     fn block(&self, member: MemberId) -> bool {
-        self.gate.block(&self.driver, member)
+        self.engine.block(member)
     }
 
     fn resume(&self, member: MemberId) {
-        self.gate.resume(member);
+        self.engine.resume(member);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Binding {
 impl Binding {
     fn new<P: Protocol>(port: &Arc<Inner<P>>) -> Self {
         let seat = Arc::new(ThreadSeat::of_this_thread());
-        let member = port.gate.enrol(Arc::clone(&seat));
+        let member = port.engine.enrol(Arc::clone(&seat));
         let port: Weak<dyn Bound> = Arc::downgrade(port) as Weak<dyn Bound>;
         Self { port, member, seat, events: Vec::new() }
     }

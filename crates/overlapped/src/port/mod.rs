@@ -3,13 +3,17 @@
 //! - [`Port`] is what users hold; [`builder`] makes it, [`packet`] and [`batch`] are what they
 //!   take, [`counters`] and [`Snapshot`] what they see.
 //! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
-//! - [`inner`] ties it to the driver, the handles, the buffers and the timers.
+//! - [`engine`] is the turnstile over a driver, or the system's own port (`kernel`, on Windows).
+//! - [`inner`] ties it to the handles, the buffers and the timers.
 //! - [`membership`] is which port the calling thread is bound to.
 
 pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod counters;
+pub(crate) mod engine;
 pub(crate) mod inner;
+#[cfg(windows)]
+pub(crate) mod kernel;
 pub(crate) mod membership;
 pub(crate) mod packet;
 pub(crate) mod timers;
@@ -240,7 +244,7 @@ impl<P: Protocol> Port<P> {
 
     /// How many threads the port lets run.
     pub fn concurrency(&self) -> usize {
-        self.inner().gate.concurrency()
+        self.inner().engine.concurrency()
     }
 }
 

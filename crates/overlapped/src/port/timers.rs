@@ -1,7 +1,7 @@
 //! What the port does at a given time: the user's timers and the library's own.
 
 use super::Protocol;
-use crate::driver::Driver;
+use super::engine::Engine;
 use crate::handle::core::WeakHandle;
 use crate::operation::timer::TimerId;
 use crate::sync::Mutex;
@@ -33,7 +33,7 @@ impl<P: Protocol> Timers<P> {
         Self(Mutex::new(Queue { due: BTreeMap::new(), next: 0 }))
     }
 
-    pub(crate) fn start(&self, driver: &Driver, after: Duration, due: Due<P>) -> TimerId {
+    pub(crate) fn start(&self, engine: &Engine<P>, after: Duration, due: Due<P>) -> TimerId {
         let now = Instant::now();
         let at = now.checked_add(after).unwrap_or(now + FAR_AWAY);
         let mut queue = self.0.lock();
@@ -41,7 +41,7 @@ impl<P: Protocol> Timers<P> {
         queue.next += 1;
         queue.due.insert(id, due);
         if queue.due.first_key_value().is_some_and(|(first, _)| *first == id) {
-            driver.arm(Some(at));
+            engine.arm(Some(at));
         }
         id
     }
@@ -52,7 +52,7 @@ impl<P: Protocol> Timers<P> {
     }
 
     /// Takes out what is due, in order, and sets the alarm for the rest.
-    pub(crate) fn take_due(&self, driver: &Driver) -> Vec<Due<P>> {
+    pub(crate) fn take_due(&self, engine: &Engine<P>) -> Vec<Due<P>> {
         let now = Instant::now();
         let mut queue = self.0.lock();
         let mut due = Vec::new();
@@ -62,7 +62,7 @@ impl<P: Protocol> Timers<P> {
             due.push(entry.remove());
         }
         if let Some((first, _)) = queue.due.first_key_value() {
-            driver.arm(Some(first.at));
+            engine.arm(Some(first.at));
         }
         due
     }

@@ -1,8 +1,9 @@
 //! The window of posted accepts: it refills itself, never decays, and silent clients do not starve
 //! others (X14, X15, X27, X29-X31, F29).
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{accepted, assert_nothing_comes, code, errno, next, outcome};
+use crate::packets::{accepted, assert_nothing_comes, code, next, outcome};
 use crate::world::{Numbers, Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{AcceptWindow, Packet, Port};
@@ -199,22 +200,15 @@ fn serve(port: &Port<Numbers>, world: &World, address: std::net::SocketAddr, cli
 
 #[test]
 fn f29_the_window_never_decays_whatever_fails() {
-    use rustix::io::Errno;
     const TARGET: usize = 4;
-    let failures = [
-        (Call::Accept, Errno::MFILE),
-        (Call::Accept, Errno::NFILE),
-        (Call::Accept, Errno::NOBUFS),
-        (Call::Accept, Errno::NOMEM),
-        (Call::Accept, Errno::CONNABORTED),
-        (Call::Accept, Errno::PROTO),
-        (Call::Accept, Errno::NETDOWN),
-        (Call::Accept, Errno::PERM),
-        (Call::Register, Errno::NOSPC),
-        (Call::Register, Errno::NOMEM),
-        (Call::Receive, Errno::CONNRESET),
-        (Call::Receive, Errno::NOBUFS),
-    ];
+    let of_accept =
+        errno::SHORTAGES.into_iter().chain(errno::FAILED_EARLY).chain([errno::PERMISSION]);
+    let failures = of_accept.map(|error| (Call::Accept, error)).chain([
+        (Call::Register, errno::NO_BUFFERS),
+        (Call::Register, errno::PERMISSION),
+        (Call::Receive, errno::RESET),
+        (Call::Receive, errno::NO_BUFFERS),
+    ]);
     for (call, error) in failures {
         for with_first_data in [false, true] {
             let network = Network::new(0);
@@ -226,7 +220,7 @@ fn f29_the_window_never_decays_whatever_fails() {
                 window = window.first_data(NEVER_IN_THIS_TEST);
             }
             listener.accept_window(window, || 1).expect("no accept is posted yet");
-            network.faults().fail_next(call, TARGET as u64, error.raw_os_error());
+            network.faults().fail_next(call, TARGET as u64, error);
             if call != Call::Accept {
                 // Each failure costs its client; the accepts must be there for the next ones.
                 let lost: Vec<_> = (0..TARGET).map(|_| world.connect(address)).collect();
@@ -234,7 +228,7 @@ fn f29_the_window_never_decays_whatever_fails() {
                     lost.iter().for_each(|peer| peer.send(b"x"));
                     for _ in 0..TARGET {
                         let result = accepted(&port).result;
-                        assert_eq!(code(&result), Some(error.raw_os_error()), "{call:?} {error}");
+                        assert_eq!(code(&result), Some(error), "{call:?} {error}");
                     }
                     assert!(lost.iter().all(is_over), "{call:?} {error}: nobody keeps them open");
                 } else {
@@ -262,7 +256,7 @@ fn f29_clients_that_come_during_a_shortage_do_not_multiply_the_attempts() {
     let port = world.exact_port(1);
     let (listener, address) = world.listen(&port, 3);
     listener.accept_window(AcceptWindow::new(4), || 1).expect("no accept is posted yet");
-    let shortage = rustix::io::Errno::MFILE.raw_os_error();
+    let shortage = errno::SHORTAGES[0];
     network.faults().fail_next(Call::Accept, u64::MAX, shortage);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {

@@ -1,7 +1,10 @@
 //! Single posted accepts (P18, P31, P32, X14, X20-X32, F20).
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{accepted, assert_nothing_comes, code, errno, next, outcome, received};
+use crate::packets::{
+    accepted, assert_nothing_comes, code, expect_queued, next, outcome, received,
+};
 use crate::world::World;
 use overlapped::Received;
 use overlapped::simulated::{Call, Network};
@@ -11,7 +14,7 @@ fn p31_an_accept_that_finds_a_client_at_once_queues_exactly_one_packet(world: &W
     let (listener, address) = world.listen(&port, 3);
     let _client = world.connect(address);
     listener.accept(1).expect("an accept can be posted");
-    assert_eq!(port.snapshot().queued, 1, "the packet is queued by the starting call");
+    expect_queued(&port, 1);
     assert!(accepted(&port).result.is_ok());
     assert_nothing_comes(&port);
 }
@@ -207,18 +210,13 @@ fn x32_without_posted_accepts_clients_wait_in_the_backlog(world: &World) {
 
 #[test]
 fn f29_a_shortage_of_descriptors_leaves_the_accept_posted_until_it_is_over() {
-    for shortage in [
-        rustix::io::Errno::MFILE,
-        rustix::io::Errno::NFILE,
-        rustix::io::Errno::NOBUFS,
-        rustix::io::Errno::NOMEM,
-    ] {
+    for shortage in errno::SHORTAGES {
         let network = Network::new(0);
         let world = World::Simulated(network.clone());
         let port = world.exact_port(1);
         let (listener, address) = world.listen(&port, 3);
         listener.accept(1).expect("an accept can be posted");
-        network.faults().fail_next(Call::Accept, 3, shortage.raw_os_error());
+        network.faults().fail_next(Call::Accept, 3, shortage);
         let _client = world.connect(address);
         let packet = accepted(&port);
         assert!(packet.result.is_ok(), "{shortage}: {:?}", packet.result);

@@ -1,8 +1,8 @@
 //! Making a port and associating handles with it (P1-P19).
 
-use crate::crew::{Crew, Shape, poll_number, shape, until, until_shape};
-use crate::on_every_driver;
+use crate::crew::{Crew, Shape, expect_shape, poll_number, until, until_shape};
 use crate::world::{Numbers, PATIENCE, World};
+use crate::{on_every_driver, on_every_driver_that_limits};
 use overlapped::{Buffer, Packet, Port, Received, TakeError, TcpSocket};
 
 fn p1_a_port_is_whole_without_any_handle(world: &World) {
@@ -33,7 +33,7 @@ fn p6_a_concurrency_of_0_means_the_processors(world: &World) {
         crew.wait(worker);
     }
     crew.post(0..=processors as u64);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: processors, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: processors, paused: 0 });
 }
 
 fn p7_a_socket_that_the_driver_cannot_carry_is_refused_and_given_back(world: &World) {
@@ -161,14 +161,13 @@ fn p19_association_queues_no_packet(world: &World) {
     for _ in 0..100 {
         assert_eq!(port.poll().err(), Some(TakeError::TimedOut));
     }
-    assert_eq!(shape(&port), Shape { released: 1, ..Shape::EMPTY });
+    expect_shape(&port, Shape { released: 1, ..Shape::EMPTY });
     assert_eq!(port.counters().queued, 0);
 }
 
 on_every_driver! {
     p1_a_port_is_whole_without_any_handle,
     p5_the_concurrency_is_set_at_creation_and_association_does_not_change_it,
-    p6_a_concurrency_of_0_means_the_processors,
     p7_a_socket_that_the_driver_cannot_carry_is_refused_and_given_back,
     p8_p9_only_the_last_handle_ends_an_association,
     p10_keys_come_back_verbatim_and_may_be_the_same,
@@ -181,4 +180,8 @@ on_every_driver! {
 #[test]
 fn epoll_p7_a_socket_that_was_made_to_block_is_overlapped_all_the_same() {
     p7_a_socket_that_was_made_to_block_is_overlapped_all_the_same(&World::System);
+}
+
+on_every_driver_that_limits! {
+    p6_a_concurrency_of_0_means_the_processors,
 }

@@ -91,7 +91,7 @@ fn p113_a_batch_is_one_running_thread(world: &World) {
     let batch = crew.port.take_many(64, None).expect("packets are queued");
     assert_eq!(batch.len(), 64);
     (0..4).for_each(|worker| crew.wait(worker));
-    assert_eq!(crew.shape(), Shape { waiting: 4, released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 4, released: 1, ..Shape::EMPTY });
     assert!(numbers(batch).into_iter().eq(0..64), "all on this thread, though others are idle");
 }
 

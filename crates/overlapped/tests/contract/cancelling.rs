@@ -1,10 +1,10 @@
 //! Cancelling operations (P130-P133, P46, F16-F18).
 
 use crate::connecting::full_listener;
+use crate::errno;
 use crate::on_every_driver;
 use crate::packets::{
-    assert_nothing_comes, code, connected, errno, next, outcome, received, send_until_one_waits,
-    sent,
+    assert_nothing_comes, code, connected, next, outcome, received, send_until_one_waits, sent,
 };
 use crate::world::World;
 use overlapped::{Buffer, Received};
@@ -103,7 +103,13 @@ fn p132_no_byte_is_lost_by_a_cancelled_receive(world: &World) {
     peer.send(b"abc");
     // The data is there, but no thread has performed the receive.
     stream.cancel(id).expect("it still waits");
-    assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    let cancelled = received(&port);
+    if world.is_kernel() && cancelled.result.is_ok() {
+        // It was done before it could be cancelled.
+        assert_eq!(&cancelled.buffer[..], b"abc");
+        return;
+    }
+    assert_eq!((cancelled.operation, code(&cancelled.result)), (1, Some(errno::CANCELED)));
     stream.receive_pooled(2).expect("a receive can be started");
     assert_eq!(&received(&port).buffer[..], b"abc");
 }

@@ -158,7 +158,7 @@ fn p126_a_thread_that_takes_two_sentinels_leaves_another_waiting(world: &World) 
     }
     crew.run(0, |port| port.leave());
     crew.wait(1);
-    assert_eq!(crew.shape(), Shape { waiting: 1, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, ..Shape::EMPTY });
     // Closing ends it, whoever took what.
     crew.port.close();
     assert_eq!(crew[1].result().err(), Some(TakeError::Abandoned));

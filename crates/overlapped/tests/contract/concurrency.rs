@@ -1,10 +1,10 @@
 //! The concurrency count: who runs, who is held back, and who is not counted (P59-P63, P70-P79,
 //! P84, P97).
 
-use crate::crew::{AtTheEnd, Crew, Shape, number, poll_number, shape, until_shape};
-use crate::on_every_driver;
+use crate::crew::{AtTheEnd, Crew, Shape, expect_shape, number, poll_number, shape, until_shape};
 use crate::threads::{Order, Worker};
 use crate::world::{PATIENCE, World};
+use crate::{on_every_driver, on_every_driver_that_limits};
 use overlapped::{TakeError, blocking};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,9 +17,9 @@ fn p59_a_take_waits_although_packets_are_queued_while_too_many_run(world: &World
     let pause = crew.pause(0);
     assert_eq!(crew[1].posted(), 1);
     pause.release();
-    assert_eq!(crew.shape(), Shape { queued: 2, released: 2, ..Shape::EMPTY });
+    crew.expect(Shape { queued: 2, released: 2, ..Shape::EMPTY });
     crew.wait(1);
-    assert_eq!(crew.shape(), Shape { queued: 2, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 2, waiting: 1, released: 1, paused: 0 });
     let pause = crew.pause(0);
     assert_eq!(crew[1].posted(), 2, "until the other one blocks");
     pause.release();
@@ -64,7 +64,7 @@ fn p62_a_thread_that_timed_out_goes_on_as_a_running_one(world: &World) {
     timed_out(0);
     crew.wait(1);
     crew.post([1]);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     let pause = crew.pause(0);
     assert_eq!(crew[1].posted(), 1, "let in when it blocks");
     pause.release();
@@ -79,10 +79,10 @@ fn p62_a_thread_that_timed_out_goes_on_as_a_running_one(world: &World) {
 fn p63_a_thread_that_polls_counts_as_running(world: &World) {
     let crew = Crew::new(world, 1, 2);
     assert_eq!(crew.run(0, |port| port.poll().err()), Some(TakeError::TimedOut));
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
     crew.wait(1);
     crew.post([1]);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     let polled = crew.run(0, |port| port.poll().map(|packet| number(&packet)));
     assert_eq!(polled, Ok(1), "the next poll of the same thread finds it");
     assert!(crew[1].still_waits());
@@ -98,13 +98,13 @@ fn p70_p71_a_thread_that_resumes_exceeds_the_limit_and_nothing_is_handed_out(wor
     let pause = crew.pause(0);
     assert_eq!(crew[2].posted(), 1);
     pause.release();
-    assert_eq!(crew.shape(), Shape { waiting: 1, released: 2, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, released: 2, ..Shape::EMPTY });
     assert_eq!(crew.port.counters().over_limit_moments, before + 1);
     crew.post([2]);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 2, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 2, paused: 0 });
     crew.wait(2);
     // The limit is kept again, by withholding.
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 2, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 2, released: 1, paused: 0 });
     crew[0].take();
     assert_eq!(crew[0].posted(), 2);
 }
@@ -117,7 +117,7 @@ fn p72_a_thread_that_blocks_lets_the_newest_waiter_in_at_once(world: &World) {
     crew.post([11, 12]);
     let before = crew.port.counters().released_on_block;
     let pause = crew.pause(0);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 1 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 1 });
     assert_eq!(crew[2].posted(), 11, "the newest waiter, the oldest packet");
     assert_eq!(crew.port.counters().released_on_block, before + 1);
     pause.release();
@@ -128,7 +128,7 @@ fn p72_a_thread_that_blocks_with_nothing_queued_leaves_a_free_slot(world: &World
     crew.busy(0);
     crew.wait(1);
     let pause = crew.pause(0);
-    assert_eq!(crew.shape(), Shape { waiting: 1, paused: 1, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, paused: 1, ..Shape::EMPTY });
     crew.post([1]);
     assert_eq!(crew[1].posted(), 1);
     pause.release();
@@ -151,13 +151,13 @@ fn p75_waiting_on_the_port_itself_is_not_blocking(world: &World) {
     let crew = Crew::new(world, 1, 1);
     crew.busy(0);
     crew.wait(0);
-    assert_eq!(crew.shape(), Shape { waiting: 1, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, ..Shape::EMPTY });
     crew.post([1]);
     assert_eq!(crew[0].posted(), 1);
     // Even where somebody wraps the call: no slot is lost or counted twice.
     let result = crew.run(0, |port| blocking(|| port.take_timeout(Duration::from_millis(1)).err()));
     assert_eq!(result, Some(TakeError::TimedOut));
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
 }
 
 fn p76_waiting_on_another_port_unbinds_from_this_one(world: &World) {
@@ -170,11 +170,11 @@ fn p76_waiting_on_another_port_unbinds_from_this_one(world: &World) {
     crew[0].order(Order::Run(Box::new(move |_| drop(on_other.take()))));
     assert_eq!(crew[1].posted(), 1, "its slot went to the waiter");
     until_shape(&other, Shape { waiting: 1, ..Shape::EMPTY });
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
     other.post(2).expect("the port is open");
     until_shape(&other, Shape { released: 1, ..Shape::EMPTY });
     // It does not get its slot here back by itself.
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
     crew.run(1, |port| port.leave());
     crew.post([3]);
     crew[0].take();
@@ -189,8 +189,8 @@ fn p76_a_thread_that_went_elsewhere_while_it_said_it_blocks_owes_nothing(world: 
     let on_other = other.clone();
     let result = crew.run(0, move |_| blocking(|| on_other.poll().err()));
     assert_eq!(result, Some(TakeError::TimedOut));
-    assert_eq!(crew.shape(), Shape::EMPTY);
-    assert_eq!(shape(&other), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape::EMPTY);
+    expect_shape(&other, Shape { released: 1, ..Shape::EMPTY });
 }
 
 fn p77_a_thread_is_bound_from_its_first_take_until_it_goes(world: &World) {
@@ -199,7 +199,7 @@ fn p77_a_thread_is_bound_from_its_first_take_until_it_goes(world: &World) {
     for worker in 0..3 {
         assert_eq!(crew.run(worker, |port| port.poll().err()), Some(TakeError::TimedOut));
     }
-    assert_eq!(crew.shape(), Shape { released: 3, ..Shape::EMPTY });
+    crew.expect(Shape { released: 3, ..Shape::EMPTY });
     crew.run(0, |port| port.leave());
     assert_eq!(crew.shape().released, 2, "it left");
     crew.dismiss(1);
@@ -215,9 +215,9 @@ fn p78_the_end_of_a_thread_frees_its_slot(world: &World) {
     crew.busy(0);
     crew.wait(1);
     crew.post([2]);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     crew.dismiss(0);
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
     assert_eq!(crew[0].posted(), 2, "the second worker, now the only one, has it");
 }
 
@@ -225,10 +225,10 @@ fn p79_threads_that_are_not_bound_never_count(world: &World) {
     let crew = Crew::waiting(world, 1, 1);
     let outside = std::thread::current().id();
     blocking(|| assert_eq!(std::thread::current().id(), outside));
-    assert_eq!(crew.shape(), Shape { waiting: 1, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, ..Shape::EMPTY });
     crew.post([1, 2]);
     blocking(|| assert_eq!(crew.shape(), Shape { queued: 1, released: 1, ..Shape::EMPTY }));
-    assert_eq!(crew.shape(), Shape { queued: 1, released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { queued: 1, released: 1, ..Shape::EMPTY });
     assert_eq!(crew[0].posted(), 1);
 }
 
@@ -301,7 +301,7 @@ fn p97_a_poll_at_the_limit_finds_nothing_although_packets_are_queued(world: &Wor
     crew.busy(0);
     crew.post([2]);
     assert_eq!(crew.run(1, |port| port.poll().err()), Some(TakeError::TimedOut));
-    assert_eq!(crew.shape(), Shape { queued: 1, released: 2, ..Shape::EMPTY });
+    crew.expect(Shape { queued: 1, released: 2, ..Shape::EMPTY });
     crew[1].order(Order::Take(Some(Duration::from_millis(1))));
     assert_eq!(crew[1].result().err(), Some(TakeError::TimedOut), "nor does a short wait");
     crew.run(0, |port| port.leave());
@@ -314,27 +314,30 @@ fn p77_clones_are_the_same_port(world: &World) {
     let worker = Worker::start(&port.clone());
     worker.order(Order::Take(Some(Duration::ZERO)));
     assert_eq!(worker.result().err(), Some(TakeError::TimedOut));
-    assert_eq!(shape(&port), Shape { released: 1, ..Shape::EMPTY });
+    expect_shape(&port, Shape { released: 1, ..Shape::EMPTY });
     worker.end();
-    assert_eq!(shape(&port), Shape::EMPTY);
+    expect_shape(&port, Shape::EMPTY);
 }
 
 on_every_driver! {
+    p72_a_thread_that_blocks_with_nothing_queued_leaves_a_free_slot,
+    p72_a_free_slot_serves_sockets_too,
+    p75_waiting_on_the_port_itself_is_not_blocking,
+    p76_waiting_on_another_port_unbinds_from_this_one,
+    p77_a_thread_is_bound_from_its_first_take_until_it_goes,
+    p77_clones_are_the_same_port,
+    p78_the_end_of_a_thread_frees_its_slot,
+    p84_the_count_is_exact_whatever_races,
+}
+
+on_every_driver_that_limits! {
     p59_a_take_waits_although_packets_are_queued_while_too_many_run,
     p60_never_more_threads_are_released_than_the_concurrency,
     p62_a_thread_that_timed_out_goes_on_as_a_running_one,
     p63_a_thread_that_polls_counts_as_running,
     p70_p71_a_thread_that_resumes_exceeds_the_limit_and_nothing_is_handed_out,
     p72_a_thread_that_blocks_lets_the_newest_waiter_in_at_once,
-    p72_a_thread_that_blocks_with_nothing_queued_leaves_a_free_slot,
-    p72_a_free_slot_serves_sockets_too,
-    p75_waiting_on_the_port_itself_is_not_blocking,
-    p76_waiting_on_another_port_unbinds_from_this_one,
     p76_a_thread_that_went_elsewhere_while_it_said_it_blocks_owes_nothing,
-    p77_a_thread_is_bound_from_its_first_take_until_it_goes,
-    p77_clones_are_the_same_port,
-    p78_the_end_of_a_thread_frees_its_slot,
     p79_threads_that_are_not_bound_never_count,
-    p84_the_count_is_exact_whatever_races,
     p97_a_poll_at_the_limit_finds_nothing_although_packets_are_queued,
 }

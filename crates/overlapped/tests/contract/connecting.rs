@@ -1,7 +1,8 @@
 //! Connects of the port (X50-X57, P31, P33, P46).
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{assert_nothing_comes, code, connected, errno, next, outcome, received, sent};
+use crate::packets::{assert_nothing_comes, code, connected, next, outcome, received, sent};
 use crate::world::{Numbers, Peer, World};
 use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpStream};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -65,7 +65,7 @@ fn p23_any_thread_posts_to_a_port_without_handles(world: &World) {
     crew[0].take();
     assert_eq!(crew[0].posted(), 1, "from a thread that is not bound to it");
     crew.run(0, |port| port.post(2).is_ok());
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 0, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 0, released: 1, paused: 0 });
     crew[0].take();
     assert_eq!(crew[0].posted(), 2, "from a worker of its own");
 }

@@ -1,8 +1,8 @@
 //! A port and its workers: how a test brings each of them to a known place, and what it sees then.
 
 use crate::threads::{Order, Worker};
-use crate::world::{Numbers, PATIENCE, World};
-use overlapped::{DriverChoice, Packet, Port};
+use crate::world::{Numbers, PATIENCE, SYSTEM, World};
+use overlapped::{Packet, Port};
 use std::ops::Index;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -28,6 +28,17 @@ pub fn shape(port: &Port<Numbers>) -> Shape {
         waiting: snapshot.waiting,
         released: snapshot.released,
         paused: snapshot.paused,
+    }
+}
+
+/// The port has this shape. A kernel that is queue and turnstile itself has made its decision as
+/// exactly, but the port learns of it only when the thread is back, so there it is waited for.
+#[track_caller]
+pub fn expect_shape(port: &Port<Numbers>, wanted: Shape) {
+    if port.driver().name == "iocp" {
+        until_shape(port, wanted);
+    } else {
+        assert_eq!(shape(port), wanted);
     }
 }
 
@@ -60,8 +71,7 @@ pub fn poll_number(port: &Port<Numbers>) -> u64 {
 
 /// Lets time pass for an observation: returns when a timer of a port of its own has run out.
 pub fn let_pass(period: Duration) {
-    let clock: Port<Numbers> =
-        Port::<Numbers>::builder().driver(DriverChoice::Epoll).build().expect("a port");
+    let clock: Port<Numbers> = Port::<Numbers>::builder().driver(SYSTEM).build().expect("a port");
     clock.timer(period, 0).expect("a timer starts");
     clock.take_timeout(PATIENCE).expect("the timer runs out");
 }
@@ -100,6 +110,12 @@ impl Crew {
 
     pub fn shape(&self) -> Shape {
         shape(&self.port)
+    }
+
+    /// The port has this shape.
+    #[track_caller]
+    pub fn expect(&self, wanted: Shape) {
+        expect_shape(&self.port, wanted);
     }
 
     pub fn post(&self, numbers: impl IntoIterator<Item = u64>) {

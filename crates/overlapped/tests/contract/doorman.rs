@@ -44,7 +44,7 @@ fn p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_doorman_sees_it(w
     crew.busy(0);
     crew.wait(1);
     crew.post([1]);
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     let sleeper = sleep_silently(&crew);
     assert_eq!(crew[1].posted(), 1);
     sleeper.release();
@@ -220,7 +220,7 @@ fn p74_a_thread_that_runs_lets_nobody_in_as_the_doorman_sees_it(world: &World) {
         || crew.port.counters().doorman_looks >= looks + 100,
         || format!("the doorman does not look: {:?}", crew.port.counters()),
     );
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     busy.release();
     crew[0].take();
     assert_eq!(crew[0].posted(), 1);
@@ -233,7 +233,7 @@ fn p83_without_a_doorman_only_blocking_lets_others_in(world: &World) {
     crew.wait(1);
     crew.post([1]);
     let_pass(Duration::from_millis(50));
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     assert_eq!(crew.port.counters().doorman_looks, 0);
     silent.release();
     let said = crew.pause(0);
@@ -260,7 +260,7 @@ fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_doorman_sees_it(worl
     crew.wait(2);
     crew.post([2]);
     until(|| crew.shape().released == 2, || format!("T10: {:?}", crew.shape()));
-    assert_eq!(crew.shape(), Shape { queued: 1, waiting: 1, released: 2, paused: 0 });
+    crew.expect(Shape { queued: 1, waiting: 1, released: 2, paused: 0 });
     crew[0].take();
     crew.run(1, |port| port.leave());
     until(|| crew.shape().queued == 0, || format!("{:?}", crew.shape()));
@@ -271,10 +271,10 @@ fn t12_a_sleeper_that_ends_is_gone_as_the_doorman_sees_it(world: &World) {
     crew[1].take();
     crew.post([1]);
     assert_eq!(crew[1].posted(), 1);
-    assert_eq!(crew.shape(), Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
     sleeper.release();
     crew.dismiss(0);
-    assert_eq!(crew.shape(), Shape { released: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
 }
 
 fn t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once(world: &World) {
@@ -282,12 +282,12 @@ fn t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once(world: &World) {
     crew[1].take();
     crew.post([1]);
     assert_eq!(crew[1].posted(), 1);
-    assert_eq!(crew.shape(), Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
     sleeper.release();
     let said = crew.pause(0);
     assert_eq!(crew.shape().paused, 1);
     said.release();
-    assert_eq!(crew.shape(), Shape { released: 2, ..Shape::EMPTY });
+    crew.expect(Shape { released: 2, ..Shape::EMPTY });
 }
 
 on_every_driver! {

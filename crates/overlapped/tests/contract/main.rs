@@ -15,8 +15,10 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+#[cfg(target_os = "linux")]
 mod doorman;
 mod endurance;
+mod errno;
 mod idle;
 mod outcomes;
 mod ownership;

@@ -1,6 +1,7 @@
 //! The outcomes of a take (P100-P105, P107).
 
-use crate::crew::{Crew, Shape, number, poll_number, shape};
+use crate::crew::{Crew, Shape, expect_shape, number, poll_number, shape};
+use crate::errno;
 use crate::on_every_driver;
 use crate::threads::Order;
 use crate::world::{PATIENCE, World};
@@ -8,7 +9,7 @@ use overlapped::{Buffer, Packet, Received, TakeError};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-const ABORTED: i32 = 125;
+const ABORTED: i32 = errno::CANCELED;
 
 fn p100_a_successful_operation_is_a_packet_with_its_result(world: &World) {
     let port = world.exact_port(1);
@@ -85,7 +86,10 @@ fn p103_errors_keep_the_code_of_the_system(world: &World) {
     peer.reset();
     let packet = port.take_timeout(PATIENCE).expect("the receive completes");
     let Packet::Received { result: Err(error), .. } = packet else { panic!("not {packet:?}") };
-    assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::ConnectionReset, Some(104)));
+    assert_eq!(
+        (error.kind(), error.raw_os_error()),
+        (ErrorKind::ConnectionReset, Some(errno::RESET))
+    );
 }
 
 fn p104_a_timeout_of_0_does_not_wait(world: &World) {
@@ -132,7 +136,7 @@ fn p107_what_was_taken_is_gone(world: &World) {
     let port = world.exact_port(1);
     port.post(1).expect("the port is open");
     drop(port.take().expect("a packet is queued"));
-    assert_eq!(shape(&port), Shape { released: 1, ..Shape::EMPTY });
+    expect_shape(&port, Shape { released: 1, ..Shape::EMPTY });
     assert_eq!(port.poll().err(), Some(TakeError::TimedOut));
 }
 
@@ -142,7 +146,7 @@ fn p107_the_rest_of_a_dropped_batch_returns_to_the_head(world: &World) {
     let mut batch = port.take_many(4, None).expect("packets are queued");
     assert_eq!(batch.next().map(|packet| number(&packet)), Some(0));
     port.post(5).expect("the port is open");
-    assert_eq!(shape(&port), Shape { queued: 2, released: 1, ..Shape::EMPTY });
+    expect_shape(&port, Shape { queued: 2, released: 1, ..Shape::EMPTY });
     drop(batch);
     assert_eq!(shape(&port).queued, 5);
     (1..=5).for_each(|expected| assert_eq!(poll_number(&port), expected));
@@ -156,7 +160,7 @@ fn p107_the_rest_of_a_dropped_batch_releases_who_waits(world: &World) {
     let batch = crew.port.take_many(3, None).expect("packets are queued");
     (0..4).for_each(|worker| crew.wait(worker));
     drop(batch);
-    assert_eq!(crew.shape(), Shape { waiting: 1, released: 4, ..Shape::EMPTY });
+    crew.expect(Shape { waiting: 1, released: 4, ..Shape::EMPTY });
 }
 
 on_every_driver! {

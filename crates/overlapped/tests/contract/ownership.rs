@@ -2,6 +2,7 @@
 //! stays behind (P17, P122, P123).
 
 use crate::on_every_driver;
+use crate::packets::expect_queued;
 use crate::world::{PATIENCE, Peer, World};
 use overlapped::{AcceptWindow, Buffer, Packet, Port, Protocol, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -127,7 +128,7 @@ fn p122_a_connection_accepted_and_taken_by_nobody_is_closed(world: &World) {
 
     let left_in_the_queue = world.connect(address);
     listener.accept(tokens.one()).expect("it can be posted");
-    assert_eq!(port.snapshot().queued, 1);
+    expect_queued(&port, 1);
     port.close();
     assert_is_over(&left_in_the_queue);
     assert_eq!(tokens.alive(), 1);
@@ -143,7 +144,10 @@ fn a_window_of_accepts_ends_with_the_port(world: &World) {
     listener.accept_window(window, move || for_window.one()).expect("no accept is posted yet");
     let silent = world.connect(address);
     assert!(port.poll().is_err());
-    assert_eq!(port.snapshot().devices, 2, "the silent client is held");
+    assert_eq!(listener.posted(), 5);
+    if !world.is_kernel() {
+        assert_eq!(port.snapshot().devices, 2, "the silent client is held");
+    }
     drop(listener);
     assert_eq!(tokens.alive(), 6, "the window holds its listener");
     drop(port);
@@ -180,7 +184,7 @@ fn a_batch_dropped_with_a_packet_just_performed_puts_it_into_the_queue(world: &W
     stream.receive_pooled(tokens.one()).expect("it can be started");
     peer.send(b"x");
     drop(port.take_many(4, Some(PATIENCE)).expect("data came"));
-    assert_eq!(port.snapshot().queued, 1);
+    expect_queued(&port, 1);
     let counters = port.counters();
     assert_eq!((counters.queued, counters.taken), (1, 0));
     match port.take_timeout(PATIENCE).expect("it is in the queue") {

@@ -1,25 +1,11 @@
 //! Takes one packet of a known kind from a port, and says what was there instead if it is not that.
 
+use crate::crew::until;
 use crate::world::{Numbers, PATIENCE};
 use overlapped::{
-    Accepted, Buffer, Buffers, Packet, Port, Received, TakeError, TcpListener, TcpStream,
+    Accepted, Buffer, Buffers, Packet, Port, Protocol, Received, TakeError, TcpListener, TcpStream,
 };
 use std::io;
-
-/// The system's error numbers that the statements speak of.
-pub mod errno {
-    use rustix::io::Errno;
-
-    pub const ALREADY: i32 = Errno::ALREADY.raw_os_error();
-    pub const BAD_DESCRIPTOR: i32 = Errno::BADF.raw_os_error();
-    pub const CANCELED: i32 = Errno::CANCELED.raw_os_error();
-    pub const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
-    pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
-    pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
-    pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
-    pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
-    pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
-}
 
 pub struct ReceivedPacket {
     pub stream: TcpStream<Numbers>,
@@ -99,6 +85,16 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
         Packet::Timer { operation, result } => (operation, code(&result)),
         Packet::Posted(message) => panic!("nobody posted {message}"),
     }
+}
+
+/// So many packets are queued by what was started so far. A kernel that carries the operations may
+/// take a moment to queue them.
+#[track_caller]
+pub fn expect_queued<P: Protocol>(port: &Port<P>, count: usize) {
+    if port.driver().name == "iocp" {
+        until(|| port.snapshot().queued == count, || format!("{:?}", port.snapshot()));
+    }
+    assert_eq!(port.snapshot().queued, count);
 }
 
 /// Nothing is queued, and nothing can be performed either.

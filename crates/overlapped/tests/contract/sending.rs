@@ -1,10 +1,9 @@
 //! Sends: when their packets are queued, that they go out whole and in order (P31, P33, P45,
 //! P150-P155, P160, P162, F10).
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{
-    assert_nothing_comes, code, errno, next, received, send_until_one_waits, sent,
-};
+use crate::packets::{assert_nothing_comes, code, next, received, send_until_one_waits, sent};
 use crate::world::{Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Buffers, Packet};

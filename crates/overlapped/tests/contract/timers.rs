@@ -1,7 +1,8 @@
 //! Timers: operations of the port itself.
 
+use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{assert_nothing_comes, code, errno, next};
+use crate::packets::{assert_nothing_comes, code, next};
 use crate::world::{Numbers, World};
 use overlapped::{Packet, Port};
 use std::io;

@@ -1,7 +1,9 @@
 //! The world a test runs in: a driver, and peers that speak to it from outside.
 
 use overlapped::simulated::{self, Network};
-use overlapped::{ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream};
+use overlapped::{
+    DriverChoice, ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream,
+};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
@@ -19,6 +21,10 @@ impl Protocol for Numbers {
 /// No test waits longer than this for anything; it fails instead.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The driver of this system's own sockets.
+pub const SYSTEM: DriverChoice =
+    if cfg!(windows) { DriverChoice::Iocp } else { DriverChoice::Epoll };
+
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One driver and what is outside of it.
@@ -34,7 +40,12 @@ pub enum World {
 #[macro_export]
 macro_rules! on_every_driver {
     ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
         mod epoll {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
+        }
+        #[cfg(windows)]
+        mod iocp {
             $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
         }
         mod simulated {
@@ -43,7 +54,46 @@ macro_rules! on_every_driver {
     };
 }
 
+/// The same for statements about how many threads run. They are passed over, with a word, where the
+/// system lets every thread run: under Wine.
+#[macro_export]
+macro_rules! on_every_driver_that_limits {
+    ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
+        mod limited_epoll {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::System); })+
+        }
+        #[cfg(windows)]
+        mod limited_iocp {
+            $(#[test] fn $name() {
+                if !$crate::world::skips(stringify!($name)) {
+                    super::$name(&$crate::world::World::System);
+                }
+            })+
+        }
+        mod limited_simulated {
+            $(#[test] fn $name() { super::$name(&$crate::world::World::simulated()); })+
+        }
+    };
+}
+
+/// Whether this is Wine, whose ports let every thread run; then it says that `test` is passed over.
+#[cfg(windows)]
+pub fn skips(test: &str) -> bool {
+    let doorman = Port::<Numbers>::new().expect("a port can be made").driver().doorman;
+    let skips = doorman.contains("Wine");
+    if skips {
+        println!("skipped: {test}: {doorman}");
+    }
+    skips
+}
+
 impl World {
+    /// Whether the kernel carries the operations and is queue and turnstile itself.
+    pub fn is_kernel(&self) -> bool {
+        cfg!(windows) && matches!(self, Self::System)
+    }
+
     pub fn simulated() -> Self {
         Self::Simulated(Network::new(0))
     }
@@ -55,7 +105,7 @@ impl World {
     ) -> Port<P> {
         let builder = settings(Port::<P>::builder());
         let builder = match self {
-            Self::System => builder.driver(overlapped::DriverChoice::Epoll),
+            Self::System => builder.driver(SYSTEM),
             Self::Simulated(network) => builder.simulated(network),
         };
         builder.build().expect("a port can be made")

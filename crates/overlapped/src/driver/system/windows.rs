@@ -1,15 +1,21 @@
 //! A socket of Windows: opened for overlapped operations, which the `iocp` driver starts, and
 //! non-blocking for the calls that are made here.
 
+use crate::driver::iocp::Extensions;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::windows::io::{AsRawSocket, RawSocket};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(crate) struct SystemSocket(Socket);
+pub(crate) struct SystemSocket {
+    socket: Socket,
+    /// What the provider was asked for; see [`SystemSocket::extensions`].
+    extensions: OnceLock<Box<Extensions>>,
+}
 
 impl SystemSocket {
     /// A non-blocking stream socket, bound to nothing.
@@ -20,37 +26,63 @@ impl SystemSocket {
 
     fn non_blocking(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self(socket))
+        Ok(Self { socket, extensions: OnceLock::new() })
+    }
+
+    /// The extension functions of this socket's provider, which is asked once (X1).
+    pub(crate) fn extensions(&self) -> io::Result<&Extensions> {
+        if let Some(known) = self.extensions.get() {
+            return Ok(known);
+        }
+        let extensions = Extensions::of(self)?;
+        Ok(self.extensions.get_or_init(|| Box::new(extensions)))
+    }
+
+    /// Binds the socket to an address that the system chooses, unless it is bound: an overlapped
+    /// connect asks for that (X50).
+    pub(crate) fn bind_if_unbound(&self, target: SocketAddr) -> io::Result<()> {
+        if self.local_addr().is_ok() {
+            return Ok(());
+        }
+        self.bind(match target {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        })
+    }
+
+    /// A fresh socket that can accept a connection of this listener.
+    pub(crate) fn for_accept(&self) -> io::Result<Self> {
+        Self::stream(self.local_addr()?.is_ipv6())
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buffer)
+        (&self.socket).read(buffer)
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
     pub(crate) fn peek(&self) -> io::Result<bool> {
         let mut byte = [MaybeUninit::uninit()];
-        Ok(self.0.peek(&mut byte)? > 0)
+        Ok(self.socket.peek(&mut byte)? > 0)
     }
 
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.send_vectored(buffers)
+        self.socket.send_vectored(buffers)
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
-        let (socket, address) = self.0.accept()?;
+        let (socket, address) = self.socket.accept()?;
         let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok((Self::non_blocking(socket)?, address))
     }
 
     /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
-        self.0.connect(&address.into())
+        self.socket.connect(&address.into())
     }
 
     /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
     pub(crate) fn connected(&self) -> io::Result<()> {
-        match (self.0.take_error()?, self.0.peer_addr()) {
+        match (self.socket.take_error()?, self.socket.peer_addr()) {
             (Some(error), _) => Err(error),
             (None, Ok(_)) => Ok(()),
             (None, Err(_)) => Err(io::ErrorKind::WouldBlock.into()),
@@ -58,33 +90,33 @@ impl SystemSocket {
     }
 
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        self.0.bind(&address.into())
+        self.socket.bind(&address.into())
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.shutdown(how)
+        self.socket.shutdown(how)
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        self.socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.0.set_tcp_nodelay(on)
+        self.socket.set_tcp_nodelay(on)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.0.set_linger(linger)
+        self.socket.set_linger(linger)
     }
 }
 
 impl AsRawSocket for SystemSocket {
     fn as_raw_socket(&self) -> RawSocket {
-        self.0.as_raw_socket()
+        self.socket.as_raw_socket()
     }
 }
 

@@ -42,7 +42,7 @@ impl Deadline {
         }
     }
 
-    fn remaining(self) -> Option<Duration> {
+    pub(crate) fn remaining(self) -> Option<Duration> {
         match self {
             Self::Never => None,
             Self::Now => Some(Duration::ZERO),

@@ -1,0 +1,160 @@
+//! What the kernel owns while an operation is in flight, and the record of it.
+
+use super::request::Request;
+use super::{Iocp, status};
+use crate::driver::system::SystemSocket;
+use std::cell::UnsafeCell;
+use std::io;
+use std::os::windows::io::AsRawSocket;
+use std::ptr::NonNull;
+use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, STATUS_PENDING};
+use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_ENTRY};
+
+/// An operation with everything that it owns, as far as the kernel is concerned.
+pub(crate) trait Overlapped {
+    /// What the kernel is to do, with memory that the operation owns.
+    fn request(&mut self) -> Request<'_>;
+}
+
+/// One operation in flight. It lies at one place until its packet has been taken. The kernel knows
+/// it by the address of its first field.
+#[repr(C)]
+struct Block<B> {
+    overlapped: UnsafeCell<OVERLAPPED>,
+    body: UnsafeCell<B>,
+}
+
+/// What a packet says of an operation: where its block is, and how much was transferred.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Only compared until it is found in a record.
+    block: *mut OVERLAPPED,
+    transferred: u32,
+}
+
+// SAFETY: the pointer is an address to look for; whoever finds it owns what lies there.
+unsafe impl Send for Finished {}
+
+impl Finished {
+    pub(super) fn new(entry: &OVERLAPPED_ENTRY) -> Self {
+        Self { block: entry.lpOverlapped, transferred: entry.dwNumberOfBytesTransferred }
+    }
+}
+
+/// How an operation ended, raw (P170).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    status: NTSTATUS,
+    transferred: u32,
+}
+
+impl Outcome {
+    /// As an operation on a socket reports it.
+    pub(crate) fn of_socket(self) -> io::Result<usize> {
+        self.result(status::of_socket)
+    }
+
+    fn result(self, number: impl Fn(NTSTATUS) -> i32) -> io::Result<usize> {
+        if self.status >= 0 {
+            Ok(self.transferred as usize)
+        } else {
+            Err(io::Error::from_raw_os_error(number(self.status)))
+        }
+    }
+}
+
+/// The operations of one handle that the kernel holds, each with a label of the handle's.
+///
+/// The lock of the handle guards it. It is empty when the handle is dropped, since every operation
+/// holds the handle.
+pub(crate) struct InFlight<L, B>(Vec<(L, NonNull<Block<B>>)>);
+
+// SAFETY: the blocks belong to the record and to the kernel alone, and their bodies may be sent.
+unsafe impl<L: Send, B: Send> Send for InFlight<L, B> {}
+
+impl<L, B: Overlapped> InFlight<L, B> {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Starts an operation. When that fails, no packet will come, and it is given back (P33).
+    pub(crate) fn start(
+        &mut self,
+        port: &Iocp,
+        socket: &SystemSocket,
+        label: L,
+        body: B,
+    ) -> Result<(), (io::Error, B)> {
+        let overlapped = UnsafeCell::new(OVERLAPPED::default());
+        let block = Box::new(Block { overlapped, body: UnsafeCell::new(body) });
+        let block = NonNull::from(Box::leak(block));
+        port.in_flight.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        // SAFETY: the block is new, and nobody else knows it yet.
+        let request = unsafe { (*block.as_ref().body.get()).request() };
+        // SAFETY: what the request names belongs to the block, which stays where it is, untouched,
+        // until `finish` finds its packet or this call has failed.
+        let started = unsafe { request.start(socket, block.cast::<OVERLAPPED>().as_ptr()) };
+        match started {
+            Ok(()) => {
+                self.0.push((label, block));
+                Ok(())
+            }
+            Err(error) => {
+                port.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+                // SAFETY: an operation that failed at once leaves nothing with the kernel.
+                let block = unsafe { Box::from_raw(block.as_ptr()) };
+                Err((error, block.body.into_inner()))
+            }
+        }
+    }
+
+    /// Takes the finished operation out of the record; `None` when it is not of this handle (F9).
+    pub(crate) fn finish(&mut self, port: &Iocp, finished: &Finished) -> Option<(L, B, Outcome)> {
+        let is_it = |(_, block): &(L, NonNull<Block<B>>)| {
+            block.cast::<OVERLAPPED>().as_ptr() == finished.block
+        };
+        let position = self.0.iter().position(is_it)?;
+        let (label, block) = self.0.remove(position);
+        port.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+        // SAFETY: it is a block of ours, and the kernel gave it back with its packet.
+        let block = unsafe { Box::from_raw(block.as_ptr()) };
+        let status = block.overlapped.into_inner().Internal as NTSTATUS;
+        Some((
+            label,
+            block.body.into_inner(),
+            Outcome { status, transferred: finished.transferred },
+        ))
+    }
+
+    /// Asks the kernel to cancel what has this label; false when there is nothing, or it is
+    /// finished already (P131). The packet comes either way (P133).
+    pub(crate) fn cancel(&self, socket: &SystemSocket, is_it: impl Fn(&L) -> bool) -> bool {
+        let handle = socket.as_raw_socket() as HANDLE;
+        let Some((_, block)) = self.0.iter().find(|(label, _)| is_it(label)) else {
+            return false;
+        };
+        // SAFETY: the socket is open, and the block is in flight or its packet not taken.
+        unsafe { CancelIoEx(handle, block.cast::<OVERLAPPED>().as_ptr()) != 0 }
+    }
+
+    /// How many of the operations with such labels have finished, though their packets were not
+    /// taken.
+    pub(crate) fn finished(&self, counts: impl Fn(&L) -> bool) -> usize {
+        let is_finished = |(label, block): &&(L, NonNull<Block<B>>)| {
+            let overlapped = block.cast::<OVERLAPPED>().as_ptr();
+            // SAFETY: the block is ours; the kernel writes this field, in one piece.
+            let status = unsafe { std::ptr::read_volatile(&raw const (*overlapped).Internal) };
+            counts(label) && status as NTSTATUS != STATUS_PENDING
+        };
+        self.0.iter().filter(is_finished).count()
+    }
+
+    /// The labels of what is in flight, in the order of the starts.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &L> {
+        self.0.iter().map(|(label, _)| label)
+    }
+
+    pub(crate) fn labels_mut(&mut self) -> impl Iterator<Item = &mut L> {
+        self.0.iter_mut().map(|(label, _)| label)
+    }
+}

@@ -1,0 +1,355 @@
+//! The operations of a handle whose kernel carries them itself: started with the kernel, finished
+//! by its packets.
+//!
+//! Operations of one direction are started in order. Several may be with the kernel at once, which
+//! keeps their order (P150), unless one of them goes in steps: that one is there alone, and what
+//! was started after it waits in its lane.
+
+use super::core::Handle;
+use super::delivery::Delivery;
+use super::state::{Direction, Link, Pending, State};
+use crate::driver::iocp::block::{Finished, InFlight, Overlapped};
+use crate::driver::iocp::request::Request;
+use crate::driver::iocp::{Iocp, connect_time};
+use crate::driver::socket::Socket;
+use crate::driver::{code, system::SystemSocket};
+use crate::error::Refused;
+use crate::operation::{OperationId, Progress, Surroundings, Task, aborted};
+use crate::port::Protocol;
+use crate::port::engine::Engine;
+use crate::port::inner::Inner;
+use crate::sync::MutexGuard;
+use std::io;
+use std::os::windows::io::RawSocket;
+use std::time::{Duration, Instant};
+
+/// What the kernel holds for one handle.
+pub(super) type Held<P> = InFlight<Label, Pending<P>>;
+
+/// What is known of an operation while the kernel holds it.
+#[derive(Debug)]
+pub(super) struct Label {
+    id: u32,
+    direction: Direction,
+    alone: bool,
+    cancelled: bool,
+    /// The fresh socket of an accept, and since when it is seen to be connected.
+    accepting: Option<RawSocket>,
+    connected_since: Option<Instant>,
+}
+
+impl<P: Protocol> Overlapped for Pending<P> {
+    fn request(&mut self) -> Request<'_> {
+        self.task.request()
+    }
+}
+
+/// The system's port that `port` is.
+fn iocp<P: Protocol>(port: &Inner<P>) -> Option<&Iocp> {
+    match &port.engine {
+        Engine::Kernel(kernel) => Some(&kernel.iocp),
+        Engine::Turnstile { .. } => None,
+    }
+}
+
+impl<P: Protocol> State<P> {
+    /// Whether the kernel carries the operations of this handle.
+    pub(super) fn is_overlapped(&self) -> bool {
+        matches!(self.socket, Some(Socket::System(_)))
+    }
+
+    fn system_socket(&self) -> Option<&SystemSocket> {
+        match &self.socket {
+            Some(Socket::System(socket)) => Some(socket),
+            _ => None,
+        }
+    }
+
+    pub(super) fn held(&self, direction: Direction) -> usize {
+        self.in_flight.labels().filter(|label| label.direction == direction).count()
+    }
+
+    /// Whether the next operation of this direction may go to the kernel now.
+    fn admits_to_kernel(&self, direction: Direction, task: &Task) -> bool {
+        self.in_flight
+            .labels()
+            .filter(|label| label.direction == direction)
+            .all(|label| !label.alone && !task.is_alone())
+    }
+
+    /// Gives an operation to the kernel, or back.
+    fn issue(
+        &mut self,
+        direction: Direction,
+        mut pending: Pending<P>,
+        port: &Inner<P>,
+    ) -> Result<(), (io::Error, Pending<P>)> {
+        let (Some(socket @ Socket::System(system)), Some(iocp)) = (&self.socket, iocp(port)) else {
+            return Err((aborted(), pending));
+        };
+        if let Err(error) = pending.task.prepare(Surroundings { socket, pool: &port.pool }) {
+            return Err((error, pending));
+        }
+        let label = Label {
+            id: pending.id,
+            direction,
+            alone: pending.task.is_alone(),
+            cancelled: false,
+            accepting: pending.task.accepting_socket(),
+            connected_since: None,
+        };
+        let connects = matches!(pending.task, Task::Connect(_));
+        self.in_flight.start(iocp, system, label, pending)?;
+        if connects && self.link == Link::Unconnected {
+            self.link = Link::Connecting;
+        }
+        Ok(())
+    }
+
+    fn next_waiting(&self, direction: Direction) -> Option<&Task> {
+        match direction {
+            Direction::Receive => self.receive.first().map(|pending| &pending.task),
+            Direction::Send => self.send.first().map(|pending| &pending.task),
+        }
+    }
+
+    /// Asks the kernel to cancel one operation; false when its packet is on its way already.
+    pub(super) fn cancel_held(&mut self, id: u32) -> bool {
+        let Some(label) = self.in_flight.labels_mut().find(|label| label.id == id) else {
+            return false;
+        };
+        label.cancelled = true;
+        // An operation that goes in steps will go no further.
+        let stops = label.alone;
+        let Some(socket) = self.system_socket() else { return false };
+        self.in_flight.cancel(socket, |label| label.id == id) || stops
+    }
+
+    /// Before the socket is closed: what was sent goes out and the peer sees an end. Closed with a
+    /// receive in flight, it would see a reset (P143, F31).
+    pub(super) fn end_gracefully(&mut self) {
+        if self.link == Link::Connected
+            && !self.resets
+            && let Some(socket) = &self.socket
+        {
+            // It fails only for a connection that is over already.
+            let _ = socket.shutdown(std::net::Shutdown::Write);
+            self.cancel_all_held();
+        }
+    }
+
+    /// Asks the kernel to end the receives.
+    fn cancel_held_receives(&self) {
+        let Some(socket) = self.system_socket() else { return };
+        for label in self.in_flight.labels().filter(|label| label.direction == Direction::Receive) {
+            self.in_flight.cancel(socket, |other| other.id == label.id);
+        }
+    }
+
+    /// Asks the kernel to cancel everything; returns how many operations there were to cancel.
+    pub(super) fn cancel_all_held(&mut self) -> usize {
+        let ids: Vec<u32> = self.in_flight.labels().map(|label| label.id).collect();
+        ids.into_iter().filter(|id| self.cancel_held(*id)).count()
+    }
+}
+
+impl<P: Protocol> Handle<P> {
+    /// Step one: the operation goes to the kernel, or behind those that it must follow.
+    pub(super) fn start_overlapped(
+        &self,
+        mut state: MutexGuard<'_, State<P>>,
+        direction: Direction,
+        pending: Pending<P>,
+    ) -> Result<OperationId, Refused<(Task, P::Operation)>> {
+        let port = &self.0.port;
+        let id = OperationId(pending.id);
+        if state.next_waiting(direction).is_some()
+            || !state.admits_to_kernel(direction, &pending.task)
+        {
+            state.push(direction, pending);
+            return Ok(id);
+        }
+        match state.issue(direction, pending, port) {
+            Ok(()) => Ok(id),
+            Err((error, pending)) if is_shortage(&error, &pending.task) => {
+                state.push(direction, pending);
+                let retry = state.owes_retry();
+                drop(state);
+                if retry {
+                    port.defer(&self.0);
+                }
+                Ok(id)
+            }
+            Err((error, Pending { mut task, operation, holder, .. })) => {
+                task.fail(error);
+                let error = state.conclude(&mut task).unwrap_or_else(aborted);
+                drop(state);
+                drop(holder);
+                Err(Refused::new(error, (task, operation)))
+            }
+        }
+    }
+
+    /// Steps two and three, for a packet of the kernel's.
+    pub(crate) fn finish(&self, finished: &Finished, delivery: &mut Delivery<P>) {
+        let port = &self.0.port;
+        let Some(iocp) = iocp(port) else { return };
+        let mut state = self.0.state.lock();
+        let Some((label, mut pending, outcome)) = state.in_flight.finish(iocp, finished) else {
+            return;
+        };
+        let with = state.socket.as_ref().map(|socket| Surroundings { socket, pool: &port.pool });
+        let is_over = with.is_none() || port.is_closed();
+        let outcome = match outcome.of_socket() {
+            // However the kernel calls the end of an operation whose handle was closed (F30).
+            Err(_) if is_over => Err(aborted()),
+            outcome => outcome,
+        };
+        let mut retry = false;
+        let shut = state.shut_receive && label.direction == Direction::Receive;
+        let progress = if shut && !is_over && !label.cancelled && outcome.is_err() {
+            pending.task.end();
+            Progress::Complete { drained: false }
+        } else {
+            pending.task.finish(outcome, with)
+        };
+        match progress {
+            Progress::Complete { .. } => self.conclude_and_complete(&mut state, pending, delivery),
+            Progress::Blocked | Progress::Deferred if is_over || label.cancelled => {
+                pending.task.fail(aborted());
+                self.conclude_and_complete(&mut state, pending, delivery);
+            }
+            Progress::Blocked | Progress::Deferred => {
+                match state.issue(label.direction, pending, port) {
+                    Ok(()) => {}
+                    Err((error, pending)) if is_shortage(&error, &pending.task) => {
+                        state.push(label.direction, pending);
+                        retry = true;
+                    }
+                    Err((error, mut pending)) => {
+                        pending.task.fail(error);
+                        self.conclude_and_complete(&mut state, pending, delivery);
+                    }
+                }
+            }
+        }
+        for direction in [Direction::Receive, Direction::Send] {
+            retry |= self.issue_waiting(&mut state, direction, delivery);
+        }
+        state.end_if_sent();
+        let retry = retry && state.owes_retry();
+        drop(state);
+        if retry {
+            port.defer(&self.0);
+        }
+    }
+
+    fn conclude_and_complete(
+        &self,
+        state: &mut MutexGuard<'_, State<P>>,
+        mut pending: Pending<P>,
+        delivery: &mut Delivery<P>,
+    ) {
+        state.conclude(&mut pending.task);
+        self.complete(state, pending, delivery);
+    }
+
+    /// Gives to the kernel what waits in its lane and may go; true when the system was short of
+    /// something.
+    pub(super) fn issue_waiting(
+        &self,
+        state: &mut MutexGuard<'_, State<P>>,
+        direction: Direction,
+        delivery: &mut Delivery<P>,
+    ) -> bool {
+        let port = &self.0.port;
+        while state.is_overlapped()
+            && state
+                .next_waiting(direction)
+                .is_some_and(|task| state.admits_to_kernel(direction, task))
+        {
+            let Some(pending) = state.pop(direction) else { break };
+            match state.issue(direction, pending, port) {
+                Ok(()) => {}
+                Err((error, pending)) if is_shortage(&error, &pending.task) => {
+                    state.push(direction, pending);
+                    return true;
+                }
+                Err((error, mut pending)) => {
+                    pending.task.fail(error);
+                    self.conclude_and_complete(state, pending, delivery);
+                }
+            }
+        }
+        false
+    }
+
+    /// After receiving was shut down: the receives in flight end, as with the end of the stream.
+    pub(super) fn end_receives(
+        &self,
+        state: &mut MutexGuard<'_, State<P>>,
+        delivery: &mut Delivery<P>,
+    ) {
+        state.cancel_held_receives();
+        while let Some(mut pending) = state.pop(Direction::Receive) {
+            pending.task.end();
+            self.complete(state, pending, delivery);
+        }
+    }
+
+    /// Looks from time to time at the accepts of a window that wait for first data. True when the
+    /// kernel carries them; otherwise each connection has a timer of its own.
+    pub(super) fn watch_silent_accepts(&self) -> bool {
+        let limit = {
+            let state = self.0.state.lock();
+            match &state.accepting {
+                Some(accepting) if state.is_overlapped() => accepting.first_data_limit(),
+                _ => return false,
+            }
+        };
+        if let Some(limit) = limit {
+            self.cancel_silent_accepts(limit);
+            self.0.port.watch_silence(&self.0, scan_period(limit));
+        }
+        true
+    }
+
+    /// Cancels the accepts whose client has been connected for `limit` without sending (X27).
+    fn cancel_silent_accepts(&self, limit: Duration) {
+        let mut state = self.0.state.lock();
+        let now = Instant::now();
+        let mut silent = Vec::new();
+        for label in state.in_flight.labels_mut() {
+            let Some(accepting) = label.accepting else { continue };
+            // The operation keeps the socket open while it is in flight.
+            let Some(connected_for) = connect_time(accepting) else { continue };
+            let since = label
+                .connected_since
+                .get_or_insert_with(|| now.checked_sub(connected_for).unwrap_or(now));
+            if now.duration_since(*since) >= limit {
+                silent.push(label.id);
+            }
+        }
+        for id in silent {
+            state.cancel_held(id);
+        }
+    }
+
+    /// How many operations have finished without their packets being taken. One that goes in steps
+    /// is not among them: it is performed by whoever takes it, as on a readiness driver.
+    pub(crate) fn finished(&self) -> usize {
+        self.0.state.lock().in_flight.finished(|label| !label.alone)
+    }
+}
+
+/// The system tells for how long a socket has been connected, but not when one connects: somebody
+/// has to look, four times within the limit.
+fn scan_period(limit: Duration) -> Duration {
+    (limit / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+}
+
+/// Only accepts wait for a shortage to end: nobody else could take their connection.
+fn is_shortage(error: &io::Error, task: &Task) -> bool {
+    matches!(task, Task::Accept(_))
+        && error.raw_os_error().is_some_and(|number| code::SHORT_OF.contains(&number))
+}

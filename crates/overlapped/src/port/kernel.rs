@@ -1,0 +1,266 @@
+//! The port on a completion port of the system: the kernel is queue and turnstile.
+//!
+//! What lies with us is what the kernel's queue cannot hold: posted values, each of which has a
+//! marker in the kernel's queue, and packets that were put back to the head. The rest is counting:
+//! which thread may run is decided by the kernel alone, and what it has decided is not told.
+
+use super::Protocol;
+use super::TakeError;
+use super::counters::TurnstileCounters;
+use super::engine::{Job, Queued};
+use super::turnstile::gate::Deadline;
+use super::turnstile::rules::steps::{MemberId, Sizes};
+use crate::driver::Event;
+use crate::driver::iocp::{Iocp, Marker, Taken};
+use crate::driver::socket::Socket;
+use crate::sync::Mutex;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+pub(crate) struct Kernel<P: Protocol> {
+    pub(crate) iocp: Iocp,
+    pub(super) concurrency: usize,
+    queues: Mutex<Queues<P>>,
+    /// How many packets were put back, to be looked at without the lock.
+    put_back: AtomicUsize,
+    closed: AtomicBool,
+    /// Threads bound to the port, those of them in the kernel's wait, and those in `blocking`.
+    members: AtomicUsize,
+    waiting: AtomicUsize,
+    paused: AtomicUsize,
+    taken: AtomicU64,
+}
+
+struct Queues<P: Protocol> {
+    /// Posted values, oldest first.
+    posted: VecDeque<Queued<P>>,
+    /// Posted values for whose marker there was no memory. Whoever comes next tries again.
+    without_marker: usize,
+    /// What goes before everything else.
+    put_back: VecDeque<Queued<P>>,
+}
+
+impl<P: Protocol> Kernel<P> {
+    pub(crate) fn new(iocp: Iocp, concurrency: usize) -> Self {
+        let queues =
+            Queues { posted: VecDeque::new(), without_marker: 0, put_back: VecDeque::new() };
+        Self {
+            iocp,
+            concurrency,
+            queues: Mutex::new(queues),
+            put_back: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            members: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            paused: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn register(&self, socket: &Socket, token: u64) -> io::Result<()> {
+        match socket {
+            Socket::System(socket) => self.iocp.associate(socket, token),
+            Socket::Simulated(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the socket belongs to another driver than the port's, which is iocp",
+            )),
+        }
+    }
+
+    pub(super) fn enrol(&self) -> MemberId {
+        self.members.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The calling thread leaves the port: the kernel is told, so that its slot is free.
+    pub(super) fn dismiss(&self) {
+        self.members.fetch_sub(1, Ordering::Relaxed);
+        crate::driver::iocp::leave();
+    }
+
+    /// The kernel sees by itself when a thread blocks; this only counts.
+    pub(super) fn block(&self) -> bool {
+        self.paused.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    pub(super) fn resume(&self) {
+        self.paused.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn insert(&self, packet: Queued<P>) -> Result<(), Queued<P>> {
+        let mut queues = self.queues.lock();
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(packet);
+        }
+        queues.posted.push_back(packet);
+        queues.without_marker += 1;
+        self.mark(&mut queues);
+        Ok(())
+    }
+
+    /// Queues the markers that are owed, under the lock, so that markers and values have one order.
+    fn mark(&self, queues: &mut Queues<P>) {
+        while queues.without_marker > 0 && self.iocp.post(Marker::Posted) {
+            queues.without_marker -= 1;
+        }
+    }
+
+    pub(super) fn put_back(&self, packets: VecDeque<Queued<P>>) -> Result<(), VecDeque<Queued<P>>> {
+        let count = packets.len();
+        {
+            let mut queues = self.queues.lock();
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(packets);
+            }
+            for packet in packets.into_iter().rev() {
+                queues.put_back.push_front(packet);
+            }
+            self.put_back.fetch_add(count, Ordering::SeqCst);
+        }
+        self.taken.fetch_sub(count as u64, Ordering::Relaxed);
+        for _ in 0..count.min(self.waiting.load(Ordering::SeqCst)) {
+            self.iocp.post(Marker::Look);
+        }
+        Ok(())
+    }
+
+    fn take_put_back(&self) -> Option<Queued<P>> {
+        if self.put_back.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let packet = self.queues.lock().put_back.pop_front()?;
+        self.put_back.fetch_sub(1, Ordering::SeqCst);
+        Some(packet)
+    }
+
+    /// The value that a marker stands for; none when the port was closed meanwhile.
+    fn take_posted(&self) -> Option<Queued<P>> {
+        let mut queues = self.queues.lock();
+        let packet = queues.posted.pop_front();
+        self.mark(&mut queues);
+        packet
+    }
+
+    pub(super) fn take(&self, deadline: Deadline) -> Result<Job<P>, TakeError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(TakeError::Closed);
+        }
+        let mut taken = Vec::with_capacity(1);
+        loop {
+            if let Some(packet) = self.take_put_back() {
+                return Ok(Job::Packet(packet));
+            }
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            // What was put back, or closed, before this moment is seen here. What comes after it
+            // sees a thread that waits, and leaves a marker for it.
+            let has_to_look =
+                self.put_back.load(Ordering::SeqCst) > 0 || self.closed.load(Ordering::SeqCst);
+            let found = has_to_look || self.iocp.take(&mut taken, 1, deadline.remaining());
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            match taken.pop() {
+                Some(taken) => {
+                    if let Some(job) = self.job(taken) {
+                        return Ok(job);
+                    }
+                }
+                None if has_to_look => {}
+                None if !found => {
+                    // Values whose marker is missing have waited for as long.
+                    self.mark(&mut self.queues.lock());
+                    if !self.closed.load(Ordering::SeqCst) {
+                        return Err(TakeError::TimedOut);
+                    }
+                }
+                None => {}
+            }
+            if self.closed.load(Ordering::SeqCst) {
+                self.wake_next();
+                return Err(TakeError::Abandoned);
+            }
+        }
+    }
+
+    /// What was taken from the kernel, unless there is nothing to do for it any more.
+    fn job(&self, taken: Taken) -> Option<Job<P>> {
+        match taken {
+            Taken::Marker(Marker::Posted) => self.take_posted().map(Job::Packet),
+            Taken::Marker(Marker::Alarm) => {
+                let (token, readable, writable, ended) = (Event::ALARM, false, false, false);
+                Some(Job::Event(Event { token, readable, writable, ended }))
+            }
+            Taken::Marker(Marker::Look) => None,
+            Taken::Finished(token, finished) => Some(Job::Finished(token, finished)),
+        }
+    }
+
+    pub(super) fn take_more(&self, wanted: usize, mut carry_out: impl FnMut(Job<P>) -> usize) {
+        let mut wanted = wanted;
+        while wanted > 0
+            && let Some(packet) = self.take_put_back()
+        {
+            wanted = carry_out(Job::Packet(packet));
+        }
+        let mut taken = Vec::new();
+        while wanted > 0 && self.iocp.take(&mut taken, wanted, Some(Duration::ZERO)) {
+            for taken in taken.drain(..) {
+                match self.job(taken) {
+                    Some(job) => wanted = carry_out(job),
+                    // It may have been for a thread that waits.
+                    None => self.wake_next(),
+                }
+            }
+            if self.closed.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// A packet has reached a thread.
+    pub(super) fn count_taken(&self) {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn close(&self) -> VecDeque<Queued<P>> {
+        let queued = {
+            let mut queues = self.queues.lock();
+            self.closed.store(true, Ordering::SeqCst);
+            self.put_back.store(0, Ordering::SeqCst);
+            let mut queued = std::mem::take(&mut queues.put_back);
+            queued.append(&mut queues.posted);
+            queued
+        };
+        self.wake_next();
+        queued
+    }
+
+    /// Wakes one thread in the kernel's wait, if there is one, to look for itself; it wakes the
+    /// next one. The port's handle stays open until nobody can use it any more, so a thread about
+    /// to wait can never meet a stranger's handle of the same number (P142).
+    pub(super) fn wake_next(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            self.iocp.post(Marker::Look);
+        }
+    }
+
+    pub(super) fn sizes(&self, finished: usize) -> Sizes {
+        let queued = {
+            let queues = self.queues.lock();
+            queues.posted.len() + queues.put_back.len() + finished
+        };
+        if self.closed.load(Ordering::SeqCst) {
+            return Sizes { queued: 0, waiting: 0, released: 0, paused: 0 };
+        }
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        let paused = self.paused.load(Ordering::Relaxed);
+        let members = self.members.load(Ordering::Relaxed);
+        Sizes { queued, waiting, released: members.saturating_sub(waiting + paused), paused }
+    }
+
+    pub(super) fn counters(&self, finished: usize) -> TurnstileCounters {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let queued = self.sizes(finished).queued as u64;
+        TurnstileCounters { queued: taken + queued, taken, ..TurnstileCounters::default() }
+    }
+}
