@@ -26,7 +26,7 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["serve", "--concurrency", "-1"], 2, &["'-1'"]);
     refused(&["serve", "--first-data", "0s"], 2, &["longer than nothing"]);
     refused(&["serve", "--idle-timeout", "soon"], 2, &["'soon'", "250ms"]);
-    refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll"]);
+    refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll, iocp"]);
     refused(&["serve", "--processes", "1000"], 2, &["64"]);
     refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
     refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);

@@ -75,8 +75,10 @@ pub struct ServeArguments {
 pub enum Driver {
     // The best one that works here.
     Automatic,
-    // Readiness by epoll.
+    // Readiness by epoll, on Linux.
     Epoll,
+    // The system's own completion port, on Windows.
+    Iocp,
 }
 
 /// Arguments of a worker process of `serve`; its standard input is the listening socket.

@@ -96,6 +96,7 @@ impl Settings {
             driver: match self.driver {
                 Driver::Automatic => DriverChoice::Automatic,
                 Driver::Epoll => DriverChoice::Epoll,
+                Driver::Iocp => DriverChoice::Iocp,
             },
             ..Limits::default()
         }
