@@ -82,7 +82,7 @@ impl<P: Protocol> Handle<P> {
         let mut delivery = Delivery::by(By::Other);
         let mut state = self.0.state.lock();
         #[cfg(windows)]
-        state.end_gracefully();
+        state.end_overlapped();
         let socket = state.socket.take();
         if let Some(socket) = &socket {
             // Before the packets: whoever takes one sees the connection gone.

@@ -127,14 +127,21 @@ impl<P: Protocol> State<P> {
 
     /// Before the socket is closed: what was sent goes out and the peer sees an end. Closed with a
     /// receive in flight, it would see a reset (P143, F31).
-    pub(super) fn end_gracefully(&mut self) {
-        if self.link == Link::Connected
-            && !self.resets
-            && let Some(socket) = &self.socket
-        {
+    ///
+    /// What is in flight is waited for a little, since Wine's client side goes on using the number
+    /// of the socket until an operation has ended, and the number may be a stranger's by then.
+    pub(super) fn end_overlapped(&mut self) {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let (Link::Connected, Some(socket)) = (self.link, &self.socket) else { return };
+        if !self.resets {
             // It fails only for a connection that is over already.
             let _ = socket.shutdown(std::net::Shutdown::Write);
-            self.cancel_all_held();
+        }
+        self.cancel_all_held();
+        let end = Instant::now() + PATIENCE;
+        let in_flight = self.in_flight.labels().count();
+        while self.in_flight.finished(|_| true) < in_flight && Instant::now() < end {
+            std::thread::yield_now();
         }
     }
 
@@ -200,18 +207,18 @@ impl<P: Protocol> Handle<P> {
         };
         let with = state.socket.as_ref().map(|socket| Surroundings { socket, pool: &port.pool });
         let is_over = with.is_none() || port.is_closed();
-        let outcome = match outcome.of_socket() {
+        let mut ended = outcome.of_socket();
+        if is_over && ended.result.is_err() {
             // However the kernel calls the end of an operation whose handle was closed (F30).
-            Err(_) if is_over => Err(aborted()),
-            outcome => outcome,
-        };
+            ended.result = Err(aborted());
+        }
         let mut retry = false;
         let shut = state.shut_receive && label.direction == Direction::Receive;
-        let progress = if shut && !is_over && !label.cancelled && outcome.is_err() {
+        let progress = if shut && !is_over && !label.cancelled && ended.result.is_err() {
             pending.task.end();
             Progress::Complete { drained: false }
         } else {
-            pending.task.finish(outcome, with)
+            pending.task.finish(ended, with)
         };
         match progress {
             Progress::Complete { .. } => self.conclude_and_complete(&mut state, pending, delivery),

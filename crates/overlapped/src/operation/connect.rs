@@ -5,7 +5,7 @@ use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
 use crate::driver::code;
 #[cfg(windows)]
-use crate::driver::iocp::{complete_connect, request::Request};
+use crate::driver::iocp::{block::Ended, complete_connect, request::Request};
 #[cfg(windows)]
 use crate::driver::socket::Socket;
 use crate::error::Refused;
@@ -90,23 +90,19 @@ impl Connect {
     }
 
     #[cfg(windows)]
-    pub(crate) fn finish(
-        &mut self,
-        outcome: io::Result<usize>,
-        with: Option<Surroundings<'_>>,
-    ) -> Progress {
+    pub(crate) fn finish(&mut self, ended: Ended, with: Option<Surroundings<'_>>) -> Progress {
         let target = &mut *self.target;
-        self.result = match (outcome, with) {
-            (Err(error), _) => Err(error),
-            (Ok(length), _) if target.stage == Stage::Connected => {
-                target.transferred += length;
-                Ok(())
+        self.result = match (ended.result, with) {
+            (result, _) if target.stage == Stage::Connected => {
+                target.transferred += ended.transferred;
+                result
             }
-            (Ok(_), Some(Surroundings { socket: Socket::System(socket), .. })) => {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(Surroundings { socket: Socket::System(socket), .. })) => {
                 target.stage = Stage::Connected;
                 complete_connect(socket)
             }
-            (Ok(_), _) => Err(super::aborted()),
+            (Ok(()), _) => Err(super::aborted()),
         };
         if self.result.is_ok() && target.transferred < self.buffers.byte_len() {
             return Progress::Blocked;

@@ -6,6 +6,7 @@
 //! then, as on a readiness driver.
 
 use super::{Progress, Surroundings, Task, aborted};
+use crate::driver::iocp::block::Ended;
 use crate::driver::iocp::request::Request;
 use std::io;
 use std::os::windows::io::RawSocket;
@@ -32,19 +33,15 @@ impl Task {
 
     /// Takes note of a step's outcome. Without surroundings the handle is closed, and nothing can
     /// be done but to keep what was transferred.
-    pub(crate) fn finish(
-        &mut self,
-        outcome: io::Result<usize>,
-        with: Option<Surroundings<'_>>,
-    ) -> Progress {
+    pub(crate) fn finish(&mut self, ended: Ended, with: Option<Surroundings<'_>>) -> Progress {
         match self {
-            Self::Accept(accept) => return accept.finish(outcome, with),
-            Self::Connect(connect) => return connect.finish(outcome, with),
-            Self::Receive(receive) if !receive.waits_for_data() => receive.finish(outcome),
-            Self::Send(send) => return send.finish(outcome),
-            Self::FirstData(_) | Self::Receive(_) => match (outcome, with) {
-                (Ok(_), Some(with)) => return self.perform(with),
-                (Ok(_), None) => self.fail(aborted()),
+            Self::Accept(accept) => return accept.finish(ended.all(), with),
+            Self::Connect(connect) => return connect.finish(ended, with),
+            Self::Receive(receive) if !receive.waits_for_data() => receive.finish(ended.all()),
+            Self::Send(send) => return send.finish(ended),
+            Self::FirstData(_) | Self::Receive(_) => match (ended.result, with) {
+                (Ok(()), Some(with)) => return self.perform(with),
+                (Ok(()), None) => self.fail(aborted()),
                 (Err(error), _) => self.fail(error),
             },
         }

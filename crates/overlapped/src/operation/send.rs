@@ -3,7 +3,7 @@
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
 #[cfg(windows)]
-use crate::driver::iocp::request::Request;
+use crate::driver::iocp::{block::Ended, request::Request};
 use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
 use crate::error::Refused;
 use crate::handle::TcpStream;
@@ -39,8 +39,9 @@ impl Send {
 
     /// The kernel takes a stream's send as a whole or fails it; were it short, it would go on.
     #[cfg(windows)]
-    pub(crate) fn finish(&mut self, outcome: io::Result<usize>) -> Progress {
-        self.result = outcome.map(|length| self.transferred += length);
+    pub(crate) fn finish(&mut self, ended: Ended) -> Progress {
+        self.transferred += ended.transferred;
+        self.result = ended.result;
         if self.result.is_ok() && self.transferred < self.buffers.byte_len() {
             return Progress::Blocked;
         }

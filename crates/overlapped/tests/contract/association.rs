@@ -167,7 +167,6 @@ fn p19_association_queues_no_packet(world: &World) {
 
 on_every_driver! {
     p1_a_port_is_whole_without_any_handle,
-    p5_the_concurrency_is_set_at_creation_and_association_does_not_change_it,
     p7_a_socket_that_the_driver_cannot_carry_is_refused_and_given_back,
     p8_p9_only_the_last_handle_ends_an_association,
     p10_keys_come_back_verbatim_and_may_be_the_same,
@@ -183,5 +182,6 @@ fn epoll_p7_a_socket_that_was_made_to_block_is_overlapped_all_the_same() {
 }
 
 on_every_driver_that_limits! {
+    p5_the_concurrency_is_set_at_creation_and_association_does_not_change_it,
     p6_a_concurrency_of_0_means_the_processors,
 }

@@ -14,7 +14,7 @@ fn p130_cancelling_all_from_another_thread_aborts_every_operation_of_that_stream
     let port = world.exact_port(1);
     let (stream, _peer) = world.stream(&port, 7);
     let (other, other_peer) = world.stream(&port, 8);
-    let sends = send_until_one_waits(&port, &stream, 100_000);
+    let sends = send_until_one_waits(&port, &stream, world.long_send());
     for _ in 0..sends {
         assert!(sent(&port).result.is_ok());
     }
@@ -71,18 +71,18 @@ fn p133_a_cancelled_operation_gives_everything_back_with_its_one_packet(world: &
 }
 
 fn p132_a_cancelled_send_says_how_many_bytes_went_out(world: &World) {
-    const LENGTH: usize = 100_001;
+    let length = world.long_send();
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
-    let waiting = send_until_one_waits(&port, &stream, LENGTH);
+    let waiting = send_until_one_waits(&port, &stream, length);
     for _ in 0..waiting {
         assert!(sent(&port).result.is_ok());
     }
     assert_eq!(stream.cancel_all(), 1);
     let packet = sent(&port);
     assert_eq!((packet.operation, code(&packet.result)), (waiting, Some(errno::CANCELED)));
-    assert!(packet.transferred < LENGTH);
-    assert_eq!(packet.buffers.byte_len(), LENGTH);
+    assert!(packet.transferred < length);
+    assert_eq!(packet.buffers.byte_len(), length);
     drop(packet.stream);
     drop(stream);
     let mut total = 0;
@@ -90,10 +90,10 @@ fn p132_a_cancelled_send_says_how_many_bytes_went_out(world: &World) {
     loop {
         match peer.receive(&mut room).expect("the stream was closed gracefully") {
             0 => break,
-            length => total += length,
+            count => total += count,
         }
     }
-    assert_eq!(total, waiting as usize * LENGTH + packet.transferred);
+    assert_eq!(total, waiting as usize * length + packet.transferred);
 }
 
 fn p132_no_byte_is_lost_by_a_cancelled_receive(world: &World) {
@@ -164,7 +164,7 @@ fn f16_every_kind_of_operation_comes_back_at_once_when_cancelled(world: &World) 
     let (_full, _peers, address) = full_listener(world);
     let connecting = port.associate(world.socket(), 9).expect("a fresh socket is associated");
 
-    let sends = send_until_one_waits(&port, &stream, 100_000);
+    let sends = send_until_one_waits(&port, &stream, world.long_send());
     for _ in 0..sends {
         assert!(sent(&port).result.is_ok());
     }

@@ -27,7 +27,7 @@ fn end_of(peer: &Peer) -> (usize, Option<io::ErrorKind>) {
 fn p140_closing_completes_every_operation_in_flight_as_aborted(world: &World) {
     let port = world.exact_port(1);
     let (stream, _peer) = world.stream(&port, 7);
-    let sends = send_until_one_waits(&port, &stream, 100_000);
+    let sends = send_until_one_waits(&port, &stream, world.long_send());
     for _ in 0..sends {
         assert!(sent(&port).result.is_ok());
     }

@@ -326,11 +326,11 @@ on_every_driver! {
     p76_waiting_on_another_port_unbinds_from_this_one,
     p77_a_thread_is_bound_from_its_first_take_until_it_goes,
     p77_clones_are_the_same_port,
-    p78_the_end_of_a_thread_frees_its_slot,
     p84_the_count_is_exact_whatever_races,
 }
 
 on_every_driver_that_limits! {
+    p78_the_end_of_a_thread_frees_its_slot,
     p59_a_take_waits_although_packets_are_queued_while_too_many_run,
     p60_never_more_threads_are_released_than_the_concurrency,
     p62_a_thread_that_timed_out_goes_on_as_a_running_one,

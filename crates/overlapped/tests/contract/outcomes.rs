@@ -124,6 +124,7 @@ fn p104_the_longest_timeout_is_for_ever(world: &World) {
     for worker in 0..2 {
         crew[worker].order(Order::Take(Some(Duration::MAX)));
         crate::threads::until(&crew.port, "it waits", |snapshot| snapshot.waiting == worker + 1);
+        crew.settle();
     }
     crew.post([1]);
     assert_eq!(crew[1].posted(), 1);

@@ -282,12 +282,12 @@ on_every_driver! {
     p53_a_later_packet_may_be_finished_first,
     p56_below_the_limit_a_post_of_a_running_thread_releases_a_waiter,
     p64_a_thread_that_timed_out_and_waits_again_is_the_newest,
-    p65_two_posts_to_two_waiters_and_one_to_who_comes_later,
     p67_what_completes_again_and_again_goes_to_the_tail_each_time,
     p67_packets_that_return_for_ever_do_not_starve_a_socket,
 }
 
 on_every_driver_that_limits! {
+    p65_two_posts_to_two_waiters_and_one_to_who_comes_later,
     p54_with_a_concurrency_of_1_packets_are_processed_in_queue_order,
     p55_a_packet_goes_straight_to_a_waiter_while_a_slot_is_free,
     p56_a_post_of_a_running_thread_does_not_free_its_slot,

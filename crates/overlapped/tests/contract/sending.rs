@@ -153,7 +153,7 @@ fn p155_a_send_completes_before_the_peer_has_received_anything(world: &World) {
 fn p160_a_reset_ends_a_send_in_flight_with_the_bytes_that_went_out(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
-    let waiting = send_until_one_waits(&port, &stream, 100_000);
+    let waiting = send_until_one_waits(&port, &stream, world.long_send());
     stream.receive(Buffer::with_capacity(8), 99_999).expect("a receive can be started");
     for _ in 0..waiting {
         assert!(sent(&port).result.is_ok());

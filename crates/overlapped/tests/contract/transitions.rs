@@ -233,8 +233,6 @@ on_every_driver! {
     t3_who_is_released_takes_the_next_head,
     t4_who_is_released_waits_when_nothing_is_queued,
     t5_who_waits_is_released_by_an_insertion,
-    t6_who_waits_is_released_when_a_running_thread_leaves,
-    t6_t11_who_waits_is_released_when_a_running_thread_takes_elsewhere,
     t7_who_times_out_is_released_without_a_packet,
     t8_who_waits_is_let_go_when_the_port_is_closed,
     t9_who_blocks_is_paused,
@@ -247,6 +245,8 @@ on_every_driver! {
 }
 
 on_every_driver_that_limits! {
+    t6_t11_who_waits_is_released_when_a_running_thread_takes_elsewhere,
+    t6_who_waits_is_released_when_a_running_thread_leaves,
     f7_work_that_is_passed_on_does_not_lose_the_control,
     t2_who_is_not_bound_waits_when_every_slot_is_taken,
     t6_t12_who_waits_is_released_when_a_running_thread_ends,

@@ -94,6 +94,12 @@ impl World {
         cfg!(windows) && matches!(self, Self::System)
     }
 
+    /// The length of a send that waits for its receiver. A kernel that carries the operations may
+    /// finish a shorter one that seemed to wait.
+    pub fn long_send(&self) -> usize {
+        if self.is_kernel() { 64 << 20 } else { 100_001 }
+    }
+
     pub fn simulated() -> Self {
         Self::Simulated(Network::new(0))
     }

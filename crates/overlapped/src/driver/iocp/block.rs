@@ -50,16 +50,31 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// As an operation on a socket reports it.
-    pub(crate) fn of_socket(self) -> io::Result<usize> {
-        self.result(status::of_socket)
+    pub(crate) fn of_socket(self) -> Ended {
+        self.ended(status::of_socket)
     }
 
-    fn result(self, number: impl Fn(NTSTATUS) -> i32) -> io::Result<usize> {
-        if self.status >= 0 {
-            Ok(self.transferred as usize)
-        } else {
-            Err(io::Error::from_raw_os_error(number(self.status)))
-        }
+    fn ended(self, number: impl Fn(NTSTATUS) -> i32) -> Ended {
+        let result = match self.status {
+            0.. => Ok(()),
+            _ => Err(io::Error::from_raw_os_error(number(self.status))),
+        };
+        Ended { transferred: self.transferred as usize, result }
+    }
+}
+
+/// How an operation ended, for those who asked for it. Also one that failed may have transferred
+/// something.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) transferred: usize,
+    pub(crate) result: io::Result<()>,
+}
+
+impl Ended {
+    /// What was transferred, unless it failed.
+    pub(crate) fn all(self) -> io::Result<usize> {
+        self.result.map(|()| self.transferred)
     }
 }
 
