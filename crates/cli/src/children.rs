@@ -2,16 +2,16 @@
 //!
 //! A child is its own process group, so that a Ctrl-C at the terminal reaches the parent alone,
 //! which decides what its children are told. A child ends by itself when its parent dies
-//! ([`end_with_parent`]), and is ended when the parent drops it.
+//! ([`platform::end_with_parent`]), and is ended when the parent drops it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
+
+use crate::platform;
 
 /// How long a child that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -46,11 +46,9 @@ impl Copy {
         said: Sender<Event>,
         wrap: impl Fn(Said) -> Event + Send + 'static,
     ) -> anyhow::Result<Self> {
-        // This link names the running program even after its file was replaced by a new build.
-        let mut child = Command::new("/proc/self/exe")
-            .arg0("overlapped")
+        let mut child = platform::copy_of_this_program()
+            .context("this program cannot be found")?
             .args(arguments)
-            .process_group(0)
             .stdin(input.unwrap_or_else(Stdio::piped))
             .stdout(Stdio::piped())
             .spawn()
@@ -90,11 +88,7 @@ impl Copy {
 
     /// Asks the child to end as Ctrl-C would.
     pub fn interrupt(&self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(id) = id {
-            // A child that has ended already needs no signal.
-            let _ = kill_process(id, Signal::TERM);
-        }
+        platform::ask_to_end(self.child.id());
     }
 
     /// Waits until the child has ended, and kills it if it takes longer than `patience`.
@@ -119,21 +113,5 @@ impl Drop for Copy {
             // Nothing more can be done about a child that cannot be waited for.
             let _ = self.wait(GRACE);
         }
-    }
-}
-
-/// Called by a child: the system sends it SIGTERM when its parent dies.
-pub fn end_with_parent() {
-    // Refused only for signals that do not exist; without it the child still ends with its pipes.
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
-}
-
-/// How a child ended, in words.
-pub fn ending(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown end".to_owned(),
     }
 }

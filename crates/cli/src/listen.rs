@@ -5,17 +5,18 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Opens a listening socket. The kernel cuts `backlog` down to its own limit.
+use crate::platform;
+
+/// Opens a listening socket. The system cuts `backlog` down to its own limit.
 pub fn listen(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
     open(address, backlog).map_err(|error| anyhow::anyhow!(explain(address, &error)))
 }
 
 fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of the last run that are still in TIME_WAIT must not keep a server from starting.
-    socket.set_reuse_address(true)?;
+    platform::prepare_to_listen(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.listen(platform::backlog(backlog))?;
     Ok(socket.into())
 }
 
@@ -24,13 +25,8 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => {
             "stop the server that uses it or choose another; port 0 picks a free one"
         }
-        io::ErrorKind::PermissionDenied if address.port() < 1_024 => {
-            "ports below 1024 need the right CAP_NET_BIND_SERVICE; choose a port from 1024 on"
-        }
-        io::ErrorKind::PermissionDenied => "this process may not open network sockets here",
-        io::ErrorKind::AddrNotAvailable => {
-            "it is not an address of this machine; use one that `ip address` lists"
-        }
+        io::ErrorKind::PermissionDenied => platform::remedy_for_denied(address),
+        io::ErrorKind::AddrNotAvailable => platform::REMEDY_FOR_FOREIGN_ADDRESS,
         _ => "check the address and the limits with `overlapped doctor`",
     };
     format!("cannot listen on {address}: {error}; {remedy}")
@@ -53,6 +49,7 @@ mod tests {
         assert!(text.contains(&taken.to_string()) && text.contains("port 0"), "{text}");
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_low_port_without_the_right_is_told_as_that() {
         let denied = io::Error::from_raw_os_error(13);

@@ -1,10 +1,12 @@
-//! What the kernel holds for sockets: the stand-in for the non-paged pool of the classic tables.
+//! What the kernel holds for sockets, the stand-in for the non-paged pool of the classic tables, and
+//! what the whole machine spends.
 
-use std::fs;
 use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::platform::machine as system;
 
 /// Socket figures of the network namespace this process is in, of all its processes together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,59 +21,42 @@ pub struct SocketFigures {
 
 impl SocketFigures {
     /// Reads the figures of this moment.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    ///
+    /// # Platform
+    /// `Unsupported` on Windows.
     pub fn read() -> io::Result<Self> {
-        let text = fs::read_to_string("/proc/net/sockstat")?;
-        parse(&text, rustix::param::page_size() as u64 / 1_024).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "/proc/net/sockstat is not as expected")
-        })
+        system::sockets()
     }
-}
-
-fn parse(text: &str, page_kib: u64) -> Option<SocketFigures> {
-    let line = text.lines().find_map(|line| line.strip_prefix("TCP:"))?;
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let value = |name: &str| -> Option<u64> {
-        words.chunks_exact(2).find(|pair| pair[0] == name)?[1].parse().ok()
-    };
-    Some(SocketFigures {
-        tcp_in_use: value("inuse")?,
-        tcp_time_wait: value("tw")?,
-        tcp_memory_kib: value("mem")? * page_kib,
-    })
 }
 
 /// Processor time that all processes of this machine have used in user and kernel mode, without
 /// interrupts. Against it one sees whether a measurement had the machine to itself.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// On Windows interrupts are part of it.
 pub fn machine_processor_time() -> io::Result<Duration> {
-    let text = fs::read_to_string("/proc/stat")?;
-    parse_machine(&text)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/stat is not as expected"))
-}
-
-/// The fields user, nice and system of all processors, in 1/100 s.
-fn parse_machine(text: &str) -> Option<Duration> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let fields: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
-    let ticks: u64 = fields.get(..3)?.iter().sum();
-    Some(Duration::from_millis(ticks * 10))
+    system::processor_time()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process_figures::own_processor_time;
 
     #[test]
-    fn the_machine_is_the_sum_of_its_processors() {
-        let text = "cpu  100 20 3 999 5 6 7 8 0 0\ncpu0 1 1 1 1\n";
-        assert_eq!(parse_machine(text), Some(Duration::from_millis(1_230)));
-        assert_eq!(parse_machine("cpu0 1 1 1\n"), None);
-    }
-
-    #[test]
-    fn the_tcp_line_is_read_by_names() {
-        let text = "sockets: used 12\nTCP: inuse 7 orphan 0 tw 3 alloc 1 mem 185\nUDP: inuse 0\n";
-        let expected = SocketFigures { tcp_in_use: 7, tcp_time_wait: 3, tcp_memory_kib: 740 };
-        assert_eq!(parse(text, 4), Some(expected));
-        assert_eq!(parse("UDP: inuse 0 mem 0\n", 4), None);
+    fn the_machine_spends_what_its_processes_spend() {
+        let (before, start) = (machine_processor_time().expect("it is told"), own_processor_time());
+        let mut value = 1_u64;
+        while own_processor_time() - start < Duration::from_millis(100) {
+            value = std::hint::black_box(value.wrapping_mul(3));
+        }
+        let spent = machine_processor_time().expect("it is told") - before;
+        assert!(spent >= Duration::from_millis(50), "{spent:?}");
     }
 }

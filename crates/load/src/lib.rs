@@ -6,7 +6,7 @@
 //! - [`histogram`], [`failure`] and [`document`] hold what was seen, so that several processes'
 //!   results add up to one.
 //! - [`process_figures`], [`kernel_figures`] and [`limits`] read what a process and the kernel
-//!   spend and allow.
+//!   spend and allow; `platform` asks each system in its own way.
 //!
 //! The command-line tool calls this crate; it knows nothing of servers or of their models.
 
@@ -18,5 +18,6 @@ pub mod kernel_figures;
 pub mod limits;
 pub mod pattern;
 pub mod plan;
+mod platform;
 pub mod process_figures;
 pub mod schedule;

@@ -1,10 +1,22 @@
 //! Limits of this process and of the kernel that decide how many connections fit, read once and
 //! raised where that is allowed.
 
-use std::fs;
 use std::io;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use crate::platform::limits as system;
+
+#[cfg(target_os = "linux")]
+pub use crate::platform::limits::locked_memory_bytes;
+
+/// What a user can do about too few descriptors, as the beginning of a sentence that goes on with
+/// something else to do.
+///
+/// # Platform
+/// Empty on Windows, where nothing can be done.
+pub const RAISE_DESCRIPTORS_OR: &str = system::RAISE_DESCRIPTORS_OR;
+
+/// What a user can do about too few local ports.
+pub const WIDEN_PORT_RANGE: &str = system::WIDEN_PORT_RANGE;
 
 /// A soft and a hard limit; None is "no limit".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,37 +27,42 @@ pub struct LimitPair {
     pub hard: Option<u64>,
 }
 
-impl From<Rlimit> for LimitPair {
-    fn from(limit: Rlimit) -> Self {
-        Self { soft: limit.current, hard: limit.maximum }
-    }
-}
-
 /// The limit of open descriptors.
+///
+/// # Platform
+/// On Windows that of handles, which is the same for every process.
 pub fn descriptors() -> LimitPair {
-    getrlimit(Resource::Nofile).into()
+    system::descriptors()
 }
 
-/// The limit of locked memory, in bytes.
-pub fn locked_memory_bytes() -> LimitPair {
-    getrlimit(Resource::Memlock).into()
+/// How many descriptors, or handles, this process has open.
+///
+/// # Errors
+/// The system does not tell.
+pub fn descriptors_open() -> io::Result<u64> {
+    system::descriptors_open()
 }
 
 /// Raises the limit of open descriptors as far as allowed and returns what holds then.
+///
+/// # Errors
+/// The system refuses, which it has no reason to.
+///
+/// # Platform
+/// On Windows there is nothing to raise.
 pub fn raise_descriptors() -> io::Result<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
-    }
-    Ok(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    system::raise_descriptors()
 }
 
-/// First and last port the kernel picks from for outgoing connections.
+/// First and last port the system picks from for outgoing connections.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// On Windows the range that the system comes with, also where it was set to another.
 pub fn port_range() -> io::Result<(u16, u16)> {
-    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
-    parse_port_range(&text).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("not a port range: {text:?}"))
-    })
+    system::port_range()
 }
 
 /// How many ports a range holds.
@@ -53,20 +70,15 @@ pub fn ports_in((first, last): (u16, u16)) -> u64 {
     u64::from(last.saturating_sub(first)) + 1
 }
 
-fn parse_port_range(text: &str) -> Option<(u16, u16)> {
-    let mut numbers = text.split_whitespace().map(str::parse);
-    match (numbers.next()?, numbers.next()?) {
-        (Ok(first), Ok(last)) if first <= last => Some((first, last)),
-        _ => None,
-    }
-}
-
-/// The longest backlog the kernel grants a listening socket.
+/// The longest backlog the system grants a listening socket.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// `Unsupported` on Windows.
 pub fn backlog_limit() -> io::Result<u32> {
-    let text = fs::read_to_string("/proc/sys/net/core/somaxconn")?;
-    text.trim()
-        .parse()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("not a backlog: {text:?}")))
+    system::backlog_limit()
 }
 
 #[cfg(test)]
@@ -74,12 +86,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_range_of_the_kernel_is_understood() {
-        assert_eq!(parse_port_range("32768\t60999\n"), Some((32_768, 60_999)));
+    fn a_range_holds_its_first_and_its_last_port() {
         assert_eq!(ports_in((32_768, 60_999)), 28_232);
-        assert_eq!(parse_port_range("60999 32768"), None);
-        assert_eq!(parse_port_range("32768"), None);
-        assert_eq!(parse_port_range(""), None);
+        assert_eq!(ports_in((7, 7)), 1);
+        let (first, last) = port_range().expect("the system has one");
+        assert!(first < last, "{first} {last}");
     }
 
     #[test]
@@ -88,5 +99,21 @@ mod tests {
         let pair = descriptors();
         assert_eq!(pair.soft, pair.hard);
         assert_eq!(pair.soft.unwrap_or(u64::MAX), raised);
+    }
+
+    #[test]
+    fn what_is_opened_is_counted() {
+        // Other tests of this process open and close meanwhile, but not so many.
+        const MANY: u64 = 200;
+        let Ok(before) = descriptors_open() else {
+            println!("skip   what_is_opened_is_counted: the system does not count handles");
+            return;
+        };
+        let open: Vec<_> = (0..MANY)
+            .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port"))
+            .collect();
+        let with_them = descriptors_open().expect("it did a moment ago");
+        assert!(with_them >= before + MANY / 2, "{before} and then {with_them}");
+        drop(open);
     }
 }

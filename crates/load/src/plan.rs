@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{RAISE_DESCRIPTORS_OR, WIDEN_PORT_RANGE};
+
 /// Descriptors of a process that are not connections: standard streams, the port, libraries.
 pub const DESCRIPTOR_RESERVE: u64 = 64;
 
@@ -98,14 +100,14 @@ impl fmt::Display for PlanError {
             Self::Descriptors { connections, processes, per_process } => write!(
                 formatter,
                 "{connections} connections do not fit into {processes} process(es) of at most \
-                 {per_process} connections each: raise the descriptor limit (ulimit -n) or give \
-                 more --processes, {MOST_PROCESSES} at most"
+                 {per_process} connections each: {RAISE_DESCRIPTORS_OR}give more --processes, \
+                 {MOST_PROCESSES} at most"
             ),
             Self::Ports { connections, per_address } => write!(
                 formatter,
                 "{connections} connections to one target need more local ports than the \
-                 {per_address} one source address can use: widen net.ipv4.ip_local_port_range, \
-                 use fewer --connections, or a target in 127.0.0.0/8"
+                 {per_address} one source address can use: {WIDEN_PORT_RANGE}, use fewer \
+                 --connections, or a target in 127.0.0.0/8"
             ),
         }
     }
@@ -214,7 +216,10 @@ mod tests {
         for descriptors in [0, DESCRIPTOR_RESERVE, DESCRIPTOR_RESERVE + 1] {
             let limits = Limits { descriptors, ports: 28_232 };
             let error = plan(30_000, None, loopback(), limits, 0).expect_err("too few");
-            assert!(error.to_string().contains("ulimit -n"), "{error}");
+            assert!(
+                error.to_string().contains(&format!("{RAISE_DESCRIPTORS_OR}give more")),
+                "{error}"
+            );
         }
     }
 
@@ -222,7 +227,7 @@ mod tests {
     fn a_distant_target_gets_one_address_only() {
         let target = "192.0.2.1:80".parse().expect("an address");
         let error = plan(30_000, None, target, LIMITS, 0).expect_err("too many");
-        assert!(error.to_string().contains("ip_local_port_range"), "{error}");
+        assert!(error.to_string().contains(WIDEN_PORT_RANGE), "{error}");
         assert!(plan(20_000, None, target, LIMITS, 0).is_ok());
     }
 

@@ -9,9 +9,10 @@
 use crate::failure::Failure;
 use crate::handler::{Handler, Reply, call};
 use crate::model::{Limits, Model, Server, Status, Stopped, Threads};
+use crate::platform::{self, Alarm, Line};
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -45,15 +46,21 @@ impl Model for Blocking {
 
 struct Running {
     shared: Arc<Shared>,
-    doorkeeper: Option<JoinHandle<()>>,
+    doorkeeper: Option<Doorkeeper>,
+}
+
+/// The thread that accepts, and the listener, which is closed when that thread is done.
+struct Doorkeeper {
+    listener: Arc<TcpListener>,
+    thread: JoinHandle<()>,
 }
 
 struct Shared {
-    listener: TcpListener,
     handler: Arc<dyn Handler>,
     limits: Limits,
     stack: AtomicUsize,
     stopping: AtomicBool,
+    alarm: Alarm,
     state: Mutex<State>,
     /// A connection has ended, or the server is being stopped.
     changed: Condvar,
@@ -67,7 +74,7 @@ struct State {
 }
 
 struct Connection {
-    stream: TcpStream,
+    line: Line,
     messages: AtomicU64,
     bytes: AtomicU64,
     /// Its thread is in the handler.
@@ -80,40 +87,41 @@ impl Running {
         handler: Arc<dyn Handler>,
         limits: &Limits,
     ) -> io::Result<Self> {
-        listener.set_nonblocking(false)?;
-        // Accepted connections inherit it.
+        platform::prepare_listener(&listener)?;
+        // Accepted connections inherit it, where they inherit anything.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
+        let listener = Arc::new(listener);
         let shared = Arc::new(Shared {
-            listener,
             handler,
             limits: limits.clone(),
             stack: AtomicUsize::new(STACK),
             stopping: AtomicBool::new(false),
+            alarm: Alarm::new()?,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let accepting = Arc::clone(&shared);
-        let doorkeeper = std::thread::Builder::new()
+        let (accepting, door) = (Arc::clone(&shared), Arc::clone(&listener));
+        let thread = std::thread::Builder::new()
             .name("accept".into())
             .stack_size(STACK)
-            .spawn(move || accept(&accepting))?;
-        Ok(Self { shared, doorkeeper: Some(doorkeeper) })
+            .spawn(move || accept(&accepting, &door))?;
+        Ok(Self { shared, doorkeeper: Some(Doorkeeper { listener, thread }) })
     }
 
     fn end(&mut self, deadline: Duration) -> Stopped {
         let shared = &self.shared;
         let deadline = Instant::now().checked_add(deadline);
-        shared.stop_accepting();
-        if let Some(doorkeeper) = self.doorkeeper.take() {
+        shared.announce_stop();
+        if let Some(Doorkeeper { listener, thread }) = self.doorkeeper.take() {
+            platform::wake(&listener);
             // A panic was reported by its thread, and there is nobody else to tell.
-            let _ = doorkeeper.join();
+            let _ = thread.join();
         }
         let mut state = shared.lock();
         for connection in state.open.values() {
-            // Its reads still yield what has come, and then the end of the stream. One that is
-            // gone already cannot be shut down.
-            let _ = connection.stream.shutdown(Shutdown::Read);
+            connection.line.end_input();
         }
+        shared.alarm.ring();
         while !state.open.is_empty() {
             let rest = deadline.map(|end| end.saturating_duration_since(Instant::now()));
             if rest == Some(Duration::ZERO) {
@@ -124,7 +132,7 @@ impl Running {
         let left = std::mem::take(&mut state.open);
         for connection in left.values() {
             connection.add_to(&mut state.past);
-            connection.reset();
+            connection.line.reset();
         }
         state.past.errors.aborted += left.len() as u64;
         Stopped { status: state.past, left: left.len() as u64 }
@@ -187,18 +195,12 @@ impl Shared {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    fn stop_accepting(&self) {
+    fn announce_stop(&self) {
         {
             let _state = self.lock();
             self.stopping.store(true, Ordering::Relaxed);
         }
         self.changed.notify_all();
-        // That wakes the accept on Linux; elsewhere a client does.
-        if socket2::SockRef::from(&self.listener).shutdown(Shutdown::Both).is_err()
-            && let Ok(address) = self.listener.local_addr()
-        {
-            drop(TcpStream::connect(address));
-        }
     }
 
     /// Admission before accept: waits until one more connection is allowed. False when the server
@@ -222,14 +224,15 @@ impl Shared {
 }
 
 /// Accepts until the server is stopped, whatever single clients do.
-fn accept(shared: &Arc<Shared>) {
+fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
     let mut next = 0;
     while shared.has_room() {
-        match shared.listener.accept() {
-            // Whoever woke us to stop is no client.
+        match platform::accept(listener) {
+            // Whoever comes now comes too late.
             Ok(_) if shared.is_stopping() => return,
-            Ok((stream, _)) => {
-                welcome(shared, stream, next);
+            Ok(None) => {}
+            Ok(Some(stream)) => {
+                welcome(shared, Line::new(stream, &shared.alarm), next);
                 next += 1;
             }
             Err(_) if shared.is_stopping() => return,
@@ -251,9 +254,9 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
-fn welcome(shared: &Arc<Shared>, stream: TcpStream, id: u64) {
+fn welcome(shared: &Arc<Shared>, line: Line, id: u64) {
     let connection = Arc::new(Connection {
-        stream,
+        line,
         messages: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
         handling: AtomicBool::new(false),
@@ -288,8 +291,7 @@ fn depart(shared: &Shared, id: u64, failure: Option<Failure>) {
         connection
     };
     if failure == Some(Failure::TimedOut) {
-        // What a client that does not read was still to get is lost, and it shall know.
-        connection.reset();
+        connection.line.give_up();
     }
     drop(connection);
     shared.changed.notify_all();
@@ -297,23 +299,23 @@ fn depart(shared: &Shared, id: u64, failure: Option<Failure>) {
 
 /// Serves one connection to its end.
 fn converse(shared: &Shared, connection: &Connection) -> Result<(), Failure> {
-    let mut stream = &connection.stream;
+    let line = &connection.line;
     let Limits { first_data, idle_timeout, buffer_size, .. } = shared.limits;
     let failed = |error: io::Error| Failure::of(&error);
-    set_limit(first_data.or(idle_timeout), |limit| stream.set_read_timeout(limit))?;
-    set_limit(idle_timeout, |limit| stream.set_write_timeout(limit))?;
+    set_limit(first_data.or(idle_timeout), |limit| line.set_receive_limit(limit))?;
+    set_limit(idle_timeout, |limit| line.set_send_limit(limit))?;
     let mut awaits_first = first_data.is_some();
     let mut buffer = vec![0; buffer_size.max(1)];
     loop {
-        let length = match stream.read(&mut buffer) {
+        let length = match line.receive(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(failed(error)),
         };
         if std::mem::take(&mut awaits_first) {
-            stream.set_read_timeout(None).map_err(failed)?;
-            set_limit(idle_timeout, |limit| stream.set_read_timeout(limit))?;
+            line.set_receive_limit(None).map_err(failed)?;
+            set_limit(idle_timeout, |limit| line.set_receive_limit(limit))?;
         }
         connection.messages.fetch_add(1, Ordering::Relaxed);
         connection.bytes.fetch_add(length as u64, Ordering::Relaxed);
@@ -321,7 +323,7 @@ fn converse(shared: &Shared, connection: &Connection) -> Result<(), Failure> {
         let reply = call(&*shared.handler, &buffer[..length]);
         connection.handling.store(false, Ordering::Relaxed);
         match reply {
-            Some(Reply::Echo) => stream.write_all(&buffer[..length]).map_err(failed)?,
+            Some(Reply::Echo) => line.send_all(&buffer[..length]).map_err(failed)?,
             Some(Reply::Silent) => {}
             Some(Reply::Close) => return Ok(()),
             None => return Err(Failure::Other),
@@ -343,20 +345,14 @@ impl Connection {
         status.messages += self.messages.load(Ordering::Relaxed);
         status.bytes += self.bytes.load(Ordering::Relaxed);
     }
-
-    /// Ends the connection at once, whatever its thread is doing; unsent data is lost.
-    fn reset(&self) {
-        let socket = socket2::SockRef::from(&self.stream);
-        // One that is gone already takes neither.
-        let _ = socket.set_linger(Some(Duration::ZERO));
-        let _ = socket.shutdown(Shutdown::Both);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::handler::Echo;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
 
     fn echo(mut client: &TcpStream) -> io::Result<[u8; 4]> {
         let mut echo = [0; 4];

@@ -22,6 +22,8 @@ impl Failure {
             }
             // A blocking call with a time limit reports `WouldBlock` when it is over.
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::TimedOut,
+            // On Windows that is a reset by the client that came while the connection was busy.
+            ErrorKind::ConnectionAborted if cfg!(windows) => Self::Reset,
             ErrorKind::ConnectionAborted => Self::Aborted,
             _ if is_aborted(error) => Self::Aborted,
             _ => Self::Other,

@@ -14,6 +14,7 @@
 //! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
 //!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
 //!   routines) have their place beside them, each in a file of its own and in [`models`].
+//! - `platform` is what the models do differently on each system. They call it; it knows none.
 //!
 //! Programs call [`models`] or [`model()`] and go on with the traits.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod completion_port;
 mod failure;
 pub mod handler;
 pub mod model;
+mod platform;
 
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;

@@ -13,7 +13,7 @@ use clap::Args;
 use overlapped_models::{Echo, Limits};
 use serde::{Deserialize, Serialize};
 
-use crate::{children, listen, output};
+use crate::{listen, output, platform};
 
 /// How long the server may take to end its connections.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub enum ModelReport {
 
 /// Runs the server.
 pub fn run(arguments: &ModelServerArguments) -> anyhow::Result<()> {
-    children::end_with_parent();
+    platform::end_with_parent();
     overlapped_load::limits::raise_descriptors()?;
     let model = overlapped_models::model(&arguments.model)
         .with_context(|| format!("there is no model named {}", arguments.model))?;

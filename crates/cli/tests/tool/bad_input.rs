@@ -1,6 +1,7 @@
 //! Bad input and what the system refuses: one clear line, the right exit code.
 
 use crate::process::{Running, run};
+use crate::system;
 
 /// Runs the tool and checks that it says one line that contains all of `parts`.
 fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
@@ -25,7 +26,7 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["serve", "--concurrency", "-1"], 2, &["'-1'"]);
     refused(&["serve", "--first-data", "0s"], 2, &["longer than nothing"]);
     refused(&["serve", "--idle-timeout", "soon"], 2, &["'soon'", "250ms"]);
-    refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll"]);
+    refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll, iocp"]);
     refused(&["serve", "--processes", "1000"], 2, &["64"]);
     refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
     refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);
@@ -44,15 +45,15 @@ fn what_the_system_refuses_is_code_1_with_the_remedy() {
     refused(
         &["serve", "127.0.0.1:0", "--max-connections", "4000000000"],
         1,
-        &["4000000000", "ulimit -n", "--processes"],
+        &[&["4000000000"], system::FOR_SERVER].concat(),
     );
     refused(
         &["stress", "127.0.0.1:7", "-c", "4000000000", "--processes", "1"],
         1,
-        &["ulimit -n", "--processes"],
+        system::FOR_LOAD,
     );
-    refused(&["stress", "192.0.2.1:7", "-c", "70000"], 1, &["ip_local_port_range", "127.0.0.0/8"]);
-    refused(&["compare", "--counts", "4000000000"], 1, &["--counts", "ulimit -n"]);
+    refused(&["stress", "192.0.2.1:7", "-c", "70000"], 1, system::FOR_PORTS);
+    refused(&["compare", "--counts", "4000000000"], 1, system::FOR_COMPARISON);
 }
 
 #[test]

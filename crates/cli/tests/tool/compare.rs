@@ -50,7 +50,7 @@ fn the_table_and_the_closing_words_are_for_people() {
 
 #[test]
 fn ctrl_c_keeps_what_was_measured() {
-    let comparison = Running::start(&[
+    let comparison = Running::start_until_interrupted(&[
         "compare",
         "--json",
         "--counts",

@@ -2,6 +2,7 @@
 
 use crate::process::{run, tool};
 use crate::schema;
+use crate::system;
 
 #[test]
 fn the_findings_follow_their_schema() {
@@ -11,20 +12,11 @@ fn the_findings_follow_their_schema() {
     schema::check("doctor", &document);
     let findings = document["findings"].as_array().expect("findings");
     let names: Vec<&str> = findings.iter().filter_map(|it| it["name"].as_str()).collect();
-    for name in [
-        "kernel",
-        "driver",
-        "doorman",
-        "wait channel",
-        "io_uring",
-        "files",
-        "descriptors",
-        "locked memory",
-        "local ports",
-        "backlog",
-        "congestion control",
-    ] {
-        assert!(names.contains(&name), "{name} is not in {names:?}");
+    for name in ["kernel", "driver", "doorman", "files", "descriptors", "local ports"]
+        .iter()
+        .chain(system::LOOKS)
+    {
+        assert!(names.contains(name), "{name} is not in {names:?}");
     }
     for finding in findings.iter().filter(|finding| finding["state"] != "good") {
         assert!(finding["remedy"].is_string(), "no remedy: {finding}");
@@ -34,14 +26,14 @@ fn the_findings_follow_their_schema() {
 #[test]
 fn a_driver_that_is_forced_is_named() {
     let output = tool(&["doctor", "--json"])
-        .env("OVERLAPPED_DRIVER", "epoll")
+        .env("OVERLAPPED_DRIVER", system::DRIVER)
         .output()
         .expect("the tool starts");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
     let findings = document["findings"].as_array().expect("findings");
     let driver = findings.iter().find(|it| it["name"] == "driver").expect("the driver");
     let found = driver["found"].as_str().expect("text");
-    assert!(found.starts_with("epoll") && found.contains("OVERLAPPED_DRIVER"), "{found}");
+    assert!(found.starts_with(system::DRIVER) && found.contains("OVERLAPPED_DRIVER"), "{found}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn every_command_explains_its_options() {
                 "--processes",
                 "--drain-seconds",
                 "--quiet",
+                "--until-input-ends",
                 "--json",
             ] as &[&str],
         ),
@@ -46,12 +47,24 @@ fn every_command_explains_its_options() {
                 "--size",
                 "--ramp",
                 "--processes",
+                "--until-input-ends",
                 "--json",
                 "--timeout",
                 "--duration",
             ],
         ),
-        ("compare", &["--counts", "--rounds", "--seconds", "--size", "--json", "--models"]),
+        (
+            "compare",
+            &[
+                "--counts",
+                "--rounds",
+                "--seconds",
+                "--size",
+                "--json",
+                "--models",
+                "--until-input-ends",
+            ],
+        ),
         ("doctor", &["--json"]),
     ] {
         let help = run(&[command, "--help"]);

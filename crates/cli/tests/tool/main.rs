@@ -1,14 +1,20 @@
 //! The tool as its users meet it: the real program, its output, its exit codes.
 //!
-//! `process` starts the program and reads what it says; `schema` checks JSON against the files in
-//! the schema folder. The other files hold the tests of one command each.
+//! `process` starts the program and reads what it says; `system` is how it is interrupted, and what it
+//! advises, on each system; `schema` checks JSON against the files in the schema folder. `on_linux` and
+//! `on_windows` hold what one system alone has, the other files the tests of one command each.
 
 mod bad_input;
 mod client;
 mod compare;
 mod doctor;
 mod help;
+#[cfg(target_os = "linux")]
+mod on_linux;
+#[cfg(windows)]
+mod on_windows;
 mod process;
 mod schema;
 mod serve;
 mod stress;
+mod system;

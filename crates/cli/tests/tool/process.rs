@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use crate::system;
 
 /// Far beyond what any step takes; reaching it is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -108,9 +108,15 @@ impl Running {
         Self { child, input, output, errors }
     }
 
+    /// Starts the tool so that [`Running::interrupt`] works.
+    pub fn start_until_interrupted(arguments: &[&str]) -> Self {
+        Self::start(&[arguments, system::INTERRUPTIBLE].concat())
+    }
+
     /// Starts a server on a free port and reads where it listens from its first line.
     pub fn serve(options: &[&str]) -> (Self, SocketAddr) {
-        let running = Self::start(&[&["serve", "127.0.0.1:0"], options].concat());
+        let options = [&["serve", "127.0.0.1:0"], options].concat();
+        let running = Self::start_until_interrupted(&options);
         let line = running.output_until("\n");
         let address = line.strip_prefix("listening on ").expect(&line).trim_end();
         let address = address.parse().expect(&line);
@@ -118,6 +124,7 @@ impl Running {
     }
 
     /// The process id.
+    #[cfg(target_os = "linux")]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -143,11 +150,6 @@ impl Running {
         self.input = None;
     }
 
-    /// Sends a signal to this process alone.
-    pub fn signal(&self, signal: Signal) {
-        send_signal(self.child.id(), signal);
-    }
-
     /// Waits for the end and gives what was not read yet.
     pub fn wait(mut self) -> Ended {
         self.close_input();
@@ -159,9 +161,9 @@ impl Running {
         Ended { status, output, errors }
     }
 
-    /// Ctrl-C, and the end.
+    /// Ctrl-C or what stands for it, and the end.
     pub fn interrupt(self) -> Ended {
-        self.signal(Signal::INT);
+        system::interrupt(self.child.id());
         self.wait()
     }
 }
@@ -172,12 +174,6 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Sends a signal to a process that the test has started.
-pub fn send_signal(id: u32, signal: Signal) {
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(id, signal).expect("the process is there");
 }
 
 /// Runs the tool to its end.

@@ -99,7 +99,9 @@ fn a_server_that_is_not_there_is_told_with_the_remedy() {
 #[test]
 fn ctrl_c_ends_the_load_and_prints_what_there_is() {
     let (server, address) = Running::serve(&["--json"]);
-    let load = Running::start(&["stress", &address.to_string(), "-c", "4", "-i", "10m", "--json"]);
+    let address = address.to_string();
+    let load =
+        Running::start_until_interrupted(&["stress", &address, "-c", "4", "-i", "10m", "--json"]);
     // The first message of the first connection is due at once, the others minutes later.
     loop {
         let status: serde_json::Value =

@@ -5,7 +5,7 @@
 //! the state is behind a lock, which nearly always is free.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::worker::Recording;
 use super::{Load, Phase, Shared, Step};
 use crate::failure::FailureKind;
 use crate::pattern::{MessageName, Verifier};
+use crate::platform::source::bound_socket;
 
 /// No deadline is set.
 const NEVER: u64 = u64::MAX;
@@ -339,24 +340,17 @@ fn settle(shared: &Shared) {
 
 fn start_connect(shared: &Shared, index: u32) -> io::Result<TcpStream<Load>> {
     let target = shared.config.target;
-    let socket = match shared.config.sources.address(shared.config.share.first + index) {
-        Some(source) => bound_socket(SocketAddr::new(source, 0))?,
+    let sources = shared.config.sources;
+    let number = shared.config.share.first + index;
+    let socket = match sources.address(number) {
+        Some(address) => {
+            let socket = bound_socket(address, number % sources.connections_per_address)?;
+            TcpSocket::try_from(std::net::TcpStream::from(socket))?
+        }
         None if target.is_ipv4() => TcpSocket::v4()?,
         None => TcpSocket::v6()?,
     };
     let stream = shared.port.associate(socket, index).map_err(|refused| refused.error)?;
     stream.connect(target, (), Step::Connect).map_err(|refused| refused.error)?;
     Ok(stream)
-}
-
-/// A socket bound to an address but not yet to a port: the kernel picks that when it connects,
-/// when it knows the target, so that connections from different addresses may share a port. Bound
-/// at once, a port would be closed to all other connections of this machine.
-fn bound_socket(source: SocketAddr) -> io::Result<TcpSocket> {
-    use nix::sys::socket::{setsockopt, sockopt};
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(source), Type::STREAM, Some(Protocol::TCP))?;
-    setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
-    socket.bind(&source.into())?;
-    TcpSocket::try_from(std::net::TcpStream::from(socket))
 }

@@ -77,7 +77,7 @@ impl Model for CompletionPort {
         handler: Arc<dyn Handler>,
         limits: &Limits,
     ) -> io::Result<Box<dyn Server>> {
-        // Accepted connections inherit it, so it costs no call for each.
+        // Accepted connections inherit it on Linux, so it costs no call for each.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         let port = Port::<Serving>::builder()
             .concurrency(limits.concurrency)

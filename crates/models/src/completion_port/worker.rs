@@ -10,9 +10,9 @@ use super::notice::Notice;
 use super::sweep;
 use crate::failure::{Failure, is_aborted};
 use crate::handler::{Reply, call};
+use crate::platform;
 use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket};
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -136,6 +136,7 @@ impl<'a> Worker<'a> {
             Ok(stream) => stream,
             Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
         };
+        platform::prepare(&stream);
         // In the list before its first operation, which may end it at once (E94).
         self.waits(&stream);
         self.shared.connections.add(&stream, self.number);
@@ -198,14 +199,9 @@ impl<'a> Worker<'a> {
             // The sweep meant what was in flight a moment ago; the client was just in time.
             return self.receive(stream);
         }
-        // Data may have come that nobody has looked at. Ending the receiving direction makes the
-        // system say which it is: the receive yields that data, or the end of the stream.
+        // Data may have come that nobody has looked at.
         match stream.receive_pooled(Receive::LastLook) {
-            Ok(id) => {
-                if stream.shutdown(Shutdown::Read).is_err() {
-                    let _ = stream.cancel(id);
-                }
-            }
+            Ok(id) => platform::last_look(&stream, id),
             Err(refused) => self.refused(&stream, &refused.error),
         }
     }

@@ -1,7 +1,7 @@
 //! Clients and handlers that misbehave harm themselves and nobody else.
 
 use crate::on_every_model;
-use crate::world::{Client, Obedient, Service, message};
+use crate::world::{Client, Obedient, Service, is_left_out_on_wine, message};
 use overlapped::DriverChoice;
 use overlapped_models::{CompletionPort, Echo, Limits, Model};
 use std::net::TcpListener;
@@ -30,6 +30,12 @@ fn is_well(service: &Service, connected: u64) {
 }
 
 fn clients_that_reset_are_counted_and_end_alone(model: &'static dyn Model) {
+    let reason = "a wait for a socket there may take the news of a reset away from the next call";
+    if model.name() == "blocking"
+        && is_left_out_on_wine("clients_that_reset_are_counted_and_end_alone", reason)
+    {
+        return;
+    }
     let service = start(model);
     let stays = service.connect();
     for _ in 0..MANY {

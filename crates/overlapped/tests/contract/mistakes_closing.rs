@@ -91,7 +91,7 @@ fn error_of(packet: Packet<Numbers>) -> std::io::Error {
         Packet::Connected { result, .. } | Packet::Sent { result, .. } => result.err(),
         Packet::Received { result, .. } => result.err(),
         Packet::Timer { result, .. } => result.err(),
-        Packet::Posted(message) => panic!("nobody posted {message}"),
+        other => panic!("nobody started what yields {other:?}"),
     }
     .expect("it was ended before its time")
 }

@@ -201,6 +201,7 @@ fn f57_a_packet_and_all_its_values_belong_to_the_thread_that_took_it(world: &Wor
                             | Packet::Received { operation, .. }
                             | Packet::Sent { operation, .. }
                             | Packet::Timer { operation, .. } => operation.0,
+                            _ => unreachable!("nothing else is started"),
                         };
                         takes.lock().expect("nobody panicked").insert(number, me);
                         drop(packet);

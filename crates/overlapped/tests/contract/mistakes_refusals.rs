@@ -126,6 +126,7 @@ fn f2_every_injected_failure_frees_everything_and_owes_no_packet() {
                     assert_nothing_is_owed(&port, &value, 3);
                     continue;
                 }
+                other => unreachable!("{other:?} is not injected here"),
             };
             let met = met.expect_err("it was injected").raw_os_error();
             assert_eq!(met, Some(error), "{call:?}");

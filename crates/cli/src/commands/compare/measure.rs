@@ -13,10 +13,10 @@ use overlapped_load::plan::{self, Limits};
 use overlapped_load::process_figures::{self, ProcessFigures};
 use overlapped_load::schedule::Pace;
 
-use crate::children::{self, Copy, Said};
+use crate::children::{Copy, Said};
 use crate::commands::model_server::ModelReport;
 use crate::commands::stress::team::{Event, Moment, Team};
-use crate::words;
+use crate::{platform, words};
 
 use super::results::Measurement;
 
@@ -69,7 +69,8 @@ struct Reading {
 struct LastReading {
     reading: Reading,
     figures: ProcessFigures,
-    sockets: SocketFigures,
+    /// None where the system does not tell them.
+    sockets: Option<SocketFigures>,
 }
 
 /// Makes the measurement. `interruptible` is given where to tell the load of an interrupt, and
@@ -110,7 +111,7 @@ pub fn measure(
                     last = Some(LastReading {
                         reading: read(sum.messages_echoed)?,
                         figures: ProcessFigures::read(server_id)?,
-                        sockets: SocketFigures::read().unwrap_or_default(),
+                        sockets: SocketFigures::read().ok(),
                     });
                 }
             }
@@ -174,12 +175,15 @@ fn figures(
         measurement.machine_busy_elsewhere_percent =
             elsewhere * 100.0 / (seconds.max(1e-9) * processors);
         measurement.resident_kib = last.figures.resident_kib;
-        measurement.kernel_socket_kib = last.sockets.tcp_memory_kib;
+        measurement.kernel_socket_kib = last.sockets.map(|sockets| sockets.tcp_memory_kib);
         measurement.threads = last.figures.threads;
         // Counted from the server's start, since reading it for each of thousands of threads at
         // the start of the measurement would disturb what is measured.
-        measurement.context_switches_per_message = (last.reading.messages > 0)
-            .then(|| last.figures.context_switches as f64 / last.reading.messages as f64);
+        measurement.context_switches_per_message = last
+            .figures
+            .context_switches
+            .filter(|_| last.reading.messages > 0)
+            .map(|switches| switches as f64 / last.reading.messages as f64);
     }
     measurement
 }
@@ -217,7 +221,7 @@ impl ServerProcess {
             Some(ModelReport::Listening { address, .. }) => Ok(Self { process, said, address }),
             _ => {
                 let status = process.wait(Duration::ZERO)?;
-                anyhow::bail!("the server did not start ({})", children::ending(status))
+                anyhow::bail!("the server did not start ({})", platform::ending(status))
             }
         }
     }
@@ -229,7 +233,7 @@ impl ServerProcess {
         let status = self.process.wait(SERVER_PATIENCE)?;
         match report {
             Some(ModelReport::Stopped { left, .. }) if status.success() => Ok(left),
-            _ => anyhow::bail!("the server ended badly ({})", children::ending(status)),
+            _ => anyhow::bail!("the server ended badly ({})", platform::ending(status)),
         }
     }
 }

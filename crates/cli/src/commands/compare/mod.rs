@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use overlapped_load::{limits, plan};
+use overlapped_load::limits::{self, RAISE_DESCRIPTORS_OR};
+use overlapped_load::plan;
 use overlapped_models::models;
 
 use crate::commands::stress::team::Event;
 use crate::exit::{Reported, Usage};
-use crate::{exit, interrupt, output, values, words};
+use crate::interrupt::{self, EndArguments};
+use crate::{exit, output, values, words};
 use measure::{Measured, Task};
 use results::Results;
 
@@ -52,6 +54,8 @@ pub struct CompareArguments {
     /// Bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = values::size)]
     size: usize,
+    #[command(flatten)]
+    end: EndArguments,
     /// Print the results as a JSON document.
     #[arg(long)]
     json: bool,
@@ -75,8 +79,8 @@ impl CompareArguments {
         for &count in &self.counts {
             if u64::from(count) > room {
                 anyhow::bail!(
-                    "{count} connections are more than one server process can hold ({}): raise \
-                     the descriptor limit (ulimit -n) or give smaller --counts",
+                    "{count} connections are more than one server process can hold ({}): \
+                     {RAISE_DESCRIPTORS_OR}give smaller --counts",
                     words::grouped(room)
                 );
             }
@@ -141,7 +145,7 @@ pub fn run(arguments: CompareArguments) -> anyhow::Result<()> {
     let settings = arguments.resolve()?;
     let interrupts = Arc::new(Mutex::new(Interrupts::default()));
     let told = interrupts.clone();
-    interrupt::on_first(move || {
+    interrupt::on_first_or(arguments.end, move || {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.seen = true;
         if let Some(load) = &told.load {

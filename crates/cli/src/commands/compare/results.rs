@@ -1,6 +1,5 @@
 //! What was measured, the medians over the rounds, and the document made of both.
 
-use std::fs;
 use std::num::NonZero;
 
 use overlapped_load::document::tenths;
@@ -9,6 +8,7 @@ use serde::Serialize;
 
 use super::measure::Task;
 use super::{Settings, WARM_UP};
+use crate::platform;
 
 /// One measurement of one model. Figures of the server are those of its process alone.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -31,11 +31,12 @@ pub struct Measurement {
     pub processor_percent: f64,
     /// Resident memory of the server.
     pub resident_kib: u64,
-    /// Memory of all TCP buffers on the machine.
-    pub kernel_socket_kib: u64,
+    /// Memory of all TCP buffers on the machine; None where the system does not tell it.
+    pub kernel_socket_kib: Option<u64>,
     /// Threads of the server.
     pub threads: u64,
-    /// Context switches of the server for one message, from its start on.
+    /// Context switches of the server for one message, from its start on; None where the system does
+    /// not tell them.
     pub context_switches_per_message: Option<f64>,
     /// How much of the machine was used by other programs meanwhile; 100 is all of it.
     pub machine_busy_elsewhere_percent: f64,
@@ -188,7 +189,10 @@ fn median_of(rounds: &[Measurement]) -> Option<Measurement> {
         ),
         processor_percent: tenths(figure(|round| round.processor_percent)?),
         resident_kib: whole(|round| round.resident_kib),
-        kernel_socket_kib: whole(|round| round.kernel_socket_kib),
+        kernel_socket_kib: median(
+            rounds.iter().filter_map(|round| round.kernel_socket_kib).map(|kib| kib as f64),
+        )
+        .map(|kib| kib.round() as u64),
         threads: whole(|round| round.threads),
         context_switches_per_message: median(
             rounds.iter().filter_map(|round| round.context_switches_per_message),
@@ -215,22 +219,12 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 fn machine(descriptors: u64) -> Machine {
-    let system = rustix::system::uname();
-    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.split_whitespace().next()?.parse().ok()
-    });
+    let platform::Machine { kernel, memory_kib, congestion_control } = platform::machine();
     Machine {
-        kernel: format!(
-            "{} {}",
-            system.sysname().to_string_lossy(),
-            system.release().to_string_lossy()
-        ),
+        kernel,
         processors: std::thread::available_parallelism().map_or(1, NonZero::get),
-        memory_kib: memory,
-        congestion_control: fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")
-            .ok()
-            .map(|text| text.trim().to_owned()),
+        memory_kib,
+        congestion_control,
         descriptors_per_process: descriptors,
     }
 }

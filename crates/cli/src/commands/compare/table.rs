@@ -33,10 +33,17 @@ pub fn table(document: &Document) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    let is_known = |row: &Row| {
+        row.median.as_ref().is_none_or(|median| median.context_switches_per_message.is_some())
+    };
+    let unknown = match document.rows.iter().all(is_known) {
+        true => "",
+        false => " A figure that is not available is shown as -.",
+    };
     format!(
         "{table}\n\nMedians of up to {} rounds, {}-byte messages, each sent when the last came \
          back. CPU, memory, threads and context switches are the server's own; 100 % is one \
-         processor.\n",
+         processor.{unknown}\n",
         document.rounds, document.message_bytes
     )
 }

@@ -3,7 +3,6 @@
 //! `probes` looks at one thing each and says what it found; nothing is changed. This file prints
 //! the findings as a list or as one JSON document.
 
-mod io_uring;
 mod probes;
 
 use clap::Args;

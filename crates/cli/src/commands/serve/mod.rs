@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::interrupt::EndArguments;
 use crate::{listen, values};
 
 /// Options of `serve`.
@@ -58,6 +59,8 @@ pub struct ServeArguments {
     /// How long clients may take to end after Ctrl-C.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     drain_seconds: u64,
+    #[command(flatten)]
+    end: EndArguments,
     /// Print no status lines.
     #[arg(long)]
     quiet: bool,
@@ -72,8 +75,10 @@ pub struct ServeArguments {
 pub enum Driver {
     // The best one that works here.
     Automatic,
-    // Readiness by epoll.
+    // Readiness by epoll, on Linux.
     Epoll,
+    // The system's own completion port, on Windows.
+    Iocp,
 }
 
 /// Arguments of a worker process of `serve`; its standard input is the listening socket.
@@ -86,13 +91,14 @@ pub struct ServeWorkerArguments {
 /// Runs the command.
 pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     let address = arguments.address;
+    family::check(arguments.processes)?;
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(&arguments, descriptors)?;
     let listener = listen::listen(address, settings.backlog)?;
     if settings.processes > 1 {
-        family::run(&settings, listener)
+        family::run(&settings, listener, arguments.end)
     } else {
-        single::run(&settings, listener)
+        single::run(&settings, listener, arguments.end)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::figures::{ErrorCounts, Figures, ThreadCounts};
-use crate::{exit, output, words};
+use crate::{exit, output, platform, words};
 
 /// Time between two status lines.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -108,10 +108,10 @@ impl Reporter {
         let silent = self.last_complaint.is_some_and(|last| now - last < COMPLAINT_PERIOD);
         if deferrals > before && !silent {
             self.last_complaint = Some(now);
-            exit::complain(
-                "no descriptor was free for new connections, which wait until others end; raise \
-                 the limit (ulimit -n), or use --max-connections or --processes",
-            );
+            exit::complain(&format!(
+                "no descriptor was free for new connections, which wait until others end; {}",
+                platform::REMEDY_FOR_DEFERRALS
+            ));
         }
     }
 

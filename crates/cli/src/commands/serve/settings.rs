@@ -9,7 +9,7 @@ use overlapped_models::Limits;
 use serde::{Deserialize, Serialize};
 
 use super::{Driver, ServeArguments};
-use crate::words;
+use crate::{platform, words};
 
 /// Settings of a server, also as they travel to its worker processes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,8 +62,9 @@ fn connections_of_one_process(
     let room = plan::connections_per_process(descriptors.saturating_sub(besides));
     anyhow::ensure!(
         room > 0,
-        "{} descriptors leave no room for connections: raise the limit (ulimit -n 1024)",
-        words::grouped(descriptors)
+        "{} descriptors leave no room for connections: {}",
+        words::grouped(descriptors),
+        platform::REMEDY_FOR_NO_ROOM
     );
     let Some(asked) = arguments.max_connections else {
         return Ok(room as usize);
@@ -73,10 +74,10 @@ fn connections_of_one_process(
         let processes = u64::from(asked).div_ceil(room);
         anyhow::bail!(
             "--max-connections {asked} is more than {} process(es) can hold with {} descriptors \
-             each: raise the limit (ulimit -n {}) or give --processes {processes}",
+             each: {}",
             arguments.processes,
             words::grouped(descriptors),
-            of_one + besides + plan::DESCRIPTOR_RESERVE,
+            platform::remedy_for_too_many(of_one + besides + plan::DESCRIPTOR_RESERVE, processes),
         );
     }
     Ok(of_one as usize)
@@ -95,6 +96,7 @@ impl Settings {
             driver: match self.driver {
                 Driver::Automatic => DriverChoice::Automatic,
                 Driver::Epoll => DriverChoice::Epoll,
+                Driver::Iocp => DriverChoice::Iocp,
             },
             ..Limits::default()
         }
@@ -118,10 +120,15 @@ mod tests {
         resolve(&Only::parse_from(words).arguments, 20_000)
     }
 
+    /// How many threads a server has by itself.
+    fn threads() -> u64 {
+        settings(&[]).expect("settings").threads as u64
+    }
+
     #[test]
     fn a_limit_too_low_for_anything_is_told() {
         let error = resolve(&Only::parse_from(["serve"]).arguments, 70).expect_err("too low");
-        assert!(error.to_string().contains("ulimit -n"), "{error}");
+        assert!(error.to_string().contains(platform::REMEDY_FOR_NO_ROOM), "{error}");
     }
 
     #[test]
@@ -141,7 +148,9 @@ mod tests {
     #[test]
     fn more_connections_than_descriptors_need_more_processes() {
         let error = settings(&["--max-connections", "30000"]).expect_err("too many");
-        assert!(error.to_string().contains("--processes 2"), "{error}");
+        let words = error.to_string();
+        let needed = 30_000 + plan::DESCRIPTOR_RESERVE + 10 + 2 * threads();
+        assert!(words.ends_with(&platform::remedy_for_too_many(needed, 2)), "{words}");
         let both = settings(&["--max-connections", "30001", "--processes", "2"]).expect("fits");
         assert_eq!(both.connections, 15_001);
     }

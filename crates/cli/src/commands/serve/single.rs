@@ -7,12 +7,13 @@ use super::figures::Figures;
 use super::reporter::Reporter;
 use super::service;
 use super::settings::Settings;
-use crate::{interrupt, output};
+use crate::interrupt::{self, EndArguments};
+use crate::output;
 
-/// Serves until Ctrl-C.
-pub fn run(settings: &Settings, listener: TcpListener) -> anyhow::Result<()> {
+/// Serves until Ctrl-C, or what `end` names.
+pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
     let (interrupted, interrupts) = channel();
-    interrupt::on_first(move || {
+    interrupt::on_first_or(end, move || {
         let _ = interrupted.send(());
     })?;
     let address = listener.local_addr()?;

@@ -21,7 +21,8 @@ use overlapped_load::plan::{self, Limits};
 use overlapped_load::schedule::Pace;
 
 use crate::exit::{Reported, Usage};
-use crate::{exit, interrupt, output, values, words};
+use crate::interrupt::{self, EndArguments};
+use crate::{exit, output, values, words};
 use team::{Event, Moment, Team};
 pub use worker::run as run_worker;
 
@@ -64,6 +65,8 @@ pub struct StressArguments {
     #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = values::positive_duration)]
     timeout: Duration,
+    #[command(flatten)]
+    end: EndArguments,
     /// Print the result as a JSON document.
     #[arg(long)]
     json: bool,
@@ -113,7 +116,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     let configs = arguments.resolve()?;
     let (sender, events) = channel();
     let interrupted = sender.clone();
-    interrupt::on_first(move || {
+    interrupt::on_first_or(arguments.end, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let bar = progress_bar(arguments.total_messages());

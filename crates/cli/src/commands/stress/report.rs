@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use overlapped_load::document::Outcome;
 use overlapped_load::failure::FailureKind;
+use overlapped_load::limits::WIDEN_PORT_RANGE;
 
+use crate::platform;
 use crate::words::{grouped, latency, size};
 
 /// The result as the lines that go to standard output.
@@ -78,11 +80,11 @@ pub fn complaint(outcome: &Outcome, target: SocketAddr, start_server: String) ->
         FailureKind::NoBuffers => {
             "the kernel has no memory for socket buffers: use fewer --connections".to_owned()
         }
-        FailureKind::NoPorts => "no local ports are left: wait a minute for those in TIME_WAIT, \
-                                 or widen net.ipv4.ip_local_port_range"
-            .to_owned(),
+        FailureKind::NoPorts => format!(
+            "no local ports are left: wait a minute for those in TIME_WAIT, or {WIDEN_PORT_RANGE}"
+        ),
         FailureKind::NoDescriptors => {
-            "no descriptors are left: raise ulimit -n or give more --processes".to_owned()
+            format!("no descriptors are left: {}", platform::REMEDY_FOR_NO_DESCRIPTORS)
         }
         FailureKind::WrongBytes => "what came back is not what was sent".to_owned(),
         FailureKind::Unreachable => format!("there is no way to {target}: check the address"),

@@ -7,14 +7,14 @@ use anyhow::Context;
 use overlapped_load::engine::{Config, Phase, Run};
 
 use super::team::{Order, Progress, Report};
-use crate::{children, interrupt, output};
+use crate::{interrupt, output, platform};
 
 /// How often progress is said.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 
 /// Runs the worker.
 pub fn run() -> anyhow::Result<()> {
-    children::end_with_parent();
+    platform::end_with_parent();
     overlapped_load::limits::raise_descriptors()?;
     let mut work = String::new();
     std::io::stdin().read_line(&mut work).context("no work was given")?;

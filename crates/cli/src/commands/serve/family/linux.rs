@@ -1,6 +1,6 @@
-//! The server in several processes that share one listening socket.
+//! Linux: each worker inherits the socket.
 //!
-//! Each worker inherits the socket as its standard input, keeps its own limit of connections, and
+//! It is the worker's standard input. Each worker keeps its own limit of connections, and
 //! leaves connections to the others while it is full. It says its figures once a second as a line
 //! of JSON; the parent adds them up, passes Ctrl-C on, and tells when a worker dies.
 
@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::figures::Figures;
-use super::reporter::Reporter;
-use super::service;
-use super::settings::Settings;
-use crate::children::{self, Copy, Said};
-use crate::{exit, interrupt, output};
+use super::super::figures::Figures;
+use super::super::reporter::Reporter;
+use super::super::service;
+use super::super::settings::Settings;
+use crate::children::{Copy, Said};
+use crate::interrupt::{self, EndArguments};
+use crate::{exit, output, platform};
 
 /// What a worker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,11 +54,16 @@ struct Member {
     ended: bool,
 }
 
+/// Any number of processes that the command line lets through will do.
+pub fn check(_processes: u32) -> anyhow::Result<()> {
+    Ok(())
+}
+
 /// Serves by worker processes until Ctrl-C or until all of them have died.
-pub fn run(settings: &Settings, listener: TcpListener) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
     let (sender, events) = channel();
     let interrupted = sender.clone();
-    interrupt::on_first(move || {
+    interrupt::on_first_or(end, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let address = listener.local_addr()?;
@@ -153,7 +159,7 @@ fn bury(member: &mut Member, expected: bool) -> anyhow::Result<()> {
         exit::complain(&format!(
             "worker process {} has died ({}); its connections are lost, the others go on",
             member.process.id(),
-            children::ending(status)
+            platform::ending(status)
         ));
     }
     Ok(())
@@ -171,7 +177,7 @@ fn sum(members: &[Member]) -> (Figures, u64) {
 
 /// Serves in a worker process.
 pub fn run_worker(settings: &Settings) -> anyhow::Result<()> {
-    children::end_with_parent();
+    platform::end_with_parent();
     let (interrupted, interrupts) = channel();
     interrupt::on_first(move || {
         let _ = interrupted.send(());

@@ -1,18 +1,13 @@
-//! The looks that `doctor` takes, one function each.
+//! What is looked at on Linux.
 
 use std::fs;
-use std::num::NonZero;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use overlapped::{Port, Protocol};
 use overlapped_load::{limits, plan};
 
-use super::{Finding, io_uring};
+use super::{CLASSIC_CONNECTIONS, Finding, io_uring};
 use crate::words::{grouped, size};
-
-/// Connections that the classic load holds; limits below it are worth a remark.
-const CLASSIC_CONNECTIONS: u64 = 30_000;
 
 /// A listening socket with less lets a burst of connects wait for a second.
 const USUAL_BACKLOG: u32 = 4_096;
@@ -20,24 +15,21 @@ const USUAL_BACKLOG: u32 = 4_096;
 /// How long a thread may take to fall asleep before the doorman's look is called blind.
 const SLEEP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Looks at everything.
-pub fn all() -> Vec<Finding> {
-    let mut findings = vec![kernel(), processors()];
-    findings.extend(driver());
-    findings.extend([
+/// Everything but what all systems have.
+pub fn others() -> Vec<Finding> {
+    vec![
         wait_channel(),
         io_uring::finding(),
-        files(),
         descriptors(),
         locked_memory(),
         ports(),
         backlog(),
         congestion_control(),
-    ]);
-    findings
+    ]
 }
 
-fn kernel() -> Finding {
+/// The kernel and its version.
+pub fn kernel() -> Finding {
     let system = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Finding::good(
@@ -49,76 +41,6 @@ fn kernel() -> Finding {
             text(system.machine())
         ),
     )
-}
-
-fn processors() -> Finding {
-    let count = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let found = format!("{count} that this process may use; a port's default concurrency");
-    if count > 1 {
-        return Finding::good("processors", found);
-    }
-    Finding::limited(
-        "processors",
-        found,
-        "measure on a machine with more; client and server share it",
-    )
-}
-
-struct Trial;
-
-impl Protocol for Trial {
-    type Key = ();
-    type Operation = ();
-    type Message = ();
-}
-
-/// Makes a port, sends a packet through it and asks which driver it chose and why.
-fn driver() -> Vec<Finding> {
-    let port = match Port::<Trial>::new() {
-        Ok(port) => port,
-        Err(error) => {
-            return vec![Finding::problem(
-                "driver",
-                format!("no port can be made: {error}"),
-                "check the descriptor limit (ulimit -n) and OVERLAPPED_DRIVER",
-            )];
-        }
-    };
-    let passed = port.post(()).is_ok() && port.take_timeout(Duration::from_secs(1)).is_ok();
-    let report = port.driver();
-    let found = format!("{} ({})", report.name, report.reason);
-    let driver = if passed {
-        Finding::good("driver", found)
-    } else {
-        Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
-    };
-    vec![driver, Finding::good("doorman", report.doorman)]
-}
-
-/// Associates a file with a port and asks what carries it.
-fn files() -> Finding {
-    let name = "files";
-    let options = overlapped::FileOptions::new().read(true);
-    let carried = Port::<Trial>::new().and_then(|port| {
-        let file = overlapped::OpenFile::open("/dev/null", &options)?;
-        let _file = port.associate(file, ())?;
-        Ok(port.driver().files)
-    });
-    match carried {
-        Ok(found) if found.starts_with("io_uring") || found.contains("OVERLAPPED_FILES") => {
-            Finding::good(name, found)
-        }
-        Ok(found) => Finding::limited(
-            name,
-            found,
-            "for io_uring see kernel.io_uring_disabled, or the seccomp profile of the container",
-        ),
-        Err(error) => Finding::problem(
-            name,
-            error.to_string(),
-            "unset OVERLAPPED_FILES, or set it to helpers",
-        ),
-    }
 }
 
 /// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.

@@ -1,0 +1,104 @@
+//! The looks that `doctor` takes, one function each: here those that every system allows, and one
+//! file per system for the others. Nothing is changed by a look.
+
+#[cfg(target_os = "linux")]
+mod io_uring;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use overlapped::{Port, Protocol};
+
+use super::Finding;
+use crate::platform;
+
+#[cfg(target_os = "linux")]
+use linux::{kernel, others};
+#[cfg(windows)]
+use windows::{kernel, others};
+
+/// Connections that the classic load holds; limits below it are worth a remark.
+const CLASSIC_CONNECTIONS: u64 = 30_000;
+
+/// Looks at everything.
+pub fn all() -> Vec<Finding> {
+    let mut findings = vec![kernel(), processors()];
+    findings.extend(driver());
+    findings.push(files());
+    findings.extend(others());
+    findings
+}
+
+fn processors() -> Finding {
+    let count = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let found = format!("{count} that this process may use; a port's default concurrency");
+    if count > 1 {
+        return Finding::good("processors", found);
+    }
+    Finding::limited(
+        "processors",
+        found,
+        "measure on a machine with more; client and server share it",
+    )
+}
+
+struct Trial;
+
+impl Protocol for Trial {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}
+
+/// Makes a port, sends a packet through it and asks which driver it chose and why.
+fn driver() -> Vec<Finding> {
+    let port = match Port::<Trial>::new() {
+        Ok(port) => port,
+        Err(error) => {
+            return vec![Finding::problem(
+                "driver",
+                format!("no port can be made: {error}"),
+                platform::REMEDY_FOR_NO_PORT,
+            )];
+        }
+    };
+    let passed = port.post(()).is_ok() && port.take_timeout(Duration::from_secs(1)).is_ok();
+    let report = port.driver();
+    let found = format!("{} ({})", report.name, report.reason);
+    let driver = if passed {
+        Finding::good("driver", found)
+    } else {
+        Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
+    };
+    vec![driver, Finding::good("doorman", report.doorman)]
+}
+
+/// Associates a file with a port and asks what carries it.
+fn files() -> Finding {
+    let name = "files";
+    let options = overlapped::FileOptions::new().read(true);
+    let carried = Port::<Trial>::new().and_then(|port| {
+        let file = overlapped::OpenFile::open(std::env::current_exe()?, &options)?;
+        let _file = port.associate(file, ())?;
+        Ok(port.driver().files)
+    });
+    match carried {
+        Ok(found) if found.starts_with("helper") && !found.contains("OVERLAPPED_FILES") => {
+            Finding::limited(
+                name,
+                found,
+                "for io_uring see kernel.io_uring_disabled, or the seccomp profile of the container",
+            )
+        }
+        Ok(found) => Finding::good(name, found),
+        Err(error) => Finding::problem(
+            name,
+            error.to_string(),
+            "unset OVERLAPPED_FILES, or set it to helpers",
+        ),
+    }
+}

@@ -1,0 +1,106 @@
+//! Linux: signals, process groups, /proc.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
+
+use rustix::process::{Pid, Signal, kill_process};
+use socket2::Socket;
+
+use super::Machine;
+
+/// A command that starts this program again, out of reach of a Ctrl-C at the terminal.
+pub fn copy_of_this_program() -> io::Result<Command> {
+    // This link names the running program even after its file was replaced by a new build.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("overlapped").process_group(0);
+    Ok(command)
+}
+
+/// Asks a child to end as Ctrl-C would.
+pub fn ask_to_end(process_id: u32) {
+    let id = i32::try_from(process_id).ok().and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // A child that has ended already needs no signal.
+        let _ = kill_process(id, Signal::TERM);
+    }
+}
+
+/// Called by a child: the system sends it SIGTERM when its parent dies.
+pub fn end_with_parent() {
+    // Refused only for signals that do not exist; without it the child still ends with its pipes.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+}
+
+/// How a child ended, in words.
+pub fn ending(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown end".to_owned(),
+    }
+}
+
+/// What is to be said of the machine.
+pub fn machine() -> Machine {
+    let system = rustix::system::uname();
+    let memory_kib = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    });
+    let congestion_control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").ok();
+    Machine {
+        kernel: format!(
+            "{} {}",
+            system.sysname().to_string_lossy(),
+            system.release().to_string_lossy()
+        ),
+        memory_kib,
+        congestion_control: congestion_control.map(|text| text.trim().to_owned()),
+    }
+}
+
+/// Sets the options of a socket that is to listen.
+pub fn prepare_to_listen(socket: &Socket) -> io::Result<()> {
+    // Connections of the last run that are still in TIME_WAIT must not keep a server from starting.
+    socket.set_reuse_address(true)
+}
+
+/// A backlog as the system wants it; the kernel cuts it down to its own limit.
+pub fn backlog(connections: u32) -> i32 {
+    i32::try_from(connections).unwrap_or(i32::MAX)
+}
+
+/// What to do when this process may not listen on `address`.
+pub fn remedy_for_denied(address: SocketAddr) -> &'static str {
+    if address.port() < 1_024 {
+        "ports below 1024 need the right CAP_NET_BIND_SERVICE; choose a port from 1024 on"
+    } else {
+        "this process may not open network sockets here"
+    }
+}
+
+/// What to do when an address is none of this machine's.
+pub const REMEDY_FOR_FOREIGN_ADDRESS: &str =
+    "it is not an address of this machine; use one that `ip address` lists";
+
+/// What to do when not even one connection fits.
+pub const REMEDY_FOR_NO_ROOM: &str = "raise the limit (ulimit -n 1024)";
+
+/// What to do when a process cannot hold so many connections, for which it would need
+/// `descriptors`, or `processes` of them.
+pub fn remedy_for_too_many(descriptors: u64, processes: u64) -> String {
+    format!("raise the limit (ulimit -n {descriptors}) or give --processes {processes}")
+}
+
+/// What to do when no descriptor is free for a new connection.
+pub const REMEDY_FOR_DEFERRALS: &str =
+    "raise the limit (ulimit -n), or use --max-connections or --processes";
+
+/// What to do when no descriptor is left for a connection of a load.
+pub const REMEDY_FOR_NO_DESCRIPTORS: &str = "raise ulimit -n or give more --processes";
+
+/// What to look at when no port can be made.
+pub const REMEDY_FOR_NO_PORT: &str = "check the descriptor limit (ulimit -n) and OVERLAPPED_DRIVER";

@@ -1,0 +1,116 @@
+//! Windows: no signals, and handles instead of descriptors. A child is told to end by closing its
+//! standard input.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::windows::process::CommandExt;
+use std::process::{Command, ExitStatus};
+
+use socket2::Socket;
+use winsafe::{HINSTANCE, HKEY, RegistryValue, co};
+
+use super::Machine;
+
+/// A command that starts this program again, out of reach of a Ctrl-C at the terminal.
+pub fn copy_of_this_program() -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.creation_flags(co::CREATE::NEW_PROCESS_GROUP.raw());
+    Ok(command)
+}
+
+/// Asks a child to end as Ctrl-C would. Its standard input has been closed, which says the same.
+pub fn ask_to_end(_process_id: u32) {}
+
+/// Called by a child, which ends with its pipes when its parent dies.
+pub fn end_with_parent() {}
+
+/// How a child ended, in words.
+pub fn ending(status: ExitStatus) -> String {
+    // A process that was ended by force has the code that whoever ended it gave.
+    match status.code() {
+        Some(code) => format!("exit code {code}"),
+        None => "an unknown end".to_owned(),
+    }
+}
+
+/// What is to be said of the machine.
+pub fn machine() -> Machine {
+    Machine {
+        kernel: system(),
+        memory_kib: winsafe::GlobalMemoryStatusEx().ok().map(|it| it.ullTotalPhys / 1_024),
+        congestion_control: None,
+    }
+}
+
+/// The system and its version, and whether it really is Wine.
+pub fn system() -> String {
+    let wine = if is_wine() { ", which is Wine" } else { "" };
+    format!("Windows {}{wine}", version().unwrap_or_else(|| "of unknown version".to_owned()))
+}
+
+/// Whether this is Wine, which says so by a function of its own.
+pub fn is_wine() -> bool {
+    HINSTANCE::GetModuleHandle(Some("ntdll.dll"))
+        .is_ok_and(|library| library.GetProcAddress("wine_get_version").is_ok())
+}
+
+/// The version as `ver` shows it: the function for it says what the program was made for instead.
+fn version() -> Option<String> {
+    let value = |name| {
+        HKEY::LOCAL_MACHINE
+            .RegGetValue(
+                Some(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"),
+                Some(name),
+                co::RRF::RT_ANY,
+            )
+            .ok()
+    };
+    let number = |name| match value(name) {
+        Some(RegistryValue::Dword(number)) => Some(number),
+        _ => None,
+    };
+    let Some(RegistryValue::Sz(build)) = value("CurrentBuildNumber") else { return None };
+    let (major, minor) =
+        (number("CurrentMajorVersionNumber")?, number("CurrentMinorVersionNumber")?);
+    let revision = number("UBR").map_or(String::new(), |revision| format!(".{revision}"));
+    Some(format!("{major}.{minor}.{build}{revision}"))
+}
+
+/// Sets the options of a socket that is to listen. None: connections in TIME_WAIT keep nobody from
+/// listening here, and an address that is reused could be another server's.
+pub fn prepare_to_listen(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// A backlog as the system wants it: a negative number asks for its size, within bounds, where a
+/// positive one would be cut down to 200.
+pub fn backlog(connections: u32) -> i32 {
+    -(connections.clamp(200, 65_535).cast_signed())
+}
+
+/// What to do when this process may not listen on `address`.
+pub fn remedy_for_denied(_address: SocketAddr) -> &'static str {
+    "another program has the port for itself, or the system has reserved it \
+     (netsh int ipv4 show excludedportrange tcp); port 0 picks a free one"
+}
+
+/// What to do when an address is none of this machine's.
+pub const REMEDY_FOR_FOREIGN_ADDRESS: &str =
+    "it is not an address of this machine; use one that `ipconfig` lists";
+
+/// What to do when not even one connection fits.
+pub const REMEDY_FOR_NO_ROOM: &str = "give fewer --posted-accepts and --threads";
+
+/// What to do when a process cannot hold so many connections.
+pub fn remedy_for_too_many(_descriptors: u64, _processes: u64) -> String {
+    "give fewer, since a server is one process on this system".to_owned()
+}
+
+/// What to do when no handle is free for a new connection.
+pub const REMEDY_FOR_DEFERRALS: &str = "close other programs, or use --max-connections";
+
+/// What to do when no handle is left for a connection of a load.
+pub const REMEDY_FOR_NO_DESCRIPTORS: &str = "use fewer --connections or give more --processes";
+
+/// What to look at when no port can be made.
+pub const REMEDY_FOR_NO_PORT: &str = "check OVERLAPPED_DRIVER";

@@ -1,0 +1,29 @@
+//! Linux: by signals.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What to start the tool with so that it can be interrupted.
+pub const INTERRUPTIBLE: &[&str] = &[];
+
+/// Ctrl-C for this process alone.
+pub fn interrupt(process_id: u32) {
+    send_signal(process_id, Signal::INT);
+}
+
+/// Sends a signal to a process that the test has started.
+pub fn send_signal(id: u32, signal: Signal) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, signal).expect("the process is there");
+}
+
+/// The driver that sockets have, and what else `doctor` looks at here.
+pub const DRIVER: &str = "epoll";
+pub const LOOKS: &[&str] =
+    &["wait channel", "io_uring", "locked memory", "backlog", "congestion control"];
+
+/// What the tool advises: too few descriptors for a server, for a load, for a comparison; too few
+/// local ports.
+pub const FOR_SERVER: &[&str] = &["ulimit -n", "--processes"];
+pub const FOR_LOAD: &[&str] = &["ulimit -n", "--processes"];
+pub const FOR_COMPARISON: &[&str] = &["--counts", "ulimit -n"];
+pub const FOR_PORTS: &[&str] = &["ip_local_port_range", "127.0.0.0/8"];

@@ -1,0 +1,16 @@
+//! Figures of the whole machine.
+
+use std::io;
+use std::time::Duration;
+
+use crate::kernel_figures::SocketFigures;
+
+pub(crate) fn sockets() -> io::Result<SocketFigures> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell what sockets hold"))
+}
+
+pub(crate) fn processor_time() -> io::Result<Duration> {
+    // The time in the kernel includes that of idle processors.
+    let (idle, kernel, user) = winsafe::GetSystemTimes().map_err(super::error)?;
+    Ok((super::duration(kernel) + super::duration(user)).saturating_sub(super::duration(idle)))
+}
