@@ -2,14 +2,19 @@
 //! threads that take the finished ones from one queue. The port lets only as many of them run as
 //! there are processors, and lets another in when one blocks.
 //!
-//! - [`Port`] is the port. Sockets are [associated](Port::associate) with it once, under a
+//! - [`Port`] is the port. Sockets and files are [associated](Port::associate) with it once, under a
 //!   completion key. Threads [take](Port::take) packets from it.
 //! - [`Protocol`] names the user's three types that travel through a port: the key of a handle, the
 //!   data of an operation, and what is [posted](Port::post).
-//! - [`TcpListener`] and [`TcpStream`] are the handles that association makes. Each method that
-//!   starts an operation takes its buffer by value and returns at once.
+//! - [`TcpListener`], [`TcpStream`] and [`UdpSocket`] are the handles that association makes. Each
+//!   method that starts an operation takes its buffer by value and returns at once.
+//! - [`OpenFile`] and [`File`] are the same for files: reads, writes and flushes that do not order
+//!   each other.
 //! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
 //!   of the operation and the handle, so the next operation starts from it.
+//! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
+//!   by a connect or by [`accept_into`](TcpListener::accept_into).
+//! - Ctrl-C and termination are packets, too, on a port that [watches](Port::watch_signals) them.
 //! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's doorman
 //!   finds code that blocks and does not say so.
 //! - [`simulated`] is a network in memory, for tests.
@@ -92,11 +97,14 @@ mod port;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};
+pub use driver::files::{FileOptions, FilesChoice};
+pub use driver::signals::Signal;
 pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};
 pub use error::Refused;
 pub use handle::{
-    AcceptWindow, Associable, Association, ListenSocket, TcpListener, TcpSocket, TcpStream,
+    AcceptWindow, Associable, Association, DatagramSocket, File, ListenSocket, OpenFile,
+    TcpListener, TcpSocket, TcpStream, UdpSocket,
 };
 pub use operation::OperationId;
 pub use operation::accept::Accepted;

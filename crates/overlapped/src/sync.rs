@@ -53,7 +53,6 @@ impl Condvar {
     /// Loom has no time, so its wait with a time-out ends at once; the models use
     /// [`Bell`](crate::port::turnstile::seat::Bell), which explores every moment of it.
     #[cfg(loom)]
-    #[expect(dead_code, reason = "the simulated network, which waits so, is not modelled")]
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,

@@ -48,10 +48,8 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
         Packet::Received { stream, buffer, result, .. } => {
             steps(shared, recording, *stream.key()).received(&buffer, result);
         }
-        Packet::Timer { operation, result } => {
-            if result.is_ok() {
-                on_timer(shared, recording, operation);
-            }
+        Packet::Timer { operation, result: Ok(()) } => {
+            on_timer(shared, recording, operation);
         }
         Packet::Posted(Order::Begin) => begin(shared, recording),
         Packet::Posted(Order::Stop) => {
@@ -60,7 +58,8 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
                 steps(shared, recording, index).interrupt();
             }
         }
-        Packet::Accepted { .. } => {}
+        // A timer that was cancelled; the load starts nothing else.
+        _ => {}
     }
 }
 

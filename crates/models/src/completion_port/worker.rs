@@ -114,7 +114,8 @@ impl<'a> Worker<'a> {
                 Err(error) => self.not_accepted(&error),
             },
             Packet::Timer { .. } => self.sweep(),
-            Packet::Connected { .. } | Packet::Posted(End) => {}
+            // The server starts nothing else.
+            _ => {}
         }
     }
 

@@ -35,9 +35,28 @@ pub struct Buffer {
 }
 
 pub(crate) struct Inner {
-    room: Box<[u8]>,
+    /// The memory; the buffer's room is the part of it that `start` and `capacity` name.
+    memory: Box<[u8]>,
+    /// Where the room begins, so that it can lie at an aligned address.
+    start: usize,
+    capacity: usize,
     filled: usize,
     home: Option<Arc<Pool>>,
+}
+
+impl Inner {
+    /// All of `memory` as room, of which the first `filled` bytes hold data.
+    fn new(memory: Box<[u8]>, filled: usize) -> Self {
+        Self { start: 0, capacity: memory.len(), memory, filled, home: None }
+    }
+
+    fn room(&self) -> &[u8] {
+        &self.memory[self.start..self.start + self.capacity]
+    }
+
+    fn room_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + self.capacity]
+    }
 }
 
 impl Buffer {
@@ -51,8 +70,26 @@ impl Buffer {
         Self::with_capacity(0)
     }
 
+    /// An empty buffer with room for `capacity` bytes at an address that is a multiple of
+    /// `alignment`, as [unbuffered files](crate::FileOptions::unbuffered) ask for it.
+    ///
+    /// ```
+    /// let buffer = overlapped::Buffer::aligned(8192, 4096);
+    /// assert_eq!(buffer.capacity(), 8192);
+    /// ```
+    ///
+    /// # Panics
+    /// When `alignment` is not a power of two.
+    pub fn aligned(capacity: usize, alignment: usize) -> Self {
+        assert!(alignment.is_power_of_two(), "an alignment is a power of two, {alignment} is not");
+        let memory = vec![0; capacity + (alignment - 1)].into_boxed_slice();
+        // The memory never moves while it lives, so what is aligned now stays so.
+        let start = memory.as_ptr().align_offset(alignment);
+        Self { inner: Some(Box::new(Inner { memory, start, capacity, filled: 0, home: None })) }
+    }
+
     fn from_room(room: Box<[u8]>, filled: usize) -> Self {
-        Self { inner: Some(Box::new(Inner { room, filled, home: None })) }
+        Self { inner: Some(Box::new(Inner::new(room, filled))) }
     }
 
     pub(crate) fn from_pool(mut inner: Box<Inner>, pool: Arc<Pool>) -> Self {
@@ -71,7 +108,7 @@ impl Buffer {
 
     /// How many bytes fit in all.
     pub fn capacity(&self) -> usize {
-        self.inner().room.len()
+        self.inner().capacity
     }
 
     /// Empties the buffer; its bytes stay where they are and are overwritten later.
@@ -93,25 +130,30 @@ impl Buffer {
         let inner = self.inner_mut();
         let end = inner.filled + bytes.len();
         assert!(
-            end <= inner.room.len(),
+            end <= inner.capacity,
             "{} bytes do not fit into a buffer of {} that holds {}",
             bytes.len(),
-            inner.room.len(),
+            inner.capacity,
             inner.filled
         );
-        inner.room[inner.filled..end].copy_from_slice(bytes);
-        inner.filled = end;
+        let filled = std::mem::replace(&mut inner.filled, end);
+        inner.room_mut()[filled..end].copy_from_slice(bytes);
     }
 
     /// The whole room, for a receive to fill.
     pub(crate) fn room_mut(&mut self) -> &mut [u8] {
-        &mut self.inner_mut().room
+        self.inner_mut().room_mut()
+    }
+
+    /// The address at which the room begins.
+    pub(crate) fn address(&self) -> usize {
+        self.inner().room().as_ptr().addr()
     }
 
     /// Says that the first `filled` bytes of the room hold data now.
     pub(crate) fn set_filled(&mut self, filled: usize) {
         let inner = self.inner_mut();
-        assert!(filled <= inner.room.len(), "no more can be filled than there is room");
+        assert!(filled <= inner.capacity, "no more can be filled than there is room");
         inner.filled = filled;
     }
 }
@@ -131,14 +173,15 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[u8] {
         let inner = self.inner();
-        &inner.room[..inner.filled]
+        &inner.room()[..inner.filled]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         let inner = self.inner_mut();
-        &mut inner.room[..inner.filled]
+        let filled = inner.filled;
+        &mut inner.room_mut()[..filled]
     }
 }
 
@@ -167,5 +210,31 @@ impl std::fmt::Debug for Buffer {
             .field("len", &self.len())
             .field("capacity", &self.capacity())
             .finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aligned_buffer_lies_where_it_should_wherever_it_is_moved() {
+        for alignment in [1, 2, 512, 4096, 65_536] {
+            for capacity in [0, 1, 512, 4097] {
+                let mut buffer = Buffer::aligned(capacity, alignment);
+                assert_eq!(buffer.capacity(), capacity);
+                buffer.extend_from_slice(&vec![7; capacity]);
+                let moved = vec![buffer].pop().expect("one was put in");
+                assert_eq!(moved.address() % alignment, 0, "of {capacity} at {alignment}");
+                assert_eq!(&moved[..], vec![7; capacity]);
+            }
+        }
+        assert_eq!(size_of::<Buffer>(), size_of::<usize>());
+    }
+
+    #[test]
+    #[should_panic(expected = "an alignment is a power of two, 12 is not")]
+    fn an_alignment_that_is_no_power_of_two_is_a_mistake() {
+        let _ = Buffer::aligned(1, 12);
     }
 }

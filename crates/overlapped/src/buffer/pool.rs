@@ -25,7 +25,7 @@ impl Pool {
         let unused = self.unused.lock().pop();
         let inner = unused.unwrap_or_else(|| {
             let room = vec![0; self.buffer_size].into_boxed_slice();
-            Box::new(Inner { room, filled: 0, home: None })
+            Box::new(Inner::new(room, 0))
         });
         Buffer::from_pool(inner, Arc::clone(self))
     }
@@ -60,6 +60,6 @@ mod tests {
         drop(pool.get());
         let again = pool.get();
         assert!(again.is_empty());
-        assert_ne!(again.inner().room.as_ptr(), room, "the third was dropped over the limit");
+        assert_ne!(again.inner().memory.as_ptr(), room, "the third was dropped over the limit");
     }
 }

@@ -33,8 +33,8 @@ mod windows_numbers {
     signed! {
         winsock: WSAEWOULDBLOCK, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEALREADY,
             WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAEISCONN, WSAENOTCONN,
-            WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
-        found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS;
+            WSAEMSGSIZE, WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
+        found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE;
     }
 }
 
@@ -50,12 +50,16 @@ codes! {
     INVALID = INVAL, WSAEINVAL;
     IS_CONNECTED = ISCONN, WSAEISCONN;
     NOT_CONNECTED = NOTCONN, WSAENOTCONN;
+    /// A datagram that is larger than can be sent, or than the buffer it came into.
+    MESSAGE_TOO_LONG = MSGSIZE, WSAEMSGSIZE;
     SHUT_DOWN = SHUTDOWN, WSAESHUTDOWN;
     EXISTS = EXIST, ERROR_ALREADY_EXISTS;
     /// The operation was cancelled, or its handle closed.
     CANCELED = CANCELED, WSA_OPERATION_ABORTED;
     /// The handle is closed.
     CLOSED = BADF, WSAENOTSOCK;
+    /// The file's handle is closed.
+    FILE_CLOSED = BADF, ERROR_INVALID_HANDLE;
     /// Sent to a peer that has closed. The standard library calls the Windows number so, too.
     BROKEN_PIPE = PIPE, ERROR_NO_DATA;
 }

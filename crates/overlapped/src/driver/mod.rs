@@ -27,14 +27,18 @@
 //! close map to one system call each. Its operation block is complete before the starting call and
 //! is not touched after it, since the packet may be taken before that call returns.
 //!
+//! Files go another way, whatever carries the sockets: see [`files`].
+//!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
 pub(crate) mod code;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
+pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
 pub(crate) mod registry;
+pub(crate) mod signals;
 pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
@@ -61,6 +65,10 @@ pub(crate) struct Event {
 impl Event {
     /// The token of the port's alarm.
     pub(crate) const ALARM: u64 = u64::MAX;
+    /// The token of the signals that a port watches.
+    pub(crate) const SIGNAL: u64 = u64::MAX - 3;
+    /// The token that says that operations on files have completed.
+    pub(crate) const FILES: u64 = u64::MAX - 4;
 }
 
 /// Which driver a port is to run on.
@@ -141,6 +149,9 @@ pub struct DriverReport {
     pub reason: String,
     /// Whether, and how, a thread that blocks without saying so is noticed.
     pub doorman: String,
+    /// What carries operations on files (`io_uring` or `helper threads`), and why; before the first
+    /// file is associated, what will.
+    pub files: String,
 }
 
 /// The readiness driver of one port.

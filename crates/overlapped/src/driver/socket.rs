@@ -32,6 +32,21 @@ impl Socket {
         SystemSocket::stream(v6).map(Self::System)
     }
 
+    /// A fresh stream socket of the same kind.
+    pub(crate) fn fresh(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::System(socket) => Self::stream(socket.local_addr()?.is_ipv6())?,
+            Self::Simulated(socket) => Self::Simulated(Box::new(socket.fresh()?)),
+        })
+    }
+
+    /// A non-blocking datagram socket, bound to `address`.
+    pub(crate) fn datagram(address: SocketAddr) -> io::Result<Self> {
+        let socket = SystemSocket::datagram(address.is_ipv6())?;
+        socket.bind(address)?;
+        Ok(Self::System(socket))
+    }
+
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         either!(self, socket => socket.receive(buffer))
     }
@@ -43,6 +58,20 @@ impl Socket {
 
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         either!(self, socket => socket.send(buffers))
+    }
+
+    /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
+    /// more did not fit and are lost.
+    pub(crate) fn receive_from(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<SocketAddr>)> {
+        either!(self, socket => socket.receive_from(buffer))
+    }
+
+    /// Sends the buffers, at most [`SEND_BUFFERS_MAX`] of them, as one datagram.
+    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        either!(self, socket => socket.send_to(buffers, address))
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
@@ -82,6 +111,14 @@ impl Socket {
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         either!(self, socket => socket.peer_addr())
+    }
+
+    /// Whether datagrams may be sent to everybody.
+    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        match self {
+            Self::System(socket) => socket.set_broadcast(on),
+            Self::Simulated(_) => Ok(()),
+        }
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {

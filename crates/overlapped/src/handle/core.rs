@@ -2,8 +2,8 @@
 //!
 //! One lock guards it. Operations are attempted, completed and queued under that lock, so the
 //! packets of one direction are queued in the order in which their operations were started (P150).
-//! Values of the user's are never dropped under it. The order of locks is: listener, accepted
-//! socket held for it, turnstile.
+//! Values of the user's are never dropped under it. The order of locks is: listener, a
+//! stream or socket that it accepts for, turnstile.
 
 use super::accepting::{Accepting, Held};
 use super::delivery::{By, Delivery};
@@ -48,11 +48,12 @@ impl<P: Protocol> Handle<P> {
             return Err(Refused::new(port_closed(), (socket, key)));
         }
         let token = port.registry.reserve();
-        let TcpSocket { socket, admission, .. } = socket;
+        let TcpSocket { socket, admission, origin, .. } = socket;
         let state = State {
             socket: Some(socket),
             admission,
             link,
+            origin,
             ended: false,
             reset: false,
             shut_receive: false,
@@ -94,13 +95,13 @@ impl<P: Protocol> Handle<P> {
             }
             std::thread::yield_now();
         };
-        let (socket, admission, link) = {
+        let (socket, admission, link, origin) = {
             let mut state = core.state.lock();
-            (state.socket.take(), state.admission.take(), state.link)
+            (state.socket.take(), state.admission.take(), state.link, state.origin)
         };
         let socket = socket.expect("only its user can close a handle, and nobody has it yet");
         let was_connected = link == Link::Connected;
-        (TcpSocket { socket, admission, was_connected }, core.key.take())
+        (TcpSocket { socket, admission, was_connected, origin }, core.key.take())
     }
 
     /// Step one: moves the operation in. It is attempted at once if nothing is before it.
@@ -157,7 +158,7 @@ impl<P: Protocol> Handle<P> {
     pub(crate) fn perform(&self, event: Event, delivery: &mut Delivery<P>) {
         let mut state = self.0.state.lock();
         // A socket that was never connected hangs up, too, and that says nothing of a connection.
-        state.ended |= event.ended && state.link != Link::Unconnected;
+        state.ended |= event.ended && state.link.is_of_a_connection();
         if event.readable {
             state.receive.set_ready();
         }
@@ -227,7 +228,17 @@ impl<P: Protocol> Handle<P> {
                 }
                 delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
-            Task::Connect(_) | Task::Receive(_) | Task::Send(_) => {}
+            Task::AcceptInto(into) if into.result.is_ok() => self.hand_over(into),
+            Task::Disconnect(disconnect) if disconnect.result.is_ok() => {
+                self.disconnected(state, disconnect, delivery);
+            }
+            Task::AcceptInto(_)
+            | Task::Connect(_)
+            | Task::Disconnect(_)
+            | Task::Receive(_)
+            | Task::ReceiveFrom(_)
+            | Task::Send(_)
+            | Task::SendTo(_) => {}
         }
         delivery.add(port, pending.into_packet());
     }
@@ -282,7 +293,7 @@ impl<P: Protocol> Handle<P> {
     /// Tries again after the system was short of something.
     pub(crate) fn retry(&self, delivery: &mut Delivery<P>) {
         self.0.state.lock().retry_is_due = false;
-        let event = Event { token: self.0.token, readable: true, writable: false, ended: false };
+        let event = Event { token: self.0.token, readable: true, writable: true, ended: false };
         self.perform(event, delivery);
     }
 

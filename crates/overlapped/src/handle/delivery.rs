@@ -1,7 +1,7 @@
 //! Where the packets of one event go, and what must wait until no lock is held.
 
-use super::TcpSocket;
 use super::core::Handle;
+use super::{Admission, TcpSocket};
 use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
@@ -33,11 +33,18 @@ pub(super) struct Later<P: Protocol> {
     /// Connections that failed. With one its place under the listener's limit is given back,
     /// which takes the listener's lock.
     pub(super) discarded: Vec<TcpSocket>,
+    /// Places under a listener's limit of connections that were disconnected.
+    pub(super) admissions: Vec<Admission>,
 }
 
 impl<P: Protocol> Default for Later<P> {
     fn default() -> Self {
-        Self { refused: Vec::new(), finished_holds: Vec::new(), discarded: Vec::new() }
+        Self {
+            refused: Vec::new(),
+            finished_holds: Vec::new(),
+            discarded: Vec::new(),
+            admissions: Vec::new(),
+        }
     }
 }
 

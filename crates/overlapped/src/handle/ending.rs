@@ -2,7 +2,7 @@
 
 use super::core::{Core, Handle};
 use super::delivery::{By, Delivery};
-use super::state::{Direction, Link, State};
+use super::state::{Direction, State};
 use crate::operation::{OperationId, Task, aborted};
 use crate::port::Protocol;
 use crate::sync::MutexGuard;
@@ -60,17 +60,16 @@ impl<P: Protocol> Handle<P> {
 
     fn abort_all(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> usize {
         let mut count = 0;
-        while let Some(pending) =
+        while let Some(mut pending) =
             state.pop(Direction::Receive).or_else(|| state.pop(Direction::Send))
         {
             if matches!(pending.task, Task::FirstData(_)) {
                 delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
             }
-            delivery.add(&self.0.port, pending.aborted());
+            pending.task.fail(aborted());
+            state.conclude(&mut pending.task);
+            delivery.add(&self.0.port, pending.into_packet());
             count += 1;
-        }
-        if state.link == Link::Connecting && state.in_flight(Direction::Send) == 0 {
-            state.link = Link::Unconnected;
         }
         state.end_if_sent();
         count
@@ -90,6 +89,7 @@ impl<P: Protocol> Handle<P> {
         }
         let admission = state.admission.take();
         let accepting = state.accepting.take();
+        let listener = self.take_reservation(&state);
         drop(socket);
         self.abort_all(&mut state, &mut delivery);
         drop(state);
@@ -98,6 +98,9 @@ impl<P: Protocol> Handle<P> {
             for held in accepting.held() {
                 held.close();
             }
+        }
+        if let Some(listener) = listener.as_ref().and_then(Handle::upgrade) {
+            listener.cancel_accept_into(self);
         }
         drop(admission);
         delivery.finish();
@@ -141,7 +144,7 @@ impl<P: Protocol> Handle<P> {
         let mut state = self.0.state.lock();
         // What was sent before goes out first, so the end waits for the sends in flight.
         let waits = how != Shutdown::Read
-            && state.link == Link::Connected
+            && state.link.is_established()
             && state.in_flight(Direction::Send) > 0;
         let socket = state.open_socket()?;
         match how {

@@ -7,7 +7,7 @@
 
 use super::core::Handle;
 use super::delivery::Delivery;
-use super::state::{Direction, Link, Pending, State};
+use super::state::{Direction, Link, Pending, State, link_under_way};
 use crate::driver::iocp::block::{Finished, InFlight, Overlapped};
 use crate::driver::iocp::request::Request;
 use crate::driver::iocp::{Iocp, connect_time};
@@ -36,6 +36,8 @@ pub(super) struct Label {
     /// The fresh socket of an accept, and since when it is seen to be connected.
     accepting: Option<RawSocket>,
     connected_since: Option<Instant>,
+    /// The stream that an accept is for, as the address of its handle.
+    stream: Option<usize>,
 }
 
 impl<P: Protocol> Overlapped for Pending<P> {
@@ -84,7 +86,7 @@ impl<P: Protocol> State<P> {
         mut pending: Pending<P>,
         port: &Inner<P>,
     ) -> Result<(), (io::Error, Pending<P>)> {
-        let (Some(socket @ Socket::System(system)), Some(iocp)) = (&self.socket, iocp(port)) else {
+        let Some(socket) = &self.socket else {
             return Err((aborted(), pending));
         };
         if let Err(error) = pending.task.prepare(Surroundings { socket, pool: &port.pool }) {
@@ -97,11 +99,19 @@ impl<P: Protocol> State<P> {
             cancelled: false,
             accepting: pending.task.accepting_socket(),
             connected_since: None,
+            stream: pending.task.accepting_stream(),
         };
-        let connects = matches!(pending.task, Task::Connect(_));
-        self.in_flight.start(iocp, system, label, pending)?;
-        if connects && self.link == Link::Unconnected {
-            self.link = Link::Connecting;
+        let under_way = link_under_way(&pending.task);
+        if under_way == Some(Link::Disconnecting) {
+            // Their packets come before the one of the disconnect.
+            self.settle_receives();
+        }
+        let (Some(Socket::System(system)), Some(iocp)) = (&self.socket, iocp(port)) else {
+            return Err((aborted(), pending));
+        };
+        self.in_flight.start(iocp, Some(system), label, pending)?;
+        if let Some(link) = under_way {
+            self.link = link;
         }
         Ok(())
     }
@@ -127,21 +137,47 @@ impl<P: Protocol> State<P> {
 
     /// Before the socket is closed: what was sent goes out and the peer sees an end. Closed with a
     /// receive in flight, it would see a reset (P143, F31).
-    ///
-    /// What is in flight is waited for a little, since Wine's client side goes on using the number
-    /// of the socket until an operation has ended, and the number may be a stranger's by then.
     pub(super) fn end_overlapped(&mut self) {
-        const PATIENCE: Duration = Duration::from_millis(100);
-        let (Link::Connected, Some(socket)) = (self.link, &self.socket) else { return };
+        let Some(socket) = &self.socket else { return };
+        if !self.link.is_established() {
+            return;
+        }
         if !self.resets {
             // It fails only for a connection that is over already.
             let _ = socket.shutdown(std::net::Shutdown::Write);
         }
-        self.cancel_all_held();
+        self.settle_held();
+    }
+
+    /// Cancels what is in flight and waits a little until the kernel is done with it: Wine's client
+    /// side goes on using the number of the socket until an operation has ended, and after the
+    /// socket is closed the number may be a stranger's.
+    pub(super) fn settle_held(&mut self) {
+        self.settle(|_| true);
+    }
+
+    fn settle_receives(&mut self) {
+        self.settle(|label| label.direction == Direction::Receive);
+    }
+
+    fn settle(&mut self, is_it: impl Fn(&Label) -> bool) {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let it = self.in_flight.labels().filter(|label| is_it(label));
+        let ids: Vec<u32> = it.map(|label| label.id).collect();
+        for id in &ids {
+            self.cancel_held(*id);
+        }
         let end = Instant::now() + PATIENCE;
-        let in_flight = self.in_flight.labels().count();
-        while self.in_flight.finished(|_| true) < in_flight && Instant::now() < end {
+        while self.in_flight.finished(&is_it) < ids.len() && Instant::now() < end {
             std::thread::yield_now();
+        }
+    }
+
+    /// Asks the kernel to cancel the accept into this stream, if it holds it.
+    pub(super) fn cancel_held_accept_into(&mut self, stream: usize) {
+        let id = self.in_flight.labels().find(|label| label.stream == Some(stream));
+        if let Some(id) = id.map(|label| label.id) {
+            self.cancel_held(id);
         }
     }
 
@@ -208,7 +244,7 @@ impl<P: Protocol> Handle<P> {
         let with = state.socket.as_ref().map(|socket| Surroundings { socket, pool: &port.pool });
         let is_over = with.is_none() || port.is_closed();
         let mut ended = outcome.of_socket();
-        if is_over && ended.result.is_err() {
+        if (is_over || label.cancelled) && ended.result.is_err() {
             // However the kernel calls the end of an operation whose handle was closed (F30).
             ended.result = Err(aborted());
         }
@@ -275,7 +311,13 @@ impl<P: Protocol> Handle<P> {
                 .next_waiting(direction)
                 .is_some_and(|task| state.admits_to_kernel(direction, task))
         {
-            let Some(pending) = state.pop(direction) else { break };
+            let Some(mut pending) = state.pop(direction) else { break };
+            if state.reset {
+                // The system reports a reset once; every operation in flight is told (P140).
+                pending.task.fail(code::error(code::RESET));
+                self.conclude_and_complete(state, pending, delivery);
+                continue;
+            }
             match state.issue(direction, pending, port) {
                 Ok(()) => {}
                 Err((error, pending)) if is_shortage(&error, &pending.task) => {
@@ -357,6 +399,6 @@ fn scan_period(limit: Duration) -> Duration {
 
 /// Only accepts wait for a shortage to end: nobody else could take their connection.
 fn is_shortage(error: &io::Error, task: &Task) -> bool {
-    matches!(task, Task::Accept(_))
+    matches!(task, Task::Accept(_) | Task::AcceptInto(_))
         && error.raw_os_error().is_some_and(|number| code::SHORT_OF.contains(&number))
 }

@@ -1,8 +1,9 @@
 //! Sockets that belong to no port yet.
 
 use super::core::Handle;
+use super::reuse::Origin;
 use super::state::Link;
-use super::{Admission, TcpListener, TcpStream};
+use super::{Admission, TcpListener, TcpStream, UdpSocket};
 use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::port::Protocol;
@@ -20,6 +21,7 @@ pub struct TcpSocket {
     pub(crate) admission: Option<Admission>,
     /// It is a connection, even if the peer has reset it since.
     pub(crate) was_connected: bool,
+    pub(crate) origin: Origin,
 }
 
 impl TcpSocket {
@@ -65,12 +67,12 @@ impl TcpSocket {
     }
 
     pub(crate) fn from_parts(socket: Socket) -> Self {
-        Self { socket, admission: None, was_connected: false }
+        Self { socket, admission: None, was_connected: false, origin: Origin::Fresh }
     }
 
     /// An accepted connection.
     pub(crate) fn connection(socket: Socket, admission: Option<Admission>) -> Self {
-        Self { socket, admission, was_connected: true }
+        Self { socket, admission, was_connected: true, origin: Origin::Accepted }
     }
 }
 
@@ -110,12 +112,54 @@ impl ListenSocket {
     }
 }
 
+/// A socket for datagrams (UDP) that belongs to no port.
+///
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`UdpSocket`] of it.
+#[derive(Debug)]
+pub struct DatagramSocket(Socket);
+
+impl DatagramSocket {
+    /// Binds to `address`; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, is not of this machine, or needs a right.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        Socket::datagram(address).map(Self)
+    }
+
+    /// The address that datagrams reach.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(crate) fn from_parts(socket: Socket) -> Self {
+        Self(socket)
+    }
+}
+
+impl TryFrom<std::net::UdpSocket> for DatagramSocket {
+    type Error = io::Error;
+
+    /// Takes a socket that is connected to nobody, and makes it non-blocking. Options for which
+    /// there is no method here are set before.
+    ///
+    /// On a connected one receives may fail because nobody was at the other end, which no other
+    /// socket reports (L14).
+    fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
+        Ok(Self(Socket::System(socket.try_into()?)))
+    }
+}
+
 impl TryFrom<std::net::TcpStream> for TcpSocket {
     type Error = io::Error;
 
     /// Takes a connected socket, and makes it non-blocking.
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
-        Ok(Self::from_parts(Socket::System(stream.try_into()?)))
+        let socket = Self::from_parts(Socket::System(stream.try_into()?));
+        Ok(Self { origin: Origin::Unknown, ..socket })
     }
 }
 
@@ -128,10 +172,10 @@ impl TryFrom<std::net::TcpListener> for ListenSocket {
     }
 }
 
-/// What associating a socket yields: its handle, or socket and key given back.
+/// What associating a socket or a file yields: its handle, or what was given back with the key.
 pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
 
-/// Sockets that can be associated with a port. The library implements it for its own.
+/// Sockets and files that can be associated with a port. The library implements it for its own.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
     type Handle<P: Protocol>;
@@ -172,6 +216,20 @@ impl Associable for ListenSocket {
     }
 }
 
+impl Associable for DatagramSocket {
+    type Handle<P: Protocol> = UdpSocket<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &sealed::PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<UdpSocket<P>, Self, P::Key> {
+        associate(port.0, TcpSocket::from_parts(self.0), Link::Datagrams, key)
+            .map(UdpSocket)
+            .map_err(|refused| refused.map(|(socket, key)| (Self(socket.socket), key)))
+    }
+}
+
 fn associate<P: Protocol>(
     port: &Arc<Inner<P>>,
     socket: TcpSocket,
@@ -187,11 +245,12 @@ fn associate<P: Protocol>(
 }
 
 pub(crate) mod sealed {
-    use super::{Arc, Inner, ListenSocket, Protocol, TcpSocket};
+    use super::{Arc, DatagramSocket, Inner, ListenSocket, Protocol, TcpSocket};
 
     pub trait Sealed {}
     impl Sealed for TcpSocket {}
     impl Sealed for ListenSocket {}
+    impl Sealed for DatagramSocket {}
 
     /// The port, as a type that no user can make.
     pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);

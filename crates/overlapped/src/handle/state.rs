@@ -7,6 +7,7 @@ use super::Admission;
 use super::accepting::Accepting;
 use super::core::Handle;
 use super::lane::{Advance, Lane};
+use super::reuse::{Origin, may_connect};
 use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::operation::{Progress, Surroundings, Task, aborted, is_reset};
@@ -23,6 +24,7 @@ pub(super) struct State<P: Protocol> {
     pub(super) socket: Option<Socket>,
     pub(super) admission: Option<Admission>,
     pub(super) link: Link,
+    pub(super) origin: Origin,
     /// The peer has ended its direction or the connection failed: a short read proves nothing.
     pub(super) ended: bool,
     /// The connection was reset; whatever is started from now on fails with it (P160).
@@ -54,6 +56,23 @@ pub(crate) enum Link {
     Unconnected,
     Connecting,
     Connected,
+    /// A disconnect waits for the sends before it.
+    Disconnecting,
+    /// Disconnected, and kept for an accept.
+    Reserved,
+    /// A socket for datagrams, which is connected to nobody.
+    Datagrams,
+}
+
+impl Link {
+    pub(super) fn is_established(self) -> bool {
+        matches!(self, Self::Connected | Self::Disconnecting)
+    }
+
+    /// Whether what the driver says of an end is that of a connection.
+    pub(super) fn is_of_a_connection(self) -> bool {
+        self.is_established() || self == Self::Connecting
+    }
 }
 
 /// The direction in which an operation queues.
@@ -98,16 +117,18 @@ impl<P: Protocol> State<P> {
         }
         self.open_socket()?;
         let refusal = match (task, self.link) {
-            (Task::Connect(_), Link::Unconnected) => None,
-            (Task::Connect(_), Link::Connecting) => Some(code::ALREADY),
-            (Task::Connect(_), Link::Connected) => Some(code::IS_CONNECTED),
-            (Task::Connect(_), Link::Listening) => Some(code::INVALID),
-            (Task::Receive(_) | Task::Send(_), Link::Unconnected | Link::Connecting) => {
-                Some(code::NOT_CONNECTED)
-            }
+            (Task::Connect(_), link) => return may_connect(link, self.origin),
+            (
+                Task::Receive(_) | Task::Send(_) | Task::Disconnect(_),
+                Link::Unconnected | Link::Connecting | Link::Reserved,
+            ) => Some(code::NOT_CONNECTED),
+            (Task::Disconnect(_), Link::Disconnecting) => Some(code::ALREADY),
+            (Task::Receive(_) | Task::Send(_), Link::Disconnecting) => Some(code::SHUT_DOWN),
             (Task::Receive(_), _) if self.shut_receive => Some(code::SHUT_DOWN),
             (Task::Send(_), _) if self.shut_send => Some(code::SHUT_DOWN),
-            (Task::Receive(_) | Task::Send(_), _) if self.reset => Some(code::RESET),
+            (Task::Receive(_) | Task::Send(_) | Task::Disconnect(_), _) if self.reset => {
+                Some(code::RESET)
+            }
             _ => None,
         };
         refusal.map_or(Ok(()), |code| Err(code::error(code)))
@@ -149,8 +170,8 @@ impl<P: Protocol> State<P> {
     }
 
     pub(super) fn push(&mut self, direction: Direction, pending: Pending<P>) {
-        if matches!(pending.task, Task::Connect(_)) {
-            self.link = Link::Connecting;
+        if let Some(link) = link_under_way(&pending.task) {
+            self.link = link;
         }
         match direction {
             Direction::Receive => self.receive.push(pending),
@@ -213,6 +234,7 @@ impl<P: Protocol> State<P> {
             self.link = if connect.is_established() { Link::Connected } else { Link::Unconnected };
             if self.link == Link::Connected {
                 self.connected_at = Some(Instant::now());
+                self.origin = Origin::Connected;
                 self.receive.set_ready();
             } else {
                 self.ended = false;
@@ -220,7 +242,12 @@ impl<P: Protocol> State<P> {
             }
         }
         let error = task.error()?;
-        if is_reset(error) && self.link == Link::Connected {
+        if let Task::Disconnect(disconnect) = &*task {
+            // Failed or cancelled: the connection is what it was before.
+            self.link = Link::Connected;
+            self.shut_send |= disconnect.has_ended;
+        }
+        if is_reset(error) && self.link.is_established() {
             self.reset = true;
             self.receive.set_ready();
             self.send.set_ready();
@@ -230,6 +257,15 @@ impl<P: Protocol> State<P> {
             Some(code) => code::error(code),
             None => io::Error::new(error.kind(), error.to_string()),
         })
+    }
+}
+
+/// What the link is while this operation is in flight, if that changes it.
+pub(super) fn link_under_way(task: &Task) -> Option<Link> {
+    match task {
+        Task::Connect(_) => Some(Link::Connecting),
+        Task::Disconnect(_) => Some(Link::Disconnecting),
+        _ => None,
     }
 }
 

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 
 /// A listening socket associated with a port.
 ///
-/// Connections come by posted accepts: single ones ([`accept`](Self::accept)) or a window that
-/// refills itself ([`accept_window`](Self::accept_window)). With none posted, clients wait in the
+/// Connections come by posted accepts: single ones ([`accept`](Self::accept), and
+/// [`accept_into`](Self::accept_into) a stream that was disconnected) or a window that refills
+/// itself ([`accept_window`](Self::accept_window)). With none posted, clients wait in the
 /// backlog (X32).
 pub struct TcpListener<P: Protocol>(pub(crate) Handle<P>);
 

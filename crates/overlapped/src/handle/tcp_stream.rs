@@ -11,7 +11,8 @@ use std::time::Duration;
 ///
 /// A handle is shared by cloning; its methods take `&self`, and any number of operations may be in
 /// flight in each direction. Every operation in flight holds a handle and its packet gives it back;
-/// when the last one is dropped the connection is closed, in the background and gracefully.
+/// when the last one is dropped the connection is closed, in the background and gracefully. To keep
+/// the handle for the next connection, [`disconnect`](Self::disconnect) it.
 ///
 /// Starting operations of one direction from several threads at once leaves their order to chance
 /// (P151); a receive and a send at once are fine (P152).

@@ -1,10 +1,10 @@
 //! Accept: one posted accept, or one of a window that refills itself.
 
+#[cfg(windows)]
+use super::overlapped::Room;
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffer;
 use crate::driver::code;
-#[cfg(windows)]
-use crate::driver::iocp::{AcceptRoom, request::Request};
 use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::handle::core::Handle;
@@ -15,8 +15,6 @@ use crate::port::Protocol;
 use crate::port::packet::Packet;
 use std::io;
 use std::net::SocketAddr;
-#[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, RawSocket};
 
 /// What an accept yielded.
 #[derive(Debug)]
@@ -39,7 +37,7 @@ pub(crate) struct Accept {
     pub(crate) result: io::Result<Box<Accepted>>,
     /// What the kernel accepts into.
     #[cfg(windows)]
-    room: Option<Box<AcceptRoom>>,
+    pub(super) room: Room,
 }
 
 impl Accept {
@@ -48,7 +46,7 @@ impl Accept {
             with_first_data,
             result: not_performed(),
             #[cfg(windows)]
-            room: None,
+            room: Room::default(),
         })
     }
 
@@ -60,86 +58,34 @@ impl Accept {
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
-        loop {
-            match with.socket.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Progress::Blocked;
-                }
-                Err(error) => match error.raw_os_error() {
-                    Some(early) if code::FAILED_EARLY.contains(&early) => {}
-                    Some(short) if code::SHORT_OF.contains(&short) => return Progress::Deferred,
-                    _ => {
-                        self.result = Err(error);
-                        return Progress::Complete { drained: false };
-                    }
-                },
-                Ok((socket, remote)) => {
-                    self.result = accepted(socket, remote).map(Box::new);
-                    return Progress::Complete { drained: false };
-                }
-            }
-        }
-    }
-
-    #[cfg(windows)]
-    pub(crate) fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
-        let Socket::System(listener) = with.socket else { return Ok(()) };
-        let data = if self.with_first_data { with.pool.buffer_size() } else { 0 };
-        self.room = Some(Box::new(AcceptRoom::new(listener.for_accept()?, data)));
-        Ok(())
-    }
-
-    #[cfg(windows)]
-    pub(crate) fn request(&mut self) -> Request<'_> {
-        Request::Accept(self.room.as_mut().expect("an accept is prepared before it is started"))
-    }
-
-    #[cfg(windows)]
-    pub(crate) fn accepting_socket(&self) -> Option<RawSocket> {
-        self.room.as_ref().map(|room| room.socket.as_raw_socket())
-    }
-
-    /// A connection that failed while it waited is passed over: the accept stays posted (X30).
-    #[cfg(windows)]
-    pub(crate) fn finish(
-        &mut self,
-        outcome: io::Result<usize>,
-        with: Option<Surroundings<'_>>,
-    ) -> Progress {
-        let accepted = match (outcome, with, self.room.take()) {
-            (Ok(length), Some(with), Some(room)) => self.accepted(length, with, room),
-            (Ok(_), _, _) => Err(super::aborted()),
-            (Err(error), _, _) => Err(error),
-        };
-        match accepted {
-            Err(error)
-                if error.raw_os_error().is_some_and(|code| code::FAILED_EARLY.contains(&code)) =>
-            {
-                Progress::Blocked
-            }
-            result => {
-                self.result = result.map(Box::new);
+        match next_connection(with.socket) {
+            Err(progress) => progress,
+            Ok(taken) => {
+                self.result = taken.map(|(socket, local, remote)| {
+                    let socket = TcpSocket::connection(socket, None);
+                    Box::new(Accepted { socket, local, remote, first_data: None })
+                });
                 Progress::Complete { drained: false }
             }
         }
     }
 
     #[cfg(windows)]
-    fn accepted(
-        &self,
-        length: usize,
-        with: Surroundings<'_>,
-        room: Box<AcceptRoom>,
-    ) -> io::Result<Accepted> {
-        let Socket::System(listener) = with.socket else { return Err(super::aborted()) };
-        let (local, remote) = room.complete(listener)?;
-        let first_data = self.with_first_data.then(|| {
-            let mut buffer = with.pool.get();
-            buffer.extend_from_slice(room.data(length));
-            buffer
-        });
-        let socket = TcpSocket::connection(Socket::System(room.socket), None);
-        Ok(Accepted { socket, local, remote, first_data })
+    pub(super) fn finish(
+        &mut self,
+        outcome: io::Result<usize>,
+        with: Option<Surroundings<'_>>,
+    ) -> Progress {
+        match self.room.finish(outcome, with) {
+            Err(progress) => progress,
+            Ok(taken) => {
+                self.result = taken.map(|((socket, local, remote), first_data)| {
+                    let socket = TcpSocket::connection(socket, None);
+                    Box::new(Accepted { socket, local, remote, first_data })
+                });
+                Progress::Complete { drained: false }
+            }
+        }
     }
 
     pub(crate) fn into_packet<P: Protocol>(
@@ -151,10 +97,26 @@ impl Accept {
     }
 }
 
-fn accepted(socket: Socket, remote: SocketAddr) -> io::Result<Accepted> {
-    let local = socket.local_addr()?;
-    let socket = TcpSocket::connection(socket, None);
-    Ok(Accepted { socket, local, remote, first_data: None })
+/// A connection with its local and its remote address.
+pub(super) type Connection = (Socket, SocketAddr, SocketAddr);
+
+/// The next connection that did not fail before it was accepted. `Err` says that there is none now.
+pub(super) fn next_connection(listener: &Socket) -> Result<io::Result<Connection>, Progress> {
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(Progress::Blocked);
+            }
+            Err(error) => match error.raw_os_error() {
+                Some(early) if code::FAILED_EARLY.contains(&early) => {}
+                Some(short) if code::SHORT_OF.contains(&short) => return Err(Progress::Deferred),
+                _ => return Ok(Err(error)),
+            },
+            Ok((socket, remote)) => {
+                return Ok(socket.local_addr().map(|local| (socket, local, remote)));
+            }
+        }
+    }
 }
 
 impl<P: Protocol> TcpListener<P> {
@@ -170,15 +132,22 @@ impl<P: Protocol> TcpListener<P> {
     /// What fails at once gives the operation back and queues no packet: closed, or a window is
     /// kept on this listener, which posts its accepts itself.
     pub fn accept(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
-        if self.0.keeps_window() {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the listener keeps a window of accepts; single ones cannot be posted beside it",
-            );
-            return Err(Refused { error, returned: operation });
+        if let Err(error) = self.admits_single() {
+            return Err(Refused::new(error, operation));
         }
         self.0
             .start(Direction::Receive, Accept::task(false), operation)
             .map_err(|refused| refused.map(|(_, operation)| operation))
+    }
+
+    /// Fails when the listener posts its accepts itself.
+    pub(super) fn admits_single(&self) -> io::Result<()> {
+        if self.0.keeps_window() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the listener keeps a window of accepts; single ones cannot be posted beside it",
+            ));
+        }
+        Ok(())
     }
 }

@@ -10,17 +10,28 @@
 //!    Either way it keeps its result.
 //! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
 //!
-//! To add an operation, add its file and its line in [`Task`]. Handles call this folder; it calls
+//! For files, step two is the driver's: see [`file_task`].
+//!
+//! To add an operation, add its file and its line in [`Task`] or, for files, in
+//! [`FileTask`](file_task::FileTask). Handles call this folder; it calls
 //! the socket of the driver and builds the port's packets.
 
 pub(crate) mod accept;
+pub(crate) mod accept_into;
 pub(crate) mod connect;
+pub(crate) mod disconnect;
+pub(crate) mod file_task;
 pub(crate) mod first_data;
+pub(crate) mod flush;
 #[cfg(windows)]
 mod overlapped;
+pub(crate) mod read_at;
 pub(crate) mod receive;
+pub(crate) mod receive_from;
 pub(crate) mod send;
+pub(crate) mod send_to;
 pub(crate) mod timer;
+pub(crate) mod write_at;
 
 use crate::buffer::pool::Pool;
 use crate::driver::code;
@@ -60,20 +71,28 @@ pub(crate) struct Surroundings<'a> {
 #[derive(Debug)]
 pub(crate) enum Task {
     Accept(accept::Accept),
+    AcceptInto(Box<accept_into::AcceptInto>),
     Connect(connect::Connect),
+    Disconnect(disconnect::Disconnect),
     FirstData(Box<first_data::FirstData>),
     Receive(receive::Receive),
+    ReceiveFrom(receive_from::ReceiveFrom),
     Send(send::Send),
+    SendTo(send_to::SendTo),
 }
 
 impl Task {
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
         match self {
             Self::Accept(accept) => accept.perform(with),
+            Self::AcceptInto(accept) => accept.perform(with),
             Self::Connect(connect) => connect.perform(with),
+            Self::Disconnect(disconnect) => disconnect.perform(with),
             Self::FirstData(first_data) => first_data.perform(with),
             Self::Receive(receive) => receive.perform(with),
+            Self::ReceiveFrom(receive) => receive.perform(with),
             Self::Send(send) => send.perform(with),
+            Self::SendTo(send) => send.perform(with),
         }
     }
 
@@ -81,10 +100,14 @@ impl Task {
     pub(crate) fn error(&self) -> Option<&io::Error> {
         match self {
             Self::Accept(accept) => accept.result.as_ref().err(),
+            Self::AcceptInto(accept) => accept.result.as_ref().err(),
             Self::Connect(connect) => connect.result.as_ref().err(),
+            Self::Disconnect(disconnect) => disconnect.result.as_ref().err(),
             Self::FirstData(first_data) => first_data.result.as_ref().err(),
             Self::Receive(receive) => receive.result.as_ref().err(),
+            Self::ReceiveFrom(receive) => receive.result.as_ref().err(),
             Self::Send(send) => send.result.as_ref().err(),
+            Self::SendTo(send) => send.result.as_ref().err(),
         }
     }
 
@@ -92,8 +115,14 @@ impl Task {
     pub(crate) fn is_refused(&self) -> bool {
         let has_begun = match self {
             Self::Connect(connect) => connect.is_established(),
+            Self::Disconnect(disconnect) => disconnect.has_ended,
+            Self::ReceiveFrom(receive) => receive.has_taken,
             Self::Send(send) => send.has_begun(),
-            Self::Accept(_) | Self::FirstData(_) | Self::Receive(_) => false,
+            Self::Accept(_)
+            | Self::AcceptInto(_)
+            | Self::FirstData(_)
+            | Self::Receive(_)
+            | Self::SendTo(_) => false,
         };
         self.error().is_some() && !has_begun
     }
@@ -102,10 +131,14 @@ impl Task {
     pub(crate) fn fail(&mut self, error: io::Error) {
         match self {
             Self::Accept(accept) => accept.result = Err(error),
+            Self::AcceptInto(accept) => accept.result = Err(error),
             Self::Connect(connect) => connect.result = Err(error),
+            Self::Disconnect(disconnect) => disconnect.result = Err(error),
             Self::FirstData(first_data) => first_data.result = Err(error),
             Self::Receive(receive) => receive.result = Err(error),
+            Self::ReceiveFrom(receive) => receive.result = Err(error),
             Self::Send(send) => send.result = Err(error),
+            Self::SendTo(send) => send.result = Err(error),
         }
     }
 
@@ -117,10 +150,14 @@ impl Task {
     ) -> Packet<P> {
         match self {
             Self::Accept(accept) => accept.into_packet(handle, operation),
+            Self::AcceptInto(accept) => accept.into_packet(handle, operation),
             Self::Connect(connect) => connect.into_packet(handle, operation),
+            Self::Disconnect(disconnect) => disconnect.into_packet(handle, operation),
             Self::FirstData(first_data) => first_data.into_packet(handle, operation),
             Self::Receive(receive) => receive.into_packet(handle, operation),
+            Self::ReceiveFrom(receive) => receive.into_packet(handle, operation),
             Self::Send(send) => send.into_packet(handle, operation),
+            Self::SendTo(send) => send.into_packet(handle, operation),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::inner::Inner;
 use super::{Port, Protocol};
+use crate::driver::files::{Files, FilesChoice};
 use crate::driver::{DriverChoice, simulated};
 use std::io;
 use std::marker::PhantomData;
@@ -19,6 +20,7 @@ use std::marker::PhantomData;
 pub struct PortBuilder<P: Protocol> {
     concurrency: usize,
     driver: DriverChoice,
+    files: FilesChoice,
     network: Option<simulated::Network>,
     doorman: bool,
     buffer_size: usize,
@@ -31,6 +33,7 @@ impl<P: Protocol> Default for PortBuilder<P> {
         Self {
             concurrency: 0,
             driver: DriverChoice::Automatic,
+            files: FilesChoice::Automatic,
             network: None,
             doorman: true,
             buffer_size: 8 * 1024,
@@ -53,6 +56,14 @@ impl<P: Protocol> PortBuilder<P> {
     #[must_use]
     pub fn driver(mut self, choice: DriverChoice) -> Self {
         self.driver = choice;
+        self
+    }
+
+    /// What carries operations on files. Whatever is asked for here wins over the environment.
+    /// Nothing is made before the first file is associated.
+    #[must_use]
+    pub fn files(mut self, choice: FilesChoice) -> Self {
+        self.files = choice;
         self
     }
 
@@ -95,15 +106,16 @@ impl<P: Protocol> PortBuilder<P> {
     ///
     /// # Errors
     /// The driver that was asked for, here or by `OVERLAPPED_DRIVER`, does not run on this system,
-    /// or the process is out of descriptors.
+    /// `OVERLAPPED_FILES` names nothing that carries files, or the process is out of descriptors.
     pub fn build(self) -> io::Result<Port<P>> {
         let concurrency = match self.concurrency {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
         let (engine, report) = Engine::build(self.driver, self.network, concurrency, self.doorman)?;
+        let files = Files::new(self.files)?;
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(engine, report, pool)))
+        Ok(Port::from_inner(Inner::new(engine, files, report, pool)))
     }
 }
 
@@ -112,6 +124,7 @@ impl<P: Protocol> std::fmt::Debug for PortBuilder<P> {
         f.debug_struct("PortBuilder")
             .field("concurrency", &self.concurrency)
             .field("driver", &self.driver)
+            .field("files", &self.files)
             .field("doorman", &self.doorman)
             .field("buffer_size", &self.buffer_size)
             .field("pool_limit", &self.pool_limit)

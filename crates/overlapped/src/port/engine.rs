@@ -10,6 +10,7 @@ use super::membership::{Binding, ThreadSeat};
 use super::packet::Packet;
 use super::turnstile::gate::{Deadline, Gate};
 use super::turnstile::rules::steps::{MemberId, Sizes, Work};
+use crate::driver::files::Means;
 #[cfg(windows)]
 use crate::driver::iocp::block::Finished;
 use crate::driver::sleep::SleepProbe;
@@ -35,6 +36,9 @@ pub(crate) enum Job<P: Protocol> {
     /// An operation of the handle with this token has finished.
     #[cfg(windows)]
     Finished(u64, Finished),
+    /// An operation on a file has finished.
+    #[cfg(windows)]
+    FileFinished(Finished),
 }
 
 pub(crate) enum Engine<P: Protocol> {
@@ -84,14 +88,22 @@ impl<P: Protocol> Engine<P> {
                         "none: Wine {version} lets every thread run, whatever the concurrency"
                     ),
                 };
-                let report = DriverReport { name: choice.name(), reason, doorman };
+                let files = String::new();
+                let report = DriverReport { name: choice.name(), reason, doorman, files };
                 return Ok((Self::Kernel(Kernel::new(iocp, concurrency)), report));
             }
             other => return Err(other.unsupported()),
         };
         let (doorman, sight) = sight(doorman);
-        let report = DriverReport { name: choice.name(), reason, doorman: sight };
+        let report =
+            DriverReport { name: choice.name(), reason, doorman: sight, files: String::new() };
         Ok((Self::Turnstile { gate: Gate::new(concurrency, doorman), driver }, report))
+    }
+
+    /// What there is for carrying files.
+    pub(crate) fn means(&self) -> Means<'_> {
+        either!(self, (_gate, driver) => Means::Readiness(driver),
+            kernel => Means::Overlapped(&kernel.iocp))
     }
 
     /// Ties a socket to the port for life, under the token of its handle.

@@ -4,11 +4,13 @@ use super::counters::{Counters, DelayRecorder};
 use super::engine::{Engine, Job, Queued};
 use super::membership::{self, Bound};
 use super::packet::Packet;
+use super::signals::Watching;
 use super::timers::{Due, Timers};
 use super::turnstile::gate::Deadline;
 use super::turnstile::rules::steps::MemberId;
 use super::{Protocol, Snapshot, TakeError};
 use crate::buffer::pool::Pool;
+use crate::driver::files::Files;
 #[cfg(windows)]
 use crate::driver::iocp::block::Finished;
 use crate::driver::registry::Registry;
@@ -16,8 +18,10 @@ use crate::driver::{DriverReport, Event};
 use crate::error::Refused;
 use crate::handle::core::{Core, Handle, WeakHandle};
 use crate::handle::delivery::{By, Delivery};
+use crate::handle::file_core::FileJob;
 use crate::operation::timer::TimerId;
-use std::collections::VecDeque;
+use crate::sync::Mutex;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,9 +33,13 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 pub(crate) struct Inner<P: Protocol> {
     pub(crate) engine: Engine<P>,
     pub(crate) registry: Registry<WeakHandle<P>>,
+    pub(crate) files: Files<FileJob<P>>,
     pub(crate) timers: Timers<P>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) report: DriverReport,
+    pub(super) signals: Watching,
+    /// For each stream that waits in an accept, by its token, the listener.
+    pub(crate) reservations: Mutex<HashMap<u64, WeakHandle<P>>>,
     closed: AtomicBool,
     posted: AtomicU64,
     accept_deferrals: AtomicU64,
@@ -39,13 +47,21 @@ pub(crate) struct Inner<P: Protocol> {
 }
 
 impl<P: Protocol> Inner<P> {
-    pub(crate) fn new(engine: Engine<P>, report: DriverReport, pool: Arc<Pool>) -> Self {
+    pub(crate) fn new(
+        engine: Engine<P>,
+        files: Files<FileJob<P>>,
+        report: DriverReport,
+        pool: Arc<Pool>,
+    ) -> Self {
         Self {
             engine,
             registry: Registry::new(),
+            files,
             timers: Timers::new(),
             pool,
             report,
+            signals: Watching::new(None),
+            reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
             posted: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),
@@ -137,6 +153,8 @@ impl<P: Protocol> Inner<P> {
             Job::Event(event) => self.perform(event),
             #[cfg(windows)]
             Job::Finished(token, finished) => self.finish(token, &finished),
+            #[cfg(windows)]
+            Job::FileFinished(finished) => self.finish_file(&finished),
         };
         if packet.is_some() {
             self.engine.count_taken();
@@ -155,6 +173,14 @@ impl<P: Protocol> Inner<P> {
         delivery.finish().filter(|_| !self.is_closed())
     }
 
+    /// The packet of an operation on a file that the kernel has carried out.
+    #[cfg(windows)]
+    fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
+        let Engine::Kernel(kernel) = &self.engine else { return None };
+        let job = self.files.finish(&kernel.iocp, finished)?;
+        Some(job.into_packet()).filter(|_| !self.is_closed())
+    }
+
     /// How many operations have finished without their packets being taken. On a readiness driver
     /// there is no such state.
     fn finished(&self) -> usize {
@@ -165,7 +191,8 @@ impl<P: Protocol> Inner<P> {
             .iter()
             .filter_map(Handle::upgrade)
             .map(|handle| handle.finished())
-            .sum();
+            .sum::<usize>()
+            + self.files.finished();
         #[cfg(not(windows))]
         0
     }
@@ -185,6 +212,12 @@ impl<P: Protocol> Inner<P> {
         if event.token == Event::ALARM {
             for due in self.timers.take_due(&self.engine) {
                 self.ring(due, &mut delivery);
+            }
+        } else if event.token == Event::SIGNAL {
+            self.take_signals(&mut delivery);
+        } else if event.token == Event::FILES {
+            for job in self.files.reap() {
+                delivery.add(self, job.into_packet());
             }
         } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
             handle.perform(event, &mut delivery);
@@ -231,9 +264,11 @@ impl<P: Protocol> Inner<P> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.unwatch_signals();
         let queued = self.engine.close();
         drop(queued);
         self.timers.clear();
+        self.files.close();
         for weak in self.registry.values() {
             if let Some(handle) = Handle::upgrade(&weak) {
                 handle.discard();
@@ -274,8 +309,14 @@ impl<P: Protocol> Inner<P> {
         let mut taken = Vec::new();
         kernel.iocp.take(&mut taken, crate::driver::iocp::TAKE_MAX, Some(STEP));
         for taken in taken {
-            if let crate::driver::iocp::Taken::Finished(token, finished) = taken {
-                self.finish(token, &finished);
+            match taken {
+                crate::driver::iocp::Taken::Finished(token, finished) => {
+                    drop(self.finish(token, &finished));
+                }
+                crate::driver::iocp::Taken::FileFinished(finished) => {
+                    drop(self.finish_file(&finished));
+                }
+                crate::driver::iocp::Taken::Marker(_) => {}
             }
         }
     }
@@ -283,7 +324,7 @@ impl<P: Protocol> Inner<P> {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let sizes = self.engine.sizes(|| self.finished());
         Snapshot {
-            devices: self.registry.count(),
+            devices: self.registry.count() + self.files.count(),
             queued: sizes.queued,
             waiting: sizes.waiting,
             released: sizes.released,

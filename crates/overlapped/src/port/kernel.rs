@@ -192,6 +192,7 @@ impl<P: Protocol> Kernel<P> {
             }
             Taken::Marker(Marker::Look) => None,
             Taken::Finished(token, finished) => Some(Job::Finished(token, finished)),
+            Taken::FileFinished(finished) => Some(Job::FileFinished(finished)),
         }
     }
 

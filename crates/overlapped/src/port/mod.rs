@@ -5,6 +5,7 @@
 //! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
 //! - [`engine`] is the turnstile over a driver, or the system's own port (`kernel`, on Windows).
 //! - [`inner`] ties it to the handles, the buffers and the timers.
+//! - [`signals`] is what the process is told from outside.
 //! - [`membership`] is which port the calling thread is bound to.
 
 pub(crate) mod batch;
@@ -16,6 +17,7 @@ pub(crate) mod inner;
 pub(crate) mod kernel;
 pub(crate) mod membership;
 pub(crate) mod packet;
+pub(crate) mod signals;
 pub(crate) mod timers;
 pub(crate) mod turnstile;
 
@@ -139,14 +141,14 @@ impl<P: Protocol> Port<P> {
         &self.0.0
     }
 
-    /// Associates a socket with the port under a completion key and gives its typed handle.
+    /// Associates a socket or a file with the port under a completion key and gives its typed handle.
     ///
-    /// That consumes the socket, so a handle belongs to one port for life (P8, P9). Association
+    /// That consumes it, so a handle belongs to one port for life (P8, P9). Association
     /// queues nothing by itself (P19).
     ///
     /// # Errors
-    /// Gives socket and key back: the port is closed, the socket belongs to another driver, or
-    /// the system is short of memory.
+    /// Gives socket or file and key back: the port is closed, the socket belongs to another driver,
+    /// what carries files cannot carry this one, or the system is short of memory.
     pub fn associate<S: Associable>(
         &self,
         socket: S,
@@ -234,7 +236,8 @@ impl<P: Protocol> Port<P> {
 
     /// Which driver the port runs on, and why.
     pub fn driver(&self) -> DriverReport {
-        self.inner().report.clone()
+        let inner = self.inner();
+        DriverReport { files: inner.files.report(), ..inner.report.clone() }
     }
 
     /// An empty buffer of the port's pool; it returns there when it is dropped.

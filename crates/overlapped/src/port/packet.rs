@@ -2,10 +2,12 @@
 
 use super::Protocol;
 use crate::buffer::{Buffer, Buffers};
-use crate::handle::{TcpListener, TcpStream};
+use crate::driver::signals::Signal;
+use crate::handle::{File, TcpListener, TcpStream, UdpSocket};
 use crate::operation::accept::Accepted;
 use crate::operation::receive::Received;
 use std::io;
+use std::net::SocketAddr;
 
 /// One finished operation, or one posted value.
 ///
@@ -24,6 +26,18 @@ pub enum Packet<P: Protocol> {
         /// small.
         result: io::Result<Box<Accepted>>,
     },
+    /// A posted accept into a stream has completed.
+    AcceptedInto {
+        /// The listener.
+        listener: TcpListener<P>,
+        /// The stream given at the start, connected if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// The local and the remote address of the connection. Boxed, since they are large and
+        /// every other packet is small.
+        result: io::Result<Box<(SocketAddr, SocketAddr)>>,
+    },
     /// A connect has completed.
     Connected {
         /// The stream, connected if `result` says so.
@@ -37,6 +51,15 @@ pub enum Packet<P: Protocol> {
         /// Whether the connection stands and all first data was sent.
         result: io::Result<()>,
     },
+    /// A disconnect has completed.
+    Disconnected {
+        /// The stream, connected to nobody if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether everything was sent before, and then the end.
+        result: io::Result<()>,
+    },
     /// A receive has completed.
     Received {
         /// The stream.
@@ -47,6 +70,18 @@ pub enum Packet<P: Protocol> {
         operation: P::Operation,
         /// What came: data, the end of the stream, or an error.
         result: io::Result<Received>,
+    },
+    /// A receive of a datagram has completed.
+    ReceivedFrom {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is the datagram.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Who sent the datagram. "Message too long" when it did not fit into the buffer, which
+        /// then holds its beginning.
+        result: io::Result<SocketAddr>,
     },
     /// A send has completed.
     Sent {
@@ -61,6 +96,53 @@ pub enum Packet<P: Protocol> {
         /// Whether everything was sent.
         result: io::Result<()>,
     },
+    /// The send of a datagram has completed.
+    SentTo {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffers given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took: all of them, or none when `result` is an error.
+        transferred: usize,
+        /// Whether the datagram was sent.
+        result: io::Result<()>,
+    },
+    /// A read of a file has completed.
+    Read {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start; its filled part is what was read.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes were read: fewer than the capacity at the end of the file, none at or
+        /// past it (L7).
+        result: io::Result<usize>,
+    },
+    /// A write to a file has completed.
+    Written {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took; all of them unless `result` is an error.
+        transferred: usize,
+        /// Whether everything was written.
+        result: io::Result<()>,
+    },
+    /// A flush of a file has completed.
+    Flushed {
+        /// The file.
+        file: File<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether the device has everything.
+        result: io::Result<()>,
+    },
     /// A timer has run out, or was cancelled.
     Timer {
         /// The per-operation data given at the start.
@@ -68,6 +150,9 @@ pub enum Packet<P: Protocol> {
         /// An error when it was cancelled.
         result: io::Result<()>,
     },
+    /// The process was interrupted or told to end, and the port
+    /// [watches](super::Port::watch_signals) for that.
+    Signal(Signal),
     /// A value that was posted, verbatim (P22).
     Posted(P::Message),
 }

@@ -63,11 +63,7 @@ fn x23_x25_both_addresses_are_known_at_once_and_after_the_listener_is_closed(wor
     let (listener, address) = world.listen(&port, 3);
     listener.accept(1).expect("an accept can be posted");
     let client = world.connect(address);
-    let client_address = match &client {
-        crate::world::Peer::System(stream) => stream.local_addr(),
-        crate::world::Peer::Simulated(peer) => peer.local_addr(),
-    }
-    .expect("it is connected");
+    let client_address = client.address();
     let connection = accepted(&port).result.expect("a client has come");
     listener.close();
     assert_eq!((connection.local, connection.remote), (address, client_address));

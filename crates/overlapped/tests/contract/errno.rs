@@ -7,13 +7,17 @@ mod numbers {
     pub const ALREADY: i32 = Errno::ALREADY.raw_os_error();
     pub const BAD_DESCRIPTOR: i32 = Errno::BADF.raw_os_error();
     pub const CANCELED: i32 = Errno::CANCELED.raw_os_error();
+    pub const FAMILY_NOT_SUPPORTED: i32 = Errno::AFNOSUPPORT.raw_os_error();
     pub const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
+    pub const MESSAGE_TOO_LONG: i32 = Errno::MSGSIZE.raw_os_error();
     pub const NOT_CONNECTED: i32 = Errno::NOTCONN.raw_os_error();
     pub const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
+    pub const NO_SPACE: i32 = Errno::NOSPC.raw_os_error();
     pub const PERMISSION: i32 = Errno::PERM.raw_os_error();
     pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
     pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
     pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
+    pub const WOULD_BLOCK: i32 = Errno::AGAIN.raw_os_error();
     /// What an accept meets when descriptors or memory run short.
     pub const SHORTAGES: [i32; 4] = [
         Errno::MFILE.raw_os_error(),
@@ -34,13 +38,16 @@ mod numbers {
     pub const ALREADY: i32 = 10037;
     pub const BAD_DESCRIPTOR: i32 = 10038;
     pub const CANCELED: i32 = 995;
+    pub const FAMILY_NOT_SUPPORTED: i32 = 10047;
     pub const IS_CONNECTED: i32 = 10056;
+    pub const MESSAGE_TOO_LONG: i32 = 10040;
     pub const NOT_CONNECTED: i32 = 10057;
     pub const NO_BUFFERS: i32 = 10055;
     pub const PERMISSION: i32 = 5;
     pub const REFUSED: i32 = 10061;
     pub const RESET: i32 = 10054;
     pub const SHUT_DOWN: i32 = 10058;
+    pub const WOULD_BLOCK: i32 = 10035;
     /// What an accept meets when handles or memory run short.
     pub const SHORTAGES: [i32; 4] = [10024, 10055, 8, 1450];
     /// What an accept reports of a connection that failed while it waited.

@@ -15,17 +15,28 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+mod datagrams;
+mod disconnecting;
 #[cfg(target_os = "linux")]
 mod doorman;
 mod endurance;
 mod errno;
+mod files;
+mod files_cancelling;
+mod files_closing;
+mod files_refused;
+mod files_unbuffered;
+mod files_world;
 mod idle;
 mod outcomes;
 mod ownership;
 mod packets;
 mod queue;
 mod receiving;
+mod reusing;
 mod sending;
+#[cfg(target_os = "linux")]
+mod signals;
 mod threads;
 mod timers;
 mod transitions;

@@ -78,11 +78,19 @@ pub fn code<T>(result: &io::Result<T>) -> Option<i32> {
 pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
     match packet {
         Packet::Accepted { operation, result, .. } => (operation, code(&result)),
-        Packet::Connected { operation, result, .. } | Packet::Sent { operation, result, .. } => {
+        Packet::AcceptedInto { operation, result, .. } => (operation, code(&result)),
+        Packet::Connected { operation, result, .. }
+        | Packet::Disconnected { operation, result, .. }
+        | Packet::Sent { operation, result, .. }
+        | Packet::SentTo { operation, result, .. } => (operation, code(&result)),
+        Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
+        Packet::Received { operation, result, .. } => (operation, code(&result)),
+        Packet::Read { operation, result, .. } => (operation, code(&result)),
+        Packet::Written { operation, result, .. } | Packet::Flushed { operation, result, .. } => {
             (operation, code(&result))
         }
-        Packet::Received { operation, result, .. } => (operation, code(&result)),
         Packet::Timer { operation, result } => (operation, code(&result)),
+        Packet::Signal(signal) => panic!("nobody sent {signal:?}"),
         Packet::Posted(message) => panic!("nobody posted {message}"),
     }
 }

@@ -164,6 +164,7 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
             if packet.operation != number {
                 taken.store(RECEIVES, Ordering::Relaxed);
             }
+            assert_eq!(packet.result.expect("nothing fails"), Received::Data(1), "{number}");
             assert_eq!((packet.operation, packet.buffer[0]), (number, number as u8));
         }
         starter.join().expect("the starter did not panic");

@@ -2,7 +2,8 @@
 
 use overlapped::simulated::{self, Network};
 use overlapped::{
-    DriverChoice, ListenSocket, Port, PortBuilder, Protocol, TcpListener, TcpSocket, TcpStream,
+    DatagramSocket, DriverChoice, ListenSocket, Port, PortBuilder, Protocol, TcpListener,
+    TcpSocket, TcpStream, UdpSocket,
 };
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
@@ -171,6 +172,34 @@ impl World {
         }
     }
 
+    /// A datagram socket of the port under `key`, and its address.
+    pub fn datagram(&self, port: &Port<Numbers>, key: u64) -> (UdpSocket<Numbers>, SocketAddr) {
+        let socket = self.datagram_socket(ANY).expect("a datagram socket can be bound");
+        let address = socket.local_addr().expect("it is bound");
+        (port.associate(socket, key).expect("a datagram socket is associated"), address)
+    }
+
+    pub fn datagram_socket(&self, address: SocketAddr) -> io::Result<DatagramSocket> {
+        match self {
+            Self::System => DatagramSocket::bind(address),
+            Self::Simulated(network) => network.datagram(address),
+        }
+    }
+
+    /// Somebody outside who sends and receives datagrams.
+    pub fn datagram_peer(&self) -> DatagramPeer {
+        match self {
+            Self::System => {
+                let socket = std::net::UdpSocket::bind(ANY).expect("it can be bound");
+                socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+                DatagramPeer::System(socket)
+            }
+            Self::Simulated(network) => {
+                DatagramPeer::Simulated(network.datagram_peer(ANY).expect("it can be bound"))
+            }
+        }
+    }
+
     /// A stream of the port under `key`, connected to a peer.
     pub fn stream(&self, port: &Port<Numbers>, key: u64) -> (TcpStream<Numbers>, Peer) {
         let (socket, peer) = self.connected_socket();
@@ -214,6 +243,14 @@ pub enum Peer {
 }
 
 impl Peer {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::System(stream) => stream.local_addr(),
+            Self::Simulated(peer) => peer.local_addr(),
+        }
+        .expect("it is connected")
+    }
+
     pub fn send(&self, bytes: &[u8]) {
         match self {
             Self::System(stream) => (&*stream).write_all(bytes),
@@ -285,5 +322,40 @@ impl PeerListener {
                 Peer::Simulated(listener.accept().expect("somebody connects"))
             }
         }
+    }
+}
+
+/// A datagram socket outside the port. Its receives block, at most for [`PATIENCE`].
+pub enum DatagramPeer {
+    System(std::net::UdpSocket),
+    Simulated(simulated::DatagramPeer),
+}
+
+impl DatagramPeer {
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::System(socket) => socket.local_addr(),
+            Self::Simulated(peer) => peer.local_addr(),
+        }
+        .expect("it is bound")
+    }
+
+    pub fn send_to(&self, bytes: &[u8], address: SocketAddr) {
+        match self {
+            Self::System(socket) => socket.send_to(bytes, address).map(|_| ()),
+            Self::Simulated(peer) => peer.send_to(bytes, address),
+        }
+        .expect("the peer can send");
+    }
+
+    pub fn receive_from(&self) -> (Vec<u8>, SocketAddr) {
+        let mut room = vec![0; 1 << 16];
+        let (length, from) = match self {
+            Self::System(socket) => socket.recv_from(&mut room),
+            Self::Simulated(peer) => peer.receive_from(&mut room),
+        }
+        .expect("a datagram comes");
+        room.truncate(length);
+        (room, from)
     }
 }

@@ -103,6 +103,18 @@ impl Stage {
                 *side = None;
                 slot.has_dropped_end = true;
             }
+            20 if has_both && !slot.has_dropped_end => {
+                let ticket = self.ledger.ticket(false);
+                match stream.disconnect(ticket) {
+                    Ok(id) if random.one_in(4) => drop(stream.cancel(id)),
+                    Ok(_) => {}
+                    // The connection is over.
+                    Err(refused) => refused.returned.refused(),
+                }
+                lock(&stream.key().log).given_up = true;
+                *side = None;
+                slot.has_dropped_end = true;
+            }
             // It fails on a connection that is over.
             19 => drop(stream.shutdown(Shutdown::Write)),
             _ => {

@@ -5,10 +5,12 @@
 //! - [`ledger`] knows what every operation is owed and what came of it.
 //! - [`stage`] is what the threads share; [`disturbers`] start and disturb, [`takers`] take packets.
 //! - [`streams`] are the two ends of each connection, and the verification of their bytes.
+//! - [`files`] is the same for files, against a model of what they hold.
 //!
 //! The seed is printed; `OVERLAPPED_TEST_SEED` repeats it (as far as threads repeat themselves).
 
 mod disturbers;
+mod files;
 mod ledger;
 mod random;
 mod stage;

@@ -101,7 +101,7 @@ impl Stage {
             }
             self.stop();
             let mut results = HashMap::new();
-            let mut kinds = [0; 6];
+            let mut kinds = [0; 7];
             for taker in takers {
                 let (taken, counts) = taker.join().expect("a taker panicked");
                 kinds.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
@@ -111,10 +111,10 @@ impl Stage {
             }
             (results, kinds)
         });
-        let [accepts, connects, receives, sends, timers, posts] = kinds;
+        let [accepts, connects, receives, sends, timers, posts, disconnects] = kinds;
         let summary = format!(
             "{accepts} accepts, {connects} connects, {receives} receives, {sends} sends, \
-             {timers} timers, {posts} posts"
+             {timers} timers, {posts} posts, {disconnects} disconnects"
         );
         let ends = std::mem::take(&mut *lock(&self.ends));
         Outcomes { ends, results, summary }

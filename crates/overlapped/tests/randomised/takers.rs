@@ -12,8 +12,8 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 impl Stage {
-    pub fn take(&self, mut random: Random) -> (Vec<(u64, Outcome)>, [u64; 6]) {
-        let (mut results, mut kinds) = (Vec::new(), [0; 6]);
+    pub fn take(&self, mut random: Random) -> (Vec<(u64, Outcome)>, [u64; 7]) {
+        let (mut results, mut kinds) = (Vec::new(), [0; 7]);
         loop {
             let timeout = Duration::from_micros(random.below(2_000) as u64);
             let mut packets = Vec::new();
@@ -41,7 +41,7 @@ impl Stage {
         packet: Packet<Tickets>,
         random: &mut Random,
         results: &mut Vec<(u64, Outcome)>,
-        kinds: &mut [u64; 6],
+        kinds: &mut [u64; 7],
     ) {
         match packet {
             Packet::Accepted { operation, result, .. } => {
@@ -84,10 +84,20 @@ impl Stage {
                 assert_expected(&result);
                 operation.taken();
             }
+            Packet::Disconnected { operation, result, .. } => {
+                kinds[6] += 1;
+                // The connection may have broken without anybody having noticed.
+                let broken = rustix::io::Errno::NOTCONN.raw_os_error();
+                if !result.as_ref().is_err_and(|error| error.raw_os_error() == Some(broken)) {
+                    assert_expected(&result);
+                }
+                operation.taken();
+            }
             Packet::Posted(ticket) => {
                 kinds[5] += 1;
                 ticket.taken();
             }
+            other => panic!("nobody started what yields {other:?}"),
         }
         if random.one_in(50) {
             blocking(std::thread::yield_now);

@@ -1,13 +1,15 @@
 //! The default driver on Linux: one epoll instance, shared by the threads of the port.
 //!
 //! Each socket is registered once, edge-triggered, for both directions. An `eventfd` in the same
-//! set is the kick, one `timerfd` the alarm, another the doorman's look. All are edge-triggered
-//! and never read: a write to the one, an expiry of the others, is an edge by itself.
+//! set is the kick, one `timerfd` the alarm, another the doorman's look; another `eventfd` is the
+//! bell of a port that watches signals. All are edge-triggered and never read: a write to the one,
+//! an expiry of the other, is an edge by itself.
 //!
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business
 //! (newest first in practice, unspecified).
 
 use super::Event;
+use super::signals::Watch;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -50,9 +52,22 @@ impl Epoll {
         Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), flags)?)
     }
 
+    /// From now on each ring of the watch's bell, which nobody reads, is an event.
+    pub(crate) fn watch(&self, watch: &Watch) -> io::Result<()> {
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.set, watch, epoll::EventData::new_u64(Event::SIGNAL), edge)?)
+    }
+
     pub(crate) fn deregister(&self, descriptor: &impl AsFd) {
         // It can only fail for a descriptor that is not in the set, and then nothing is owed.
         let _ = epoll::delete(&self.set, descriptor.as_fd());
+    }
+
+    /// Each write to this eventfd, which is never read, yields an event that says that operations
+    /// on files have completed.
+    pub(crate) fn watch_files(&self, signal: impl AsFd) -> io::Result<()> {
+        let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.set, signal, epoll::EventData::new_u64(Event::FILES), edge)?)
     }
 
     pub(crate) fn arm(&self, at: Option<Instant>) {

@@ -54,6 +54,11 @@ impl Outcome {
         self.ended(status::of_socket)
     }
 
+    /// As an operation on a file reports it.
+    pub(super) fn of_file(self) -> Ended {
+        self.ended(status::of_file)
+    }
+
     fn ended(self, number: impl Fn(NTSTATUS) -> i32) -> Ended {
         let result = match self.status {
             0.. => Ok(()),
@@ -96,7 +101,7 @@ impl<L, B: Overlapped> InFlight<L, B> {
     pub(crate) fn start(
         &mut self,
         port: &Iocp,
-        socket: &SystemSocket,
+        socket: Option<&SystemSocket>,
         label: L,
         body: B,
     ) -> Result<(), (io::Error, B)> {
@@ -144,11 +149,15 @@ impl<L, B: Overlapped> InFlight<L, B> {
     /// Asks the kernel to cancel what has this label; false when there is nothing, or it is
     /// finished already (P131). The packet comes either way (P133).
     pub(crate) fn cancel(&self, socket: &SystemSocket, is_it: impl Fn(&L) -> bool) -> bool {
-        let handle = socket.as_raw_socket() as HANDLE;
+        self.cancel_on(socket.as_raw_socket() as HANDLE, is_it)
+    }
+
+    /// The same for an operation on `handle`, which the caller keeps open.
+    pub(super) fn cancel_on(&self, handle: HANDLE, is_it: impl Fn(&L) -> bool) -> bool {
         let Some((_, block)) = self.0.iter().find(|(label, _)| is_it(label)) else {
             return false;
         };
-        // SAFETY: the socket is open, and the block is in flight or its packet not taken.
+        // SAFETY: the handle is open, and the block is in flight or its packet not taken.
         unsafe { CancelIoEx(handle, block.cast::<OVERLAPPED>().as_ptr()) != 0 }
     }
 

@@ -91,6 +91,11 @@ impl AcceptRoom {
         (self.room.len() - 2 * ADDRESS_ROOM) as u32
     }
 
+    /// Whether the accept waits for first data.
+    pub(crate) fn has_data(&self) -> bool {
+        self.data_length() > 0
+    }
+
     /// The first `length` bytes of the data.
     pub(crate) fn data(&self, length: usize) -> &[u8] {
         &self.room[..length.min(self.data_length() as usize)]
@@ -132,6 +137,26 @@ impl AcceptRoom {
         // SAFETY: as above.
         let remote = unsafe { address(remote, remote_length)? };
         Ok((local, remote))
+    }
+}
+
+/// Where a receive writes the sender's address.
+#[derive(Debug)]
+pub(crate) struct AddressRoom {
+    /// As large and as aligned as any address.
+    pub(super) storage: [u64; size_of::<SOCKADDR_STORAGE>() / 8],
+    pub(super) length: i32,
+}
+
+impl AddressRoom {
+    pub(crate) fn new() -> Box<Self> {
+        let storage = [0; size_of::<SOCKADDR_STORAGE>() / 8];
+        Box::new(Self { storage, length: size_of::<SOCKADDR_STORAGE>() as i32 })
+    }
+
+    pub(crate) fn decode(&self) -> io::Result<SocketAddr> {
+        // SAFETY: the storage is ours, and `address` reads no more than it holds.
+        unsafe { address(std::ptr::from_ref(&self.storage).cast(), self.length) }
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`request`] makes the one starting call of each operation. The block is complete before that
 //!   call, and nobody touches it until its packet has been taken, which may be before the call
 //!   returns (F10); the handle's lock is held meanwhile, so the record is complete as well.
+//! - [`files`] carries the operations on files.
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
@@ -22,13 +23,15 @@
 mod alarm;
 pub(crate) mod block;
 mod extensions;
+pub(crate) mod files;
 pub(crate) mod request;
 mod status;
 
+use super::files::SystemFile;
 use super::system::SystemSocket;
 use alarm::Alarm;
 use block::Finished;
-pub(crate) use extensions::{AcceptRoom, Extensions, complete_connect, connect_time};
+pub(crate) use extensions::{AcceptRoom, AddressRoom, Extensions, complete_connect, connect_time};
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
@@ -69,12 +72,17 @@ impl Marker {
     }
 }
 
+/// The key of all files: their operations are found by their blocks alone.
+const FILES: usize = usize::MAX - 3;
+
 /// What one packet of the kernel's queue is.
 #[derive(Debug)]
 pub(crate) enum Taken {
     Marker(Marker),
     /// An operation of the handle with this token has finished.
     Finished(u64, Finished),
+    /// An operation on a file has finished.
+    FileFinished(Finished),
 }
 
 /// The most packets that one call takes.
@@ -110,6 +118,10 @@ impl Iocp {
     /// Associates the socket for life, under the token of its handle (P8, P10).
     pub(crate) fn associate(&self, socket: &SystemSocket, token: u64) -> io::Result<()> {
         self.associate_raw(socket.as_raw_socket() as HANDLE, token)
+    }
+
+    fn associate_file(&self, file: &SystemFile) -> io::Result<()> {
+        self.associate_raw(file.as_raw_handle(), FILES as u64)
     }
 
     fn associate_raw(&self, handle: HANDLE, token: u64) -> io::Result<()> {
@@ -160,6 +172,7 @@ impl Iocp {
         taken.extend(entries[..count as usize].iter().map(|entry| {
             match Marker::of_key(entry.lpCompletionKey) {
                 Some(marker) => Taken::Marker(marker),
+                None if entry.lpCompletionKey == FILES => Taken::FileFinished(Finished::new(entry)),
                 None => Taken::Finished(entry.lpCompletionKey as u64, Finished::new(entry)),
             }
         }));

@@ -1,15 +1,18 @@
 //! The starting call of each operation.
 
-use super::extensions::{ADDRESS_ROOM, AcceptRoom};
+use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom};
 use crate::buffer::Buffers;
 use crate::driver::system::SystemSocket;
 use std::io;
 use std::net::SocketAddr;
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
-use windows_sys::Win32::Foundation::ERROR_IO_PENDING;
-use windows_sys::Win32::Networking::WinSock::{SOCKET, WSABUF, WSARecv, WSASend};
-use windows_sys::Win32::System::IO::OVERLAPPED;
+use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE};
+use windows_sys::Win32::Networking::WinSock::{
+    SOCKET, WSABUF, WSAEMSGSIZE, WSARecv, WSARecvFrom, WSASend, WSASendTo,
+};
+use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
+use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0_0};
 
 /// What the kernel is to do.
 pub(crate) enum Request<'a> {
@@ -23,6 +26,16 @@ pub(crate) enum Request<'a> {
     Accept(&'a mut AcceptRoom),
     /// Connect.
     Connect(SocketAddr),
+    /// End the connection in order.
+    Disconnect,
+    /// Receive one datagram, and its sender's address.
+    ReceiveFrom(&'a mut [u8], &'a mut AddressRoom),
+    /// Send the buffers as one datagram.
+    SendTo(&'a Buffers, SocketAddr),
+    /// Read from this place of a file.
+    ReadAt(HANDLE, &'a mut [u8], u64),
+    /// Write to this place of a file.
+    WriteAt(HANDLE, &'a [u8], u64),
 }
 
 /// The most that one slice of a call can be: lengths have 32 bits.
@@ -34,14 +47,37 @@ impl Request<'_> {
     ///
     /// # Safety
     /// Whatever the request borrows, and `overlapped`, must stay where they are and be touched by
-    /// nobody until the packet of the operation has been taken.
+    /// nobody until the packet of the operation has been taken. A file must be open so long.
     pub(super) unsafe fn start(
         self,
-        socket: &SystemSocket,
+        socket: Option<&SystemSocket>,
         overlapped: *mut OVERLAPPED,
     ) -> io::Result<()> {
+        match self {
+            Self::ReadAt(file, room, offset) => {
+                // SAFETY: the kernel does not have the block yet.
+                unsafe { set_offset(overlapped, offset) };
+                let length = room.len().min(SLICE_MAX) as u32;
+                // SAFETY: the caller vouches for the file, the room and the block.
+                let done =
+                    unsafe { ReadFile(file, room.as_mut_ptr(), length, null_mut(), overlapped) };
+                return started(done != 0);
+            }
+            Self::WriteAt(file, bytes, offset) => {
+                // SAFETY: the kernel does not have the block yet.
+                unsafe { set_offset(overlapped, offset) };
+                let length = bytes.len().min(SLICE_MAX) as u32;
+                // SAFETY: as above; the bytes are only read.
+                let done =
+                    unsafe { WriteFile(file, bytes.as_ptr(), length, null_mut(), overlapped) };
+                return started(done != 0);
+            }
+            _ => {}
+        }
+        let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
         let raw = socket.as_raw_socket() as SOCKET;
         match self {
+            Self::ReadAt(..) | Self::WriteAt(..) => Err(io::ErrorKind::Unsupported.into()),
             Self::Receive(room) => {
                 let slice =
                     WSABUF { len: room.len().min(SLICE_MAX) as u32, buf: room.as_mut_ptr() };
@@ -106,8 +142,65 @@ impl Request<'_> {
                 };
                 started(done != 0)
             }
+            Self::Disconnect => {
+                let disconnect = socket.extensions()?.disconnect_ex;
+                let disconnect = disconnect.ok_or(io::ErrorKind::Unsupported)?;
+                // SAFETY: the caller vouches for the block.
+                let done = unsafe { disconnect(raw, overlapped, 0, 0) };
+                started(done != 0)
+            }
+            Self::ReceiveFrom(room, from) => {
+                let slice =
+                    WSABUF { len: room.len().min(SLICE_MAX) as u32, buf: room.as_mut_ptr() };
+                let mut flags = 0;
+                // SAFETY: the list of one is read during the call (P153); the caller vouches for the
+                // room, the place of the address and the block.
+                let failed = unsafe {
+                    WSARecvFrom(
+                        raw,
+                        &slice,
+                        1,
+                        null_mut(),
+                        &mut flags,
+                        std::ptr::from_mut(&mut from.storage).cast(),
+                        &mut from.length,
+                        overlapped,
+                        None,
+                    )
+                };
+                started_receive(failed == 0)
+            }
+            Self::SendTo(buffers, address) => {
+                let slices = slices(buffers, 0);
+                let address = socket2::SockAddr::from(address);
+                // SAFETY: list and address are read during the call; the caller vouches for what the
+                // list names and for the block.
+                let failed = unsafe {
+                    WSASendTo(
+                        raw,
+                        slices.as_ptr(),
+                        slices.len() as u32,
+                        null_mut(),
+                        0,
+                        address.as_ptr().cast(),
+                        address.len(),
+                        overlapped,
+                        None,
+                    )
+                };
+                started(failed == 0)
+            }
         }
     }
+}
+
+/// # Safety
+/// The block must be the caller's alone.
+unsafe fn set_offset(overlapped: *mut OVERLAPPED, offset: u64) {
+    // SAFETY: the caller owns the block.
+    let overlapped = unsafe { &mut *overlapped };
+    overlapped.Anonymous.Anonymous =
+        OVERLAPPED_0_0 { Offset: offset as u32, OffsetHigh: (offset >> 32) as u32 };
 }
 
 /// # Safety
@@ -116,7 +209,16 @@ unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -
     let mut flags = 0;
     // SAFETY: the list of one is read during the call (P153); the caller vouches for the rest.
     let failed = unsafe { WSARecv(socket, slice, 1, null_mut(), &mut flags, overlapped, None) };
-    started(failed == 0)
+    started_receive(failed == 0)
+}
+
+/// A datagram that is too large for its buffer is a warning, not an error: the call says that it
+/// failed, and the packet comes nevertheless (P34).
+fn started_receive(done: bool) -> io::Result<()> {
+    started(done).or_else(|error| match error.raw_os_error() {
+        Some(WSAEMSGSIZE) => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// What is left of the buffers after `from` bytes; one empty slice when nothing is, since a send

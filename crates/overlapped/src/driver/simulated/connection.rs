@@ -1,7 +1,7 @@
 //! Addresses and the life of a connection: bind, listen, connect, accept, close.
 
 use super::state::{
-    Endpoint, FIRST_EPHEMERAL_PORT, Flags, Listening, Role, SocketId, State, Stream,
+    Endpoint, FIRST_EPHEMERAL_PORT, Flags, Listening, Role, SocketId, State, Stream, Transport,
 };
 use crate::driver::code;
 use std::collections::VecDeque;
@@ -11,13 +11,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 impl State {
     /// Makes a socket that is bound to nothing.
     pub(super) fn open(&mut self) -> SocketId {
+        self.open_as(Role::Fresh)
+    }
+
+    pub(super) fn open_as(&mut self, role: Role) -> SocketId {
         let id = self.new_id();
         let endpoint = Endpoint {
             local: None,
             remote: None,
             is_bound: false,
             resets_on_close: false,
-            role: Role::Fresh,
+            role,
             registration: None,
             watcher: None,
         };
@@ -27,13 +31,14 @@ impl State {
 
     pub(super) fn bind(&mut self, id: SocketId, address: SocketAddr) -> io::Result<()> {
         let endpoint = self.endpoint(id)?;
-        if endpoint.is_bound || !matches!(endpoint.role, Role::Fresh) {
+        if endpoint.is_bound || !matches!(endpoint.role, Role::Fresh | Role::Datagrams(_)) {
             return Err(code::error(code::INVALID));
         }
+        let transport = endpoint.role.transport();
         let ip = address.ip();
         let port = match address.port() {
-            0 => self.find_port(|state, port| state.is_free(ip, port)),
-            port => Some(port).filter(|port| self.is_free(ip, *port)),
+            0 => self.find_port(|state, port| state.is_free(transport, ip, port)),
+            port => Some(port).filter(|port| self.is_free(transport, ip, *port)),
         };
         let Some(port) = port else {
             return Err(code::error(code::ADDRESS_IN_USE));
@@ -41,18 +46,18 @@ impl State {
         let endpoint = self.endpoint(id)?;
         endpoint.local = Some(SocketAddr::new(ip, port));
         endpoint.is_bound = true;
-        self.bound.entry(port).or_default().push((ip, id));
+        self.bound.entry((transport, port)).or_default().push((ip, id));
         Ok(())
     }
 
-    fn is_free(&self, ip: IpAddr, port: u16) -> bool {
+    fn is_free(&self, transport: Transport, ip: IpAddr, port: u16) -> bool {
         let overlaps = |held: IpAddr| {
             held.is_ipv4() == ip.is_ipv4()
                 && (held == ip || held.is_unspecified() || ip.is_unspecified())
         };
         !self
             .bound
-            .get(&port)
+            .get(&(transport, port))
             .is_some_and(|holders| holders.iter().any(|(held, _)| overlaps(*held)))
     }
 
@@ -87,11 +92,16 @@ impl State {
         }
     }
 
-    fn listener_at(&mut self, address: SocketAddr) -> Option<SocketId> {
+    /// The socket that is bound to the address, or to all addresses and this port.
+    pub(super) fn holder_of(&self, transport: Transport, address: SocketAddr) -> Option<SocketId> {
         let unspecified = any_of(address.ip());
-        let holders = self.bound.get(&address.port())?;
+        let holders = self.bound.get(&(transport, address.port()))?;
         let at = |ip: IpAddr| holders.iter().find(|(held, _)| *held == ip).map(|(_, id)| *id);
-        let id = at(address.ip()).or_else(|| at(unspecified))?;
+        at(address.ip()).or_else(|| at(unspecified))
+    }
+
+    fn listener_at(&mut self, address: SocketAddr) -> Option<SocketId> {
+        let id = self.holder_of(Transport::Stream, address)?;
         self.listening(id).is_some().then_some(id)
     }
 
@@ -102,6 +112,7 @@ impl State {
             Role::Fresh => {}
             Role::Connecting { .. } => return Err(code::error(code::ALREADY)),
             Role::Stream(_) | Role::Listening(_) => return Err(code::error(code::IS_CONNECTED)),
+            Role::Datagrams(_) => return Err(code::error(code::INVALID)),
             Role::Failed { error } => {
                 // The next attempt only learns of the last one's end; the one after it may go.
                 let error = error.take().unwrap_or(code::ABORTED);
@@ -148,8 +159,9 @@ impl State {
         };
         let port = match bound {
             Some(bound) => Some(bound.port()).filter(|port| is_new(self, *port)),
-            None => self
-                .find_port(|state, port| !state.bound.contains_key(&port) && is_new(state, port)),
+            None => self.find_port(|state, port| {
+                !state.bound.contains_key(&(Transport::Stream, port)) && is_new(state, port)
+            }),
         };
         port.map_or_else(
             || Err(code::error(code::ADDRESS_NOT_AVAILABLE)),
@@ -243,7 +255,9 @@ impl State {
     pub(super) fn shutdown(&mut self, id: SocketId, how: Shutdown) -> io::Result<()> {
         let endpoint = self.endpoint(id)?;
         match &endpoint.role {
-            Role::Fresh | Role::Failed { .. } => Err(code::error(code::NOT_CONNECTED)),
+            Role::Fresh | Role::Failed { .. } | Role::Datagrams(_) => {
+                Err(code::error(code::NOT_CONNECTED))
+            }
             Role::Stream(_) => self.shutdown_stream(id, how),
             Role::Listening(_) if how == Shutdown::Write => Ok(()),
             Role::Listening(_) => {
@@ -273,11 +287,12 @@ impl State {
             self.tuples.remove(&tuple);
         }
         if let Some(local) = endpoint.local.filter(|_| endpoint.is_bound)
-            && let Some(holders) = self.bound.get_mut(&local.port())
+            && let key = (endpoint.role.transport(), local.port())
+            && let Some(holders) = self.bound.get_mut(&key)
         {
             holders.retain(|(_, holder)| *holder != id);
             if holders.is_empty() {
-                self.bound.remove(&local.port());
+                self.bound.remove(&key);
             }
         }
         self.end_role(&endpoint.role, id, endpoint.resets_on_close);
@@ -286,7 +301,7 @@ impl State {
     /// Tells the others that the socket `id` no longer plays this role.
     fn end_role(&mut self, role: &Role, id: SocketId, with_reset: bool) {
         match role {
-            Role::Fresh | Role::Failed { .. } => {}
+            Role::Fresh | Role::Failed { .. } | Role::Datagrams(_) => {}
             Role::Stream(stream) => self.hang_up(stream, with_reset),
             Role::Connecting { listener } => {
                 if let Some(listening) = self.listening(*listener) {
@@ -308,7 +323,7 @@ impl State {
     }
 }
 
-fn loopback_of(ip: IpAddr) -> IpAddr {
+pub(super) fn loopback_of(ip: IpAddr) -> IpAddr {
     if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 

@@ -17,17 +17,23 @@ pub enum Call {
     Accept,
     /// The start of a connect.
     Connect,
+    /// A receive of a datagram.
+    ReceiveFrom,
+    /// The sending of a datagram.
+    SendTo,
+    /// The making of the socket that a disconnect puts behind its handle.
+    Open,
     /// The registration of a socket with a port, which association makes.
     Register,
 }
 
-const CALLS: usize = 5;
+const CALLS: usize = 8;
 
 /// The script of a network's faults, got from [`Network::faults`](super::Network::faults).
 ///
 /// Calls are counted per kind from the making of the network, every attempt counts (also one that
 /// says "not now"), and a call that fails by script does nothing else. Only a port's calls count;
-/// those of a [`Peer`](super::Peer) do not.
+/// those of a [`Peer`](super::Peer) or [`DatagramPeer`](super::DatagramPeer) do not.
 #[derive(Debug, Clone)]
 pub struct Faults {
     pub(super) shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! A TCP-like network in memory, for tests: deterministic by seed, with a script of faults.
+//! A network like TCP and UDP in memory, for tests: deterministic by seed, with a script of faults.
 //!
 //! It is a readiness driver like `epoll`, so everything above the driver's contract runs unchanged
 //! on it. Its sockets follow TCP over the loopback of Linux: what came before a FIN or a reset is
@@ -8,7 +8,11 @@
 //!
 //! With a seed of zero, edges are taken in the order in which they came and nothing is disturbed.
 //! Any other seed permutes edges near each other, adds spurious ones, lets some transfers be
-//! shorter than they could, and lets some connects be done at once.
+//! shorter than they could, lets some connects be done at once, and lets some datagrams overtake
+//! the one before.
+//!
+//! Datagrams arrive whole. What is sent to nobody is lost without a word, and so is what comes
+//! while the receiver's inbox is full.
 //!
 //! What it is not: there is no latency, no bandwidth and no lost packet, only one host, which owns
 //! every address, and a backlog holds exactly what it says (Linux lets one more in). Real time
@@ -18,10 +22,11 @@
 //! Main disadvantage: one lock guards the whole network. It is for finding faults, not for load.
 //!
 //! Who may call what: a port calls [`Network`] (as the event source) and `SimulatedSocket`; tests
-//! and users call what is public. Inside, `state` holds all data, `connection`, `stream` and
-//! `events` are its transitions, and `socket` and `peer` are the two views of an end.
+//! and users call what is public. Inside, `state` holds all data, `connection`, `stream`,
+//! `datagram` and `events` are its transitions, and `socket` and `peer` are the two views of an end.
 
 mod connection;
+mod datagram;
 mod events;
 mod faults;
 mod kicks;
@@ -34,13 +39,14 @@ mod stream;
 mod tests;
 mod waiters;
 
+pub use datagram::DatagramPeer;
 pub use faults::{Call, Faults};
 pub use peer::{Peer, PeerListener};
 pub(crate) use socket::SimulatedSocket;
 
 use super::Event;
 use super::socket::Socket;
-use crate::handle::{ListenSocket, TcpSocket};
+use crate::handle::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::sync::Mutex;
 use events::Outlet;
 use state::{OutletId, Shared, State};
@@ -125,6 +131,24 @@ impl Network {
         TcpSocket::from_parts(Socket::Simulated(Box::new(SimulatedSocket::open(&self.shared))))
     }
 
+    /// A datagram socket bound to `address`, for a port to be associated with; port 0 is any free
+    /// one.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn datagram(&self, address: SocketAddr) -> io::Result<DatagramSocket> {
+        let socket = SimulatedSocket::datagrams(&self.shared, address)?;
+        Ok(DatagramSocket::from_parts(Socket::Simulated(Box::new(socket))))
+    }
+
+    /// A datagram socket of the outside, bound to `address`; port 0 is any free one.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn datagram_peer(&self, address: SocketAddr) -> io::Result<DatagramPeer> {
+        DatagramPeer::bind(&self.shared, address)
+    }
+
     /// Connects from the outside, waiting at most ten seconds for room in the backlog.
     ///
     /// # Errors
@@ -155,6 +179,9 @@ impl Network {
     }
 
     /// How many bytes each end of the connections made from now on holds until they are received.
+    ///
+    /// A datagram socket loses what comes while it holds as many, each datagram counting for a byte
+    /// at least; that changes at once.
     pub fn set_capacity(&self, bytes: usize) {
         self.shared.state.lock().capacity = bytes.max(1);
     }

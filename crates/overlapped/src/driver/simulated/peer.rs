@@ -27,13 +27,13 @@ pub struct Peer(Outside);
 pub struct PeerListener(Outside);
 
 #[derive(Debug)]
-struct Outside {
-    socket: SimulatedSocket,
+pub(super) struct Outside {
+    pub(super) socket: SimulatedSocket,
     changed: Arc<Waiters>,
 }
 
 impl Outside {
-    fn new(socket: SimulatedSocket) -> io::Result<Self> {
+    pub(super) fn new(socket: SimulatedSocket) -> io::Result<Self> {
         let changed = Arc::new(Waiters::default());
         let watcher = Some(Arc::clone(&changed));
         socket.shared().state.lock().endpoint(socket.id())?.watcher = watcher;
@@ -41,7 +41,7 @@ impl Outside {
     }
 
     /// Makes attempts until one does not say "not now".
-    fn wait_for<R>(
+    pub(super) fn wait_for<R>(
         &self,
         what: &str,
         mut attempt: impl FnMut(&mut State, SocketId) -> io::Result<R>,

@@ -1,8 +1,9 @@
 //! A port's socket in the network: the calls of the driver's contract, with the script's faults and
 //! the seed's disturbances in front of them.
 
+use super::datagram::Inbox;
 use super::faults::Call;
-use super::state::{Flags, Shared, SocketId};
+use super::state::{Flags, Role, Shared, SocketId};
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -30,6 +31,20 @@ impl SimulatedSocket {
     pub(super) fn open(shared: &Arc<Shared>) -> Self {
         let id = shared.state.lock().open();
         Self::adopt(shared, id)
+    }
+
+    /// A fresh socket in the same network.
+    pub(crate) fn fresh(&self) -> io::Result<Self> {
+        self.shared.state.lock().fault(self.id, Call::Open)?;
+        Ok(Self::open(&self.shared))
+    }
+
+    /// A datagram socket, bound to `address`.
+    pub(super) fn datagrams(shared: &Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
+        let id = shared.state.lock().open_as(Role::Datagrams(Inbox::default()));
+        let socket = Self::adopt(shared, id);
+        socket.bind(address)?;
+        Ok(socket)
     }
 
     pub(super) fn listen(&self, backlog: usize) -> io::Result<()> {
@@ -86,6 +101,21 @@ impl SimulatedSocket {
             state.signal(self.id, Flags::WRITABLE);
         }
         Ok(sent)
+    }
+
+    pub(crate) fn receive_from(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<SocketAddr>)> {
+        let mut state = self.shared.state.lock();
+        state.fault(self.id, Call::ReceiveFrom)?;
+        state.receive_from(self.id, buffer)
+    }
+
+    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        let mut state = self.shared.state.lock();
+        state.fault(self.id, Call::SendTo)?;
+        state.send_to(self.id, buffers, address)
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {

@@ -1,8 +1,9 @@
 //! What the one lock of a network guards.
 //!
-//! `connection`, `stream` and `events` add to [`State`] what their names say. Every change that a
+//! `connection`, `stream`, `datagram` and `events` add to [`State`] what their names say. Every change that a
 //! socket's owner may be waiting for ends in [`State::signal`].
 
+use super::datagram::Inbox;
 use super::events::{Outlet, Registration};
 use super::faults::Script;
 use super::random::Random;
@@ -37,7 +38,7 @@ pub(super) struct State {
     pub(super) endpoints: HashMap<SocketId, Endpoint>,
     pub(super) outlets: HashMap<OutletId, Outlet>,
     /// Who holds a port by `bind`, with the address it is held for.
-    pub(super) bound: HashMap<u16, Vec<(IpAddr, SocketId)>>,
+    pub(super) bound: HashMap<(Transport, u16), Vec<(IpAddr, SocketId)>>,
     /// Local and remote address of every connection's end.
     pub(super) tuples: HashSet<(SocketAddr, SocketAddr)>,
     pub(super) next_port: u16,
@@ -75,6 +76,23 @@ pub(super) enum Role {
         error: Option<i32>,
     },
     Stream(Stream),
+    Datagrams(Inbox),
+}
+
+/// Streams and datagrams have ports of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Transport {
+    Stream,
+    Datagram,
+}
+
+impl Role {
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Self::Datagrams(_) => Transport::Datagram,
+            _ => Transport::Stream,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -169,6 +187,7 @@ impl State {
     pub(super) fn bytes_in_flight(&self) -> usize {
         let inbox = |endpoint: &Endpoint| match &endpoint.role {
             Role::Stream(stream) => stream.inbox.len(),
+            Role::Datagrams(inbox) => inbox.bytes(),
             _ => 0,
         };
         self.endpoints.values().map(inbox).sum()
@@ -183,6 +202,9 @@ impl State {
         match &endpoint.role {
             Role::Fresh | Role::Failed { .. } => Flags::ALL,
             Role::Connecting { .. } => Flags::default(),
+            Role::Datagrams(inbox) => {
+                Flags { readable: !inbox.is_empty(), writable: true, ended: false }
+            }
             Role::Listening(listening) => {
                 Flags { readable: !listening.queue.is_empty(), ..Flags::default() }
             }

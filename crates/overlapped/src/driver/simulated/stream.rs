@@ -37,7 +37,9 @@ impl State {
             Role::Failed { error } => {
                 return error.take().map_or(Ok(None), |error| Err(code::error(error)));
             }
-            Role::Fresh | Role::Listening(_) => return Err(code::error(code::NOT_CONNECTED)),
+            Role::Fresh | Role::Listening(_) | Role::Datagrams(_) => {
+                return Err(code::error(code::NOT_CONNECTED));
+            }
         };
         if !stream.inbox.is_empty() {
             return Ok(Some(stream));
@@ -65,7 +67,9 @@ impl State {
             Role::Failed { error } => {
                 return Err(code::error(error.take().unwrap_or(code::BROKEN_PIPE)));
             }
-            Role::Fresh | Role::Listening(_) => return Err(code::error(code::BROKEN_PIPE)),
+            Role::Fresh | Role::Listening(_) | Role::Datagrams(_) => {
+                return Err(code::error(code::BROKEN_PIPE));
+            }
         };
         if let Some(error) = stream.error.take() {
             return Err(code::error(error));

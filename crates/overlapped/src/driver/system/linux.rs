@@ -3,7 +3,7 @@
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -15,8 +15,17 @@ const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 impl SystemSocket {
     /// A non-blocking stream socket, bound to nothing.
     pub(crate) fn stream(v6: bool) -> io::Result<Self> {
+        Self::open(v6, SocketType::STREAM)
+    }
+
+    /// A non-blocking datagram socket, bound to nothing.
+    pub(crate) fn datagram(v6: bool) -> io::Result<Self> {
+        Self::open(v6, SocketType::DGRAM)
+    }
+
+    fn open(v6: bool, kind: SocketType) -> io::Result<Self> {
         let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
-        Ok(Self(net::socket_with(family, SocketType::STREAM, FLAGS, None)?))
+        Ok(Self(net::socket_with(family, kind, FLAGS, None)?))
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -42,6 +51,38 @@ impl SystemSocket {
             ),
         });
         sent.map_err(io::Error::from)
+    }
+
+    /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
+    /// more did not fit and are lost.
+    pub(crate) fn receive_from(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<SocketAddr>)> {
+        // With this flag the length is that of the datagram, not of what fitted.
+        let (filled, length, from) =
+            retry_on_intr(|| net::recvfrom(&self.0, &mut *buffer, RecvFlags::TRUNC))?;
+        if filled < length {
+            return Ok((filled, Err(Errno::MSGSIZE.into())));
+        }
+        let from = from.ok_or(Errno::AFNOSUPPORT).and_then(SocketAddr::try_from);
+        Ok((filled, from.map_err(io::Error::from)))
+    }
+
+    /// Sends the buffers as one datagram.
+    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        retry_on_intr(|| match buffers {
+            [] => net::sendto(&self.0, &[], SendFlags::empty(), &address),
+            [one] => net::sendto(&self.0, one, SendFlags::empty(), &address),
+            several => net::sendmsg_addr(
+                &self.0,
+                &address,
+                several,
+                &mut net::SendAncillaryBuffer::default(),
+                SendFlags::empty(),
+            ),
+        })?;
+        Ok(())
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
@@ -92,6 +133,10 @@ impl SystemSocket {
         }
     }
 
+    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        Ok(sockopt::set_socket_broadcast(&self.0, on)?)
+    }
+
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
         Ok(sockopt::set_tcp_nodelay(&self.0, on)?)
     }
@@ -122,5 +167,14 @@ impl TryFrom<TcpListener> for SystemSocket {
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self(listener.into()))
+    }
+}
+
+impl TryFrom<UdpSocket> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self(socket.into()))
     }
 }

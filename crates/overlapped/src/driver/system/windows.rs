@@ -1,14 +1,17 @@
 //! A socket of Windows: opened for overlapped operations, which the `iocp` driver starts, and
 //! non-blocking for the calls that are made here.
+#![allow(unsafe_code)]
 
+use crate::driver::code;
 use crate::driver::iocp::Extensions;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, RawSocket};
 use std::sync::OnceLock;
 use std::time::Duration;
+use windows_sys::Win32::Networking::WinSock::{SIO_UDP_CONNRESET, WSAIoctl};
 
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
@@ -22,6 +25,37 @@ impl SystemSocket {
     pub(crate) fn stream(v6: bool) -> io::Result<Self> {
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
         Self::non_blocking(Socket::new(domain, Type::STREAM, None)?)
+    }
+
+    /// A non-blocking datagram socket, bound to nothing.
+    pub(crate) fn datagram(v6: bool) -> io::Result<Self> {
+        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+        Self::deaf_to_unreachable(Socket::new(domain, Type::DGRAM, None)?)
+    }
+
+    /// A port that nobody holds at the other end is no error of a later receive (L14).
+    fn deaf_to_unreachable(socket: Socket) -> io::Result<Self> {
+        let off = 0_u32;
+        let mut returned = 0;
+        // SAFETY: the socket is open for the whole call, the input is the four bytes of `off`, there
+        // is no output, and without an overlapped structure nothing is kept after the call.
+        let failed = unsafe {
+            WSAIoctl(
+                socket.as_raw_socket() as usize,
+                SIO_UDP_CONNRESET,
+                (&raw const off).cast(),
+                size_of_val(&off) as u32,
+                std::ptr::null_mut(),
+                0,
+                &mut returned,
+                std::ptr::null_mut(),
+                None,
+            )
+        };
+        if failed != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Self::non_blocking(socket)
     }
 
     fn non_blocking(socket: Socket) -> io::Result<Self> {
@@ -69,6 +103,33 @@ impl SystemSocket {
         self.socket.send_vectored(buffers)
     }
 
+    /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
+    /// more did not fit and are lost.
+    pub(crate) fn receive_from(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<SocketAddr>)> {
+        let room = buffer.len();
+        // SAFETY: bytes that are initialised may be seen as bytes that need not be, and the call
+        // writes only initialised ones.
+        let room_of_bytes = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
+        match self.socket.recv_from(room_of_bytes) {
+            Ok((length, from)) => {
+                let from = from.as_socket().ok_or(io::ErrorKind::AddrNotAvailable);
+                Ok((length, from.map_err(io::Error::from)))
+            }
+            Err(error) if error.raw_os_error() == Some(code::MESSAGE_TOO_LONG) => {
+                Ok((room, Err(error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends the buffers as one datagram.
+    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        self.socket.send_to_vectored(buffers, &address.into()).map(|_| ())
+    }
+
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = self.socket.accept()?;
         let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -105,6 +166,10 @@ impl SystemSocket {
         self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.socket.set_broadcast(on)
+    }
+
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(on)
     }
@@ -133,5 +198,13 @@ impl TryFrom<TcpListener> for SystemSocket {
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         Self::non_blocking(listener.into())
+    }
+}
+
+impl TryFrom<UdpSocket> for SystemSocket {
+    type Error = io::Error;
+
+    fn try_from(socket: UdpSocket) -> io::Result<Self> {
+        Self::deaf_to_unreachable(socket.into())
     }
 }

@@ -8,10 +8,12 @@ mod linux;
 #[cfg(windows)]
 mod windows;
 
+use std::io;
 use std::num::NonZero;
+use std::path::Path;
 use std::time::Duration;
 
-use overlapped::{Port, Protocol};
+use overlapped::{FileOptions, OpenFile, Port, Protocol};
 
 use super::Finding;
 use crate::platform;
@@ -74,4 +76,12 @@ fn driver() -> Vec<Finding> {
         Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
     };
     vec![driver, Finding::good("doorman", report.doorman)]
+}
+
+/// What carries overlapped operations on files, after one was associated.
+fn carrier_of(file: &Path) -> io::Result<String> {
+    let port = Port::<Trial>::new()?;
+    let file = OpenFile::open(file, &FileOptions::new().read(true))?;
+    let _file = port.associate(file, ())?;
+    Ok(port.driver().files)
 }

@@ -1,0 +1,305 @@
+//! One open file of the system, and the calls that are made on it.
+//!
+//! It knows what an operation has to know beforehand: whether it may be read and written, whether
+//! it has positions, and what alignment unbuffered access asks for.
+
+use super::Request;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+
+/// How a file is opened. Everything is off until it is switched on.
+///
+/// ```
+/// use overlapped::{FileOptions, OpenFile};
+///
+/// let path = std::env::temp_dir().join("overlapped-file-options");
+/// let options = FileOptions::new().read(true).write(true).create(true).truncate(true);
+/// let file = OpenFile::open(&path, &options)?;
+/// # drop(file);
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct FileOptions {
+    read: bool,
+    write: bool,
+    create: bool,
+    create_new: bool,
+    truncate: bool,
+    unbuffered: bool,
+}
+
+impl FileOptions {
+    /// Nothing is switched on.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For reading.
+    pub fn read(mut self, on: bool) -> Self {
+        self.read = on;
+        self
+    }
+
+    /// For writing.
+    pub fn write(mut self, on: bool) -> Self {
+        self.write = on;
+        self
+    }
+
+    /// Makes the file if it is not there; needs `write`.
+    pub fn create(mut self, on: bool) -> Self {
+        self.create = on;
+        self
+    }
+
+    /// Makes the file, and fails if it is there; needs `write`.
+    pub fn create_new(mut self, on: bool) -> Self {
+        self.create_new = on;
+        self
+    }
+
+    /// Empties the file if it is there; needs `write`.
+    pub fn truncate(mut self, on: bool) -> Self {
+        self.truncate = on;
+        self
+    }
+
+    /// Transfers between the device and your buffers, past the system's cache. Buffer address,
+    /// offset and length must then be multiples of [`File::alignment`](crate::File::alignment);
+    /// [`Buffer::aligned`](crate::Buffer::aligned) makes such buffers.
+    ///
+    /// # Platform
+    /// `O_DIRECT` on Linux, `FILE_FLAG_NO_BUFFERING` on Windows.
+    pub fn unbuffered(mut self, on: bool) -> Self {
+        self.unbuffered = on;
+        self
+    }
+}
+
+/// What one file may be asked for.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    readable: bool,
+    writable: bool,
+    has_positions: bool,
+    /// 1 for buffered access.
+    alignment: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct SystemFile {
+    file: File,
+    facts: Facts,
+}
+
+impl SystemFile {
+    pub(crate) fn open(path: &Path, options: &FileOptions) -> io::Result<Self> {
+        Self::open_unnamed(path, options)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    }
+
+    fn open_unnamed(path: &Path, options: &FileOptions) -> io::Result<Self> {
+        let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        if !options.read && !options.write {
+            return invalid("opened neither for reading nor for writing: switch one of them on");
+        }
+        if !options.write && (options.create || options.create_new || options.truncate) {
+            return invalid("create, create_new and truncate need write: switch it on");
+        }
+        let mut system = OpenOptions::new();
+        system
+            .read(options.read)
+            .write(options.write)
+            .create(options.create)
+            .create_new(options.create_new)
+            .truncate(options.truncate);
+        imp::prepare_options(&mut system, options.unbuffered);
+        let file = system.open(path).map_err(|error| {
+            if options.unbuffered && error.kind() == io::ErrorKind::InvalidInput {
+                io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "its file system has no unbuffered access: open it buffered",
+                )
+            } else {
+                error
+            }
+        })?;
+        let mut found = imp::Found::of(&file)?;
+        found.readable = options.read;
+        found.writable = options.write;
+        found.unbuffered = options.unbuffered;
+        Self::from_parts(file, &found)
+    }
+
+    fn from_parts(file: File, found: &imp::Found) -> io::Result<Self> {
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+        }
+        if found.appends {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it was opened for appending, so writes would ignore their offset: open it without",
+            ));
+        }
+        let facts = Facts {
+            readable: found.readable,
+            writable: found.writable,
+            has_positions: (&file).stream_position().is_ok(),
+            alignment: if found.unbuffered { imp::alignment(&file) } else { 1 },
+        };
+        Ok(Self { file, facts })
+    }
+
+    /// The same file, as if it were unbuffered on a device of such blocks.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn with_blocks(mut self, bytes: usize) -> Self {
+        self.facts.alignment = bytes;
+        self
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.facts.readable
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.facts.writable
+    }
+
+    /// False for what is like a stream: pipes and terminals. They ignore offsets.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.facts.has_positions
+    }
+
+    pub(crate) fn alignment(&self) -> usize {
+        self.facts.alignment
+    }
+
+    pub(crate) fn size(&self) -> io::Result<u64> {
+        let metadata = self.file.metadata()?;
+        if metadata.is_file() || !self.has_positions() {
+            return Ok(metadata.len());
+        }
+        // A device has its size only as the position of its end.
+        (&self.file).seek(SeekFrom::End(0))
+    }
+
+    pub(crate) fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
+    }
+
+    /// Makes the call that `request` asks for, and waits for it.
+    pub(crate) fn perform(&self, request: Request<'_>) -> io::Result<usize> {
+        match request {
+            Request::Read { room, offset } => {
+                uninterrupted(|| imp::read_at(&self.file, room, offset))
+            }
+            Request::Write { bytes, offset } => {
+                uninterrupted(|| imp::write_at(&self.file, bytes, offset))
+            }
+            Request::Flush => self.file.sync_all().map(|()| 0),
+        }
+    }
+}
+
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+impl TryFrom<File> for SystemFile {
+    type Error = io::Error;
+
+    fn try_from(file: File) -> io::Result<Self> {
+        let found = imp::Found::of(&file)?;
+        imp::prepare(&file, &found)?;
+        Self::from_parts(file, &found)
+    }
+}
+
+#[cfg(windows)]
+impl std::os::windows::io::AsRawHandle for SystemFile {
+    fn as_raw_handle(&self) -> std::os::windows::io::RawHandle {
+        self.file.as_raw_handle()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsRawFd for SystemFile {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// What is the same everywhere when the system does not say more: the blocks of any usual device
+/// are at most so long.
+pub(super) const USUAL_ALIGNMENT: usize = 4096;
+
+#[cfg(windows)]
+use super::system_file_windows as imp;
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use super::{File, OpenOptions, USUAL_ALIGNMENT, io};
+    use rustix::fs::{AtFlags, OFlags, StatxFlags, fcntl_getfl, fcntl_setfl, statx};
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+    /// How a file was opened.
+    pub(super) struct Found {
+        pub(super) readable: bool,
+        pub(super) writable: bool,
+        pub(super) appends: bool,
+        pub(super) unbuffered: bool,
+        flags: OFlags,
+    }
+
+    impl Found {
+        pub(super) fn of(file: &File) -> io::Result<Self> {
+            let flags = fcntl_getfl(file)?;
+            let mode = flags & OFlags::RWMODE;
+            Ok(Self {
+                readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
+                writable: mode == OFlags::WRONLY || mode == OFlags::RDWR,
+                appends: flags.contains(OFlags::APPEND),
+                unbuffered: flags.contains(OFlags::DIRECT),
+                flags,
+            })
+        }
+    }
+
+    /// A pipe that does not wait would end operations that are to wait.
+    pub(super) fn prepare(file: &File, found: &Found) -> io::Result<()> {
+        if found.flags.contains(OFlags::NONBLOCK) {
+            fcntl_setfl(file, found.flags - OFlags::NONBLOCK)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn prepare_options(options: &mut OpenOptions, unbuffered: bool) {
+        if unbuffered {
+            options.custom_flags(OFlags::DIRECT.bits().cast_signed());
+        }
+    }
+
+    /// What the file system says, or the usual block where it does not (before Linux 6.1).
+    pub(super) fn alignment(file: &File) -> usize {
+        let said = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok();
+        let said = said.filter(|it| it.stx_mask & StatxFlags::DIOALIGN.bits() != 0);
+        let blocks = said.map(|it| it.stx_dio_mem_align.max(it.stx_dio_offset_align));
+        blocks.filter(|block| *block > 0).map_or(USUAL_ALIGNMENT, |block| block as usize)
+    }
+
+    pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(room, offset)
+    }
+
+    pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+}

@@ -1,0 +1,98 @@
+//! How a file of Windows is opened, and the calls that wait.
+//!
+//! Every file is opened for overlapped access, so that a completion port can carry it. A call that
+//! waits is then an overlapped operation, too: it has an event of its own to wait for, whose lowest
+//! bit keeps a port from being told of it (P37).
+#![allow(unsafe_code)]
+
+use super::system_file::USUAL_ALIGNMENT;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr::{null, null_mut};
+use windows_sys::Win32::Foundation::{ERROR_HANDLE_EOF, ERROR_IO_PENDING, HANDLE};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, ReadFile, WriteFile,
+};
+use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED, OVERLAPPED_0_0};
+use windows_sys::Win32::System::Threading::CreateEventW;
+use windows_sys::core::BOOL;
+
+/// How a file was opened. Windows does not tell; what is not allowed fails when it is tried.
+pub(super) struct Found {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) appends: bool,
+    pub(super) unbuffered: bool,
+}
+
+impl Found {
+    pub(super) fn of(_file: &File) -> io::Result<Self> {
+        Ok(Self { readable: true, writable: true, appends: false, unbuffered: false })
+    }
+}
+
+pub(super) fn prepare(_file: &File, _found: &Found) -> io::Result<()> {
+    Ok(())
+}
+
+pub(super) fn prepare_options(options: &mut OpenOptions, unbuffered: bool) {
+    let unbuffered = if unbuffered { FILE_FLAG_NO_BUFFERING } else { 0 };
+    options.custom_flags(FILE_FLAG_OVERLAPPED | unbuffered);
+}
+
+pub(super) fn alignment(_file: &File) -> usize {
+    USUAL_ALIGNMENT
+}
+
+/// A read at or past the end is no error here (L7).
+pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    let length = u32::try_from(room.len()).unwrap_or(u32::MAX);
+    let outcome = waited(file, offset, |handle, overlapped| {
+        // SAFETY: `waited` keeps everything where it is until the operation has ended.
+        unsafe { ReadFile(handle, room.as_mut_ptr(), length, null_mut(), overlapped) }
+    });
+    match outcome {
+        Err(error) if error.raw_os_error() == Some(ERROR_HANDLE_EOF as i32) => Ok(0),
+        outcome => outcome,
+    }
+}
+
+pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    waited(file, offset, |handle, overlapped| {
+        // SAFETY: as above.
+        unsafe { WriteFile(handle, bytes.as_ptr(), length, null_mut(), overlapped) }
+    })
+}
+
+/// Starts an operation at `offset` and returns when it has ended.
+fn waited(
+    file: &File,
+    offset: u64,
+    start: impl FnOnce(HANDLE, *mut OVERLAPPED) -> BOOL,
+) -> io::Result<usize> {
+    let handle = file.as_raw_handle();
+    // SAFETY: the event has neither a name nor attributes.
+    let event = unsafe { CreateEventW(null(), 1, 0, null()) };
+    if event.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made it, and nobody else has it.
+    let event = unsafe { OwnedHandle::from_raw_handle(event) };
+    let mut overlapped = OVERLAPPED::default();
+    overlapped.hEvent = event.as_raw_handle().map_addr(|address| address | 1);
+    overlapped.Anonymous.Anonymous =
+        OVERLAPPED_0_0 { Offset: offset as u32, OffsetHigh: (offset >> 32) as u32 };
+    if start(handle, &raw mut overlapped) == 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(ERROR_IO_PENDING as i32) {
+            return Err(error);
+        }
+    }
+    let mut transferred = 0;
+    // SAFETY: file, block and event live until this returns, when the operation has ended.
+    let done = unsafe { GetOverlappedResult(handle, &raw const overlapped, &mut transferred, 1) };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(transferred as usize) }
+}

@@ -1,0 +1,55 @@
+//! Files that belong to no port yet.
+
+use super::file_core::FileHandle;
+use super::sealed::{PortRef, Sealed};
+use super::{Associable, Association, File};
+use crate::driver::files::{FileOptions, SystemFile};
+use crate::port::Protocol;
+use std::io;
+use std::path::Path;
+
+/// An open file that belongs to no port.
+///
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`File`] of it.
+#[derive(Debug)]
+pub struct OpenFile(pub(super) SystemFile);
+
+impl OpenFile {
+    /// Opens the file at `path`. The call waits for the disk, and for a pipe's other end.
+    ///
+    /// # Errors
+    /// Each names the path: the system's; `InvalidInput` for options that contradict each other;
+    /// `IsADirectory`; `Unsupported` for a file system without unbuffered access.
+    pub fn open(path: impl AsRef<Path>, options: &FileOptions) -> io::Result<Self> {
+        SystemFile::open(path.as_ref(), options).map(Self)
+    }
+}
+
+impl TryFrom<std::fs::File> for OpenFile {
+    type Error = io::Error;
+
+    /// Takes an open file.
+    ///
+    /// # Errors
+    /// It is a directory, or was opened for appending, which would ignore the offset of a write.
+    ///
+    /// # Platform
+    /// On Linux, a file that was made non-blocking blocks from now on, for everybody who shares it.
+    fn try_from(file: std::fs::File) -> io::Result<Self> {
+        SystemFile::try_from(file).map(Self)
+    }
+}
+
+impl Sealed for OpenFile {}
+
+impl Associable for OpenFile {
+    type Handle<P: Protocol> = File<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<File<P>, Self, P::Key> {
+        FileHandle::associate(port.0, self, key).map(File)
+    }
+}

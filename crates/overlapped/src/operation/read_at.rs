@@ -1,0 +1,136 @@
+//! Read: from a place in a file into a buffer, which it fills unless the file ends before.
+
+use super::file_task::{FileTask, admit_range};
+use super::not_performed;
+use crate::buffer::Buffer;
+use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
+use crate::error::Refused;
+use crate::handle::File;
+use crate::handle::file_core::FileHandle;
+use crate::operation::OperationId;
+use crate::port::Protocol;
+use crate::port::packet::Packet;
+use std::io;
+
+#[derive(Debug)]
+pub(crate) struct ReadAt {
+    buffer: Buffer,
+    offset: u64,
+    done: usize,
+    pub(super) result: io::Result<usize>,
+}
+
+impl ReadAt {
+    pub(super) fn admit(&self, file: &SystemFile) -> io::Result<()> {
+        if !file.is_readable() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the file was not opened for reading",
+            ));
+        }
+        admit_range(file, self.buffer.address(), self.offset, self.buffer.capacity())
+    }
+
+    pub(super) fn request(&mut self) -> Request<'_> {
+        let Self { buffer, offset, done, .. } = self;
+        let room = &mut buffer.room_mut()[*done..];
+        let length = room.len().min(REQUEST_BYTES_MAX);
+        Request::Read { room: &mut room[..length], offset: *offset + *done as u64 }
+    }
+
+    pub(super) fn advance(&mut self, outcome: io::Result<usize>, file: &SystemFile) -> Step {
+        let count = match outcome {
+            Ok(count) => count,
+            Err(error) => {
+                self.result = Err(error);
+                return Step::Complete;
+            }
+        };
+        self.done += count;
+        let is_full = self.done == self.buffer.capacity();
+        // What is like a stream gives what it has. Unbuffered, only the end of the file can be at
+        // a place that is not aligned, and there is no going on from it.
+        let is_end =
+            count == 0 || !file.has_positions() || !self.done.is_multiple_of(file.alignment());
+        if is_full || is_end {
+            self.result = Ok(self.done);
+            return Step::Complete;
+        }
+        Step::GoesOn
+    }
+
+    pub(super) fn into_packet<P: Protocol>(
+        self,
+        handle: FileHandle<P>,
+        operation: P::Operation,
+    ) -> Packet<P> {
+        let Self { mut buffer, done, result, .. } = self;
+        buffer.set_filled(done);
+        Packet::Read { file: File(handle), buffer, operation, result }
+    }
+}
+
+impl<P: Protocol> File<P> {
+    /// Starts to read from `offset`, in bytes from the start of the file, into `buffer`, from its
+    /// start to its capacity.
+    ///
+    /// Completes with [`Packet::Read`] when the buffer is full or the file has ended before: fewer
+    /// bytes than the capacity mean the end, none that the offset is at or past it. The filled part
+    /// of the buffer is what was read, also when the result is an error. A pipe ignores the offset,
+    /// and completes the read with what it has.
+    ///
+    /// Operations on a file are independent of each other: they may complete in any order, and a
+    /// read beside a write of the same bytes may see a part of it.
+    ///
+    /// # Errors
+    /// What fails at once gives buffer and operation back and queues no packet (P33): the file was
+    /// not opened for reading, offset and length reach beyond what a file can have, something is
+    /// not aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
+    /// closed.
+    ///
+    /// # Cancellation
+    /// [`cancel`](Self::cancel) asks for it to be aborted; it may complete with its result all the
+    /// same (P132). The system owns the buffer until the packet.
+    pub fn read_at(
+        &self,
+        buffer: Buffer,
+        offset: u64,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        let read = ReadAt { buffer, offset, done: 0, result: not_performed() };
+        self.0.start(FileTask::Read(read), operation).map_err(|refused| {
+            refused.map(|(task, operation)| match task {
+                FileTask::Read(read) => (read.buffer, operation),
+                _ => (Buffer::empty(), operation),
+            })
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn this_file() -> SystemFile {
+        let file = std::fs::File::open("Cargo.toml").expect("the package has one");
+        file.try_into().expect("it is a file")
+    }
+
+    /// Some file systems refuse to read on from a place that is not aligned.
+    #[test]
+    fn l7_an_unbuffered_read_does_not_go_on_from_a_place_that_is_not_aligned() {
+        let read =
+            || ReadAt { buffer: Buffer::with_capacity(2048), offset: 0, done: 0, result: Ok(0) };
+        for (blocks, count, step) in [
+            (512, 512, Step::GoesOn),
+            (512, 700, Step::Complete),
+            (1, 700, Step::GoesOn),
+            (1, 0, Step::Complete),
+            (512, 2048, Step::Complete),
+        ] {
+            let mut read = read();
+            assert_eq!(read.advance(Ok(count), &this_file().with_blocks(blocks)), step);
+            assert!(step == Step::GoesOn || read.result.is_ok_and(|length| length == count));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Write: a buffer to a place in a file, all of it unless there is an error.
+
+use super::file_task::{FileTask, admit_range};
+use super::not_performed;
+use crate::buffer::Buffer;
+use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
+use crate::error::Refused;
+use crate::handle::File;
+use crate::handle::file_core::FileHandle;
+use crate::operation::OperationId;
+use crate::port::Protocol;
+use crate::port::packet::Packet;
+use std::io;
+
+#[derive(Debug)]
+pub(crate) struct WriteAt {
+    buffer: Buffer,
+    offset: u64,
+    done: usize,
+    pub(super) result: io::Result<()>,
+}
+
+impl WriteAt {
+    pub(super) fn admit(&self, file: &SystemFile) -> io::Result<()> {
+        if !file.is_writable() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the file was not opened for writing",
+            ));
+        }
+        admit_range(file, self.buffer.address(), self.offset, self.buffer.len())
+    }
+
+    pub(super) fn request(&mut self) -> Request<'_> {
+        let rest = &self.buffer[self.done..];
+        let bytes = &rest[..rest.len().min(REQUEST_BYTES_MAX)];
+        Request::Write { bytes, offset: self.offset + self.done as u64 }
+    }
+
+    pub(super) fn advance(&mut self, outcome: io::Result<usize>) -> Step {
+        self.result = match outcome {
+            Err(error) => Err(error),
+            Ok(count) => {
+                self.done += count;
+                match self.buffer.len() - self.done {
+                    0 => Ok(()),
+                    rest if count == 0 => Err(io::Error::new(
+                        io::ErrorKind::WriteZero,
+                        format!("the system takes none of the last {rest} bytes"),
+                    )),
+                    _ => return Step::GoesOn,
+                }
+            }
+        };
+        Step::Complete
+    }
+
+    pub(super) fn into_packet<P: Protocol>(
+        self,
+        handle: FileHandle<P>,
+        operation: P::Operation,
+    ) -> Packet<P> {
+        let Self { buffer, done: transferred, result, .. } = self;
+        Packet::Written { file: File(handle), buffer, operation, transferred, result }
+    }
+}
+
+impl<P: Protocol> File<P> {
+    /// Starts to write the filled part of `buffer` at `offset`, in bytes from the start of the file.
+    /// What lies beyond the end makes the file longer.
+    ///
+    /// Completes with [`Packet::Written`] when the system has taken every byte, or with an error
+    /// and the number of bytes taken before it. That it has completed does not mean that the device
+    /// has it: see [`flush`](Self::flush).
+    ///
+    /// Operations on a file are independent of each other: of two writes of the same bytes in
+    /// flight together, either may come last, and they may mix. A pipe ignores the offset.
+    ///
+    /// # Errors
+    /// What fails at once gives buffer and operation back and queues no packet (P33): the file was
+    /// not opened for writing, offset and length reach beyond what a file can have, something is
+    /// not aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
+    /// closed. A full device is an error of the packet.
+    ///
+    /// # Cancellation
+    /// As for [`read_at`](Self::read_at). What was written before stays written.
+    pub fn write_at(
+        &self,
+        buffer: Buffer,
+        offset: u64,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        let write = WriteAt { buffer, offset, done: 0, result: not_performed() };
+        self.0.start(FileTask::Write(write), operation).map_err(|refused| {
+            refused.map(|(task, operation)| match task {
+                FileTask::Write(write) => (write.buffer, operation),
+                _ => (Buffer::empty(), operation),
+            })
+        })
+    }
+}

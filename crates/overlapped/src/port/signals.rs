@@ -1,0 +1,116 @@
+//! Signals of the process as packets.
+
+#[cfg(target_os = "linux")]
+use super::engine::Engine;
+use super::inner::Inner;
+use super::packet::Packet;
+use super::{Port, Protocol};
+#[cfg(target_os = "linux")]
+use crate::driver::Driver;
+use crate::driver::signals::Watch;
+use crate::handle::delivery::{By, Delivery};
+use crate::sync::Mutex;
+use std::io;
+use std::sync::{Arc, Weak};
+
+/// The watch of a port that watches.
+pub(crate) type Watching = Mutex<Option<Watch>>;
+
+impl<P: Protocol> Port<P> {
+    /// From now on, until the port is closed, Ctrl-C and the request to terminate arrive as
+    /// [`Packet::Signal`], each at the tail of the queue.
+    ///
+    /// Any number of ports may watch, and each has a packet of its own for each signal. The signals
+    /// no longer end the process; to end is the program's. Watching twice is watching once.
+    ///
+    /// When the last port that watches is closed, the signals do again what they did before the
+    /// first one watched: end the process, be ignored, or run the handler that there was. Whoever
+    /// handles signals by other means as well should set that up before the first port watches.
+    ///
+    /// # Platform
+    /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations; a `SIGHUP` that
+    /// was ignored when the first port began to watch, as under `nohup`, stays ignored. A port
+    /// takes one descriptor for it. On the simulated driver it takes a thread, too, which ends when
+    /// the port is closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console,
+    /// a logoff and a shutdown are terminations, after which the system leaves the process some
+    /// seconds.
+    ///
+    /// # Errors
+    /// The port is closed, descriptors or memory are short, or the system has no signals for it.
+    pub fn watch_signals(&self) -> io::Result<()> {
+        self.inner().watch_signals()
+    }
+}
+
+impl<P: Protocol> Inner<P> {
+    fn watch_signals(self: &Arc<Self>) -> io::Result<()> {
+        let mut watching = self.signals.lock();
+        // Looked at under the lock, since closing the port takes what is there after it said so.
+        if self.is_closed() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed"));
+        }
+        if watching.is_some() {
+            return Ok(());
+        }
+        *watching = Some(self.start_watch()?);
+        Ok(())
+    }
+
+    #[cfg(windows)]
+    fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
+        let port: Weak<Self> = Arc::downgrade(self);
+        Watch::start(move || {
+            if let Some(port) = port.upgrade() {
+                port.signals_arrived();
+            }
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
+        let watch = Watch::start()?;
+        let Engine::Turnstile { driver, .. } = &self.engine;
+        match driver {
+            Driver::Epoll(epoll) => epoll.watch(&watch)?,
+            Driver::Simulated(_) => self.watch_from_a_thread(&watch)?,
+        }
+        Ok(watch)
+    }
+
+    /// For a driver that cannot wait for a bell.
+    #[cfg(target_os = "linux")]
+    fn watch_from_a_thread(self: &Arc<Self>, watch: &Watch) -> io::Result<()> {
+        let bell = watch.bell();
+        let port: Weak<Self> = Arc::downgrade(self);
+        let wait = move || {
+            while bell.wait()
+                && let Some(port) = port.upgrade()
+            {
+                port.signals_arrived();
+            }
+        };
+        std::thread::Builder::new().name("overlapped-signals".into()).spawn(wait)?;
+        Ok(())
+    }
+
+    /// Queues what has arrived, on a thread that takes nothing.
+    fn signals_arrived(&self) {
+        let mut delivery = Delivery::by(By::Other);
+        self.take_signals(&mut delivery);
+        delivery.finish();
+    }
+
+    /// Packets for the signals that have arrived.
+    pub(super) fn take_signals(&self, delivery: &mut Delivery<P>) {
+        let arrived = self.signals.lock().as_ref().map(Watch::take).unwrap_or_default();
+        for signal in arrived.signals() {
+            delivery.add(self, Packet::Signal(signal));
+        }
+    }
+
+    /// The port is closed.
+    pub(super) fn unwatch_signals(&self) {
+        let watch = self.signals.lock().take();
+        drop(watch);
+    }
+}
