@@ -43,6 +43,29 @@ pub fn kernel() -> Finding {
     )
 }
 
+<<<<<<< HEAD
+=======
+/// Associates a file with a port and asks what carries it.
+fn files() -> Finding {
+    let name = "files";
+    match super::carrier_of("/dev/null".as_ref()) {
+        Ok(found) if found.starts_with("io_uring") || found.contains("OVERLAPPED_FILES") => {
+            Finding::good(name, found)
+        }
+        Ok(found) => Finding::limited(
+            name,
+            found,
+            "for io_uring see kernel.io_uring_disabled, or the seccomp profile of the container",
+        ),
+        Err(error) => Finding::problem(
+            name,
+            error.to_string(),
+            "unset OVERLAPPED_FILES, or set it to helpers",
+        ),
+    }
+}
+
+>>>>>>> tool
 /// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.
 fn wait_channel() -> Finding {
     let name = "wait channel";

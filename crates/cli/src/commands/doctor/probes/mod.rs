@@ -8,10 +8,12 @@ mod linux;
 #[cfg(windows)]
 mod windows;
 
+use std::io;
 use std::num::NonZero;
+use std::path::Path;
 use std::time::Duration;
 
-use overlapped::{Port, Protocol};
+use overlapped::{FileOptions, OpenFile, Port, Protocol};
 
 use super::Finding;
 use crate::platform;
@@ -77,6 +79,7 @@ fn driver() -> Vec<Finding> {
     vec![driver, Finding::good("doorman", report.doorman)]
 }
 
+<<<<<<< HEAD
 /// Associates a file with a port and asks what carries it.
 fn files() -> Finding {
     let name = "files";
@@ -101,4 +104,12 @@ fn files() -> Finding {
             "unset OVERLAPPED_FILES, or set it to helpers",
         ),
     }
+=======
+/// What carries overlapped operations on files, after one was associated.
+fn carrier_of(file: &Path) -> io::Result<String> {
+    let port = Port::<Trial>::new()?;
+    let file = OpenFile::open(file, &FileOptions::new().read(true))?;
+    let _file = port.associate(file, ())?;
+    Ok(port.driver().files)
+>>>>>>> tool
 }

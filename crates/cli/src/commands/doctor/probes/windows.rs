@@ -8,7 +8,7 @@ use crate::words::grouped;
 
 /// Everything but what all systems have.
 pub fn others() -> Vec<Finding> {
-    vec![handles(), ports()]
+    vec![files(), handles(), ports()]
 }
 
 /// The system and its version.
@@ -24,6 +24,15 @@ pub fn kernel() -> Finding {
         );
     }
     Finding::good(name, found)
+}
+
+/// Associates a file with a port and asks what carries it: this program, which surely is a file.
+fn files() -> Finding {
+    let carrier = std::env::current_exe().and_then(|program| super::carrier_of(&program));
+    match carrier {
+        Ok(found) => Finding::good("files", found),
+        Err(error) => Finding::problem("files", error.to_string(), "unset OVERLAPPED_FILES"),
+    }
 }
 
 /// Under the name that it has on every system.
