@@ -12,15 +12,8 @@ fn the_findings_follow_their_schema() {
     schema::check("doctor", &document);
     let findings = document["findings"].as_array().expect("findings");
     let names: Vec<&str> = findings.iter().filter_map(|it| it["name"].as_str()).collect();
-<<<<<<< HEAD
-    for name in ["kernel", "driver", "doorman", "files", "descriptors", "local ports"]
-        .iter()
-        .chain(system::LOOKS)
-    {
-=======
     let everywhere = ["kernel", "driver", "doorman", "files", "descriptors", "local ports"];
     for name in everywhere.iter().chain(system::LOOKS) {
->>>>>>> tool
         assert!(names.contains(name), "{name} is not in {names:?}");
     }
     for finding in findings.iter().filter(|finding| finding["state"] != "good") {

@@ -20,6 +20,7 @@ pub fn others() -> Vec<Finding> {
     vec![
         wait_channel(),
         io_uring::finding(),
+        files(),
         descriptors(),
         locked_memory(),
         ports(),
@@ -43,8 +44,6 @@ pub fn kernel() -> Finding {
     )
 }
 
-<<<<<<< HEAD
-=======
 /// Associates a file with a port and asks what carries it.
 fn files() -> Finding {
     let name = "files";
@@ -65,7 +64,6 @@ fn files() -> Finding {
     }
 }
 
->>>>>>> tool
 /// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.
 fn wait_channel() -> Finding {
     let name = "wait channel";

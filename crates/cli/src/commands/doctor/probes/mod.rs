@@ -30,7 +30,6 @@ const CLASSIC_CONNECTIONS: u64 = 30_000;
 pub fn all() -> Vec<Finding> {
     let mut findings = vec![kernel(), processors()];
     findings.extend(driver());
-    findings.push(files());
     findings.extend(others());
     findings
 }
@@ -79,37 +78,10 @@ fn driver() -> Vec<Finding> {
     vec![driver, Finding::good("doorman", report.doorman)]
 }
 
-<<<<<<< HEAD
-/// Associates a file with a port and asks what carries it.
-fn files() -> Finding {
-    let name = "files";
-    let options = overlapped::FileOptions::new().read(true);
-    let carried = Port::<Trial>::new().and_then(|port| {
-        let file = overlapped::OpenFile::open(std::env::current_exe()?, &options)?;
-        let _file = port.associate(file, ())?;
-        Ok(port.driver().files)
-    });
-    match carried {
-        Ok(found) if found.starts_with("helper") && !found.contains("OVERLAPPED_FILES") => {
-            Finding::limited(
-                name,
-                found,
-                "for io_uring see kernel.io_uring_disabled, or the seccomp profile of the container",
-            )
-        }
-        Ok(found) => Finding::good(name, found),
-        Err(error) => Finding::problem(
-            name,
-            error.to_string(),
-            "unset OVERLAPPED_FILES, or set it to helpers",
-        ),
-    }
-=======
 /// What carries overlapped operations on files, after one was associated.
 fn carrier_of(file: &Path) -> io::Result<String> {
     let port = Port::<Trial>::new()?;
     let file = OpenFile::open(file, &FileOptions::new().read(true))?;
     let _file = port.associate(file, ())?;
     Ok(port.driver().files)
->>>>>>> tool
 }
