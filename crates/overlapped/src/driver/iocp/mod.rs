@@ -24,6 +24,8 @@ pub(crate) mod block;
 mod extensions;
 pub(crate) mod request;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use super::system::SystemSocket;
 use alarm::Alarm;
