@@ -305,9 +305,13 @@ fn opening_says_what_is_wrong_and_names_the_path() {
     let made = OpenFile::open(missing.path(), &read_write().create(true));
     assert!(made.is_ok() && missing.path().exists());
 
-    let appending = std::fs::File::options().append(true).open(scratch.path()).expect("a file");
-    let error = OpenFile::try_from(appending).expect_err("it would ignore offsets");
-    assert!(error.to_string().contains("opened for appending"), "{error}");
+    // Windows does not tell how a file was opened.
+    #[cfg(target_os = "linux")]
+    {
+        let appending = std::fs::File::options().append(true).open(scratch.path()).expect("a file");
+        let error = OpenFile::try_from(appending).expect_err("it would ignore offsets");
+        assert!(error.to_string().contains("opened for appending"), "{error}");
+    }
 }
 
 #[cfg(target_os = "linux")]
