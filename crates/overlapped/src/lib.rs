@@ -82,9 +82,9 @@
 //!
 //! # Where to read on
 //!
-//! In the repository: `docs/ownership.md` (what happens to buffers and handles when you drop,
-//! cancel or close), `docs/turnstile.md` (who may run), `docs/linux.md` (the driver),
-//! `docs/limits.md`, and `docs/contract.md`, which says what the numbers in these pages mean (P50,
+//! In the repository: `docs/from-iocp.md` (each Win32 call and what it is here), `docs/ownership.md`
+//! (what happens to buffers and handles when you drop, cancel or close), `docs/turnstile.md` (who
+//! may run), `docs/linux.md` and `docs/windows.md` (the drivers), `docs/limits.md`, and `docs/contract.md`, which says what the numbers in these pages mean (P50,
 //! X14, F29 and so on) and which test holds the library to each.
 #![deny(unsafe_code)]
 

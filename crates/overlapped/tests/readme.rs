@@ -75,6 +75,20 @@ fn every_link_between_the_pages_leads_somewhere() {
     assert!(broken.is_empty(), "these links lead nowhere:\n{}", broken.join("\n"));
 }
 
+#[test]
+fn the_page_for_those_who_come_from_iocp_quotes_the_whole_example() {
+    let page = read(&root().join("docs/from-iocp.md"));
+    let example = read(&root().join("crates/overlapped/examples/from_iocp.rs"));
+    // What the file says of itself is not quoted.
+    let (_, program) = example.split_once("\n\n").expect("a comment, then the program");
+    let quoted = between(&page, "```rust\n", "```");
+    assert_eq!(quoted.len(), 1, "the page quotes one program");
+    assert!(
+        quoted[0] == program,
+        "docs/from-iocp.md and examples/from_iocp.rs differ; the page should quote this:\n{program}"
+    );
+}
+
 /// The tests of the suite, as `module::name`.
 fn tests_of_the_suite() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();

@@ -64,10 +64,11 @@ impl<V: Clone> Registry<V> {
     }
 
     /// What `view` makes of the value, unless the slot was freed since the token was made. It is
-    /// called under the slot's lock.
+    /// called under the slot's lock. The token may be anything: a stranger may have made it up (F9).
     pub(crate) fn get<R>(&self, token: u64, view: impl FnOnce(&V) -> Option<R>) -> Option<R> {
         let (index, generation) = split(token);
-        let slot = self.slot(index).lock();
+        let (page, offset) = place(index);
+        let slot = self.pages.get(page)?.get()?[offset].lock();
         if slot.generation == generation { slot.value.as_ref().and_then(view) } else { None }
     }
 
@@ -110,16 +111,22 @@ impl<V: Clone> Registry<V> {
     }
 
     fn slot(&self, index: u32) -> &Mutex<Slot<V>> {
-        let position = index as usize + FIRST_PAGE;
-        let page = (position / FIRST_PAGE).ilog2() as usize;
+        let (page, offset) = place(index);
         let size = FIRST_PAGE << page;
         let page = self.pages[page].get_or_init(|| {
             (0..size)
                 .map(|_| Mutex::new(Slot { generation: 0, counted: false, value: None }))
                 .collect()
         });
-        &page[position - size]
+        &page[offset]
     }
+}
+
+/// The page of a slot, and where in it the slot lies.
+fn place(index: u32) -> (usize, usize) {
+    let position = index as usize + FIRST_PAGE;
+    let page = (position / FIRST_PAGE).ilog2() as usize;
+    (page, position - (FIRST_PAGE << page))
 }
 
 fn split(token: u64) -> (u32, u32) {
@@ -162,5 +169,17 @@ mod tests {
             Some(7),
             "freeing by an old token does nothing"
         );
+    }
+
+    #[test]
+    fn f9_a_token_that_was_never_given_finds_nothing_and_makes_no_room() {
+        let registry = Registry::new();
+        let token = registry.reserve();
+        registry.set(token, 7);
+        for made_up in [1, 64, 0xDEAD_BEEF, u64::from(u32::MAX), u64::MAX, token | 1 << 32] {
+            assert_eq!(registry.get(made_up, |value| Some(*value)), None, "{made_up:#x}");
+        }
+        let made = registry.pages.iter().filter(|page| page.get().is_some()).count();
+        assert_eq!((made, registry.get(token, |value| Some(*value))), (1, Some(7)));
     }
 }

@@ -31,7 +31,8 @@ impl TryFrom<std::fs::File> for OpenFile {
     /// Takes an open file.
     ///
     /// # Errors
-    /// It is a directory, or was opened for appending, which would ignore the offset of a write.
+    /// It is a directory, or was opened for appending, which would ignore the offset of a write (on
+    /// Windows that cannot be seen).
     ///
     /// # Platform
     /// On Linux, a file that was made non-blocking blocks from now on, for everybody who shares it.

@@ -157,6 +157,11 @@ impl TryFrom<std::net::TcpStream> for TcpSocket {
     type Error = io::Error;
 
     /// Takes a connected socket, and makes it non-blocking.
+    ///
+    /// # Platform
+    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
+    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
+    /// and its operations may never complete (F1, F13).
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
         let socket = Self::from_parts(Socket::System(stream.try_into()?));
         Ok(Self { origin: Origin::Unknown, ..socket })
@@ -167,6 +172,11 @@ impl TryFrom<std::net::TcpListener> for ListenSocket {
     type Error = io::Error;
 
     /// Takes a listening socket, and makes it non-blocking.
+    ///
+    /// # Platform
+    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
+    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
+    /// and its operations may never complete (F1, F13).
     fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self(Socket::System(listener.try_into()?)))
     }

@@ -127,15 +127,15 @@ impl<P: Protocol> Engine<P> {
     }
 
     pub(super) fn dismiss(&self, id: MemberId) {
-        either!(self, (gate, driver) => gate.dismiss(driver, id), kernel => kernel.dismiss());
+        either!(self, (gate, driver) => gate.dismiss(driver, id), kernel => kernel.dismiss(id));
     }
 
     pub(super) fn block(&self, id: MemberId) -> bool {
-        either!(self, (gate, driver) => gate.block(driver, id), kernel => kernel.block())
+        either!(self, (gate, driver) => gate.block(driver, id), kernel => kernel.block(id))
     }
 
     pub(super) fn resume(&self, id: MemberId) {
-        either!(self, (gate, _driver) => gate.resume(id), kernel => kernel.resume());
+        either!(self, (gate, _driver) => gate.resume(id), kernel => kernel.resume(id));
     }
 
     /// Queues a packet, or gives it back when the port is closed.

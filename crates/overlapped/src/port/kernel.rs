@@ -14,7 +14,7 @@ use crate::driver::Event;
 use crate::driver::iocp::{Iocp, Marker, Taken};
 use crate::driver::socket::Socket;
 use crate::sync::Mutex;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,7 +29,8 @@ pub(crate) struct Kernel<P: Protocol> {
     /// Threads bound to the port, those of them in the kernel's wait, and those in `blocking`.
     members: AtomicUsize,
     waiting: AtomicUsize,
-    paused: AtomicUsize,
+    paused: Mutex<HashSet<MemberId>>,
+    next_member: AtomicUsize,
     taken: AtomicU64,
 }
 
@@ -54,7 +55,8 @@ impl<P: Protocol> Kernel<P> {
             closed: AtomicBool::new(false),
             members: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
-            paused: AtomicUsize::new(0),
+            paused: Mutex::new(HashSet::new()),
+            next_member: AtomicUsize::new(0),
             taken: AtomicU64::new(0),
         }
     }
@@ -70,23 +72,24 @@ impl<P: Protocol> Kernel<P> {
     }
 
     pub(super) fn enrol(&self) -> MemberId {
-        self.members.fetch_add(1, Ordering::Relaxed)
+        self.members.fetch_add(1, Ordering::Relaxed);
+        self.next_member.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The calling thread leaves the port: the kernel is told, so that its slot is free.
-    pub(super) fn dismiss(&self) {
+    pub(super) fn dismiss(&self, id: MemberId) {
+        self.paused.lock().remove(&id);
         self.members.fetch_sub(1, Ordering::Relaxed);
         crate::driver::iocp::leave();
     }
 
     /// The kernel sees by itself when a thread blocks; this only counts.
-    pub(super) fn block(&self) -> bool {
-        self.paused.fetch_add(1, Ordering::Relaxed);
-        true
+    pub(super) fn block(&self, id: MemberId) -> bool {
+        self.paused.lock().insert(id)
     }
 
-    pub(super) fn resume(&self) {
-        self.paused.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn resume(&self, id: MemberId) {
+        self.paused.lock().remove(&id);
     }
 
     pub(super) fn insert(&self, packet: Queued<P>) -> Result<(), Queued<P>> {
@@ -254,7 +257,7 @@ impl<P: Protocol> Kernel<P> {
             return Sizes { queued: 0, waiting: 0, released: 0, paused: 0 };
         }
         let waiting = self.waiting.load(Ordering::SeqCst);
-        let paused = self.paused.load(Ordering::Relaxed);
+        let paused = self.paused.lock().len();
         let members = self.members.load(Ordering::Relaxed);
         Sizes { queued, waiting, released: members.saturating_sub(waiting + paused), paused }
     }

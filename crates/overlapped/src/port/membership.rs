@@ -104,6 +104,11 @@ pub(crate) fn leave<P: Protocol>(port: &Arc<Inner<P>>) {
 ///
 /// On a thread that is bound to no port it just runs `work`.
 ///
+/// # Platform
+/// On Windows the system gives the slot away by itself when the thread blocks in the kernel, and not
+/// before: code that computes keeps its slot, and this only shows in
+/// [`Snapshot::paused`](crate::Snapshot::paused).
+///
 /// ```
 /// # let path = "/dev/null";
 /// let text = overlapped::blocking(|| std::fs::read_to_string(path));

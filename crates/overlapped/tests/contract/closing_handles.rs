@@ -12,7 +12,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How the peer's direction ended, after this many bytes.
-fn end_of(peer: &Peer) -> (usize, Option<io::ErrorKind>) {
+pub fn end_of(peer: &Peer) -> (usize, Option<io::ErrorKind>) {
     let mut total = 0;
     let mut room = vec![0; 64 << 10];
     loop {

@@ -7,6 +7,7 @@ mod numbers {
     pub const ALREADY: i32 = Errno::ALREADY.raw_os_error();
     pub const BAD_DESCRIPTOR: i32 = Errno::BADF.raw_os_error();
     pub const CANCELED: i32 = Errno::CANCELED.raw_os_error();
+    pub const FILE_CLOSED: i32 = Errno::BADF.raw_os_error();
     pub const FAMILY_NOT_SUPPORTED: i32 = Errno::AFNOSUPPORT.raw_os_error();
     pub const IS_CONNECTED: i32 = Errno::ISCONN.raw_os_error();
     pub const MESSAGE_TOO_LONG: i32 = Errno::MSGSIZE.raw_os_error();
@@ -38,6 +39,7 @@ mod numbers {
     pub const ALREADY: i32 = 10037;
     pub const BAD_DESCRIPTOR: i32 = 10038;
     pub const CANCELED: i32 = 995;
+    pub const FILE_CLOSED: i32 = 6;
     pub const FAMILY_NOT_SUPPORTED: i32 = 10047;
     pub const IS_CONNECTED: i32 = 10056;
     pub const MESSAGE_TOO_LONG: i32 = 10040;

@@ -2,9 +2,13 @@
 //!
 //! What waits for long is the read of a pipe, and only the ring carries those. What waits for a
 //! helper thread is cancelled in the tests of the helpers themselves, in the library.
+// Pipes, descriptors and io_uring are of Linux, so what is only about them is unused elsewhere.
+#![cfg_attr(windows, allow(unused_imports, dead_code))]
 
 use crate::errno;
-use crate::files_world::{Carrier, Scratch, pipe, read, ring_is_there};
+use crate::files_world::{Carrier, Scratch, read};
+#[cfg(target_os = "linux")]
+use crate::files_world::{pipe, ring_is_there};
 use crate::on_every_carrier;
 use crate::packets::{assert_nothing_comes, code, next, outcome};
 use overlapped::{Buffer, Packet};
@@ -75,6 +79,7 @@ fn p131_cancelling_what_has_completed_finds_nothing(carrier: Carrier) {
     assert_nothing_comes(&port);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn p133_a_cancelled_read_of_a_pipe_gives_everything_back_once() {
     if !ring_is_there("p133_a_cancelled_read_of_a_pipe_gives_everything_back_once") {
@@ -96,6 +101,7 @@ fn p133_a_cancelled_read_of_a_pipe_gives_everything_back_once() {
     assert_eq!(&read(&port).buffer[..], b"for the next");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn p130_cancelling_all_from_another_thread_leaves_other_files_alone() {
     if !ring_is_there("p130_cancelling_all_from_another_thread_leaves_other_files_alone") {
@@ -123,6 +129,7 @@ fn p130_cancelling_all_from_another_thread_leaves_other_files_alone() {
 }
 
 /// More than the ring has room for at once: the rest waits in the port, and is cancelled there.
+#[cfg(target_os = "linux")]
 #[test]
 fn p130_what_waits_for_a_place_in_the_ring_is_cancelled_too() {
     const READS: u64 = 5_000;

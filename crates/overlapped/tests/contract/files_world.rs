@@ -1,10 +1,10 @@
 //! What tests of files run in: one of the two carriers, and files that go when the test is over.
+// Pipes, descriptors and io_uring are of Linux, so what is only about them is unused elsewhere.
+#![cfg_attr(windows, allow(unused_imports, dead_code))]
 
 use crate::packets::next;
-use crate::world::Numbers;
-use overlapped::{
-    Buffer, DriverChoice, File, FileOptions, FilesChoice, OpenFile, Packet, Port, Protocol,
-};
+use crate::world::{Numbers, SYSTEM};
+use overlapped::{Buffer, File, FileOptions, FilesChoice, OpenFile, Packet, Port, Protocol};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What carries the files of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
+    /// An io_uring.
     Ring,
     Helpers,
+    /// The completion port of the system itself.
+    #[cfg(windows)]
+    Kernel,
 }
 
 /// Makes one test per carrier of each function `fn name(carrier: Carrier)` given. Where the system
@@ -21,6 +25,7 @@ pub enum Carrier {
 #[macro_export]
 macro_rules! on_every_carrier {
     ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
         mod ring {
             $(#[test] fn $name() {
                 if $crate::files_world::ring_is_there(stringify!($name)) {
@@ -31,17 +36,28 @@ macro_rules! on_every_carrier {
         mod helpers {
             $(#[test] fn $name() { super::$name($crate::files_world::Carrier::Helpers); })+
         }
+        #[cfg(windows)]
+        mod iocp {
+            $(#[test] fn $name() { super::$name($crate::files_world::Carrier::Kernel); })+
+        }
     };
 }
 
 /// Whether this system has a ring; if not, says that `test` is skipped, and why. It asks the system
 /// and not the library, which must not fail to make one where there can be one.
+#[cfg(target_os = "linux")]
 pub fn ring_is_there(test: &str) -> bool {
     let refusal = io_uring::IoUring::new(8).err();
     if let Some(error) = &refusal {
         eprintln!("skipped: {test}: no io_uring: {error}");
     }
     refusal.is_none()
+}
+
+/// The carriers of this system, for a test that is of Linux alone.
+#[cfg(target_os = "linux")]
+pub fn carriers(test: &str) -> impl Iterator<Item = Carrier> {
+    ring_is_there(test).then_some(Carrier::Ring).into_iter().chain([Carrier::Helpers])
 }
 
 impl Carrier {
@@ -54,8 +70,10 @@ impl Carrier {
         let choice = match self {
             Self::Ring => FilesChoice::Ring,
             Self::Helpers => FilesChoice::Helpers,
+            #[cfg(windows)]
+            Self::Kernel => FilesChoice::Automatic,
         };
-        let builder = Port::<P>::builder().driver(DriverChoice::Epoll).files(choice);
+        let builder = Port::<P>::builder().driver(SYSTEM).files(choice);
         builder.concurrency(1).doorman(false).build().expect("a port can be made")
     }
 }
@@ -110,6 +128,7 @@ pub fn open(path: impl AsRef<Path>, options: FileOptions) -> OpenFile {
 
 /// A file of the port that is the reading end of a pipe, and the other end. Only the ring carries
 /// pipes; a read of one waits for data.
+#[cfg(target_os = "linux")]
 pub fn pipe<P: Protocol>(port: &Port<P>, key: P::Key) -> (File<P>, io::PipeWriter) {
     let (reader, writer) = io::pipe().expect("a pipe can be made");
     let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
@@ -163,7 +182,23 @@ pub fn bytes_at(
     packet.buffer.to_vec()
 }
 
+/// How many handles are open on the file at `path`, as far as more than one can be told apart:
+/// whether somebody else can have it for himself.
+#[cfg(windows)]
+pub fn descriptors_on(path: &Path) -> usize {
+    use std::os::windows::fs::OpenOptionsExt;
+    const SHARING_VIOLATION: i32 = 32;
+    match std::fs::OpenOptions::new().read(true).share_mode(0).open(path) {
+        Ok(_) => 0,
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(SHARING_VIOLATION), "{error}");
+            1
+        }
+    }
+}
+
 /// How many descriptors of this process are open on the file at `path`.
+#[cfg(target_os = "linux")]
 pub fn descriptors_on(path: &Path) -> usize {
     let entries = std::fs::read_dir("/proc/self/fd").expect("the system tells them");
     let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());

@@ -24,10 +24,17 @@ mod errno;
 mod files;
 mod files_cancelling;
 mod files_closing;
+#[cfg(target_os = "linux")]
 mod files_refused;
 mod files_unbuffered;
 mod files_world;
 mod idle;
+mod mistakes_accounting;
+mod mistakes_closing;
+mod mistakes_connections;
+mod mistakes_order;
+mod mistakes_refusals;
+mod mistakes_sharing;
 mod outcomes;
 mod ownership;
 mod packets;

@@ -123,6 +123,10 @@ impl<J: Job> Files<J> {
     }
 
     fn make(&self, means: Means<'_>) -> io::Result<Carrier<J>> {
+        #[cfg_attr(
+            not(windows),
+            expect(clippy::infallible_destructuring_match, reason = "Windows has one more")
+        )]
         let driver = match means {
             Means::Readiness(driver) => driver,
             #[cfg(windows)]
@@ -203,6 +207,9 @@ impl<J: Job> Files<J> {
             (Some(Carrier::Helpers { reason, .. }), _) => format!("helper threads: {reason}"),
             #[cfg(windows)]
             (Some(Carrier::Overlapped { reason, .. }), _) => format!("overlapped: {reason}"),
+            (None, FilesChoice::Automatic) if cfg!(windows) => {
+                "none yet: the kernel carries them, from the first file on".to_owned()
+            }
             (None, FilesChoice::Automatic) => {
                 "none yet: the first file makes an io_uring or, where that is refused, helper \
                  threads"

@@ -118,6 +118,10 @@ impl SystemFile {
             .truncate(options.truncate);
         imp::prepare_options(&mut system, options.unbuffered);
         let file = system.open(path).map_err(|error| {
+            // Windows says that access was denied.
+            if path.is_dir() {
+                return is_directory();
+            }
             if options.unbuffered && error.kind() == io::ErrorKind::InvalidInput {
                 io::Error::new(
                     io::ErrorKind::Unsupported,
@@ -136,7 +140,7 @@ impl SystemFile {
 
     fn from_parts(file: File, found: &imp::Found) -> io::Result<Self> {
         if file.metadata()?.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
+            return Err(is_directory());
         }
         if found.appends {
             return Err(io::Error::new(
@@ -202,6 +206,10 @@ impl SystemFile {
             Request::Flush => self.file.sync_all().map(|()| 0),
         }
     }
+}
+
+fn is_directory() -> io::Error {
+    io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")
 }
 
 fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

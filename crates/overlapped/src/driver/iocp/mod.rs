@@ -26,6 +26,8 @@ mod extensions;
 pub(crate) mod files;
 pub(crate) mod request;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use super::files::SystemFile;
 use super::system::SystemSocket;
