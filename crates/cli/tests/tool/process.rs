@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::system;
@@ -84,8 +84,17 @@ impl Stream {
         text(seen)
     }
 
-    fn rest(&self) -> String {
-        text(self.bytes.iter().collect())
+    /// Reads to the end, which must come before `deadline`.
+    fn rest(&self, deadline: Instant) -> String {
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.bytes.recv_timeout(left) {
+                Ok(byte) => seen.push(byte),
+                Err(RecvTimeoutError::Disconnected) => return text(seen),
+                Err(RecvTimeoutError::Timeout) => panic!("it goes on after {:?}", text(seen)),
+            }
+        }
     }
 }
 
@@ -155,8 +164,7 @@ impl Running {
         self.close_input();
         let deadline = Instant::now() + PATIENCE;
         // The pipes end when the process has, so that waiting for them is waiting for it.
-        let (output, errors) = (self.output.rest(), self.errors.rest());
-        assert!(Instant::now() < deadline, "it took too long");
+        let (output, errors) = (self.output.rest(deadline), self.errors.rest(deadline));
         let status = self.child.wait().expect("a child");
         Ended { status, output, errors }
     }
