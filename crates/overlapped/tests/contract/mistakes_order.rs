@@ -4,7 +4,7 @@
 use crate::crew::AtTheEnd;
 use crate::on_every_driver;
 use crate::packets::{assert_nothing_comes, code, received, send_until_one_waits, sent};
-use crate::world::{Numbers, PATIENCE, World};
+use crate::world::{Numbers, PATIENCE, World, wine_differs};
 use overlapped::{AcceptWindow, Buffer, Packet, Port, Protocol, Received};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -93,6 +93,10 @@ fn f40_messages_that_four_threads_send_on_one_stream_stay_whole(world: &World) {
     const THREADS: u8 = 4;
     const MESSAGES: u16 = 1_000;
     const HEADER: usize = 5;
+    let why = "a send behind others may succeed with no byte sent, and is overtaken then";
+    if wine_differs(world, "f40_messages_that_four_threads_send_on_one_stream_stay_whole", why) {
+        return;
+    }
     let length = world.long_send();
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
