@@ -59,7 +59,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.finish(ended),
             Self::SendTo(send) => send.finish(ended),
             Self::Connect(connect) => return connect.finish(ended, with),
-            Self::Receive(receive) if !receive.waits_for_data() => receive.finish(ended.all()),
+            Self::Receive(receive) if !receive.waits_for_data() => receive.finish(ended.some()),
             Self::Send(send) => return send.finish(ended),
             Self::FirstData(_) | Self::Receive(_) => match (ended.result, with) {
                 (Ok(()), Some(with)) => return self.perform(with),

@@ -81,8 +81,8 @@ fn waited(
     }
     // SAFETY: the call has just made it, and nobody else has it.
     let event = unsafe { OwnedHandle::from_raw_handle(event) };
-    let mut overlapped = OVERLAPPED::default();
-    overlapped.hEvent = event.as_raw_handle().map_addr(|address| address | 1);
+    let untold = event.as_raw_handle().map_addr(|address| address | 1);
+    let mut overlapped = OVERLAPPED { hEvent: untold, ..OVERLAPPED::default() };
     overlapped.Anonymous.Anonymous =
         OVERLAPPED_0_0 { Offset: offset as u32, OffsetHigh: (offset >> 32) as u32 };
     if start(handle, &raw mut overlapped) == 0 {

@@ -77,6 +77,15 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// What was transferred, if that was anything, also when it failed then: bytes that have left a
+    /// stream must not be lost (P132).
+    pub(crate) fn some(self) -> io::Result<usize> {
+        match self.transferred {
+            0 => self.all(),
+            transferred => Ok(transferred),
+        }
+    }
+
     /// What was transferred, unless it failed.
     pub(crate) fn all(self) -> io::Result<usize> {
         self.result.map(|()| self.transferred)
@@ -110,7 +119,9 @@ impl<L, B: Overlapped> InFlight<L, B> {
         let block = NonNull::from(Box::leak(block));
         port.in_flight.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         // SAFETY: the block is new, and nobody else knows it yet.
-        let request = unsafe { (*block.as_ref().body.get()).request() };
+        let body = unsafe { block.as_ref() }.body.get();
+        // SAFETY: as above.
+        let request = unsafe { &mut *body }.request();
         // SAFETY: what the request names belongs to the block, which stays where it is, untouched,
         // until `finish` finds its packet or this call has failed.
         let started = unsafe { request.start(socket, block.cast::<OVERLAPPED>().as_ptr()) };
@@ -165,9 +176,10 @@ impl<L, B: Overlapped> InFlight<L, B> {
     /// taken.
     pub(crate) fn finished(&self, counts: impl Fn(&L) -> bool) -> usize {
         let is_finished = |(label, block): &&(L, NonNull<Block<B>>)| {
-            let overlapped = block.cast::<OVERLAPPED>().as_ptr();
+            // The status is the first field of the first field.
+            let status = block.cast::<usize>().as_ptr();
             // SAFETY: the block is ours; the kernel writes this field, in one piece.
-            let status = unsafe { std::ptr::read_volatile(&raw const (*overlapped).Internal) };
+            let status = unsafe { std::ptr::read_volatile(status) };
             counts(label) && status as NTSTATUS != STATUS_PENDING
         };
         self.0.iter().filter(is_finished).count()

@@ -194,14 +194,16 @@ pub(crate) fn connect_time(socket: RawSocket) -> Option<Duration> {
 /// `length` bytes must be readable at `address`.
 unsafe fn address(address: *const SOCKADDR, length: i32) -> io::Result<SocketAddr> {
     let length = usize::try_from(length).unwrap_or(0).min(size_of::<SOCKADDR_STORAGE>());
-    // SAFETY: any bytes are a valid storage.
-    let copied = unsafe {
-        socket2::SockAddr::try_init(|storage, storage_length| {
-            std::ptr::copy_nonoverlapping(address.cast::<u8>(), storage.cast::<u8>(), length);
-            *storage_length = length as i32;
-            Ok(())
-        })
-    };
-    let ((), address) = copied?;
+    let mut storage = socket2::SockAddrStorage::zeroed();
+    // SAFETY: the caller vouches for so many bytes, and the storage has room for them.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            address.cast::<u8>(),
+            (&raw mut storage).cast::<u8>(),
+            length,
+        );
+    }
+    // SAFETY: the storage holds an address of this length.
+    let address = unsafe { socket2::SockAddr::new(storage, length as i32) };
     address.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }

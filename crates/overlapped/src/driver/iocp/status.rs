@@ -7,7 +7,7 @@ use windows_sys::Win32::Networking::WinSock as winsock;
 /// The number that an operation on a socket reports, as `WSAGetOverlappedResult` would.
 pub(super) fn of_socket(status: NTSTATUS) -> i32 {
     match status {
-        found::STATUS_CANCELLED => winsock::WSA_OPERATION_ABORTED as i32,
+        found::STATUS_CANCELLED => winsock::WSA_OPERATION_ABORTED,
         found::STATUS_CONNECTION_RESET => winsock::WSAECONNRESET,
         found::STATUS_LOCAL_DISCONNECT
         | found::STATUS_CONNECTION_ABORTED
