@@ -129,3 +129,21 @@ fn the_contract_names_every_test_and_no_other() {
         "docs/contract.md lacks {missing:#?}\nand names tests that do not exist: {gone:#?}"
     );
 }
+
+#[test]
+fn the_contract_names_what_is_passed_over_under_wine() {
+    let mut limited = BTreeSet::new();
+    for file in files(&root().join("crates/overlapped/tests/contract"), "rs") {
+        let module = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        for list in between(&read(&file), "\non_every_driver_that_limits! {", "}") {
+            let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+            limited.extend(names.map(|name| format!("{module}::{name}")));
+        }
+    }
+    assert!(limited.len() > 20, "only {} were found", limited.len());
+    let page = read(&root().join("docs/contract.md"));
+    let table = between(&page, "| | passed over under Wine |", "\n\n").concat();
+    let code = between(&table, "`", "`").into_iter().filter(|code| code.contains("::"));
+    let named: BTreeSet<String> = code.map(str::to_owned).collect();
+    assert_eq!(named, limited);
+}

@@ -10,7 +10,7 @@ use super::delivery::Delivery;
 use super::state::{Direction, Link, Pending, State, link_under_way};
 use crate::driver::iocp::block::{Finished, InFlight, Overlapped};
 use crate::driver::iocp::request::Request;
-use crate::driver::iocp::{Iocp, connect_time};
+use crate::driver::iocp::{Iocp, connect_time, is_wine};
 use crate::driver::socket::Socket;
 use crate::driver::{code, system::SystemSocket};
 use crate::error::Refused;
@@ -32,6 +32,7 @@ pub(super) struct Label {
     id: u32,
     direction: Direction,
     alone: bool,
+    in_steps: bool,
     cancelled: bool,
     /// The fresh socket of an accept, and since when it is seen to be connected.
     accepting: Option<RawSocket>,
@@ -76,7 +77,7 @@ impl<P: Protocol> State<P> {
         self.in_flight
             .labels()
             .filter(|label| label.direction == direction)
-            .all(|label| !label.alone && !task.is_alone())
+            .all(|label| !label.alone && !goes_alone(task))
     }
 
     /// Gives an operation to the kernel, or back.
@@ -95,7 +96,8 @@ impl<P: Protocol> State<P> {
         let label = Label {
             id: pending.id,
             direction,
-            alone: pending.task.is_alone(),
+            alone: goes_alone(&pending.task),
+            in_steps: pending.task.is_alone(),
             cancelled: false,
             accepting: pending.task.accepting_socket(),
             connected_since: None,
@@ -130,7 +132,7 @@ impl<P: Protocol> State<P> {
         };
         label.cancelled = true;
         // An operation that goes in steps will go no further.
-        let stops = label.alone;
+        let stops = label.in_steps;
         let Some(socket) = self.system_socket() else { return false };
         self.in_flight.cancel(socket, |label| label.id == id) || stops
     }
@@ -387,7 +389,7 @@ impl<P: Protocol> Handle<P> {
     /// How many operations have finished without their packets being taken. One that goes in steps
     /// is not among them: it is performed by whoever takes it, as on a readiness driver.
     pub(crate) fn finished(&self) -> usize {
-        self.0.state.lock().in_flight.finished(|label| !label.alone)
+        self.0.state.lock().in_flight.finished(|label| !label.in_steps)
     }
 }
 
@@ -395,6 +397,13 @@ impl<P: Protocol> Handle<P> {
 /// has to look, four times within the limit.
 fn scan_period(limit: Duration) -> Duration {
     (limit / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
+}
+
+/// Whether no other operation of its direction may be with the kernel. Under Wine that is so for
+/// every transfer of a stream: one that is started while the one before is being completed may
+/// overtake it there.
+fn goes_alone(task: &Task) -> bool {
+    task.is_alone() || (matches!(task, Task::Receive(_) | Task::Send(_)) && is_wine())
 }
 
 /// Only accepts wait for a shortage to end: nobody else could take their connection.

@@ -142,8 +142,9 @@ fn f3_a_refused_start_leaves_nothing_that_the_next_one_reports(world: &World) {
     let port = world.exact_port(1);
     let outside = world.peer_listener();
     let stream = port.associate(world.socket(), 7).expect("a fresh socket is associated");
-    let refused = stream.receive(Buffer::with_capacity(8), 1).expect_err("it is not connected");
+    let refused = stream.receive(Buffer::from(b"old data"), 1).expect_err("it is not connected");
     let (buffer, operation) = refused.returned;
+    assert!(buffer.is_empty(), "nothing in it is taken for data that came");
     let refused = stream.send(b"again", 2).expect_err("it is not connected");
     let (buffers, second) = refused.returned;
     // Refused at once or by a packet, as the system likes; either way it is over then.

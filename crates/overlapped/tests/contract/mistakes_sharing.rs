@@ -5,6 +5,7 @@
 use crate::threads::{Order, Worker};
 use crate::world::{PATIENCE, World};
 use overlapped::{ListenSocket, Packet, TakeError};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// Two processes may share a listening socket; here two ports do. Both are told of the one client,
@@ -22,10 +23,15 @@ fn f25_of_two_ports_on_one_listening_socket_neither_waits_for_the_others_client(
         let listener = port.associate(socket, 1).expect("it is associated");
         (Worker::start(&port), listener)
     });
-    for (_, listener) in &both {
-        for number in 0..CLIENTS as u64 {
-            listener.accept(number).expect("an accept can be posted");
-        }
+    for (worker, listener) in &both {
+        let (listener, (posted, are_posted)) = (listener.clone(), channel());
+        worker.order(Order::Run(Box::new(move |_| {
+            for number in 0..CLIENTS as u64 {
+                listener.accept(number).expect("an accept can be posted");
+            }
+            posted.send(()).expect("the test waits for it");
+        })));
+        are_posted.recv_timeout(PATIENCE).expect("posting an accept does not wait for a client");
     }
     for client in 0..CLIENTS {
         let _client = world.connect(address);

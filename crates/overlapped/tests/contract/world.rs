@@ -78,6 +78,17 @@ macro_rules! on_every_driver_that_limits {
     };
 }
 
+/// Whether this is Wine, which does something differently; then it says that `test` is passed over,
+/// and why.
+pub fn wine_differs(world: &World, test: &str, why: &str) -> bool {
+    let is_wine = world.is_kernel()
+        && Port::<Numbers>::new().expect("a port can be made").driver().doorman.contains("Wine");
+    if is_wine {
+        println!("skipped: {test}: {why}");
+    }
+    is_wine
+}
+
 /// Whether this is Wine, whose ports let every thread run; then it says that `test` is passed over.
 #[cfg(windows)]
 pub fn skips(test: &str) -> bool {

@@ -78,10 +78,12 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Compares what every end received with what its other end sent.
+/// Compares what every end received with what its other end sent. Under Wine a reset may look like
+/// an end, so there the last bytes of a connection may be missing.
 pub fn verify(
     ends: &HashMap<(usize, bool), std::sync::Arc<End>>,
     results: &HashMap<u64, Outcome>,
+    resets_may_look_like_ends: bool,
 ) -> Verified {
     let mut verified = Verified::default();
     for ((connection, accepted), end) in ends {
@@ -116,12 +118,14 @@ pub fn verify(
             taken.len()
         );
         if ended {
-            assert_eq!(
-                received.len(),
+            let is_complete = received.len() == taken.len();
+            assert!(
+                is_complete || resets_may_look_like_ends,
+                "connection {connection} has ended, but of {} bytes only {} came",
                 taken.len(),
-                "connection {connection} has ended, but bytes are missing"
+                received.len()
             );
-            verified.complete += 1;
+            verified.complete += usize::from(is_complete);
         }
         verified.ends += 1;
         verified.bytes += received.len();

@@ -210,6 +210,13 @@ pub(crate) fn wine_version() -> Option<String> {
     Some(unsafe { CStr::from_ptr(version) }.to_string_lossy().into_owned())
 }
 
+/// Whether this is Wine.
+pub(crate) fn is_wine() -> bool {
+    use std::sync::OnceLock;
+    static IS_WINE: OnceLock<bool> = OnceLock::new();
+    *IS_WINE.get_or_init(|| wine_version().is_some())
+}
+
 /// Frees the calling thread from the port that it took its last packet from, whose slot is then
 /// free: a thread belongs to the port that it asked last (P76, T11), so it asks one that nobody
 /// else uses.

@@ -146,7 +146,12 @@ fn handles() -> u32 {
     // SAFETY: there is room for the count.
     let told = unsafe { GetProcessHandleCount(process, &mut count) };
     assert_ne!(told, 0, "the system tells it");
-    count
+    if count > 0 {
+        return count;
+    }
+    // Wine counts none. A new handle has the lowest number that is free, and numbers go by fours.
+    let new = Iocp::new(1).expect("a port can be made");
+    (new.raw() as usize / 4) as u32
 }
 
 #[test]
