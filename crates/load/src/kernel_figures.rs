@@ -32,6 +32,14 @@ impl SocketFigures {
     }
 }
 
+/// Whether programs for Windows run on Wine here, which counts less than Windows does.
+///
+/// # Platform
+/// Never on Linux.
+pub fn is_wine() -> bool {
+    system::is_wine()
+}
+
 /// Processor time that all processes of this machine have used in user and kernel mode, without
 /// interrupts. Against it one sees whether a measurement had the machine to itself.
 ///

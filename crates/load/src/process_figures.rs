@@ -12,8 +12,8 @@ use crate::platform::process as system;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFigures {
     /// User and system time of all its threads, also of those that have ended; to 10 ms, on Windows
-    /// to 16 ms.
-    pub processor_time: Duration,
+    /// to 16 ms. None where the system does not tell it, as Wine of another process.
+    pub processor_time: Option<Duration>,
     /// Resident memory in KiB. On Windows that is the working set.
     pub resident_kib: u64,
     /// Threads.
@@ -37,7 +37,7 @@ impl ProcessFigures {
 /// the process has.
 ///
 /// # Errors
-/// As those of [`ProcessFigures::read`].
+/// As those of [`ProcessFigures::read`], and `Unsupported` on Wine for another process.
 pub fn processor_time(process_id: u32) -> io::Result<Duration> {
     system::processor_time(process_id)
 }
@@ -66,7 +66,8 @@ mod tests {
             value = std::hint::black_box(value.wrapping_mul(3));
         }
         let after = ProcessFigures::read(std::process::id()).expect("this process lives");
-        let spent = after.processor_time - before.processor_time;
+        let spent =
+            after.processor_time.expect("its own") - before.processor_time.expect("its own");
         assert!(spent >= TICK * 3, "{spent:?}");
         assert!(after.resident_kib > 0 && after.threads > 0);
         // It waited for the others at least once, if only for a moment.

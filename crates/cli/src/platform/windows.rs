@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::os::windows::process::CommandExt;
 use std::process::{Command, ExitStatus};
 
+use overlapped_load::kernel_figures;
 use socket2::Socket;
-use winsafe::{HINSTANCE, HKEY, RegistryValue, co};
+use winsafe::{HKEY, RegistryValue, co};
 
 use super::Machine;
 
@@ -44,14 +45,8 @@ pub fn machine() -> Machine {
 
 /// The system and its version, and whether it really is Wine.
 pub fn system() -> String {
-    let wine = if is_wine() { ", which is Wine" } else { "" };
+    let wine = if kernel_figures::is_wine() { ", which is Wine" } else { "" };
     format!("Windows {}{wine}", version().unwrap_or_else(|| "of unknown version".to_owned()))
-}
-
-/// Whether this is Wine, which says so by a function of its own.
-pub fn is_wine() -> bool {
-    HINSTANCE::GetModuleHandle(Some("ntdll.dll"))
-        .is_ok_and(|library| library.GetProcAddress("wine_get_version").is_ok())
 }
 
 /// The version as `ver` shows it: the function for it says what the program was made for instead.

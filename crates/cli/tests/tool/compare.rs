@@ -33,6 +33,10 @@ fn the_document_holds_every_model_at_every_count() {
         assert!(median["messages_per_second"].as_f64() > Some(0.0), "{row:#}");
         assert!(median["threads"].as_u64() > Some(0), "{row:#}");
         assert!(median["resident_kib"].as_u64() > Some(0), "{row:#}");
+        if cfg!(target_os = "linux") {
+            assert!(median["processor_percent"].as_f64() > Some(0.0), "{row:#}");
+            assert!(median["machine_busy_elsewhere_percent"].is_number(), "{row:#}");
+        }
     }
 }
 

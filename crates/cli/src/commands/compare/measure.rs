@@ -1,5 +1,6 @@
 //! One measurement: a server process, a load process, and the server's figures in between.
 
+use std::io;
 use std::num::NonZero;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -60,9 +61,10 @@ pub enum Measured {
 struct Reading {
     at: Instant,
     messages: u64,
-    processor_time: Duration,
-    /// Processor time of everything that is not part of the measurement.
-    elsewhere: Duration,
+    /// None where the system does not tell it.
+    processor_time: Option<Duration>,
+    /// Processor time of everything that is not part of the measurement; None as above.
+    elsewhere: Option<Duration>,
 }
 
 /// The reading near the end, with what takes longer to read.
@@ -91,13 +93,15 @@ pub fn measure(
     let server_id = server.process.id();
     let load_ids = team.process_ids();
     let read = |messages| -> anyhow::Result<Reading> {
-        let processor_time =
-            process_figures::processor_time(server_id).context("the server's process has gone")?;
+        let processor_time = if_told(process_figures::processor_time(server_id))
+            .context("the server's process has gone")?;
         let at = Instant::now();
         let load: Duration =
             load_ids.iter().filter_map(|id| process_figures::processor_time(*id).ok()).sum();
-        let ours = processor_time + load + process_figures::own_processor_time();
-        let elsewhere = kernel_figures::machine_processor_time()?.saturating_sub(ours);
+        let machine = kernel_figures::machine_processor_time()?;
+        let elsewhere = processor_time.map(|server| {
+            machine.saturating_sub(server + load + process_figures::own_processor_time())
+        });
         Ok(Reading { at, messages, processor_time, elsewhere })
     };
     let (outcome, interrupted) = team.run(|moment, sum| {
@@ -123,6 +127,14 @@ pub fn measure(
         return Ok(Measured::Interrupted);
     }
     Ok(Measured::Complete(Box::new(figures(task, &outcome, first, last, left))))
+}
+
+/// None where the system does not tell such a figure at all.
+fn if_told<T>(figure: io::Result<T>) -> io::Result<Option<T>> {
+    match figure {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 fn config(task: &Task, server: &ServerProcess) -> anyhow::Result<Config> {
@@ -164,16 +176,19 @@ fn figures(
         ..Measurement::default()
     };
     if let (Some(first), Some(last)) = (first, last) {
-        let processor = (last.reading.processor_time - first.processor_time).as_secs_f64();
+        let between = |first: Option<Duration>, last: Option<Duration>| {
+            Some(last?.saturating_sub(first?).as_secs_f64())
+        };
+        let processor = between(first.processor_time, last.reading.processor_time);
         let messages = last.reading.messages.saturating_sub(first.messages);
         let seconds = (last.reading.at - first.at).as_secs_f64();
         measurement.processor_us_per_message =
-            (messages > 0).then(|| processor * 1e6 / messages as f64);
-        measurement.processor_percent = processor * 100.0 / seconds.max(1e-9);
-        let elsewhere = last.reading.elsewhere.saturating_sub(first.elsewhere).as_secs_f64();
+            processor.filter(|_| messages > 0).map(|spent| spent * 1e6 / messages as f64);
+        measurement.processor_percent = processor.map(|spent| spent * 100.0 / seconds.max(1e-9));
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get) as f64;
         measurement.machine_busy_elsewhere_percent =
-            elsewhere * 100.0 / (seconds.max(1e-9) * processors);
+            between(first.elsewhere, last.reading.elsewhere)
+                .map(|spent| spent * 100.0 / (seconds.max(1e-9) * processors));
         measurement.resident_kib = last.figures.resident_kib;
         measurement.kernel_socket_kib = last.sockets.map(|sockets| sockets.tcp_memory_kib);
         measurement.threads = last.figures.threads;

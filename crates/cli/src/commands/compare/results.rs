@@ -27,8 +27,9 @@ pub struct Measurement {
     pub p99_us: f64,
     /// Processor time of the server for one message.
     pub processor_us_per_message: Option<f64>,
-    /// Processor time of the server over elapsed time; 100 is one processor.
-    pub processor_percent: f64,
+    /// Processor time of the server over elapsed time; 100 is one processor. None where the system
+    /// does not tell it.
+    pub processor_percent: Option<f64>,
     /// Resident memory of the server.
     pub resident_kib: u64,
     /// Memory of all TCP buffers on the machine; None where the system does not tell it.
@@ -38,8 +39,8 @@ pub struct Measurement {
     /// Context switches of the server for one message, from its start on; None where the system does
     /// not tell them.
     pub context_switches_per_message: Option<f64>,
-    /// How much of the machine was used by other programs meanwhile; 100 is all of it.
-    pub machine_busy_elsewhere_percent: f64,
+    /// How much of the machine was used by other programs meanwhile; 100 is all of it. None as above.
+    pub machine_busy_elsewhere_percent: Option<f64>,
     /// Connections that failed, and those that the server had to end by force.
     pub errors: u64,
     /// Connections that failed, by kind.
@@ -170,6 +171,7 @@ fn median_of(rounds: &[Measurement]) -> Option<Measurement> {
         return None;
     }
     let figure = |of: fn(&Measurement) -> f64| median(rounds.iter().map(of));
+    let known = |of: fn(&Measurement) -> Option<f64>| median(rounds.iter().filter_map(of));
     let whole = |of: fn(&Measurement) -> u64| {
         median(rounds.iter().map(|round| of(round) as f64)).unwrap_or(0.0).round() as u64
     };
@@ -184,22 +186,17 @@ fn median_of(rounds: &[Measurement]) -> Option<Measurement> {
         bytes_per_second_each_way: tenths(figure(|round| round.bytes_per_second_each_way)?),
         p50_us: figure(|round| round.p50_us)?,
         p99_us: figure(|round| round.p99_us)?,
-        processor_us_per_message: median(
-            rounds.iter().filter_map(|round| round.processor_us_per_message),
-        ),
-        processor_percent: tenths(figure(|round| round.processor_percent)?),
+        processor_us_per_message: known(|round| round.processor_us_per_message),
+        processor_percent: known(|round| round.processor_percent).map(tenths),
         resident_kib: whole(|round| round.resident_kib),
         kernel_socket_kib: median(
             rounds.iter().filter_map(|round| round.kernel_socket_kib).map(|kib| kib as f64),
         )
         .map(|kib| kib.round() as u64),
         threads: whole(|round| round.threads),
-        context_switches_per_message: median(
-            rounds.iter().filter_map(|round| round.context_switches_per_message),
-        ),
-        machine_busy_elsewhere_percent: tenths(figure(|round| {
-            round.machine_busy_elsewhere_percent
-        })?),
+        context_switches_per_message: known(|round| round.context_switches_per_message),
+        machine_busy_elsewhere_percent: known(|round| round.machine_busy_elsewhere_percent)
+            .map(tenths),
         errors: rounds.iter().map(|round| round.errors).sum(),
         failures,
         left_by_server: rounds.iter().map(|round| round.left_by_server).sum(),

@@ -65,7 +65,7 @@ fn cells(row: &Row) -> Vec<String> {
         latency(median.p50_us),
         latency(median.p99_us),
         optional(median.processor_us_per_message, 2),
-        format!("{:.0}", median.processor_percent),
+        optional(median.processor_percent, 0),
         grouped(median.resident_kib),
         grouped(median.threads),
         optional(median.context_switches_per_message, 3),

@@ -35,7 +35,7 @@ pub fn words(document: &Document) -> String {
         .rows
         .iter()
         .filter_map(|row| row.median.as_ref())
-        .map(|median| median.machine_busy_elsewhere_percent)
+        .filter_map(|median| median.machine_busy_elsewhere_percent)
         .fold(0.0, f64::max);
     text.push_str(&warning(busiest));
     text

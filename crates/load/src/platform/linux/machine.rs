@@ -26,6 +26,10 @@ fn parse_sockets(text: &str, page_kib: u64) -> Option<SocketFigures> {
     })
 }
 
+pub(crate) fn is_wine() -> bool {
+    false
+}
+
 pub(crate) fn processor_time() -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
     parse_machine(&text)

@@ -15,7 +15,7 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     let status = fs::read_to_string(format!("/proc/{process_id}/status"))?;
     let field = |name| status_field(&status, name);
     Ok(ProcessFigures {
-        processor_time,
+        processor_time: Some(processor_time),
         // A process that is ending has no memory any more, and so no such line.
         resident_kib: field("VmRSS").unwrap_or(0),
         threads: field("Threads").ok_or_else(|| malformed("status"))?,

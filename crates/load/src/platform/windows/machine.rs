@@ -9,6 +9,12 @@ pub(crate) fn sockets() -> io::Result<SocketFigures> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell what sockets hold"))
 }
 
+/// Wine says what it is by a function of its own.
+pub(crate) fn is_wine() -> bool {
+    winsafe::HINSTANCE::GetModuleHandle(Some("ntdll.dll"))
+        .is_ok_and(|library| library.GetProcAddress("wine_get_version").is_ok())
+}
+
 pub(crate) fn processor_time() -> io::Result<Duration> {
     // The time in the kernel includes that of idle processors.
     let (idle, kernel, user) = winsafe::GetSystemTimes().map_err(super::error)?;

@@ -14,7 +14,7 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     let process = open(process_id)?;
     let memory = process.GetProcessMemoryInfo().map_err(error)?;
     Ok(ProcessFigures {
-        processor_time: times(&process)?,
+        processor_time: times_of(process_id, &process).ok(),
         resident_kib: memory.WorkingSetSize as u64 / 1_024,
         threads: threads(process_id)?,
         context_switches: None,
@@ -22,7 +22,18 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
 }
 
 pub(crate) fn processor_time(process_id: u32) -> io::Result<Duration> {
-    times(&*open(process_id)?)
+    times_of(process_id, &*open(process_id)?)
+}
+
+/// Wine knows nobody's times but a process's own, and says zero of all others.
+fn times_of(process_id: u32, process: &HPROCESS) -> io::Result<Duration> {
+    if process_id != std::process::id() && super::machine::is_wine() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "Wine tells a process its own time",
+        ));
+    }
+    times(process)
 }
 
 pub(crate) fn own_processor_time() -> Duration {

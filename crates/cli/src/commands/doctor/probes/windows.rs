@@ -1,6 +1,6 @@
 //! What is looked at on Windows.
 
-use overlapped_load::limits;
+use overlapped_load::{kernel_figures, limits};
 
 use super::{CLASSIC_CONNECTIONS, Finding};
 use crate::platform;
@@ -15,7 +15,7 @@ pub fn others() -> Vec<Finding> {
 pub fn kernel() -> Finding {
     let name = "kernel";
     let found = format!("{} on {}", platform::system(), std::env::consts::ARCH);
-    if platform::is_wine() {
+    if kernel_figures::is_wine() {
         return Finding::limited(
             name,
             found,
