@@ -72,8 +72,8 @@ fn p23_any_thread_posts_to_a_port_without_handles(world: &World) {
 
 fn p24_a_post_goes_to_the_tail_as_a_completion_does(world: &World) {
     let port = world.exact_port(1);
-    let (stream, _peer) = world.stream(&port, 0);
-    for number in 0..4 {
+    let streams: Vec<_> = (0..4).map(|number| world.stream(&port, number)).collect();
+    for (number, (stream, _peer)) in (0..4).zip(&streams) {
         port.post(number).expect("the port is open");
         // A short send completes at once, and its packet is queued at once.
         stream.send(b"x", number).expect("a send starts");
