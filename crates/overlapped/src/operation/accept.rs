@@ -60,13 +60,7 @@ impl Accept {
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
         match next_connection(with.socket) {
             Err(progress) => progress,
-            Ok(taken) => {
-                self.result = taken.map(|(socket, local, remote)| {
-                    let socket = TcpSocket::connection(socket, None);
-                    Box::new(Accepted { socket, local, remote, first_data: None })
-                });
-                Progress::Complete { drained: false }
-            }
+            Ok(taken) => self.keep(taken.map(|connection| (connection, None))),
         }
     }
 
@@ -78,14 +72,16 @@ impl Accept {
     ) -> Progress {
         match self.room.finish(outcome, with) {
             Err(progress) => progress,
-            Ok(taken) => {
-                self.result = taken.map(|((socket, local, remote), first_data)| {
-                    let socket = TcpSocket::connection(socket, None);
-                    Box::new(Accepted { socket, local, remote, first_data })
-                });
-                Progress::Complete { drained: false }
-            }
+            Ok(taken) => self.keep(taken),
         }
+    }
+
+    fn keep(&mut self, taken: io::Result<(Connection, Option<Buffer>)>) -> Progress {
+        self.result = taken.map(|((socket, local, remote), first_data)| {
+            let socket = TcpSocket::connection(socket, None);
+            Box::new(Accepted { socket, local, remote, first_data })
+        });
+        Progress::Complete { drained: false }
     }
 
     pub(crate) fn into_packet<P: Protocol>(

@@ -160,7 +160,9 @@ impl<P: Protocol> Kernel<P> {
             // sees a thread that waits, and leaves a marker for it.
             let has_to_look =
                 self.put_back.load(Ordering::SeqCst) > 0 || self.closed.load(Ordering::SeqCst);
-            let found = has_to_look || self.iocp.take(&mut taken, 1, deadline.remaining());
+            if !has_to_look {
+                self.iocp.take(&mut taken, 1, deadline.remaining());
+            }
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match taken.pop() {
                 Some(taken) => {
@@ -169,14 +171,13 @@ impl<P: Protocol> Kernel<P> {
                     }
                 }
                 None if has_to_look => {}
-                None if !found => {
+                None => {
                     // Values whose marker is missing have waited for as long.
                     self.mark(&mut self.queues.lock());
                     if !self.closed.load(Ordering::SeqCst) {
                         return Err(TakeError::TimedOut);
                     }
                 }
-                None => {}
             }
             if self.closed.load(Ordering::SeqCst) {
                 self.wake_next();

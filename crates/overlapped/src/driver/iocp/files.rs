@@ -64,22 +64,14 @@ impl<J: Job> OverlappedFiles<J> {
     }
 
     /// Gives the job to the kernel, step by step while the steps fail or need nothing.
-    pub(crate) fn give(&self, port: &Iocp, job: Box<J>) -> Given<J> {
-        self.give_unless(port, job, false)
-    }
-
-    fn give_unless(&self, port: &Iocp, mut job: Box<J>, mut cancelled: bool) -> Given<J> {
+    pub(crate) fn give(&self, port: &Iocp, mut job: Box<J>) -> Given<J> {
         loop {
-            if cancelled {
-                job.abort();
-                return Given::Done(job);
-            }
             let tag = job.tag();
             let (file, request) = job.request();
             if matches!(request, files::Request::Flush) {
                 return Given::NotOverlapped(job);
             }
-            let label = Label { tag, cancelled, file: file.as_raw_handle() };
+            let label = Label { tag, cancelled: false, file: file.as_raw_handle() };
             // The record is complete before anybody can look for the packet in it.
             let mut in_flight = self.0.lock();
             let (error, body) = match in_flight.start(port, None, label, Body(job)) {
@@ -91,7 +83,6 @@ impl<J: Job> OverlappedFiles<J> {
             if advance(&mut job, Ended { transferred: 0, result: Err(error) }) == Step::Complete {
                 return Given::Done(job);
             }
-            cancelled = false;
         }
     }
 
@@ -108,7 +99,11 @@ impl<J: Job> OverlappedFiles<J> {
         }
         Some(match advance(&mut job, ended) {
             Step::Complete => Given::Done(job),
-            Step::GoesOn => self.give_unless(port, job, label.cancelled),
+            Step::GoesOn if label.cancelled => {
+                job.abort();
+                Given::Done(job)
+            }
+            Step::GoesOn => self.give(port, job),
         })
     }
 
