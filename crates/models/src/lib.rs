@@ -26,6 +26,7 @@ mod completion_port;
 mod failure;
 pub mod handler;
 pub mod model;
+mod nonblocking;
 mod parts;
 mod platform;
 
@@ -33,10 +34,11 @@ pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
 pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use nonblocking::Nonblocking;
 
 /// Every model, the one to begin with first.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking]
+    &[&CompletionPort, &Blocking, &Nonblocking]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -49,6 +49,7 @@ pub(crate) struct Desk {
     pub(crate) terms: Terms,
     buffer: Vec<u8>,
     meter: Arc<Meter>,
+    stirred: bool,
 }
 
 /// What a connection waits for.
@@ -82,7 +83,13 @@ impl Desk {
             terms: Terms::of(&common.limits),
             buffer: vec![0; common.limits.buffer_size.max(1)],
             meter,
+            stirred: false,
         }
+    }
+
+    /// Whether anything came or went since this was last asked.
+    pub(crate) fn has_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred)
     }
 }
 
@@ -140,7 +147,7 @@ impl Conversation {
 
     fn converse(&mut self, line: &impl Line, desk: &mut Desk) -> Result<Next, Next> {
         let failed = |error: io::Error| Next::Ended(Some(Failure::of(&error)));
-        if !self.unsent.is_empty() && !self.send_rest(line, &desk.terms).map_err(failed)? {
+        if !self.unsent.is_empty() && !self.send_rest(line, desk).map_err(failed)? {
             return Ok(Next::Room);
         }
         let to_the_end = self.last_look || self.client_is_done;
@@ -157,6 +164,7 @@ impl Conversation {
                 },
             };
             self.patience.heard(&desk.terms);
+            desk.stirred = true;
             let input = &desk.buffer[..length];
             match desk.meter.call(&*desk.handler, input) {
                 Some(Reply::Echo) => {
@@ -187,11 +195,12 @@ impl Conversation {
     }
 
     /// Sends what was kept; false when there is still no room for all of it.
-    fn send_rest(&mut self, line: &impl Line, terms: &Terms) -> io::Result<bool> {
+    fn send_rest(&mut self, line: &impl Line, desk: &mut Desk) -> io::Result<bool> {
         let sent = send_some(line, &self.unsent[self.sent..])?;
         if sent > 0 {
-            self.patience.stirred(terms);
+            self.patience.stirred(&desk.terms);
             self.sent += sent;
+            desk.stirred = true;
         }
         if self.sent < self.unsent.len() {
             return Ok(false);
@@ -216,6 +225,36 @@ fn send_some(line: &impl Line, bytes: &[u8]) -> io::Result<usize> {
         }
     }
     Ok(sent)
+}
+
+impl Line for std::net::TcpStream {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::io::Read::read(&mut &*self, buffer)
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        std::io::Write::write(&mut &*self, bytes)
+    }
+
+    fn abort(&self) {
+        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+impl Member for std::net::TcpStream {
+    fn cut(&self) {
+        self.abort();
+        let _ = self.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl super::door::Listener for std::net::TcpListener {
+    type Line = std::net::TcpStream;
+    fn next_client(&self) -> io::Result<Self::Line> {
+        let (stream, _) = self.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
 }
 
 #[cfg(test)]

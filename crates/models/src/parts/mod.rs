@@ -6,7 +6,9 @@
 //! - [`tally`] is what the threads count, and how many there are.
 //! - [`doorkeeper`] is a thread that accepts; [`crew`] are threads that each serve a bounded number
 //!   of the connections that it hands over.
-//! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines.
+//! - [`door`] is for a model whose only thread accepts beside its other work.
+//! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines;
+//!   [`guest`] such a connection with its place in the register.
 //! - [`stop`] ends a server in phases.
 //!
 //! [`Common`] is what all threads of one server share: most models have one in an `Arc`.
@@ -17,7 +19,9 @@
 
 pub(crate) mod conversation;
 pub(crate) mod crew;
+pub(crate) mod door;
 pub(crate) mod doorkeeper;
+pub(crate) mod guest;
 pub(crate) mod patience;
 pub(crate) mod register;
 pub(crate) mod stop;

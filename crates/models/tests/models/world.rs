@@ -13,12 +13,38 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[macro_export]
 macro_rules! on_every_model {
     ($($name:ident),+ $(,)?) => {
-        mod completion_port {
-            $(#[test] fn $name() { super::$name(&overlapped_models::CompletionPort); })+
+        $crate::on_models!{ [$($name)+]
+            blocking = Blocking,
+            nonblocking = Nonblocking,
+            completion_port = CompletionPort,
         }
-        mod blocking {
-            $(#[test] fn $name() { super::$name(&overlapped_models::Blocking); })+
+    };
+}
+
+/// The same for what only holds where a handler that blocks holds up nobody else: the models that
+/// have a thread for the others then.
+#[macro_export]
+macro_rules! on_models_with_a_thread_to_spare {
+    ($($name:ident),+ $(,)?) => {
+        mod with_a_thread_to_spare {
+            $(use super::$name;)+
+            $crate::on_models!{ [$($name)+]
+                blocking = Blocking,
+                completion_port = CompletionPort,
+            }
         }
+    };
+}
+
+/// Makes the tests of the two above.
+#[macro_export]
+macro_rules! on_models {
+    ([$($name:ident)+]) => {};
+    ([$($name:ident)+] $module:ident = $model:ident, $($rest:tt)*) => {
+        mod $module {
+            $(#[test] fn $name() { super::$name(&overlapped_models::$model); })+
+        }
+        $crate::on_models!{ [$($name)+] $($rest)* }
     };
 }
 
