@@ -92,6 +92,7 @@ mod buffer;
 mod driver;
 mod error;
 mod handle;
+pub mod notify;
 mod operation;
 mod port;
 mod sync;

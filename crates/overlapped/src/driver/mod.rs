@@ -33,6 +33,8 @@
 
 pub(crate) mod code;
 #[cfg(target_os = "linux")]
+pub(crate) mod descriptors;
+#[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod files;
 #[cfg(windows)]
@@ -43,6 +45,8 @@ pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
+#[cfg(windows)]
+pub(crate) mod winsock;
 
 use crate::port::turnstile::gate::EventSource;
 use socket::Socket;
