@@ -92,8 +92,10 @@ mod buffer;
 mod driver;
 mod error;
 mod handle;
+pub mod notify;
 mod operation;
 mod port;
+pub mod readiness;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};

@@ -33,16 +33,22 @@
 
 pub(crate) mod code;
 #[cfg(target_os = "linux")]
+pub(crate) mod descriptors;
+#[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
+#[cfg(target_os = "linux")]
+pub(crate) mod ready;
 pub(crate) mod registry;
 pub(crate) mod signals;
 pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
+#[cfg(windows)]
+pub(crate) mod winsock;
 
 use crate::port::turnstile::gate::EventSource;
 use socket::Socket;

@@ -21,6 +21,7 @@ mod disconnecting;
 mod doorman;
 mod endurance;
 mod errno;
+mod events;
 mod files;
 mod files_cancelling;
 mod files_closing;
