@@ -124,7 +124,7 @@ impl Drop for Running {
 /// Gives a connection its thread.
 fn welcome(shared: &Arc<Shared>, line: Line) {
     let line = Arc::new(line);
-    let mut stay = Stay {
+    let stay = Stay {
         ticket: Some(shared.common.register.enter(Arc::clone(&line))),
         // As long as nothing better is known, which is so when there is no thread.
         failure: Some(Failure::Other),
@@ -134,9 +134,10 @@ fn welcome(shared: &Arc<Shared>, line: Line) {
     };
     let stack = shared.stack.load(Ordering::Relaxed);
     // A closure that finds no thread is dropped, and the connection with it.
-    let _ = std::thread::Builder::new()
-        .stack_size(stack)
-        .spawn(move || stay.failure = converse(&stay).err());
+    let _ = std::thread::Builder::new().stack_size(stack).spawn(move || {
+        let failure = converse(&stay).err();
+        stay.end(failure);
+    });
 }
 
 /// A connection in the hands of its thread; ends with the thread, however that ends.
@@ -148,6 +149,12 @@ struct Stay {
     shared: Arc<Shared>,
     // Last, so that the connection is closed by the time that the thread counts as gone.
     on_duty: OnDuty,
+}
+
+impl Stay {
+    fn end(mut self, failure: Option<Failure>) {
+        self.failure = failure;
+    }
 }
 
 impl Drop for Stay {

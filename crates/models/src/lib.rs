@@ -33,7 +33,7 @@ mod platform;
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
-pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
 pub use nonblocking::Nonblocking;
 
 /// Every model, the one to begin with first.
