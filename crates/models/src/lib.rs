@@ -29,16 +29,18 @@ pub mod model;
 mod nonblocking;
 mod parts;
 mod platform;
+mod select;
 
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
 pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
 pub use nonblocking::Nonblocking;
+pub use select::Select;
 
 /// Every model, the one to begin with first.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking, &Nonblocking]
+    &[&CompletionPort, &Blocking, &Nonblocking, &Select]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -227,35 +227,5 @@ fn send_some(line: &impl Line, bytes: &[u8]) -> io::Result<usize> {
     Ok(sent)
 }
 
-impl Line for std::net::TcpStream {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        std::io::Read::read(&mut &*self, buffer)
-    }
-
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        std::io::Write::write(&mut &*self, bytes)
-    }
-
-    fn abort(&self) {
-        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
-    }
-}
-
-impl Member for std::net::TcpStream {
-    fn cut(&self) {
-        self.abort();
-        let _ = self.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-impl super::door::Listener for std::net::TcpListener {
-    type Line = std::net::TcpStream;
-    fn next_client(&self) -> io::Result<Self::Line> {
-        let (stream, _) = self.accept()?;
-        stream.set_nonblocking(true)?;
-        Ok(stream)
-    }
-}
-
 #[cfg(test)]
 mod tests;
