@@ -18,6 +18,8 @@ macro_rules! on_every_model {
             nonblocking = Nonblocking,
             select = Select,
             select_in_sets_of_64 = SelectInSets,
+            async_select = AsyncSelect,
+            event_select = EventSelect,
             completion_port = CompletionPort,
             completion_port_with_accept_thread = AcceptThread,
         }
@@ -55,7 +57,9 @@ macro_rules! on_models {
 /// The models as the tests name them: what there is, and variants that limits make of it.
 pub mod variants {
     use overlapped_models::{Accepting, Handler, Limits, Model, Server};
-    pub use overlapped_models::{Blocking, CompletionPort, Nonblocking, Select};
+    pub use overlapped_models::{
+        AsyncSelect, Blocking, CompletionPort, EventSelect, Nonblocking, Select,
+    };
     use std::io;
     use std::net::TcpListener;
     use std::sync::Arc;
