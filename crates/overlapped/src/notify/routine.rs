@@ -57,6 +57,7 @@ impl Queue {
         self.state.lock().due.pop_front()
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn waker(&self) -> &system::Waker {
         &self.waker
     }

@@ -36,12 +36,15 @@ mod mistakes_connections;
 mod mistakes_order;
 mod mistakes_refusals;
 mod mistakes_sharing;
+mod notify_world;
 mod outcomes;
+mod overlapped_events;
 mod ownership;
 mod packets;
 mod queue;
 mod receiving;
 mod reusing;
+mod routines;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;
