@@ -14,6 +14,8 @@
 //! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
 //!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
 //!   routines) have their place beside them, each in a file of its own and in [`models`].
+//! - `parts` is what several models share: who accepts, what is counted, how a connection goes on, how
+//!   a server stops. They call it; it knows none.
 //! - `platform` is what the models do differently on each system. They call it; it knows none.
 //!
 //! Programs call [`models`] or [`model()`] and go on with the traits.
@@ -24,16 +26,19 @@ mod completion_port;
 mod failure;
 pub mod handler;
 pub mod model;
+mod nonblocking;
+mod parts;
 mod platform;
 
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
-pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use nonblocking::Nonblocking;
 
 /// Every model, the one to begin with first.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking]
+    &[&CompletionPort, &Blocking, &Nonblocking]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -95,6 +95,7 @@ mod handle;
 pub mod notify;
 mod operation;
 mod port;
+pub mod readiness;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};

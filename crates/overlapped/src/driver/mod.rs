@@ -39,6 +39,8 @@ pub(crate) mod epoll;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
+#[cfg(target_os = "linux")]
+pub(crate) mod ready;
 pub(crate) mod registry;
 pub(crate) mod signals;
 pub mod simulated;
