@@ -9,6 +9,7 @@
 //! - [`door`] is for a model whose only thread accepts beside its other work.
 //! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines;
 //!   [`guest`] such a connection with its place in the register.
+//! - [`exchange`] is one connection with overlapped operations.
 //! - [`stop`] ends a server in phases.
 //!
 //! [`Common`] is what all threads of one server share: most models have one in an `Arc`.
@@ -21,6 +22,7 @@ pub(crate) mod conversation;
 pub(crate) mod crew;
 pub(crate) mod door;
 pub(crate) mod doorkeeper;
+pub(crate) mod exchange;
 pub(crate) mod guest;
 pub(crate) mod patience;
 pub(crate) mod register;

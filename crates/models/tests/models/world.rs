@@ -16,6 +16,8 @@ macro_rules! on_every_model {
         $crate::on_models!{ [$($name)+]
             blocking = Blocking,
             nonblocking = Nonblocking,
+            overlapped_event = OverlappedEvent,
+            overlapped_routine = OverlappedRoutine,
             completion_port = CompletionPort,
             completion_port_with_accept_thread = AcceptThread,
         }
@@ -53,7 +55,9 @@ macro_rules! on_models {
 /// The models as the tests name them: what there is, and variants that limits make of it.
 pub mod variants {
     use overlapped_models::{Accepting, Handler, Limits, Model, Server};
-    pub use overlapped_models::{Blocking, CompletionPort, Nonblocking};
+    pub use overlapped_models::{
+        Blocking, CompletionPort, Nonblocking, OverlappedEvent, OverlappedRoutine,
+    };
     use std::io;
     use std::net::TcpListener;
     use std::sync::Arc;

@@ -44,7 +44,6 @@ mod stream;
 
 pub use event::{EventObject, WAIT_MAX, Waited, wait_all, wait_any};
 #[cfg(target_os = "linux")]
-#[allow(unused_imports, reason = "another folder is to use it, too")]
 pub(crate) use linux::event::Source;
 pub use listener::Listener;
 pub use overlapped::{Completed, Overlapped};

@@ -154,7 +154,6 @@ impl EventObject {
     }
 
     /// The source is of no interest any more. One call of its `progress` may still come.
-    #[allow(dead_code, reason = "another folder is to use it")]
     pub(crate) fn detach(&self, source: &Arc<dyn Source>) {
         let mut state = self.0.state.lock();
         let found = state.detach(source);

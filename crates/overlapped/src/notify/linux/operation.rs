@@ -92,7 +92,9 @@ impl Handle {
             },
         };
         event.reset();
-        self.0.start(direction, task, Notice::Event(event.clone())).map(Pending)
+        self.0
+            .start(direction, task, Notice::Event(event.clone()))
+            .map(|operation| Pending { operation, is_fresh: AtomicBool::new(true) })
     }
 
     /// Starts an operation that makes `routine` due on this thread.
@@ -124,8 +126,11 @@ impl Handle {
         Ok(wait::wait_any(&[self.signal()?], timeout, false)? != Waited::TimedOut)
     }
 
+    /// What could have ended by itself is not aborted.
     pub(crate) fn cancel_all(&self) {
         let mut state = self.0.state.lock();
+        self.0.advance(&mut state, Direction::Receive);
+        self.0.advance(&mut state, Direction::Send);
         for lane in state.lanes.each_mut() {
             for operation in std::mem::take(lane) {
                 operation.end_aborted();
@@ -336,25 +341,33 @@ impl Source for Operation {
 }
 
 /// An operation whose result somebody is to take. Dropping it cancels the operation.
-pub(crate) struct Pending(Arc<Operation>);
+pub(crate) struct Pending {
+    operation: Arc<Operation>,
+    /// It was attempted at its start, and the first look need not attempt it again.
+    is_fresh: AtomicBool,
+}
 
 impl Pending {
     pub(crate) fn is_complete(&self) -> bool {
-        if !self.0.has_ended() {
-            self.0.core.drive(self.0.direction);
+        if !self.operation.has_ended() && !self.is_fresh.swap(false, Ordering::Relaxed) {
+            self.operation.core.drive(self.operation.direction);
         }
-        self.0.has_ended()
+        self.operation.has_ended()
     }
 
+    /// What could have ended by itself is not aborted.
     pub(crate) fn cancel(&self) {
-        self.0.cancel();
+        if !self.operation.has_ended() {
+            self.operation.core.drive(self.operation.direction);
+            self.operation.cancel();
+        }
     }
 
     pub(crate) fn try_take(self) -> Result<Task, Self> {
         if !self.is_complete() {
             return Err(self);
         }
-        let task = self.0.task.lock().take();
+        let task = self.operation.task.lock().take();
         Ok(task.expect("only this takes the result of an operation without a routine"))
     }
 
@@ -365,8 +378,8 @@ impl Pending {
             Ok(task) => return task,
             Err(pending) => pending,
         };
-        let source = [pending.0.as_source()];
-        let Notice::Event(event) = &pending.0.notice else {
+        let source = [pending.operation.as_source()];
+        let Notice::Event(event) = &pending.operation.notice else {
             unreachable!("an operation with a routine is nobody's to take")
         };
         let event = [event];
@@ -381,13 +394,13 @@ impl Pending {
             }
         }
         drop(place);
-        let task = pending.0.task.lock().take();
+        let task = pending.operation.task.lock().take();
         task.expect("only this takes the result of an operation without a routine")
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.operation.cancel();
     }
 }
