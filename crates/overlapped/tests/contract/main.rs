@@ -39,9 +39,11 @@ mod mistakes_sharing;
 mod outcomes;
 mod ownership;
 mod packets;
+mod plain_sockets;
 mod queue;
 mod receiving;
 mod reusing;
+mod select;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;
