@@ -6,12 +6,16 @@
 //! - [`block`]: what the kernel owns while an operation is in flight.
 //! - [`operation`]: the operations of one socket that belongs to no port.
 //! - [`routine`]: the operations with routines that a thread has in flight.
+//! - [`select`], [`network_events`], [`window`]: what `readiness` is made of there.
 
 mod block;
 pub(crate) mod event;
+pub(crate) mod network_events;
 mod operation;
 mod routine;
-mod wait;
+pub(crate) mod select;
+pub(crate) mod wait;
+pub(crate) mod window;
 
 pub(crate) use event::Event;
 pub(crate) use operation::{Handle, Pending};

@@ -162,16 +162,16 @@ fn once(handles: &[HANDLE], all: bool, time_ms: u32, alertable: bool) -> io::Res
 
 /// The end of a wait; none is for ever.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(Option<Instant>);
+pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
     /// A time that lies beyond what can be told is for ever.
-    pub(super) fn after(timeout: Option<Duration>) -> Self {
+    pub(crate) fn after(timeout: Option<Duration>) -> Self {
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
     /// What is left, rounded up, as the system's calls want it. A long time is waited in parts.
-    pub(super) fn left_ms(self) -> u32 {
+    pub(crate) fn left_ms(self) -> u32 {
         self.0.map_or(INFINITE, |end| {
             let left = end.saturating_duration_since(Instant::now());
             u32::try_from(left.as_nanos().div_ceil(1_000_000))
@@ -180,7 +180,7 @@ impl Deadline {
         })
     }
 
-    pub(super) fn is_over(self) -> bool {
+    pub(crate) fn is_over(self) -> bool {
         self.0.is_some_and(|end| end <= Instant::now())
     }
 }
