@@ -8,6 +8,8 @@
 //! |---|---|---|
 //! | `completion-port` | a few workers on one completion port | the most machinery |
 //! | `blocking` | one per connection | a stack and a thread for every connection |
+//! | `overlapped-event` | one per 63 connections | a wait for every thread's few connections |
+//! | `overlapped-routine` | one for all connections | one thread, whatever the processors |
 //!
 //! - [`model`](mod@model) is what a model is, and what all of them take and report;
 //!   [`handler`](mod@handler) what they serve. These know no model.
@@ -29,6 +31,8 @@ mod failure;
 pub mod handler;
 pub mod model;
 mod nonblocking;
+mod overlapped_event;
+mod overlapped_routine;
 mod parts;
 mod platform;
 mod select;
@@ -40,11 +44,22 @@ pub use event_select::EventSelect;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
 pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
 pub use nonblocking::Nonblocking;
+pub use overlapped_event::OverlappedEvent;
+pub use overlapped_routine::OverlappedRoutine;
 pub use select::Select;
 
 /// Every model, from the oldest to the newest.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&Blocking, &Nonblocking, &Select, &AsyncSelect, &EventSelect, &CompletionPort]
+    &[
+        &Blocking,
+        &Nonblocking,
+        &Select,
+        &AsyncSelect,
+        &EventSelect,
+        &OverlappedEvent,
+        &OverlappedRoutine,
+        &CompletionPort,
+    ]
 }
 
 /// The model of this name, see [`Model::name`].

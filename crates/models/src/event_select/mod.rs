@@ -27,6 +27,7 @@
 
 mod thread;
 
+use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::model::{Limits, Model, Server, Status, Stopped};
 use crate::parts::Common;
@@ -66,7 +67,10 @@ impl Model for EventSelect {
         crew.start_first()?;
         let (serving, hands_over_to) = (Arc::clone(&common), Arc::clone(&crew));
         let welcome = move |stream| {
-            let Ok(socket) = Socket::try_from(stream) else { return };
+            let socket = match Socket::try_from(stream) {
+                Ok(socket) => socket,
+                Err(error) => return serving.register.failed(Failure::of(&error)),
+            };
             set_options(&socket);
             // When there is no thread for it, it is dropped and counted, and the others are served
             // on.

@@ -87,6 +87,11 @@ impl Desk {
         }
     }
 
+    /// Gives the handler what was received elsewhere, and counts it; `None` when it panicked.
+    pub(crate) fn call(&self, input: &[u8]) -> Option<Reply> {
+        self.meter.call(&*self.handler, input)
+    }
+
     /// Whether anything came or went since this was last asked.
     pub(crate) fn has_stirred(&mut self) -> bool {
         std::mem::take(&mut self.stirred)

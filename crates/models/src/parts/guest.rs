@@ -19,21 +19,32 @@ pub(crate) struct Guest<L: Line + Member> {
 }
 
 /// A connection's time on the list; ends with the connection, however that ends.
-struct Stay<L: Member> {
+pub(crate) struct Stay<L: Member> {
     common: Arc<Common<L>>,
     ticket: Option<Ticket>,
     failure: Option<Failure>,
+}
+
+impl<L: Member> Stay<L> {
+    /// A connection that was accepted begins.
+    pub(crate) fn enter(common: &Arc<Common<L>>, line: &Arc<L>) -> Self {
+        let ticket = Some(common.register.enter(Arc::clone(line)));
+        // Until something better is known: nobody serves it.
+        Self { common: Arc::clone(common), ticket, failure: Some(Failure::Other) }
+    }
+
+    /// How it ends, unless it says something else later.
+    pub(crate) fn set_failure(&mut self, failure: Option<Failure>) {
+        self.failure = failure;
+    }
 }
 
 impl<L: Line + Member> Guest<L> {
     /// Enters a connection that was accepted.
     pub(crate) fn new(common: &Arc<Common<L>>, line: L) -> Self {
         let line = Arc::new(line);
-        let ticket = Some(common.register.enter(Arc::clone(&line)));
-        // Until something better is known: nobody serves it.
-        let failure = Some(Failure::Other);
         Self {
-            stay: Stay { common: Arc::clone(common), ticket, failure },
+            stay: Stay::enter(common, &line),
             line,
             conversation: Conversation::new(&Terms::of(&common.limits)),
             next: Next::Data,
@@ -79,7 +90,7 @@ impl<L: Line + Member> Guest<L> {
     fn set_next(&mut self, next: Next) -> bool {
         self.next = next;
         let Next::Ended(failure) = next else { return true };
-        self.stay.failure = failure;
+        self.stay.set_failure(failure);
         false
     }
 }

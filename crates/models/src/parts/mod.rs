@@ -10,6 +10,7 @@
 //! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines;
 //!   [`guest`] such a connection with its place in the register.
 //! - [`socket`] has the library's plain socket do what these ask of one.
+//! - [`exchange`] is one connection with overlapped operations.
 //! - [`stop`] ends a server in phases.
 //!
 //! [`Common`] is what all threads of one server share: most models have one in an `Arc`.
@@ -22,6 +23,7 @@ pub(crate) mod conversation;
 pub(crate) mod crew;
 pub(crate) mod door;
 pub(crate) mod doorkeeper;
+pub(crate) mod exchange;
 pub(crate) mod guest;
 pub(crate) mod patience;
 pub(crate) mod register;

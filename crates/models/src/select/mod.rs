@@ -27,6 +27,7 @@
 mod bell;
 mod thread;
 
+use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::model::{Limits, Model, Server, Status, Stopped};
 use crate::parts::Common;
@@ -106,13 +107,17 @@ impl Staff {
             common,
             |common| &common.register,
             move |stream| {
-                let Ok(socket) = Socket::try_from(stream) else { return };
+                let socket = match Socket::try_from(stream) {
+                    Ok(socket) => socket,
+                    Err(error) => return serving.register.failed(Failure::of(&error)),
+                };
                 set_options(&socket);
                 // When there is no thread for it, it is dropped and counted, and the others are
                 // served on.
                 let _ = hands_over_to.hand_over(Guest::new(&serving, socket));
             },
-        )?;
+        )
+        .inspect_err(|_| crew.close())?;
         Ok(Self::Several { doorkeeper, crew })
     }
 }

@@ -20,6 +20,8 @@ macro_rules! on_every_model {
             select_in_sets_of_64 = SelectInSets,
             async_select = AsyncSelect,
             event_select = EventSelect,
+            overlapped_event = OverlappedEvent,
+            overlapped_routine = OverlappedRoutine,
             completion_port = CompletionPort,
             completion_port_with_accept_thread = AcceptThread,
         }
@@ -58,7 +60,8 @@ macro_rules! on_models {
 pub mod variants {
     use overlapped_models::{Accepting, Handler, Limits, Model, Server};
     pub use overlapped_models::{
-        AsyncSelect, Blocking, CompletionPort, EventSelect, Nonblocking, Select,
+        AsyncSelect, Blocking, CompletionPort, EventSelect, Nonblocking, OverlappedEvent,
+        OverlappedRoutine, Select,
     };
     use std::io;
     use std::net::TcpListener;

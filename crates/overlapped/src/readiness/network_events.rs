@@ -94,6 +94,7 @@ impl NetworkEvents {
     }
 
     /// The numbers that the socket functions of Windows give them.
+    #[cfg(windows)]
     pub(crate) const fn bits(self) -> i32 {
         self.0 as i32
     }

@@ -253,7 +253,10 @@ impl Socket {
     ///
     /// # Errors
     /// The system's; then nothing was taken.
-    pub fn enumerate_network_events(&self, event: Option<&EventObject>) -> io::Result<NetworkRecord> {
+    pub fn enumerate_network_events(
+        &self,
+        event: Option<&EventObject>,
+    ) -> io::Result<NetworkRecord> {
         self.system.enumerate(event)
     }
 }
@@ -290,4 +293,12 @@ impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// The error of [`Socket::set_blocking`] (M20).
+pub(super) fn cannot_block() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "a socket that reports network events cannot block: select nothing first",
+    )
 }

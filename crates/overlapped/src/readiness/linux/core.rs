@@ -10,6 +10,7 @@ use crate::driver::code;
 use crate::driver::ready::{Ready, look};
 use crate::driver::system::SystemSocket;
 use crate::notify::{EventObject, Source};
+use crate::readiness::socket::cannot_block;
 use crate::readiness::{NetworkEvents, NetworkRecord, SocketId};
 use crate::sync::{Mutex, MutexGuard};
 use rustix::event::PollFlags;
@@ -129,15 +130,16 @@ impl Core {
         call: impl FnOnce() -> io::Result<T>,
         after: impl FnOnce(&mut State, &mut io::Result<T>) -> NetworkEvents,
     ) -> io::Result<T> {
-        let is_free = self.is_blocking.load(Ordering::Acquire)
-            || !self.is_selected.load(Ordering::Acquire);
+        let is_free =
+            self.is_blocking.load(Ordering::Acquire) || !self.is_selected.load(Ordering::Acquire);
         let held = (!is_free).then(|| self.state.lock());
         let mut result = call();
         let mut state = held.unwrap_or_else(|| self.state.lock());
         let enabled = after(&mut state, &mut result);
         if !enabled.is_empty() {
             state.record.enable(enabled);
-            let may_be_so = !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+            let may_be_so =
+                !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
             self.look_again(&mut state, may_be_so);
         }
         result
@@ -220,10 +222,7 @@ impl Core {
     pub(super) fn set_blocking(&self, on: bool) -> io::Result<()> {
         let state = self.state.lock();
         if on && !matches!(state.report, Report::Nobody) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a socket that reports network events cannot block: select nothing first",
-            ));
+            return Err(cannot_block());
         }
         self.become_blocking(on)
     }
@@ -267,8 +266,7 @@ impl Core {
         mask: NetworkEvents,
     ) -> io::Result<()> {
         let mut state = self.prepare()?;
-        let is_there =
-            matches!(&state.report, Report::Messages { window: one, .. } if Arc::ptr_eq(one, window));
+        let is_there = matches!(&state.report, Report::Messages { window: one, .. } if Arc::ptr_eq(one, window));
         if !is_there {
             window.watch(self)?;
             self.leave(&mut state);

@@ -3,8 +3,8 @@
 use super::core::Core;
 use super::record::Phase;
 use crate::driver::ready::{Ready, Wanted, wait_for};
-use crate::readiness::select::Sought;
 use crate::readiness::SocketSet;
+use crate::readiness::select::Sought;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

@@ -1,0 +1,200 @@
+//! What the tests of readiness are made of: plain sockets and their peers, and the two ways in which
+//! network events are told.
+
+use crate::world::{PATIENCE, World, wine_differs};
+use overlapped::notify::{EventObject, Waited, wait_any};
+use overlapped::readiness::{Message, MessageWindow, NetworkEvents, Socket};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+/// So long nothing must come where nothing is owed. It decides how sure a test is that it sees a
+/// mistake, and never whether it passes.
+pub const QUIET: Duration = Duration::from_millis(if cfg!(windows) { 100 } else { 20 });
+
+/// Whether this is Wine; then it says that a part of `test` is left out, and why.
+pub fn on_wine(test: &str, why: &str) -> bool {
+    wine_differs(&World::System, test, why)
+}
+
+pub fn listener() -> (Socket, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    let address = listener.local_addr().expect("it has an address");
+    (Socket::try_from(listener).expect("it becomes non-blocking"), address)
+}
+
+pub fn client(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("somebody listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    stream.set_nodelay(true).expect("an option can be set");
+    stream
+}
+
+/// A connection: our end, and the peer's.
+pub fn pair() -> (Socket, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    let peer = client(listener.local_addr().expect("it has an address"));
+    let (stream, _) = listener.accept().expect("the peer has connected");
+    (Socket::try_from(stream).expect("it becomes non-blocking"), peer)
+}
+
+/// A datagram socket that sends to itself.
+pub fn echo_of_itself() -> Socket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("it can be bound");
+    socket.connect(socket.local_addr().expect("it is bound")).expect("it can be connected");
+    Socket::try_from(socket).expect("it becomes non-blocking")
+}
+
+/// An address at which nobody listens.
+pub fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    listener.local_addr().expect("it has an address")
+}
+
+pub fn reset(peer: TcpStream) {
+    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).expect("an option can be set");
+}
+
+/// Starts to connect.
+pub fn start_connect(socket: &Socket, address: SocketAddr) {
+    match socket.connect(address) {
+        Ok(()) => {}
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}"),
+    }
+}
+
+/// Sends until there is no room, and gives how many bytes went.
+pub fn fill(socket: &Socket) -> usize {
+    let (block, mut sent) = (vec![7; 1 << 16], 0);
+    loop {
+        match socket.send(&block) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return sent,
+            Err(error) => panic!("it can be sent: {error}"),
+        }
+    }
+}
+
+/// Takes so many bytes at the peer.
+pub fn take(peer: &mut TcpStream, count: usize) {
+    let mut room = vec![0; count];
+    peer.read_exact(&mut room).expect("so much was sent");
+}
+
+/// Receives until nothing is there: what came, and whether it was the end.
+pub fn drain(socket: &Socket) -> (Vec<u8>, bool) {
+    let (mut all, mut room) = (Vec::new(), [0; 4096]);
+    loop {
+        match socket.receive(&mut room) {
+            Ok(0) => return (all, true),
+            Ok(count) => all.extend_from_slice(&room[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (all, false),
+            Err(error) => panic!("it can be received: {error}"),
+        }
+    }
+}
+
+/// How network events are told of.
+pub enum Teller {
+    Event(EventObject),
+    Window(MessageWindow),
+}
+
+/// Makes a test of each function `fn name(teller: &Teller)` in either form.
+#[macro_export]
+macro_rules! in_both_forms {
+    ($($name:ident),+ $(,)?) => {
+        mod events {
+            $(#[test] fn $name() { super::$name(&$crate::plain_sockets::Teller::event()); })+
+        }
+        mod messages {
+            $(#[test] fn $name() { super::$name(&$crate::plain_sockets::Teller::window()); })+
+        }
+    };
+}
+
+impl Teller {
+    pub fn event() -> Self {
+        Self::Event(EventObject::manual_reset().expect("an event can be made"))
+    }
+
+    pub fn window() -> Self {
+        Self::Window(MessageWindow::new().expect("a window can be made"))
+    }
+
+    pub fn is_event(&self) -> bool {
+        matches!(self, Self::Event(_))
+    }
+
+    pub fn select(&self, socket: &Socket, mask: NetworkEvents) {
+        match self {
+            Self::Event(event) => socket.select_events(event, mask),
+            Self::Window(window) => socket.select_messages(window, 1, mask),
+        }
+        .expect("it can be selected");
+    }
+
+    /// The next events of the socket, in their order, with their errors. Of other sockets nothing
+    /// comes meanwhile.
+    fn next(&self, socket: &Socket, patience: Duration) -> Vec<(NetworkEvents, Option<i32>)> {
+        let code = |error: Option<io::Error>| error.map(|error| error.raw_os_error().unwrap_or(-1));
+        match self {
+            Self::Event(event) => {
+                match wait_any(&[event], Some(patience), false).expect("one can wait") {
+                    Waited::TimedOut => Vec::new(),
+                    _ => {
+                        let record = socket.enumerate_network_events(Some(event));
+                        let record = record.expect("there is a record");
+                        let events = record.events();
+                        events.iter().map(|one| (one, code(record.error(one)))).collect()
+                    }
+                }
+            }
+            Self::Window(window) => match window.next(Some(patience)).expect("one can wait") {
+                None => Vec::new(),
+                Some(Message::Network { message: 1, socket: of, event, error }) => {
+                    assert_eq!(of, socket.id(), "it is of that socket");
+                    vec![(event, code(error))]
+                }
+                Some(other) => panic!("{other:?} was not expected"),
+            },
+        }
+    }
+
+    /// Each of `events` comes, once, and no other; gives them as they came.
+    #[track_caller]
+    pub fn expect(
+        &self,
+        socket: &Socket,
+        events: NetworkEvents,
+    ) -> Vec<(NetworkEvents, Option<i32>)> {
+        let mut came: Vec<(NetworkEvents, Option<i32>)> = Vec::new();
+        while came.len() < events.iter().count() {
+            let next = self.next(socket, PATIENCE);
+            for (event, code) in &next {
+                let is_new = came.iter().all(|(one, _)| one != event);
+                assert!(events.contains(*event) && is_new, "{event:?} came, after {came:?}");
+                came.push((*event, *code));
+            }
+            // An event object may be set for what was taken since.
+            assert!(
+                !next.is_empty() || self.is_event(),
+                "{events:?} are owed; there came {came:?}"
+            );
+        }
+        came
+    }
+
+    /// One of these comes, without an error.
+    #[track_caller]
+    pub fn expect_well(&self, socket: &Socket, events: NetworkEvents) {
+        let came = self.expect(socket, events);
+        assert!(came.iter().all(|(_, code)| code.is_none()), "{came:?}");
+    }
+
+    #[track_caller]
+    pub fn expect_nothing(&self, socket: &Socket) {
+        let came = self.next(socket, QUIET);
+        assert!(came.is_empty(), "nothing is owed, and there came {came:?}");
+    }
+}
