@@ -14,8 +14,9 @@
 //! the queue: 10,000 messages, beyond which notices are lost (M70).
 //!
 //! Each event is posted once, until the call that enables it again (M57). A receive does that for
-//! `READ`, and data that is left is told of again; so one receive per message is enough, and a
-//! client that floods the server has its turn like the others. `WRITE` comes when a connection
+//! `READ`, and data that is left is told of again at once. So there is exactly one receive for each
+//! message: a second one would have a second message posted, and a client that floods the server
+//! would fill the queue with them (M61), where it now has its turn like the others. `WRITE` comes when a connection
 //! begins and then only after a send that found no room (M58, M59), so whether a connection waits
 //! for room is its own state and not the message's. `CLOSE` may overtake data, which is received
 //! first (M64). An error that comes with a message concerns its connection, and the next call on it

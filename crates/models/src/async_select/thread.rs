@@ -22,7 +22,7 @@ const NETWORK: u32 = 2;
 pub(super) struct WindowThread {
     // First, so that all are closed by the time that the thread counts as gone, and before the
     // window.
-    guests: HashMap<SocketId, Guest<Socket>>,
+    places: HashMap<SocketId, Place>,
     window: MessageWindow,
     desk: Desk,
     rounds: Rounds,
@@ -34,6 +34,13 @@ pub(super) struct WindowThread {
     /// It has seen that the server is being stopped.
     is_finishing: bool,
     _on_duty: OnDuty,
+}
+
+struct Place {
+    guest: Guest<Socket>,
+    /// A message told of data while the connection waited for room: there will be no other before
+    /// it is received.
+    was_told_of_data: bool,
 }
 
 impl WindowThread {
@@ -51,10 +58,13 @@ impl WindowThread {
                 | NetworkEvents::CLOSE;
             listener.select_messages(&window, NETWORK, events)?;
         }
-        let desk = Desk::new(common, on_duty.meter());
+        let mut desk = Desk::new(common, on_duty.meter());
+        // Each receive has the next message posted at once if data is left (M60). Two for one message
+        // would be answered by two, those by four, and the queue would be the flooding client's.
+        desk.turn = 1;
         let rounds = desk.terms.rounds();
         Ok(Self {
-            guests: HashMap::new(),
+            places: HashMap::new(),
             window,
             desk,
             rounds,
@@ -72,10 +82,10 @@ impl WindowThread {
     }
 
     pub(super) fn run(mut self) {
-        while !self.is_finishing || !self.guests.is_empty() {
+        while !self.is_finishing || !self.places.is_empty() {
             let deferral = self.porter.wait().filter(|_| self.owes_a_look);
             let wait = [deferral, self.rounds.wait()].into_iter().flatten().min();
-            let before = self.guests.len();
+            let before = self.places.len();
             match self.window.next(wait) {
                 Ok(Some(Message::Network { event: NetworkEvents::ACCEPT, .. })) => self.let_in(),
                 Ok(Some(Message::Network { socket, event, .. })) => self.serve(socket, event),
@@ -85,9 +95,9 @@ impl WindowThread {
                 Err(_) => return,
             }
             if let Some(now) = self.rounds.due() {
-                self.guests.retain(|_, guest| guest.expire(&mut self.desk, now));
+                self.places.retain(|_, place| place.guest.expire(&mut self.desk, now));
             }
-            if self.guests.len() < before {
+            if self.places.len() < before {
                 self.porter.somebody_has_gone();
             }
             if self.owes_a_look {
@@ -106,30 +116,38 @@ impl WindowThread {
                 self.owes_a_look = !self.porter.is_watching(&self.common);
                 return;
             };
-            self.guests.insert(guest.line().id(), guest);
+            let place = Place { guest, was_told_of_data: false };
+            self.places.insert(place.guest.line().id(), place);
         }
     }
 
     fn serve(&mut self, socket: SocketId, event: NetworkEvents) {
         // What was posted before a connection went may still come (M52).
-        let Some(guest) = self.guests.get_mut(&socket) else { return };
+        let Some(Place { guest, was_told_of_data }) = self.places.get_mut(&socket) else { return };
         let stays = match (event, guest.next()) {
             (NetworkEvents::CLOSE, _) => guest.client_is_done(&mut self.desk),
-            (NetworkEvents::READ, Next::Data) | (NetworkEvents::WRITE, Next::Room) => {
-                guest.go_on(&mut self.desk)
+            (NetworkEvents::READ, Next::Data) => guest.go_on(&mut self.desk),
+            (NetworkEvents::READ, _) => {
+                *was_told_of_data = true;
+                true
             }
-            // Not what it waits for: when that has come, the rest is looked for, too.
+            (NetworkEvents::WRITE, Next::Room) => {
+                let stays = guest.send_on(&mut self.desk);
+                let receives = guest.next() == Next::Data && std::mem::take(was_told_of_data);
+                stays && (!receives || guest.go_on(&mut self.desk))
+            }
+            // Room for a connection that does not wait for any (M58).
             _ => true,
         };
         if !stays {
-            self.guests.remove(&socket);
+            self.places.remove(&socket);
         }
     }
 
     fn look_around(&mut self) {
         if self.common.is_stopping() && !self.is_finishing {
             self.is_finishing = true;
-            self.guests.retain(|_, guest| guest.finish(&mut self.desk));
+            self.places.retain(|_, place| place.guest.finish(&mut self.desk));
         }
     }
 }
