@@ -8,12 +8,16 @@
 //! |---|---|---|
 //! | `completion-port` | a few workers on one completion port | the most machinery |
 //! | `blocking` | one per connection | a stack and a thread for every connection |
+//! | `overlapped-event` | one per 63 connections | a wait for every thread's few connections |
+//! | `overlapped-routine` | one for all connections | one thread, whatever the processors |
 //!
 //! - [`model`](mod@model) is what a model is, and what all of them take and report;
 //!   [`handler`](mod@handler) what they serve. These know no model.
 //! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
 //!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
 //!   routines) have their place beside them, each in a file of its own and in [`models`].
+//! - `parts` is what several models share: who accepts, what is counted, how a connection goes on, how
+//!   a server stops. They call it; it knows none.
 //! - `platform` is what the models do differently on each system. They call it; it knows none.
 //!
 //! Programs call [`models`] or [`model()`] and go on with the traits.
@@ -24,16 +28,23 @@ mod completion_port;
 mod failure;
 pub mod handler;
 pub mod model;
+mod nonblocking;
+mod overlapped_event;
+mod overlapped_routine;
+mod parts;
 mod platform;
 
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
-pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use nonblocking::Nonblocking;
+pub use overlapped_event::OverlappedEvent;
+pub use overlapped_routine::OverlappedRoutine;
 
 /// Every model, the one to begin with first.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking]
+    &[&CompletionPort, &Blocking, &Nonblocking, &OverlappedEvent, &OverlappedRoutine]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -1,7 +1,7 @@
 //! Clients and handlers that misbehave harm themselves and nobody else.
 
-use crate::on_every_model;
 use crate::world::{Client, Obedient, Service, is_left_out_on_wine, message};
+use crate::{on_every_model, on_models_with_a_thread_to_spare};
 use overlapped::DriverChoice;
 use overlapped_models::{CompletionPort, Echo, Limits, Model};
 use std::net::TcpListener;
@@ -14,8 +14,9 @@ on_every_model!(
     clients_that_stay_silent_keep_nobody_waiting,
     a_client_that_does_not_read_is_not_received_from,
     a_handler_that_panics_ends_its_connection_only,
-    handlers_that_block_keep_nobody_waiting,
 );
+
+on_models_with_a_thread_to_spare!(handlers_that_block_keep_nobody_waiting);
 
 /// More than there are workers, so that one lost at each would show.
 const MANY: usize = 100;

@@ -1,8 +1,8 @@
 //! The limits are kept: how many connections, and how long one may be silent or idle.
 
-use crate::on_every_model;
 use crate::world::{Client, Obedient, PATIENCE, Service, message};
-use overlapped_models::{CompletionPort, Echo, Limits, Model};
+use crate::{on_every_model, on_models_with_a_thread_to_spare};
+use overlapped_models::{Blocking, CompletionPort, Echo, Limits, Model};
 use std::time::{Duration, Instant};
 
 on_every_model!(
@@ -10,9 +10,11 @@ on_every_model!(
     the_limit_is_kept_under_a_rush_and_places_do_not_get_lost,
     a_client_that_sends_nothing_first_loses_its_connection,
     an_idle_connection_is_closed_and_a_busy_one_is_not,
-    a_connection_whose_handler_takes_long_is_not_idle,
+    a_handler_that_takes_long_makes_nobody_idle_who_is_not,
     a_client_that_does_not_read_is_idle,
 );
+
+on_models_with_a_thread_to_spare!(a_connection_whose_handler_takes_long_is_not_idle);
 
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -143,6 +145,26 @@ fn a_connection_whose_handler_takes_long_is_not_idle(model: &'static dyn Model) 
     gate.open();
     assert_eq!(slow.receive(4), b"gate");
     assert_eq!(service.status().errors.timed_out, 2);
+}
+
+/// Neither its own connection nor one that waits for the same thread.
+fn a_handler_that_takes_long_makes_nobody_idle_who_is_not(model: &'static dyn Model) {
+    let handler = Obedient::default();
+    let gate = handler.0.clone();
+    let service = Service::start(model, handler, &idle_limit());
+    let (slow, other) = (service.connect(), service.connect());
+    other.echo(b"hello");
+    slow.send(b"gate");
+    gate.await_standing(1);
+    other.send(b"again");
+    // Clients of another server idle away meanwhile, which shows that the limit has passed twice.
+    let clock = Service::start(&Blocking, Echo, &idle_limit());
+    for _ in 0..2 {
+        assert!(clock.connect().receive_all().is_empty());
+    }
+    gate.open();
+    assert_eq!(slow.receive(4), b"gate");
+    assert_eq!(other.receive(5), b"again");
 }
 
 fn a_client_that_does_not_read_is_idle(model: &'static dyn Model) {

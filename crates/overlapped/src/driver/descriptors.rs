@@ -1,29 +1,41 @@
-//! Waiting for several descriptors of Linux at once, and the bell that ends such a wait.
+//! Waiting for several descriptors of Linux at once: any that are named in the call, or those of a
+//! set that is kept; and the bell that ends such a wait.
 
-use rustix::event::{EventfdFlags, PollFd, Timespec, eventfd};
+use rustix::event::{EventfdFlags, PollFd, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A bell that any thread rings and one thread listens for, as a descriptor. Rings add up to one
-/// until that thread has heard them.
+/// A bell that any thread rings and the thread that made it listens for, as a descriptor. Rings add
+/// up to one until that thread has heard them.
 #[derive(Debug)]
 pub(crate) struct Bell {
     descriptor: OwnedFd,
     rung: AtomicBool,
+    thread: usize,
+}
+
+thread_local! {
+    /// Its address tells a thread from others, also while the thread ends.
+    static MARK: u8 = const { 0 };
+}
+
+fn this_thread() -> usize {
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Self> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { descriptor, rung: AtomicBool::new(false) })
+        Ok(Self { descriptor, rung: AtomicBool::new(false), thread: this_thread() })
     }
 
-    /// From now on the descriptor is readable.
+    /// From now on the descriptor is readable. The listening thread itself is awake and looks before
+    /// it sleeps, so it rings for nobody.
     pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if self.thread != this_thread() && !self.rung.swap(true, Ordering::AcqRel) {
             // A full counter (after 2^64 rings) would be the only error, and it is readable already.
             let _ = rustix::io::write(&self.descriptor, &1u64.to_ne_bytes());
         }
@@ -60,6 +72,70 @@ pub(crate) fn poll(descriptors: &mut [PollFd<'_>], timeout: Option<Duration>) ->
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A set of sockets of which one thread wants to know, edge by edge, when they may go on.
+#[derive(Debug)]
+pub(crate) struct ReadySet(OwnedFd);
+
+/// Which directions of the socket with this token may go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edge {
+    pub(crate) token: u64,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+const BELL: u64 = u64::MAX;
+
+impl ReadySet {
+    /// A set without sockets. A wait for it ends when `bell` rings, too.
+    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&set, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        Ok(Self(set))
+    }
+
+    /// A socket that is ready yields its first edge at once. Closing it takes it out.
+    pub(crate) fn add(&self, socket: impl AsFd, token: u64) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.0, socket, epoll::EventData::new_u64(token), flags)?)
+    }
+
+    /// Waits for edges, at most so long; gives whether the bell was readable. A signal may end it
+    /// early.
+    pub(crate) fn wait(&self, edges: &mut Vec<Edge>, timeout: Option<Duration>) -> bool {
+        let timeout = timeout.map(timespec);
+        let mut room = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 64];
+        let Ok((found, _)) = epoll::wait(&self.0, &mut room, timeout.as_ref()) else {
+            return false;
+        };
+        let mut rung = false;
+        for event in found {
+            let (flags, token) = (event.flags, event.data.u64());
+            if token == BELL {
+                rung = true;
+                continue;
+            }
+            let broken = flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+            let readable = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+            edges.push(Edge {
+                token,
+                readable: broken || flags.intersects(readable),
+                writable: broken || flags.contains(epoll::EventFlags::OUT),
+            });
+        }
+        rung
+    }
+}
+
+impl AsFd for ReadySet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,22 +1,11 @@
 //! Event objects and the waits for them (M80, M91-M98, F53).
 
+use super::notify_world::{LONG, NONE, auto, manual};
 use overlapped::notify::{EventObject, WAIT_MAX, Waited, wait_all, wait_any};
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Long enough that a wait which should end has ended.
-const LONG: Option<Duration> = Some(Duration::from_secs(20));
-const NONE: Option<Duration> = Some(Duration::ZERO);
-
-fn manual() -> EventObject {
-    EventObject::manual_reset().expect("an event")
-}
-
-fn auto() -> EventObject {
-    EventObject::auto_reset().expect("an event")
-}
 
 fn any(events: &[&EventObject], timeout: Option<Duration>) -> Waited {
     wait_any(events, timeout, false).expect("a wait")

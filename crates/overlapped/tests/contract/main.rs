@@ -38,13 +38,17 @@ mod mistakes_order;
 mod mistakes_refusals;
 mod mistakes_sharing;
 mod network_events;
+mod notify_endurance;
+mod notify_world;
 mod outcomes;
+mod overlapped_events;
 mod ownership;
 mod packets;
 mod plain_sockets;
 mod queue;
 mod receiving;
 mod reusing;
+mod routines;
 mod select;
 mod sending;
 #[cfg(target_os = "linux")]

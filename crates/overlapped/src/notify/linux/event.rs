@@ -42,8 +42,18 @@ pub(super) struct State {
 
 struct Waiter {
     bell: Arc<Bell>,
-    /// It waits for others as well and may leave this event as it is.
-    takes_all: bool,
+    aim: Aim,
+}
+
+/// What a thread on the list of an event will do when it is told that the event is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// It takes this event or another one.
+    Any,
+    /// It takes this event together with others, if they are set, too.
+    All,
+    /// It takes nothing: it waits for the end of an operation.
+    Watch,
 }
 
 impl State {
@@ -51,12 +61,19 @@ impl State {
         self.is_set
     }
 
+    fn detach(&mut self, source: &Arc<dyn Source>) -> Option<Arc<dyn Source>> {
+        let is_it =
+            |one: &Arc<dyn Source>| std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(source));
+        let found = self.sources.iter().position(is_it);
+        found.map(|at| self.sources.swap_remove(at))
+    }
+
     /// Tells of a set event: all who wait for a manual-reset one; for an auto-reset one all up to
     /// the first who is certain to take it, or to tell the next one when he leaves.
     fn tell(&self, manual: bool) {
         for waiter in &self.waiters {
             waiter.bell.ring();
-            if !manual && !waiter.takes_all {
+            if !manual && waiter.aim == Aim::Any {
                 break;
             }
         }
@@ -108,8 +125,8 @@ impl Event {
         state.is_set &= self.manual;
     }
 
-    pub(super) fn enter(&self, bell: &Arc<Bell>, takes_all: bool) {
-        self.state.lock().waiters.push(Waiter { bell: Arc::clone(bell), takes_all });
+    pub(super) fn enter(&self, bell: &Arc<Bell>, aim: Aim) {
+        self.state.lock().waiters.push(Waiter { bell: Arc::clone(bell), aim });
     }
 
     /// Takes the waiter off the list. It may have been told of the event and taken another, so the
@@ -129,7 +146,6 @@ impl Event {
     }
 }
 
-#[allow(dead_code, reason = "the operations with events are to be its first user")]
 impl EventObject {
     /// Whoever waits for this event, or looks at it, lets `source` proceed, until it is detached.
     pub(crate) fn attach(&self, source: Arc<dyn Source>) {
@@ -140,11 +156,24 @@ impl EventObject {
     /// The source is of no interest any more. One call of its `progress` may still come.
     pub(crate) fn detach(&self, source: &Arc<dyn Source>) {
         let mut state = self.0.state.lock();
-        let is_it =
-            |one: &Arc<dyn Source>| std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(source));
-        let found = state.sources.iter().position(is_it).map(|at| state.sources.swap_remove(at));
+        let found = state.detach(source);
         drop(state);
         // What it owns is dropped outside the lock.
+        drop(found);
+    }
+
+    /// The operation behind this source has ended, if it was attached: sets the event, and tells
+    /// those who wait for the operation itself.
+    pub(super) fn finish(&self, source: &Arc<dyn Source>) {
+        let mut state = self.0.state.lock();
+        let found = state.detach(source);
+        if !std::mem::replace(&mut state.is_set, true) {
+            state.tell(self.0.manual);
+        }
+        for waiter in state.waiters.iter().filter(|waiter| waiter.aim == Aim::Watch) {
+            waiter.bell.ring();
+        }
+        drop(state);
         drop(found);
     }
 
