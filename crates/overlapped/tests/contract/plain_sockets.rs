@@ -200,9 +200,14 @@ impl Teller {
         assert!(came.iter().all(|(_, code)| code.is_none()), "{came:?}");
     }
 
-    /// Passes over what was told of room that has been used since.
-    pub fn pass_over(&self, socket: &Socket) {
-        while self.next(socket, QUIET).is_some_and(|came| !came.is_empty()) {}
+    /// Sends until there is no room and nothing more is told of any: the last send found none, and
+    /// has enabled WRITE.
+    pub fn fill(&self, socket: &Socket) -> usize {
+        let mut sent = fill(socket);
+        while self.next(socket, QUIET).is_some_and(|came| !came.is_empty()) {
+            sent += fill(socket);
+        }
+        sent
     }
 
     /// Everything that comes until a close does, while all data is received.

@@ -180,7 +180,7 @@ fn m39_urgent_data_is_in_the_set_for_exceptions() {
     let mut room = [0; 8];
     assert_eq!(socket.receive_out_of_band(&mut room).expect("it is there"), 1);
     assert_eq!(room[0], b'!');
-    assert_eq!(state(&socket, QUIET)[2], false);
+    assert!(!state(&socket, QUIET)[2]);
 }
 
 #[test]
