@@ -29,6 +29,9 @@
 //!
 //! Files go another way, whatever carries the sockets: see [`files`].
 //!
+//! Handles without a port have no driver in this sense: [`crate::notify`] performs their operations
+//! with `descriptors` on Linux, and has the system perform them with `winsock` on Windows.
+//!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
 pub(crate) mod code;

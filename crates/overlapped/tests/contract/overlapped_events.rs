@@ -134,6 +134,21 @@ fn m116_a_receive_proceeds_when_only_one_behind_it_is_looked_at() {
 }
 
 #[test]
+fn m116_an_operation_proceeds_that_is_started_while_another_thread_waits_for_its_event() {
+    for _ in 0..50 {
+        let (stream, mut peer) = pair();
+        let event = manual();
+        thread::scope(|threads| {
+            let waits = threads.spawn(|| comes(&event));
+            let receive = stream.receive(room(), &event).expect("starts");
+            peer.write_all(b"while").expect("sends");
+            assert!(waits.join().expect("no panic"));
+            assert_data(&receive.try_result().expect("its event was set"), b"while");
+        });
+    }
+}
+
+#[test]
 fn m118_the_sequence_of_the_books_ends_with_a_receive_of_nothing() {
     let (stream, mut peer) = pair();
     let event = manual();
