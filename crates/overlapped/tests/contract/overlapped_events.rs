@@ -5,6 +5,7 @@ use overlapped::notify::{Completed, EventObject, Stream, Waited, wait_any};
 use overlapped::{Buffer, Received};
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -96,15 +97,24 @@ fn m114_an_operation_has_its_result_before_its_event_is_set() {
             peer.read_exact(&mut [0]).expect("an answer");
         }
     });
-    let event = auto();
-    for _ in 0..500 {
-        let receive = stream.receive(room(), &event).expect("starts");
-        assert!(comes(&event));
-        assert_data(&receive.try_result().expect("the event was set"), b"x");
-        let send = stream.send(Buffer::from(b"y"), &event).expect("starts");
-        assert!(comes(&event));
-        send.try_result().expect("the event was set").result.expect("sends");
-    }
+    let (event, stop) = (auto(), AtomicBool::new(false));
+    thread::scope(|threads| {
+        // Looks at the event all the time, so that it may be this thread by which it is set.
+        threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                event.is_set();
+            }
+        });
+        for _ in 0..500 {
+            let receive = stream.receive(room(), &event).expect("starts");
+            assert!(comes(&event));
+            assert_data(&receive.try_result().expect("the event was set"), b"x");
+            let send = stream.send(Buffer::from(b"y"), &event).expect("starts");
+            assert!(comes(&event));
+            send.try_result().expect("the event was set").result.expect("sends");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
     writer.join().expect("no panic");
 }
 
