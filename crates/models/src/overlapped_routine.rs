@@ -10,9 +10,10 @@
 //! that started an operation can be given its end (M130): one thread serves everybody, and a handler
 //! that blocks holds up everybody. A second thread would help only with connections of its own.
 //!
-//! A connection that is handed over comes with a queued routine, so it waits for no period (M134);
-//! and since routines run in the order in which they became due, a connection that is always ready
-//! does not keep it waiting (M133).
+//! As long as routines make others due the sleep does not return (M133), so nothing is left to be
+//! done after it but what can wait. A connection is handed over by a queued routine, so it waits for
+//! no period (M134), and since routines run in the order in which they became due, connections that
+//! are always ready do not keep it waiting. The stop comes in the same way.
 //!
 //! On Linux the thread performs the operations itself, in its alertable sleep, and the system tells
 //! it edge by edge which sockets are ready: the sleep costs one system call for many of them.
@@ -22,10 +23,11 @@ use crate::handler::Handler;
 use crate::model::{Limits, Model, Server, Status, Stopped};
 use crate::parts::Common;
 use crate::parts::conversation::Desk;
-use crate::parts::crew::{Crew, Duty, Seat, Wake};
 use crate::parts::doorkeeper::Doorkeeper;
 use crate::parts::exchange::{Exchange, Then};
+use crate::parts::patience::Rounds;
 use crate::parts::stop::stop;
+use crate::parts::tally::OnDuty;
 use overlapped::Buffer;
 use overlapped::notify::{RoutineThread, Stream, sleep_alertable};
 use std::cell::{Cell, RefCell};
@@ -34,6 +36,7 @@ use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// One thread for all connections, to which routines are queued.
@@ -52,21 +55,21 @@ impl Model for OverlappedRoutine {
         limits: &Limits,
     ) -> io::Result<Box<dyn Server>> {
         let common = Arc::new(Common::new(handler, limits));
-        let sleeps = Sleeps { common: Arc::clone(&common) };
-        // A thread has room for all.
-        let crew = Crew::new(sleeps, usize::MAX, "routines", &common.tally);
         // The rest of a start that fails ends it again.
-        let mut running = Running { common, crew, doorkeeper: None, ended: false };
-        running.crew.start_first()?;
-        let (crew, serving) = (Arc::clone(&running.crew), Arc::clone(&running.common));
+        let thread = start_thread(&common)?;
+        let mut running = Running { common, thread, doorkeeper: None, ended: false };
+        let (thread, serving) = (running.thread.clone(), Arc::clone(&running.common));
         running.doorkeeper = Some(Doorkeeper::start(
             listener,
             &running.common.tally,
             &running.common,
             |common| &common.register,
             move |stream| match Stream::try_from(stream) {
-                // A connection that finds no thread is dropped, and counted as that.
-                Ok(stream) => drop(crew.hand_over(Exchange::new(&serving, stream))),
+                Ok(stream) => {
+                    let exchange = Exchange::new(&serving, stream);
+                    // A connection that finds no thread is dropped, and counted as that.
+                    let _ = thread.queue(move || in_room(|room| room.welcome(exchange)));
+                }
                 Err(error) => serving.register.failed(Failure::of(&error)),
             },
         )?);
@@ -76,7 +79,7 @@ impl Model for OverlappedRoutine {
 
 struct Running {
     common: Arc<Common<Stream>>,
-    crew: Arc<Crew<Sleeps>>,
+    thread: RoutineThread,
     doorkeeper: Option<Doorkeeper>,
     ended: bool,
 }
@@ -84,12 +87,12 @@ struct Running {
 impl Running {
     fn end(&mut self, deadline: Duration) -> Stopped {
         self.ended = true;
-        let Self { common, crew, doorkeeper, .. } = self;
+        let Self { common, thread, doorkeeper, .. } = self;
         stop(
             common,
             deadline,
             || doorkeeper.iter_mut().for_each(Doorkeeper::dismiss),
-            || crew.close(),
+            || drop(thread.queue(|| in_room(Room::finish))),
         )
     }
 }
@@ -116,69 +119,46 @@ impl Drop for Running {
     }
 }
 
-/// What the thread does.
-struct Sleeps {
-    common: Arc<Common<Stream>>,
-}
-
-impl Wake for RoutineThread {
-    fn wake(&self) {
-        // A thread that has ended looks no more, and nothing is handed to it.
-        let _ = self.queue(|| ());
-    }
-}
-
-impl Duty for Sleeps {
-    type Connection = Exchange;
-    type Waker = RoutineThread;
-    type Own = ();
-
-    fn begin(&self) -> io::Result<((), RoutineThread)> {
-        RoutineThread::current().map(|thread| ((), thread))
-    }
-
-    fn serve(&self, (): (), seat: &Seat<Self>) {
-        let desk = Desk::new(&self.common, seat.meter());
-        let mut rounds = desk.terms.rounds();
-        let room = Rc::new(Room {
-            desk,
-            connections: RefCell::default(),
-            next: Cell::new(0),
-            gone: Cell::new(0),
-        });
-        loop {
-            sleep_alertable(rounds.wait());
-            for exchange in seat.arrivals() {
-                let buffer = Buffer::with_capacity(self.common.limits.buffer_size.max(1));
-                room.welcome(exchange, buffer);
-            }
-            if self.common.is_stopping() {
-                room.finish();
-            }
-            if let Some(now) = rounds.due() {
-                room.each(|connection| {
-                    let is_sending = connection.is_sending.get();
-                    connection.exchange.borrow_mut().expire(&room.desk, now, is_sending)
-                });
-            }
-            let gone = room.gone.take();
-            if gone > 0 {
-                seat.vacate(gone);
-            }
-            if room.connections.borrow().is_empty() && seat.may_end() {
-                return;
-            }
+/// Starts the thread, and gives its name as soon as routines can be queued to it.
+fn start_thread(common: &Arc<Common<Stream>>) -> io::Result<RoutineThread> {
+    let (tell, told) = sync_channel(1);
+    let (common, on_duty) = (Arc::clone(common), common.tally.enlist());
+    std::thread::Builder::new().name("routines".into()).spawn(move || {
+        let room = Room::new(&common, &on_duty);
+        ROOM.with(|place| place.replace(Some(Rc::clone(&room))));
+        let _ = tell.send(RoutineThread::current());
+        while !room.is_done() {
+            let until_round = room.rounds.borrow().wait();
+            sleep_alertable(until_round);
+            room.look_after();
         }
+        // The routines that are left are dropped with the thread.
+        ROOM.with(RefCell::take);
+    })?;
+    told.recv().map_err(|_| io::Error::other("a thread ended while it began"))?
+}
+
+thread_local! {
+    /// Where queued routines find the connections of their thread.
+    static ROOM: RefCell<Option<Rc<Room>>> = const { RefCell::new(None) };
+}
+
+/// What a queued routine does.
+fn in_room(act: impl FnOnce(&Rc<Room>)) {
+    let room = ROOM.with(|place| place.borrow().clone());
+    if let Some(room) = room {
+        act(&room);
     }
 }
 
 /// What the routines of the thread share.
 struct Room {
     desk: Desk,
+    buffer_size: usize,
+    rounds: RefCell<Rounds>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
-    /// How many connections have ended since that was last asked.
-    gone: Cell<usize>,
+    is_stopping: Cell<bool>,
 }
 
 struct Connection {
@@ -188,18 +168,35 @@ struct Connection {
 }
 
 impl Room {
+    fn new(common: &Common<Stream>, on_duty: &OnDuty) -> Rc<Self> {
+        let desk = Desk::new(common, on_duty.meter());
+        Rc::new(Self {
+            rounds: RefCell::new(desk.terms.rounds()),
+            desk,
+            buffer_size: common.limits.buffer_size.max(1),
+            connections: RefCell::default(),
+            next: Cell::new(0),
+            is_stopping: Cell::new(false),
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_stopping.get() && self.connections.borrow().is_empty()
+    }
+
     /// Starts the first receive of a connection.
-    fn welcome(self: &Rc<Self>, exchange: Exchange, buffer: Buffer) {
+    fn welcome(self: &Rc<Self>, exchange: Exchange) {
         let number = self.next.get();
         self.next.set(number + 1);
         let exchange = RefCell::new(exchange);
         let connection = Rc::new(Connection { number, exchange, is_sending: Cell::new(false) });
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
-        self.advance(connection, Then::Receive(buffer));
+        self.advance(connection, Then::Receive(Buffer::with_capacity(self.buffer_size)));
     }
 
     /// Starts what is next; its routine goes on from there.
     fn advance(self: &Rc<Self>, connection: Rc<Connection>, then: Then) {
+        self.look_after();
         let stream = connection.exchange.borrow().stream().clone();
         let is_finishing = connection.exchange.borrow().is_finishing();
         connection.is_sending.set(matches!(then, Then::Send(_)));
@@ -227,13 +224,23 @@ impl Room {
     }
 
     fn forget(&self, connection: &Connection) {
-        if self.connections.borrow_mut().remove(&connection.number).is_some() {
-            self.gone.set(self.gone.get() + 1);
+        self.connections.borrow_mut().remove(&connection.number);
+    }
+
+    /// Ends who has been silent for too long, when that is to be looked at.
+    fn look_after(&self) {
+        let due = self.rounds.borrow_mut().due();
+        if let Some(now) = due {
+            self.each(|connection| {
+                let is_sending = connection.is_sending.get();
+                connection.exchange.borrow_mut().expire(&self.desk, now, is_sending)
+            });
         }
     }
 
     /// The server is being stopped: who is not being sent to has a last look.
-    fn finish(&self) {
+    fn finish(self: &Rc<Self>) {
+        self.is_stopping.set(true);
         self.each(|connection| {
             connection.exchange.borrow_mut().finish();
             !connection.is_sending.get()

@@ -64,6 +64,7 @@ impl Exchange {
             Ok(Received::End) => self.ended(None),
             Ok(Received::Data(_) | Received::Readable) => {
                 self.patience.heard(&desk.terms);
+                self.is_over = false;
                 match desk.call(&done.buffer) {
                     Some(Reply::Echo) => Then::Send(done.buffer),
                     Some(Reply::Silent) => {
@@ -84,6 +85,7 @@ impl Exchange {
         match done.result {
             Ok(()) => {
                 self.patience.stirred(&desk.terms);
+                self.is_over = false;
                 Then::Receive(done.buffer)
             }
             Err(error) => self.failed(&error),

@@ -145,3 +145,50 @@ fn timespec(duration: Duration) -> Timespec {
         tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use rustix::event::PollFlags;
+    use std::sync::atomic::AtomicU32;
+    use std::thread;
+
+    /// Each of two threads rings again as soon as its last ring was heard, so one often rings while
+    /// the other one is being heard.
+    #[test]
+    fn no_ring_is_lost_that_comes_while_another_is_heard() {
+        const ROUNDS: u32 = 50_000;
+        let bell = Bell::new().expect("a bell");
+        let (rung, heard) = ([const { AtomicU32::new(0) }; 2], [const { AtomicU32::new(0) }; 2]);
+        thread::scope(|threads| {
+            for (rung, heard) in rung.iter().zip(&heard) {
+                let bell = &bell;
+                threads.spawn(move || {
+                    for round in 1..=ROUNDS {
+                        rung.store(round, Ordering::Release);
+                        bell.ring();
+                        while heard.load(Ordering::Acquire) < round {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+            while heard.iter().any(|heard| heard.load(Ordering::Relaxed) < ROUNDS) {
+                let mut descriptor = [PollFd::new(&bell, PollFlags::IN)];
+                poll(&mut descriptor, Some(Duration::from_secs(10))).expect("a wait");
+                let is_readable = !descriptor[0].revents().is_empty();
+                let all = ROUNDS * 2;
+                let now: u32 = heard.iter().map(|heard| heard.load(Ordering::Relaxed)).sum();
+                if !is_readable {
+                    // The threads are let go before the test fails.
+                    heard.iter().for_each(|heard| heard.store(ROUNDS, Ordering::Release));
+                }
+                assert!(is_readable, "nothing was heard after {now} of {all} rings");
+                bell.hear(is_readable);
+                for (rung, heard) in rung.iter().zip(&heard) {
+                    heard.store(rung.load(Ordering::Acquire), Ordering::Release);
+                }
+            }
+        });
+    }
+}

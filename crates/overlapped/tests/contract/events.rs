@@ -228,6 +228,24 @@ fn m93_many_waiters_of_one_auto_reset_event_take_each_set_once() {
     assert_eq!(each.into_inner(), sets);
 }
 
+/// A thread that is told of an auto-reset event may end its wait by another one.
+#[test]
+fn m93_a_waiter_that_was_told_and_takes_another_event_leaves_none_behind_asleep() {
+    for round in 0..100 {
+        let (decoy, work) = (auto(), auto());
+        thread::scope(|threads| {
+            let first = threads.spawn(|| any(&[&decoy, &work], LONG));
+            (0..50).for_each(|_| thread::yield_now());
+            let second = threads.spawn(|| any(&[&work], LONG));
+            (0..50).for_each(|_| thread::yield_now());
+            decoy.set();
+            work.set();
+            assert_eq!(first.join().expect("no panic"), Waited::Signaled(0));
+            assert_eq!(second.join().expect("no panic"), Waited::Signaled(0), "round {round}");
+        });
+    }
+}
+
 #[test]
 fn a_set_of_a_manual_reset_event_lets_every_waiter_go_on() {
     let event = manual();

@@ -5,6 +5,8 @@ use overlapped::notify::{Completed, EventObject, Stream, Waited, wait_any};
 use overlapped::{Buffer, Received};
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -96,15 +98,24 @@ fn m114_an_operation_has_its_result_before_its_event_is_set() {
             peer.read_exact(&mut [0]).expect("an answer");
         }
     });
-    let event = auto();
-    for _ in 0..500 {
-        let receive = stream.receive(room(), &event).expect("starts");
-        assert!(comes(&event));
-        assert_data(&receive.try_result().expect("the event was set"), b"x");
-        let send = stream.send(Buffer::from(b"y"), &event).expect("starts");
-        assert!(comes(&event));
-        send.try_result().expect("the event was set").result.expect("sends");
-    }
+    let (event, stop) = (auto(), AtomicBool::new(false));
+    thread::scope(|threads| {
+        // Looks at the event all the time, so that it may be this thread by which it is set.
+        threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                event.is_set();
+            }
+        });
+        for _ in 0..500 {
+            let receive = stream.receive(room(), &event).expect("starts");
+            assert!(comes(&event));
+            assert_data(&receive.try_result().expect("the event was set"), b"x");
+            let send = stream.send(Buffer::from(b"y"), &event).expect("starts");
+            assert!(comes(&event));
+            send.try_result().expect("the event was set").result.expect("sends");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
     writer.join().expect("no panic");
 }
 
@@ -135,17 +146,27 @@ fn m116_a_receive_proceeds_when_only_one_behind_it_is_looked_at() {
 
 #[test]
 fn m116_an_operation_proceeds_that_is_started_while_another_thread_waits_for_its_event() {
-    for _ in 0..50 {
-        let (stream, mut peer) = pair();
-        let event = manual();
-        thread::scope(|threads| {
-            let waits = threads.spawn(|| comes(&event));
+    let (stream, mut peer) = pair();
+    let (event, (tell, told)) = (auto(), mpsc::channel());
+    thread::scope(|threads| {
+        let (its, tell) = (&event, tell);
+        threads.spawn(move || {
+            for round in 0..50 {
+                tell.send(round).expect("somebody listens");
+                assert!(comes(its), "round {round}");
+                tell.send(round).expect("somebody listens");
+            }
+        });
+        while told.recv().is_ok() {
+            // Mostly it sleeps after this.
+            (0..100).for_each(|_| thread::yield_now());
             let receive = stream.receive(room(), &event).expect("starts");
             peer.write_all(b"while").expect("sends");
-            assert!(waits.join().expect("no panic"));
+            // To ask the operation would let it proceed, and it is the other thread that is to.
+            told.recv().expect("the other thread saw the event");
             assert_data(&receive.try_result().expect("its event was set"), b"while");
-        });
-    }
+        }
+    });
 }
 
 #[test]

@@ -309,14 +309,9 @@ impl Operation {
         let mut state = self.core.state.lock();
         let lane = &mut state.lanes[self.direction as usize];
         let Some(at) = lane.iter().position(|one| Arc::ptr_eq(one, self)) else { return };
-        let operation = lane.remove(at);
+        // What was behind it needs no attempt: nothing has become ready by this.
+        lane.remove(at);
         self.end_aborted();
-        if at == 0 {
-            // What was behind it may go on.
-            self.core.advance(&mut state, self.direction);
-        }
-        drop(state);
-        drop(operation);
     }
 }
 
