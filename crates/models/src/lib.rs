@@ -4,18 +4,24 @@
 //! handler, who sends. All of them serve the same [`Handler`] under the same [`Limits`], report
 //! the same [`Status`] and stop in the same way, so that they can be compared.
 //!
-//! | name | threads | its main disadvantage |
-//! |---|---|---|
-//! | `completion-port` | a few workers on one completion port | the most machinery |
-//! | `blocking` | one per connection | a stack and a thread for every connection |
-//! | `overlapped-event` | one per 63 connections | a wait for every thread's few connections |
-//! | `overlapped-routine` | one for all connections | one thread, whatever the processors |
+//! | name | how it learns what to do | threads | its main disadvantage |
+//! |---|---|---|---|
+//! | `blocking` | waits in the call | one per connection | a stack and a thread for every connection |
+//! | `nonblocking` | tries every socket in turn | one | a system call for each connection, busy or not |
+//! | `select` | asks which sockets are ready | one, or one for so many connections | each call looks at all sockets |
+//! | `async-select` | messages to a window | one | one thread, one message at a time |
+//! | `event-select` | an event object for each socket | one for 63 connections | the threads |
+//! | `overlapped-event` | an event object for each operation | one for 63 connections | the threads |
+//! | `overlapped-routine` | routines of its thread | one, and one that accepts | one thread |
+//! | `completion-port` | packets of one port | a few workers | the most machinery |
+//!
+//! Where one thread serves several connections, a handler that blocks holds them up; so it is for
+//! all but `blocking` and `completion-port`. The repository's `docs/choosing.md` says which model is
+//! for whom, and `docs/models` has a page for each.
 //!
 //! - [`model`](mod@model) is what a model is, and what all of them take and report;
 //!   [`handler`](mod@handler) what they serve. These know no model.
-//! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
-//!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
-//!   routines) have their place beside them, each in a file of its own and in [`models`].
+//! - Each model has a file or a folder of its name. They do not know each other.
 //! - `parts` is what several models share: who accepts, what is counted, how a connection goes on, how
 //!   a server stops. They call it; it knows none.
 //! - `platform` is what the models do differently on each system. They call it; it knows none.
