@@ -96,3 +96,94 @@ impl Porter {
         self.not_before.map(|time| time.saturating_duration_since(Instant::now()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::Echo;
+    use crate::model::Limits;
+    use std::collections::VecDeque;
+
+    struct Silent;
+
+    impl Line for Silent {
+        fn receive(&self, _buffer: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+
+        fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn abort(&self) {}
+    }
+
+    impl Member for Silent {
+        fn cut(&self) {}
+    }
+
+    /// A client for each `None`.
+    struct Scripted(Mutex<VecDeque<Option<ErrorKind>>>);
+
+    impl Listener for Scripted {
+        type Line = Silent;
+
+        fn next_client(&self) -> io::Result<Silent> {
+            match lock(&self.0).pop_front() {
+                Some(None) => Ok(Silent),
+                Some(Some(kind)) => Err(kind.into()),
+                None => Err(ErrorKind::WouldBlock.into()),
+            }
+        }
+    }
+
+    fn door(script: &[Option<ErrorKind>]) -> Door<Scripted> {
+        Door::new(Scripted(Mutex::new(script.iter().copied().collect())))
+    }
+
+    fn common(connections: usize) -> Arc<Common<Silent>> {
+        Arc::new(Common::new(Arc::new(Echo), &Limits { connections, ..Limits::default() }))
+    }
+
+    #[test]
+    fn an_error_of_one_client_does_not_keep_the_next_one_out() {
+        let door = door(&[Some(ErrorKind::ConnectionAborted), None]);
+        let (common, mut porter) = (common(usize::MAX), Porter::default());
+        let _guest = porter.admit(&door, &common).expect("the next client");
+        assert!(porter.admit(&door, &common).is_none() && porter.is_watching(&common));
+        assert_eq!(common.status().accept_deferrals, 0);
+    }
+
+    #[test]
+    fn out_of_descriptors_the_listener_is_left_alone_until_somebody_has_gone_or_for_a_while() {
+        let short = Some(ErrorKind::OutOfMemory);
+        let door = door(&[None, short, short, None]);
+        let (common, mut porter) = (common(usize::MAX), Porter::default());
+        let guest = porter.admit(&door, &common).expect("a client");
+        assert!(porter.admit(&door, &common).is_none());
+        assert!(!porter.is_watching(&common) && porter.wait().is_some());
+        drop(guest);
+        porter.somebody_has_gone();
+        assert!(porter.is_watching(&common) && porter.wait().is_none());
+        assert!(porter.admit(&door, &common).is_none());
+        assert_eq!(common.status().accept_deferrals, 2);
+        let start = Instant::now();
+        while !porter.is_watching(&common) {
+            std::thread::yield_now();
+        }
+        assert!(start.elapsed() <= 10 * RETRY_AFTER);
+        assert!(porter.admit(&door, &common).is_some());
+    }
+
+    #[test]
+    fn nobody_is_let_in_over_the_limit_or_through_a_closed_door() {
+        let door = door(&[None, None, None]);
+        let (common, mut porter) = (common(1), Porter::default());
+        let guest = porter.admit(&door, &common).expect("a client");
+        assert!(!porter.is_watching(&common) && porter.admit(&door, &common).is_none());
+        drop(guest);
+        assert!(porter.admit(&door, &common).is_some());
+        door.close();
+        assert!(porter.admit(&door, &common).is_none());
+    }
+}
