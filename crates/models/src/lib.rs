@@ -23,8 +23,10 @@
 //! Programs call [`models`] or [`model()`] and go on with the traits.
 #![forbid(unsafe_code)]
 
+mod async_select;
 mod blocking;
 mod completion_port;
+mod event_select;
 mod failure;
 pub mod handler;
 pub mod model;
@@ -33,18 +35,31 @@ mod overlapped_event;
 mod overlapped_routine;
 mod parts;
 mod platform;
+mod select;
 
+pub use async_select::AsyncSelect;
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
+pub use event_select::EventSelect;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
 pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
 pub use nonblocking::Nonblocking;
 pub use overlapped_event::OverlappedEvent;
 pub use overlapped_routine::OverlappedRoutine;
+pub use select::Select;
 
-/// Every model, the one to begin with first.
+/// Every model, from the oldest to the newest.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking, &Nonblocking, &OverlappedEvent, &OverlappedRoutine]
+    &[
+        &Blocking,
+        &Nonblocking,
+        &Select,
+        &AsyncSelect,
+        &EventSelect,
+        &OverlappedEvent,
+        &OverlappedRoutine,
+        &CompletionPort,
+    ]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -19,10 +19,12 @@ use crate::parts::Common;
 use crate::parts::conversation::Desk;
 use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
+use crate::parts::socket::listening;
 use crate::parts::stop::stop;
 use crate::parts::tally::OnDuty;
+use overlapped::readiness::Socket;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,12 +47,9 @@ impl Model for Nonblocking {
         handler: Arc<dyn Handler>,
         limits: &Limits,
     ) -> io::Result<Box<dyn Server>> {
-        listener.set_nonblocking(true)?;
-        // Accepted connections inherit it on Linux, so it costs no call for each.
-        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         let shared = Arc::new(Shared {
             common: Arc::new(Common::new(handler, limits)),
-            door: Door::new(listener),
+            door: Door::new(listening(listener)?),
         });
         let (serving, on_duty) = (Arc::clone(&shared), shared.common.tally.enlist());
         std::thread::Builder::new()
@@ -61,8 +60,8 @@ impl Model for Nonblocking {
 }
 
 struct Shared {
-    common: Arc<Common<TcpStream>>,
-    door: Door<TcpListener>,
+    common: Arc<Common<Socket>>,
+    door: Door<Socket>,
 }
 
 struct Running {
@@ -105,7 +104,7 @@ impl Drop for Running {
 /// The thread and what it has.
 struct Round {
     // First, so that all are closed by the time that the thread counts as gone.
-    guests: Vec<Guest<TcpStream>>,
+    guests: Vec<Guest<Socket>>,
     desk: Desk,
     porter: Porter,
     shared: Arc<Shared>,
@@ -155,7 +154,7 @@ impl Round {
     }
 
     /// Serves everybody once; who is to go goes.
-    fn serve(&mut self, mut once: impl FnMut(&mut Guest<TcpStream>, &mut Desk) -> bool) {
+    fn serve(&mut self, mut once: impl FnMut(&mut Guest<Socket>, &mut Desk) -> bool) {
         let before = self.guests.len();
         self.guests.retain_mut(|guest| once(guest, &mut self.desk));
         if self.guests.len() < before {

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// How many full buffers are received from one connection before others have their turn.
-const TURN: usize = 4;
+pub(crate) const TURN: usize = 4;
 
 /// The socket of a conversation.
 pub(crate) trait Line {
@@ -49,6 +49,8 @@ pub(crate) struct Desk {
     pub(crate) terms: Terms,
     buffer: Vec<u8>,
     meter: Arc<Meter>,
+    /// How many buffers are received in a turn; [`TURN`] unless the model says otherwise.
+    pub(crate) turn: usize,
     stirred: bool,
 }
 
@@ -83,6 +85,7 @@ impl Desk {
             terms: Terms::of(&common.limits),
             buffer: vec![0; common.limits.buffer_size.max(1)],
             meter,
+            turn: TURN,
             stirred: false,
         }
     }
@@ -113,6 +116,19 @@ impl Conversation {
     /// beginning if nobody tells what came before.
     pub(crate) fn go_on(&mut self, line: &impl Line, desk: &mut Desk) -> Next {
         self.converse(line, desk).unwrap_or_else(|ended| ended)
+    }
+
+    /// Only sends what was kept, now that there is room: for who is told of data by itself, and told
+    /// once too often for each receive too many (M61).
+    pub(crate) fn send_on(&mut self, line: &impl Line, desk: &mut Desk) -> Next {
+        if self.last_look || self.client_is_done {
+            return self.go_on(line, desk);
+        }
+        match self.send_rest(line, desk) {
+            Ok(true) => Next::Data,
+            Ok(false) => Next::Room,
+            Err(error) => Next::Ended(Some(Failure::of(&error))),
+        }
     }
 
     /// The server is being stopped: answers what has come, and ends where nothing more is there.
@@ -182,7 +198,7 @@ impl Conversation {
                 None => return Err(Next::Ended(Some(Failure::Other))),
             }
             turn += 1;
-            if !to_the_end && (length < desk.buffer.len() || turn == TURN) {
+            if !to_the_end && (length < desk.buffer.len() || turn == desk.turn) {
                 return Ok(Next::Data);
             }
         }
@@ -230,36 +246,6 @@ fn send_some(line: &impl Line, bytes: &[u8]) -> io::Result<usize> {
         }
     }
     Ok(sent)
-}
-
-impl Line for std::net::TcpStream {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        std::io::Read::read(&mut &*self, buffer)
-    }
-
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        std::io::Write::write(&mut &*self, bytes)
-    }
-
-    fn abort(&self) {
-        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
-    }
-}
-
-impl Member for std::net::TcpStream {
-    fn cut(&self) {
-        self.abort();
-        let _ = self.shutdown(std::net::Shutdown::Both);
-    }
-}
-
-impl super::door::Listener for std::net::TcpListener {
-    type Line = std::net::TcpStream;
-    fn next_client(&self) -> io::Result<Self::Line> {
-        let (stream, _) = self.accept()?;
-        stream.set_nonblocking(true)?;
-        Ok(stream)
-    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,12 @@ impl<L: Line + Member> Guest<L> {
         self.set_next(next)
     }
 
+    /// See [`Conversation::send_on`]. False when the connection has ended and is to be dropped.
+    pub(crate) fn send_on(&mut self, desk: &mut Desk) -> bool {
+        let next = self.conversation.send_on(&*self.line, desk);
+        self.set_next(next)
+    }
+
     /// See [`Conversation::finish`]. False when the connection has ended and is to be dropped.
     pub(crate) fn finish(&mut self, desk: &mut Desk) -> bool {
         let next = self.conversation.finish(&*self.line, desk);

@@ -9,6 +9,7 @@
 //! - [`door`] is for a model whose only thread accepts beside its other work.
 //! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines;
 //!   [`guest`] such a connection with its place in the register.
+//! - [`socket`] has the library's plain socket do what these ask of one.
 //! - [`exchange`] is one connection with overlapped operations.
 //! - [`stop`] ends a server in phases.
 //!
@@ -26,6 +27,7 @@ pub(crate) mod exchange;
 pub(crate) mod guest;
 pub(crate) mod patience;
 pub(crate) mod register;
+pub(crate) mod socket;
 pub(crate) mod stop;
 pub(crate) mod tally;
 

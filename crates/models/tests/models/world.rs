@@ -16,6 +16,10 @@ macro_rules! on_every_model {
         $crate::on_models!{ [$($name)+]
             blocking = Blocking,
             nonblocking = Nonblocking,
+            select = Select,
+            select_in_sets_of_64 = SelectInSets,
+            async_select = AsyncSelect,
+            event_select = EventSelect,
             overlapped_event = OverlappedEvent,
             overlapped_routine = OverlappedRoutine,
             completion_port = CompletionPort,
@@ -56,29 +60,45 @@ macro_rules! on_models {
 pub mod variants {
     use overlapped_models::{Accepting, Handler, Limits, Model, Server};
     pub use overlapped_models::{
-        Blocking, CompletionPort, Nonblocking, OverlappedEvent, OverlappedRoutine,
+        AsyncSelect, Blocking, CompletionPort, EventSelect, Nonblocking, OverlappedEvent,
+        OverlappedRoutine, Select,
     };
     use std::io;
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    /// The completion port with a thread that accepts.
-    pub struct AcceptThread;
+    /// Makes a variant of a model.
+    macro_rules! variant {
+        ($(#[$doc:meta])* $name:ident is $model:ident with $limits:expr) => {
+            $(#[$doc])*
+            pub struct $name;
 
-    impl Model for AcceptThread {
-        fn name(&self) -> &'static str {
-            CompletionPort.name()
-        }
+            impl Model for $name {
+                fn name(&self) -> &'static str {
+                    $model.name()
+                }
 
-        fn start(
-            &self,
-            listener: TcpListener,
-            handler: Arc<dyn Handler>,
-            limits: &Limits,
-        ) -> io::Result<Box<dyn Server>> {
-            let limits = Limits { accepting: Accepting::Thread, ..limits.clone() };
-            CompletionPort.start(listener, handler, &limits)
-        }
+                fn start(
+                    &self,
+                    listener: TcpListener,
+                    handler: Arc<dyn Handler>,
+                    limits: &Limits,
+                ) -> io::Result<Box<dyn Server>> {
+                    let change: fn(Limits) -> Limits = $limits;
+                    $model.start(listener, handler, &change(limits.clone()))
+                }
+            }
+        };
+    }
+
+    variant! {
+        /// The completion port with a thread that accepts.
+        AcceptThread is CompletionPort
+            with |limits| Limits { accepting: Accepting::Thread, ..limits }
+    }
+    variant! {
+        /// A thread for every 64 connections.
+        SelectInSets is Select with |limits| Limits { set_size: 64, ..limits }
     }
 }
 

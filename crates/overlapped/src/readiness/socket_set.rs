@@ -1,6 +1,6 @@
 //! The sets that a select is given.
 
-use super::Socket;
+use super::{Socket, SocketId};
 
 /// How many sockets a set holds that was not told otherwise: the `FD_SETSIZE` of Windows.
 const CAPACITY: usize = 64;
@@ -18,6 +18,8 @@ const CAPACITY: usize = 64;
 pub struct SocketSet<'a> {
     pub(super) sockets: Vec<&'a Socket>,
     capacity: usize,
+    /// No socket that was ever in the set has a name beyond this one.
+    last: Option<SocketId>,
 }
 
 impl<'a> SocketSet<'a> {
@@ -30,21 +32,24 @@ impl<'a> SocketSet<'a> {
     /// An empty set that holds up to `capacity` sockets.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { sockets: Vec::new(), capacity }
+        Self { sockets: Vec::new(), capacity, last: None }
     }
 
     /// Adds a socket at the end. One that is there already is not added again, and to a full set
     /// nothing is added (M33).
     ///
     /// Gives whether the socket is in the set now: `false` means that the set is full. It looks at
-    /// every socket of the set.
+    /// every socket of the set, unless this one is younger than all of them: so insert the oldest
+    /// first.
     pub fn insert(&mut self, socket: &'a Socket) -> bool {
-        if self.contains(socket) {
+        let is_youngest = self.last < Some(socket.id());
+        if !is_youngest && self.contains(socket) {
             return true;
         }
         let has_room = self.sockets.len() < self.capacity;
         if has_room {
             self.sockets.push(socket);
+            self.last = self.last.max(Some(socket.id()));
         }
         has_room
     }

@@ -3,7 +3,7 @@
 
 use crate::in_both_forms;
 use crate::plain_sockets::{
-    Teller, client, drain, fill, listener, nobody, on_wine, pair, reset, start_connect, take,
+    Teller, client, drain, listener, nobody, on_wine, pair, reset, start_connect, take,
 };
 use overlapped::readiness::{NetworkEvents, Socket, SocketSet, select};
 use std::io::{ErrorKind, Write};
@@ -22,6 +22,7 @@ in_both_forms! {
     m57_m61_a_receive_that_fails_enables_read_too,
     m57_write_is_told_when_selected_and_not_after_sends_that_succeed,
     m57_oob_is_told_once_and_again_after_it_was_received,
+    m57_what_lies_behind_urgent_data_is_told_too,
     m57_accept_is_told_once_and_again_after_an_accept_that_leaves_a_connection,
     m57_m66_connect_is_told_once_and_write_with_it,
     m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one,
@@ -82,8 +83,7 @@ fn m58_m59_write_is_told_again_only_after_a_send_that_found_no_room(teller: &Tel
     teller.select(&socket, WRITE);
     teller.expect_well(&socket, WRITE);
     for _ in 0..2 {
-        let sent = fill(&socket);
-        teller.expect_nothing(&socket);
+        let sent = teller.fill(&socket);
         take(&mut peer, sent);
         teller.expect_well(&socket, WRITE);
         // It is told once, until a send finds no room again.
@@ -106,6 +106,24 @@ fn m57_oob_is_told_once_and_again_after_it_was_received(teller: &Teller) {
         assert_eq!(room[0], byte[0]);
         teller.expect_nothing(&socket);
     }
+}
+
+fn m57_what_lies_behind_urgent_data_is_told_too(teller: &Teller) {
+    let (socket, peer) = pair();
+    let peer = Socket::try_from(peer).expect("it becomes non-blocking");
+    assert_eq!(peer.send(b"before").expect("there is room"), 6);
+    assert_eq!(peer.send_out_of_band(b"!").expect("there is room"), 1);
+    assert_eq!(peer.send(b"behind").expect("there is room"), 6);
+    let mut all = Vec::new();
+    teller.select(&socket, READ);
+    while all.len() < 12 {
+        teller.expect_well(&socket, READ);
+        // It has room for all, and may stop where the urgent byte lay.
+        let mut room = [0; 100];
+        let count = socket.receive(&mut room).expect("it is there");
+        all.extend_from_slice(&room[..count]);
+    }
+    assert_eq!(all, b"beforebehind");
 }
 
 fn m57_accept_is_told_once_and_again_after_an_accept_that_leaves_a_connection(teller: &Teller) {
@@ -147,7 +165,9 @@ fn m57_m66_connect_is_told_once_and_write_with_it(teller: &Teller) {
 fn m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one(teller: &Teller) {
     let socket = Socket::stream_v4().expect("a socket can be made");
     teller.select(&socket, CONNECT | WRITE | READ);
-    for _ in 0..2 {
+    // Windows names no call that enables it again, and Wine tells only of the first one.
+    let attempts = if cfg!(windows) { 1 } else { 2 };
+    for _ in 0..attempts {
         start_connect(&socket, nobody());
         let refused = if cfg!(windows) { 10061 } else { 111 };
         assert_eq!(teller.expect(&socket, CONNECT), [(CONNECT, Some(refused))]);
@@ -155,7 +175,8 @@ fn m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one(teller
     }
     let (_listener, address) = listener();
     start_connect(&socket, address);
-    teller.expect_well(&socket, CONNECT | WRITE);
+    let owed = if cfg!(windows) { WRITE } else { CONNECT | WRITE };
+    teller.expect_well(&socket, owed);
 }
 
 fn m57_m64_m65_close_is_told_once_although_data_is_unread_and_sends_still_work(teller: &Teller) {
@@ -163,6 +184,13 @@ fn m57_m64_m65_close_is_told_once_although_data_is_unread_and_sends_still_work(t
     teller.select(&socket, READ | CLOSE);
     peer.write_all(&[1; 100]).expect("it is connected");
     peer.shutdown(Shutdown::Write).expect("it is connected");
+    if cfg!(windows) {
+        // There it may be told before or after the data is received; Wine tells it after.
+        let (came, data) = teller.until_close(&socket);
+        assert_eq!((came.contains(&READ), data), (true, vec![1; 100]));
+        teller.expect_nothing(&socket);
+        return;
+    }
     teller.expect_well(&socket, READ | CLOSE);
     assert_eq!(socket.receive(&mut [0; 50]).expect("it is there"), 50);
     // What is left is told, and the close is not.

@@ -3,7 +3,7 @@
 
 use crate::world::{PATIENCE, World, wine_differs};
 use overlapped::notify::{EventObject, Waited, wait_any};
-use overlapped::readiness::{Message, MessageWindow, NetworkEvents, Socket};
+use overlapped::readiness::{Message, MessageWindow, NetworkEvents, Socket, SocketSet, select};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -63,13 +63,20 @@ pub fn start_connect(socket: &Socket, address: SocketAddr) {
     }
 }
 
-/// Sends until there is no room, and gives how many bytes went.
+/// Sends until there is no room, and none comes back by itself. Gives how many bytes went.
 pub fn fill(socket: &Socket) -> usize {
     let (block, mut sent) = (vec![7; 1 << 16], 0);
     loop {
         match socket.send(&block) {
             Ok(count) => sent += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut write = SocketSet::new();
+                write.insert(socket);
+                let has_room = select(None, Some(&mut write), None, Some(QUIET));
+                if has_room.expect("a socket was given") == 0 {
+                    return sent;
+                }
+            }
             Err(error) => panic!("it can be sent: {error}"),
         }
     }
@@ -134,27 +141,31 @@ impl Teller {
         .expect("it can be selected");
     }
 
-    /// The next events of the socket, in their order, with their errors. Of other sockets nothing
-    /// comes meanwhile.
-    fn next(&self, socket: &Socket, patience: Duration) -> Vec<(NetworkEvents, Option<i32>)> {
+    /// The next events of the socket, in their order, with their errors; `None` when the time is
+    /// over. Of other sockets nothing comes meanwhile.
+    fn next(
+        &self,
+        socket: &Socket,
+        patience: Duration,
+    ) -> Option<Vec<(NetworkEvents, Option<i32>)>> {
         let code = |error: Option<io::Error>| error.map(|error| error.raw_os_error().unwrap_or(-1));
         match self {
             Self::Event(event) => {
                 match wait_any(&[event], Some(patience), false).expect("one can wait") {
-                    Waited::TimedOut => Vec::new(),
+                    Waited::TimedOut => None,
                     _ => {
                         let record = socket.enumerate_network_events(Some(event));
                         let record = record.expect("there is a record");
                         let events = record.events();
-                        events.iter().map(|one| (one, code(record.error(one)))).collect()
+                        Some(events.iter().map(|one| (one, code(record.error(one)))).collect())
                     }
                 }
             }
             Self::Window(window) => match window.next(Some(patience)).expect("one can wait") {
-                None => Vec::new(),
+                None => None,
                 Some(Message::Network { message: 1, socket: of, event, error }) => {
                     assert_eq!(of, socket.id(), "it is of that socket");
-                    vec![(event, code(error))]
+                    Some(vec![(event, code(error))])
                 }
                 Some(other) => panic!("{other:?} was not expected"),
             },
@@ -171,16 +182,13 @@ impl Teller {
         let mut came: Vec<(NetworkEvents, Option<i32>)> = Vec::new();
         while came.len() < events.iter().count() {
             let next = self.next(socket, PATIENCE);
-            for (event, code) in &next {
-                let is_new = came.iter().all(|(one, _)| one != event);
-                assert!(events.contains(*event) && is_new, "{event:?} came, after {came:?}");
-                came.push((*event, *code));
+            assert!(next.is_some(), "{events:?} are owed; there came {came:?}");
+            // An event object may be set for what was taken since, so nothing may come with it.
+            for (event, code) in next.unwrap_or_default() {
+                let is_new = came.iter().all(|(one, _)| *one != event);
+                assert!(events.contains(event) && is_new, "{event:?} came, after {came:?}");
+                came.push((event, code));
             }
-            // An event object may be set for what was taken since.
-            assert!(
-                !next.is_empty() || self.is_event(),
-                "{events:?} are owed; there came {came:?}"
-            );
         }
         came
     }
@@ -192,9 +200,30 @@ impl Teller {
         assert!(came.iter().all(|(_, code)| code.is_none()), "{came:?}");
     }
 
+    /// Sends until there is no room and nothing more is told of any: the last send found none, and
+    /// has enabled WRITE.
+    pub fn fill(&self, socket: &Socket) -> usize {
+        let mut sent = fill(socket);
+        while self.next(socket, QUIET).is_some_and(|came| !came.is_empty()) {
+            sent += fill(socket);
+        }
+        sent
+    }
+
+    /// Everything that comes until a close does, while all data is received.
+    pub fn until_close(&self, socket: &Socket) -> (Vec<NetworkEvents>, Vec<u8>) {
+        let (mut came, mut data) = (Vec::new(), Vec::new());
+        while !came.contains(&NetworkEvents::CLOSE) {
+            let next = self.next(socket, PATIENCE).expect("a close is owed");
+            came.extend(next.into_iter().map(|(event, _)| event));
+            data.append(&mut drain(socket).0);
+        }
+        (came, data)
+    }
+
     #[track_caller]
     pub fn expect_nothing(&self, socket: &Socket) {
-        let came = self.next(socket, QUIET);
+        let came = self.next(socket, QUIET).unwrap_or_default();
         assert!(came.is_empty(), "nothing is owed, and there came {came:?}");
     }
 }

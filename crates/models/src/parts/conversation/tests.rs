@@ -102,6 +102,17 @@ fn without_room_the_rest_is_kept_and_nothing_is_received() {
 }
 
 #[test]
+fn sending_on_receives_nothing() {
+    let (mut desk, mut conversation) = desk();
+    let line = Scripted::new(&[b"abcd", b"ef"], 1);
+    assert_eq!(conversation.go_on(&line, &mut desk), Next::Room);
+    assert_eq!(conversation.send_on(&line, &mut desk), Next::Room);
+    line.room.set(100);
+    assert_eq!(conversation.send_on(&line, &mut desk), Next::Data);
+    assert_eq!((line.receives.get(), &**line.sent.borrow()), (1, &b"abcd"[..]));
+}
+
+#[test]
 fn when_the_client_is_done_everything_is_received_before_the_end() {
     let (mut desk, mut conversation) = desk();
     let line = Scripted::new(&[b"a", b"b", b"c", b"d", b"e", b"f", b""], 3);

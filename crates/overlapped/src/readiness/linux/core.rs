@@ -78,27 +78,28 @@ impl Core {
 
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len();
-        let enabled = NetworkEvents::READ | NetworkEvents::OOB;
         self.enabling(
             || self.system.receive(buffer),
             |state, result| {
-                match result {
+                let may_be_so = match result {
                     Ok(0) if room > 0 && state.record.phase() == Phase::Connected => {
                         state.record.end_was_read();
                         if let Some(kept) = state.kept_error.take() {
                             *result = Err(code::error(kept));
                         }
+                        true
                     }
+                    Ok(count) => *count == room || !state.record.is_drained_by_a_short_receive(),
                     Err(error) => state.note(error),
-                    Ok(_) => {}
-                }
-                enabled
+                };
+                Some((NetworkEvents::READ | NetworkEvents::OOB, may_be_so))
             },
         )
     }
 
     pub(super) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.enabling(|| self.system.receive_urgent(buffer), |_, _| NetworkEvents::OOB)
+        let after = |_: &mut State, _: &mut io::Result<usize>| Some((NetworkEvents::OOB, true));
+        self.enabling(|| self.system.receive_urgent(buffer), after)
     }
 
     pub(super) fn send(&self, data: &[u8]) -> io::Result<usize> {
@@ -112,34 +113,34 @@ impl Core {
     /// Only a send that finds no room enables its event (M59).
     fn sending(&self, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
         self.enabling(call, |state, result| match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => NetworkEvents::WRITE,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Some((NetworkEvents::WRITE, false))
+            }
             Err(error) => {
                 if let Some(kept) = state.kept_error.take() {
                     *error = code::error(kept);
                 }
                 state.note(error);
-                NetworkEvents::empty()
+                None
             }
-            Ok(_) => NetworkEvents::empty(),
+            Ok(_) => None,
         })
     }
 
-    /// Makes a call, and lets `after` say which events it enables.
+    /// Makes a call, and lets `after` say which events it enables, and whether they may be so already
+    /// without a further change of the socket.
     fn enabling<T>(
         &self,
         call: impl FnOnce() -> io::Result<T>,
-        after: impl FnOnce(&mut State, &mut io::Result<T>) -> NetworkEvents,
+        after: impl FnOnce(&mut State, &mut io::Result<T>) -> Option<(NetworkEvents, bool)>,
     ) -> io::Result<T> {
         let is_free =
             self.is_blocking.load(Ordering::Acquire) || !self.is_selected.load(Ordering::Acquire);
         let held = (!is_free).then(|| self.state.lock());
         let mut result = call();
         let mut state = held.unwrap_or_else(|| self.state.lock());
-        let enabled = after(&mut state, &mut result);
-        if !enabled.is_empty() {
+        if let Some((enabled, may_be_so)) = after(&mut state, &mut result) {
             state.record.enable(enabled);
-            let may_be_so =
-                !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
             self.look_again(&mut state, may_be_so);
         }
         result
@@ -158,7 +159,7 @@ impl Core {
 
     pub(super) fn accept(&self, id: SocketId) -> io::Result<(Arc<Self>, SocketAddr)> {
         let (system, from) =
-            self.enabling(|| self.system.accept(), |_, _| NetworkEvents::ACCEPT)?;
+            self.enabling(|| self.system.accept(), |_, _| Some((NetworkEvents::ACCEPT, true)))?;
         let accepted = Self::new(id, system, Phase::Connected);
         // It reports as its listener does, from before its user has it (M56).
         let state = self.state.lock();
@@ -401,12 +402,14 @@ impl Source for Core {
 }
 
 impl State {
-    /// A call failed with this error.
-    fn note(&mut self, error: &io::Error) {
+    /// A call failed with this error. Gives whether more can be known by a look: not when there was
+    /// nothing.
+    fn note(&mut self, error: &io::Error) -> bool {
         use io::ErrorKind::{ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut};
         let breaks = [ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut];
         if breaks.contains(&error.kind()) {
             self.record.broken_by(error.raw_os_error().unwrap_or(0));
         }
+        error.kind() != io::ErrorKind::WouldBlock
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Record {
     is_read_out: bool,
     /// The connection is broken, or ended in both directions.
     is_broken: bool,
+    /// Urgent data was seen: a receive stops where it lay, though there is more.
+    has_urgent: bool,
     /// How the last connect ended, 0 for well.
     connect_code: i32,
     /// What broke the connection, or 0.
@@ -72,6 +74,7 @@ impl Record {
             happened: NetworkRecord::default(),
             is_read_out: false,
             is_broken: false,
+            has_urgent: false,
             connect_code: 0,
             broken_code: 0,
         }
@@ -119,6 +122,12 @@ impl Record {
     pub(super) fn enable(&mut self, events: NetworkEvents) {
         self.armed |= events;
         self.happened.take(events);
+    }
+
+    /// Whether a receive that did not fill its buffer has taken all there was, so that more can only
+    /// come by a change of the socket.
+    pub(super) fn is_drained_by_a_short_receive(&self) -> bool {
+        self.phase == Phase::Connected && !self.has_urgent
     }
 
     /// A call found the end of the stream, after all data.
@@ -175,6 +184,7 @@ impl Record {
             Phase::Failed => add(NetworkEvents::CONNECT, true),
             Phase::Connected => {
                 self.is_broken |= ready.is_broken();
+                self.has_urgent |= ready.urgent;
                 self.is_read_out |= ready.is_over() && !seen.has_data;
                 self.broken_by(seen.code);
                 add(NetworkEvents::CONNECT, true);
