@@ -75,3 +75,14 @@ impl<B, T> std::fmt::Debug for Overlapped<B, T> {
         f.debug_struct("Overlapped").finish_non_exhaustive()
     }
 }
+
+/// What may go to other threads, on every system.
+const _: fn() = || {
+    fn goes_anywhere<T: Send + Sync>() {}
+    goes_anywhere::<super::EventObject>();
+    goes_anywhere::<super::Stream>();
+    goes_anywhere::<super::Listener>();
+    goes_anywhere::<super::RoutineThread>();
+    goes_anywhere::<Overlapped<crate::Buffer, crate::Received>>();
+    goes_anywhere::<Overlapped<(), crate::Accepted>>();
+};

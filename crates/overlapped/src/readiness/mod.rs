@@ -2,7 +2,7 @@
 //! it is ready for.
 //!
 //! - [`Socket`]: a socket whose calls do not block, and its name, [`SocketId`].
-//! - [`select`]: waits for [`SocketSet`]s by their state.
+//! - [`select()`]: waits for [`SocketSet`]s by their state.
 //! - [`Socket::select_events`]: network events, recorded for each socket, set an event object of
 //!   [`notify`](crate::notify); [`Socket::enumerate_network_events`] takes the [`NetworkRecord`].
 //! - [`Socket::select_messages`]: network events as [`Message`]s in the queue of a

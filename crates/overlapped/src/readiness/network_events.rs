@@ -18,7 +18,7 @@ const COUNT: usize = 10;
 /// | [`WRITE`](Self::WRITE) | the socket could send when it was selected; it connected or was accepted; a send had failed with "would block" and there is room again (M58) | [`send`](super::Socket::send) that fails with "would block", and no other (M59) |
 /// | [`OOB`](Self::OOB) | urgent data is there | [`receive_out_of_band`](super::Socket::receive_out_of_band) and `receive` |
 /// | [`ACCEPT`](Self::ACCEPT) | a connection waits | [`accept`](super::Socket::accept); then at once if another one waits |
-/// | [`CONNECT`](Self::CONNECT) | a connect is done, or has failed | the next [`connect`](super::Socket::connect) |
+/// | [`CONNECT`](Self::CONNECT) | a connect is done, or has failed | nothing; on Linux the next [`connect`](super::Socket::connect) |
 /// | [`CLOSE`](Self::CLOSE) | the peer has ended its direction, or the connection is broken | nothing |
 /// | [`QOS`](Self::QOS), [`GROUP_QOS`](Self::GROUP_QOS) | never here | |
 /// | [`ROUTING_INTERFACE_CHANGE`](Self::ROUTING_INTERFACE_CHANGE), [`ADDRESS_LIST_CHANGE`](Self::ADDRESS_LIST_CHANGE) | refused when they are asked for | |

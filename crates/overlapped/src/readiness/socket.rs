@@ -32,7 +32,7 @@ impl SocketId {
 /// All calls take `&self`; share it by an [`Arc`](std::sync::Arc). A call that cannot proceed fails
 /// with `WouldBlock` (10035 on Windows), which is no error of the connection; any other error of a
 /// receive or a send is the end of it (M2, M3). When it can proceed is learned by
-/// [`select`](super::select), by [network events](Self::select_events) or by
+/// [`select`](super::select()), by [network events](Self::select_events) or by
 /// [messages](Self::select_messages).
 ///
 /// A socket reports to one event object, or to one window, at a time: the later call replaces the
@@ -128,11 +128,14 @@ impl Socket {
 
     /// Starts to connect. Whether that succeeds is learned by a select (M22, M39) or `CONNECT`, and
     /// why not by [`take_error`](Self::take_error) or the event's error. After a failure the socket
-    /// may connect again (M40). It enables `CONNECT`.
+    /// may connect again (M40).
     ///
     /// # Errors
     /// `WouldBlock` says that it goes on (M21). While it goes on, and when it is connected, the
     /// system's error for that. Otherwise the system's, and then nothing was started.
+    ///
+    /// # Platform
+    /// On Linux each connect enables `CONNECT`. Windows names no call that does.
     pub fn connect(&self, address: SocketAddr) -> io::Result<()> {
         self.system.connect(address)
     }

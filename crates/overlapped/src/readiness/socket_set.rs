@@ -5,7 +5,7 @@ use super::{Socket, SocketId};
 /// How many sockets a set holds that was not told otherwise: the `FD_SETSIZE` of Windows.
 const CAPACITY: usize = 64;
 
-/// A set of sockets for [`select`](super::select): an array with a capacity, in the order in which
+/// A set of sockets for [`select`](super::select()): an array with a capacity, in the order in which
 /// they were inserted (M31, M47).
 ///
 /// The capacity is one of this set, and neither of sockets nor of `select` (M31); what number the
