@@ -7,23 +7,23 @@
 //! (M14).
 
 use crate::failure::Failure;
-use crate::handler::{Handler, Reply, call};
-use crate::model::{Limits, Model, Server, Status, Stopped, Threads};
-use crate::platform::{self, Alarm, Line};
-use std::collections::HashMap;
+use crate::handler::{Handler, Reply};
+use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::parts::Common;
+use crate::parts::doorkeeper::Doorkeeper;
+use crate::parts::register::{Member, Ticket};
+use crate::parts::stop::stop;
+use crate::parts::tally::OnDuty;
+use crate::platform::{Alarm, Line};
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The stack of a connection's thread, in bytes of address space; what it does not touch costs no
 /// memory. The buffer is not on it.
 const STACK: usize = 256 * 1024;
-
-/// How long accepting is put off when descriptors or memory run short.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A thread for each connection.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,39 +46,20 @@ impl Model for Blocking {
 
 struct Running {
     shared: Arc<Shared>,
-    doorkeeper: Option<Doorkeeper>,
-}
-
-/// The thread that accepts, and the listener, which is closed when that thread is done.
-struct Doorkeeper {
-    listener: Arc<TcpListener>,
-    thread: JoinHandle<()>,
+    doorkeeper: Doorkeeper,
+    ended: bool,
 }
 
 struct Shared {
-    handler: Arc<dyn Handler>,
-    limits: Limits,
+    common: Common<Line>,
     stack: AtomicUsize,
-    stopping: AtomicBool,
     alarm: Alarm,
-    state: Mutex<State>,
-    /// A connection has ended, or the server is being stopped.
-    changed: Condvar,
 }
 
-#[derive(Default)]
-struct State {
-    open: HashMap<u64, Arc<Connection>>,
-    /// The figures of connections that have ended, and those that no connection has.
-    past: Status,
-}
-
-struct Connection {
-    line: Line,
-    messages: AtomicU64,
-    bytes: AtomicU64,
-    /// Its thread is in the handler.
-    handling: AtomicBool,
+impl Member for Line {
+    fn cut(&self) {
+        self.reset();
+    }
 }
 
 impl Running {
@@ -87,72 +68,40 @@ impl Running {
         handler: Arc<dyn Handler>,
         limits: &Limits,
     ) -> io::Result<Self> {
-        platform::prepare_listener(&listener)?;
-        // Accepted connections inherit it, where they inherit anything.
-        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
-        let listener = Arc::new(listener);
         let shared = Arc::new(Shared {
-            handler,
-            limits: limits.clone(),
+            common: Common::new(handler, limits),
             stack: AtomicUsize::new(STACK),
-            stopping: AtomicBool::new(false),
             alarm: Alarm::new()?,
-            state: Mutex::default(),
-            changed: Condvar::new(),
         });
-        let (accepting, door) = (Arc::clone(&shared), Arc::clone(&listener));
-        let thread = std::thread::Builder::new()
-            .name("accept".into())
-            .stack_size(STACK)
-            .spawn(move || accept(&accepting, &door))?;
-        Ok(Self { shared, doorkeeper: Some(Doorkeeper { listener, thread }) })
+        let serving = Arc::clone(&shared);
+        let doorkeeper = Doorkeeper::start(
+            listener,
+            &shared.common.tally,
+            &shared,
+            |shared| &shared.common.register,
+            move |stream| welcome(&serving, Line::new(stream, &serving.alarm)),
+        )?;
+        Ok(Self { shared, doorkeeper, ended: false })
     }
 
     fn end(&mut self, deadline: Duration) -> Stopped {
-        let shared = &self.shared;
-        let deadline = Instant::now().checked_add(deadline);
-        shared.announce_stop();
-        if let Some(Doorkeeper { listener, thread }) = self.doorkeeper.take() {
-            platform::wake(&listener);
-            // A panic was reported by its thread, and there is nobody else to tell.
-            let _ = thread.join();
-        }
-        let mut state = shared.lock();
-        for connection in state.open.values() {
-            connection.line.end_input();
-        }
-        shared.alarm.ring();
-        while !state.open.is_empty() {
-            let rest = deadline.map(|end| end.saturating_duration_since(Instant::now()));
-            if rest == Some(Duration::ZERO) {
-                break;
-            }
-            state = shared.wait(state, rest);
-        }
-        let left = std::mem::take(&mut state.open);
-        for connection in left.values() {
-            connection.add_to(&mut state.past);
-            connection.line.reset();
-        }
-        state.past.errors.aborted += left.len() as u64;
-        Stopped { status: state.past, left: left.len() as u64 }
+        self.ended = true;
+        let Shared { common, alarm, .. } = &*self.shared;
+        stop(
+            common,
+            deadline,
+            || self.doorkeeper.dismiss(),
+            || {
+                common.register.for_each(|line| line.end_input());
+                alarm.ring();
+            },
+        )
     }
 }
 
 impl Server for Running {
     fn status(&self) -> Status {
-        let state = self.shared.lock();
-        let mut status = state.past;
-        let mut handling = 0;
-        for connection in state.open.values() {
-            connection.add_to(&mut status);
-            handling += usize::from(connection.handling.load(Ordering::Relaxed));
-        }
-        status.connected = state.open.len() as u64;
-        // The thread that accepts waits like those of the connections.
-        let waiting = state.open.len() - handling + 1;
-        status.threads = Threads { waiting, released: handling, paused: 0 };
-        status
+        self.shared.common.status()
     }
 
     fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
@@ -166,141 +115,64 @@ impl Server for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.doorkeeper.is_some() {
+        if !self.ended {
             self.end(Duration::ZERO);
         }
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, State> {
-        match timeout {
-            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(timeout) => {
-                self.changed.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0
-            }
-        }
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    fn announce_stop(&self) {
-        {
-            let _state = self.lock();
-            self.stopping.store(true, Ordering::Relaxed);
-        }
-        self.changed.notify_all();
-    }
-
-    /// Admission before accept: waits until one more connection is allowed. False when the server
-    /// is being stopped.
-    fn has_room(&self) -> bool {
-        let mut state = self.lock();
-        while !self.is_stopping() && state.open.len() >= self.limits.connections {
-            state = self.wait(state, None);
-        }
-        !self.is_stopping()
-    }
-
-    /// Puts accepting off until something has changed, at most for a while.
-    fn defer(&self) {
-        let mut state = self.lock();
-        state.past.accept_deferrals += 1;
-        if !self.is_stopping() {
-            drop(self.wait(state, Some(RETRY_AFTER)));
-        }
-    }
-}
-
-/// Accepts until the server is stopped, whatever single clients do.
-fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
-    let mut next = 0;
-    while shared.has_room() {
-        match platform::accept(listener) {
-            // Whoever comes now comes too late.
-            Ok(_) if shared.is_stopping() => return,
-            Ok(None) => {}
-            Ok(Some(stream)) => {
-                welcome(shared, Line::new(stream, &shared.alarm), next);
-                next += 1;
-            }
-            Err(_) if shared.is_stopping() => return,
-            Err(error) if is_the_clients(&error) => {}
-            Err(_) => shared.defer(),
-        }
-    }
-}
-
-/// An error that concerns one client, which went away before it was accepted, and not the listener.
-fn is_the_clients(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Interrupted
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-    )
-}
-
-fn welcome(shared: &Arc<Shared>, line: Line, id: u64) {
-    let connection = Arc::new(Connection {
+/// Gives a connection its thread.
+fn welcome(shared: &Arc<Shared>, line: Line) {
+    let line = Arc::new(line);
+    let stay = Stay {
+        ticket: Some(shared.common.register.enter(Arc::clone(&line))),
+        // As long as nothing better is known, which is so when there is no thread.
+        failure: Some(Failure::Other),
         line,
-        messages: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        handling: AtomicBool::new(false),
+        shared: Arc::clone(shared),
+        on_duty: shared.common.tally.enlist(),
+    };
+    let stack = shared.stack.load(Ordering::Relaxed);
+    // A closure that finds no thread is dropped, and the connection with it.
+    let _ = std::thread::Builder::new().stack_size(stack).spawn(move || {
+        let failure = converse(&stay).err();
+        stay.end(failure);
     });
-    {
-        let mut state = shared.lock();
-        state.open.insert(id, Arc::clone(&connection));
-        state.past.accepted += 1;
-        state.past.peak_connected = state.past.peak_connected.max(state.open.len() as u64);
-    }
-    let serving = Arc::clone(shared);
-    let started = std::thread::Builder::new()
-        .stack_size(shared.stack.load(Ordering::Relaxed))
-        .spawn(move || {
-            let failure = converse(&serving, &connection).err();
-            depart(&serving, id, failure);
-        });
-    if started.is_err() {
-        depart(shared, id, Some(Failure::Other));
+}
+
+/// A connection in the hands of its thread; ends with the thread, however that ends.
+struct Stay {
+    ticket: Option<Ticket>,
+    /// How the connection has ended.
+    failure: Option<Failure>,
+    line: Arc<Line>,
+    shared: Arc<Shared>,
+    // Last, so that the connection is closed by the time that the thread counts as gone.
+    on_duty: OnDuty,
+}
+
+impl Stay {
+    fn end(mut self, failure: Option<Failure>) {
+        self.failure = failure;
     }
 }
 
-/// Takes a connection off the list and counts what it did, unless the stop has done so.
-fn depart(shared: &Shared, id: u64, failure: Option<Failure>) {
-    let connection = {
-        let mut state = shared.lock();
-        let Some(connection) = state.open.remove(&id) else { return };
-        connection.add_to(&mut state.past);
-        if let Some(failure) = failure {
-            failure.add_to(&mut state.past.errors, 1);
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // First the list, so that whoever sees the end finds it counted.
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.common.register.leave(ticket, self.failure);
         }
-        connection
-    };
-    if failure == Some(Failure::TimedOut) {
-        connection.line.give_up();
+        if self.failure == Some(Failure::TimedOut) {
+            self.line.give_up();
+        }
     }
-    drop(connection);
-    shared.changed.notify_all();
 }
 
 /// Serves one connection to its end.
-fn converse(shared: &Shared, connection: &Connection) -> Result<(), Failure> {
-    let line = &connection.line;
-    let Limits { first_data, idle_timeout, buffer_size, .. } = shared.limits;
+fn converse(stay: &Stay) -> Result<(), Failure> {
+    let (line, common) = (&*stay.line, &stay.shared.common);
+    let Limits { first_data, idle_timeout, buffer_size, .. } = common.limits;
     let failed = |error: io::Error| Failure::of(&error);
     set_limit(first_data.or(idle_timeout), |limit| line.set_receive_limit(limit))?;
     set_limit(idle_timeout, |limit| line.set_send_limit(limit))?;
@@ -317,12 +189,7 @@ fn converse(shared: &Shared, connection: &Connection) -> Result<(), Failure> {
             line.set_receive_limit(None).map_err(failed)?;
             set_limit(idle_timeout, |limit| line.set_receive_limit(limit))?;
         }
-        connection.messages.fetch_add(1, Ordering::Relaxed);
-        connection.bytes.fetch_add(length as u64, Ordering::Relaxed);
-        connection.handling.store(true, Ordering::Relaxed);
-        let reply = call(&*shared.handler, &buffer[..length]);
-        connection.handling.store(false, Ordering::Relaxed);
-        match reply {
+        match stay.on_duty.call(&*common.handler, &buffer[..length]) {
             Some(Reply::Echo) => line.send_all(&buffer[..length]).map_err(failed)?,
             Some(Reply::Silent) => {}
             Some(Reply::Close) => return Ok(()),
@@ -338,13 +205,6 @@ fn set_limit(
 ) -> Result<(), Failure> {
     let Some(limit) = limit else { return Ok(()) };
     set(Some(limit.max(Duration::from_micros(1)))).map_err(|error| Failure::of(&error))
-}
-
-impl Connection {
-    fn add_to(&self, status: &mut Status) {
-        status.messages += self.messages.load(Ordering::Relaxed);
-        status.bytes += self.bytes.load(Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -4,36 +4,68 @@
 //! handler, who sends. All of them serve the same [`Handler`] under the same [`Limits`], report
 //! the same [`Status`] and stop in the same way, so that they can be compared.
 //!
-//! | name | threads | its main disadvantage |
-//! |---|---|---|
-//! | `completion-port` | a few workers on one completion port | the most machinery |
-//! | `blocking` | one per connection | a stack and a thread for every connection |
+//! | name | how it learns what to do | threads | its main disadvantage |
+//! |---|---|---|---|
+//! | `blocking` | waits in the call | one per connection | a stack and a thread for every connection |
+//! | `nonblocking` | tries every socket in turn | one | a system call for each connection, busy or not |
+//! | `select` | asks which sockets are ready | one, or one for so many connections | each call looks at all sockets |
+//! | `async-select` | messages to a window | one | one thread, one message at a time |
+//! | `event-select` | an event object for each socket | one for 63 connections | the threads |
+//! | `overlapped-event` | an event object for each operation | one for 63 connections | the threads |
+//! | `overlapped-routine` | routines of its thread | one, and one that accepts | one thread |
+//! | `completion-port` | packets of one port | a few workers | the most machinery |
+//!
+//! Where one thread serves several connections, a handler that blocks holds them up; so it is for
+//! all but `blocking` and `completion-port`. The repository's `docs/choosing.md` says which model is
+//! for whom, and `docs/models` has a page for each.
 //!
 //! - [`model`](mod@model) is what a model is, and what all of them take and report;
 //!   [`handler`](mod@handler) what they serve. These know no model.
-//! - `completion_port` and `blocking` are one model each. They do not know each other. Six more
-//!   (non-blocking, select, messages, event objects, overlapped with events, overlapped with
-//!   routines) have their place beside them, each in a file of its own and in [`models`].
+//! - Each model has a file or a folder of its name. They do not know each other.
+//! - `parts` is what several models share: who accepts, what is counted, how a connection goes on, how
+//!   a server stops. They call it; it knows none.
 //! - `platform` is what the models do differently on each system. They call it; it knows none.
 //!
 //! Programs call [`models`] or [`model()`] and go on with the traits.
 #![forbid(unsafe_code)]
 
+mod async_select;
 mod blocking;
 mod completion_port;
+mod event_select;
 mod failure;
 pub mod handler;
 pub mod model;
+mod nonblocking;
+mod overlapped_event;
+mod overlapped_routine;
+mod parts;
 mod platform;
+mod select;
 
+pub use async_select::AsyncSelect;
 pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
+pub use event_select::EventSelect;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
-pub use model::{Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use nonblocking::Nonblocking;
+pub use overlapped_event::OverlappedEvent;
+pub use overlapped_routine::OverlappedRoutine;
+pub use select::Select;
 
-/// Every model, the one to begin with first.
+/// Every model, from the oldest to the newest.
 pub fn models() -> &'static [&'static dyn Model] {
-    &[&CompletionPort, &Blocking]
+    &[
+        &Blocking,
+        &Nonblocking,
+        &Select,
+        &AsyncSelect,
+        &EventSelect,
+        &OverlappedEvent,
+        &OverlappedRoutine,
+        &CompletionPort,
+    ]
 }
 
 /// The model of this name, see [`Model::name`].

@@ -39,18 +39,27 @@ pub trait Server: Send {
     fn describe(&self) -> String;
 }
 
-/// What a server is allowed. A model ignores what has no meaning for it, and says so.
+/// What a server is allowed. A model ignores what has no meaning for it; each field says for which
+/// it has.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many threads the completion port lets run; 0 is one per processor. Not for `blocking`.
+    /// How many threads the completion port lets run; 0 is one per processor. Only for
+    /// `completion-port`.
     pub concurrency: usize,
-    /// How many worker threads there are; 0 is two for each that may run, and one. Not for
-    /// `blocking`, which has one per connection.
+    /// How many worker threads there are; 0 is two for each that may run, and one to stand at the
+    /// door. Two per processor, as the books have it, is just that number here. Only for
+    /// `completion-port`: the other models have as many as their connections need.
     pub threads: usize,
-    /// How many accepts are kept posted. Not for `blocking`, which accepts one by one.
+    /// Who accepts. Only for `completion-port`.
+    pub accepting: Accepting,
+    /// How many accepts are kept posted. Only for `completion-port` with [`Accepting::Posted`].
     pub posted_accepts: usize,
+    /// How many connections one thread of `select` serves; 0 is all of them, in sets as large as
+    /// needed. The classic set holds 64 (`FD_SETSIZE`). Only for `select`.
+    pub set_size: usize,
     /// When set, a client that connects and then sends nothing for this long loses its connection.
-    /// The completion port accepts with first data then: a connection counts from its first byte.
+    /// With posted accepts the completion port accepts with first data then: a connection counts
+    /// from its first byte.
     pub first_data: Option<Duration>,
     /// When set, a connection on which nothing came in or went out for this long is closed, no
     /// earlier and not much later.
@@ -61,10 +70,22 @@ pub struct Limits {
     /// The size in bytes of the buffer that a message is received into; a longer message comes in
     /// several pieces.
     pub buffer_size: usize,
-    /// Which driver the completion port runs on. Not for `blocking`.
+    /// Which driver the completion port runs on. Only for `completion-port`.
     pub driver: DriverChoice,
-    /// Whether the completion port notices handlers that block. Not for `blocking`.
+    /// Whether the completion port notices handlers that block. Only for `completion-port`.
     pub doorman: bool,
+}
+
+/// Who accepts for a completion port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Accepting {
+    /// The workers: accepts are posted like any other operation, and their packets are taken like
+    /// any other (M141).
+    #[default]
+    Posted,
+    /// A thread of its own, which waits in accept, associates each connection and starts its first
+    /// receive (M140).
+    Thread,
 }
 
 impl Default for Limits {
@@ -72,7 +93,9 @@ impl Default for Limits {
         Self {
             concurrency: 0,
             threads: 0,
+            accepting: Accepting::Posted,
             posted_accepts: 10,
+            set_size: 0,
             first_data: None,
             idle_timeout: None,
             connections: usize::MAX,

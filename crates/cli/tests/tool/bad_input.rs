@@ -27,6 +27,13 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["serve", "--first-data", "0s"], 2, &["longer than nothing"]);
     refused(&["serve", "--idle-timeout", "soon"], 2, &["'soon'", "250ms"]);
     refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll, iocp"]);
+    refused(&["serve", "--model", "fibers"], 2, &["'fibers'", "blocking, nonblocking, select"]);
+    refused(
+        &["serve", "--model", "select", "--threads", "3"],
+        2,
+        &["--threads", "completion-port"],
+    );
+    refused(&["serve", "--set-size", "64"], 2, &["--set-size", "select", "leave it out"]);
     refused(&["serve", "--processes", "1000"], 2, &["64"]);
     refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
     refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);
@@ -36,7 +43,7 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
     refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
     refused(&["compare", "--counts", "16,,"], 2, &["--counts"]);
-    refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port, blocking"]);
+    refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "event-select"]);
 }
 
 #[test]

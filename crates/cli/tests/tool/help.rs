@@ -21,6 +21,10 @@ fn every_command_explains_its_options() {
             "serve",
             &[
                 "127.0.0.1:12345",
+                "--model",
+                "nonblocking, select, async-select, event-select",
+                "--accept",
+                "--set-size",
                 "--concurrency",
                 "--threads",
                 "--posted-accepts",

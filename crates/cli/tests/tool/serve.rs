@@ -151,3 +151,39 @@ fn the_end_of_input_ends_a_server_that_was_told_so() {
     assert_eq!(ended.json()["accepted"], 1);
     assert_eq!(client.read(&mut [0; 1]).expect("a graceful end"), 0);
 }
+
+#[test]
+fn every_model_serves_with_the_same_options_and_says_the_same() {
+    for (model, options) in [
+        ("blocking", &[] as &[&str]),
+        ("nonblocking", &[]),
+        ("select", &[]),
+        ("select", &["--set-size", "1"]),
+        ("async-select", &[]),
+        ("event-select", &[]),
+        ("overlapped-event", &[]),
+        ("overlapped-routine", &[]),
+        ("completion-port", &[]),
+        ("completion-port", &["--accept", "thread", "--first-data", "20s"]),
+    ] {
+        let common =
+            ["--model", model, "--max-connections", "3", "--idle-timeout", "20s", "--json"];
+        let (server, address) = Running::serve(&[&common, options].concat());
+        let mut clients: Vec<TcpStream> = (0..3).map(|_| connect(address)).collect();
+        for client in &mut clients {
+            echo(client, b"one message");
+        }
+        let status: Value =
+            serde_json::from_str(&server.errors_until("\n")).expect("a status line");
+        schema::check("serve-status", &status);
+        assert_eq!(status["connected"], 3, "{model}");
+        let ended = server.interrupt();
+        assert_eq!(ended.code(), 0, "{model}: {ended:?}");
+        let summary = ended.json();
+        schema::check("serve-summary", &summary);
+        assert_eq!((&summary["accepted"], &summary["left"]), (&3.into(), &0.into()), "{model}");
+        for client in &mut clients {
+            assert_eq!(client.read(&mut [0; 1]).expect("a graceful end"), 0, "{model}");
+        }
+    }
+}

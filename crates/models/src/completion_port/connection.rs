@@ -6,7 +6,7 @@
 
 use super::notice::Notice;
 use overlapped::{Protocol, TcpStream};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -36,10 +36,27 @@ pub(super) enum Receive {
 /// The completion key of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Connection {
-    /// Its place in the list.
+    /// Its place in the list, and [`HAS_SPOKEN`].
     place: AtomicU32,
     /// When something last happened on it, kept by [`super::sweep`].
     pub(super) last: AtomicU32,
+}
+
+/// Beside the place: the client has sent something. There are not so many places.
+const HAS_SPOKEN: u32 = 1 << 31;
+
+impl Connection {
+    /// The client has sent something.
+    pub(super) fn speaks(&self) {
+        // Mostly it has before, and then nobody's cache line is taken away.
+        if !self.has_spoken() {
+            self.place.fetch_or(HAS_SPOKEN, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn has_spoken(&self) -> bool {
+        self.place.load(Ordering::Relaxed) & HAS_SPOKEN != 0
+    }
 }
 
 pub(super) const SHARDS: usize = 16;
@@ -66,7 +83,10 @@ pub(super) struct Connections {
 struct Tally {
     open: AtomicU64,
     peak: AtomicU64,
-    none: Notice,
+    /// None is open, or one has gone and somebody waits for that.
+    fewer: Notice,
+    /// A thread waits until there are fewer.
+    is_awaited: AtomicBool,
 }
 
 impl Connections {
@@ -83,14 +103,14 @@ impl Connections {
             place
         };
         let place = place * SHARDS as u32 + shard_number as u32;
-        stream.key().place.store(place, Ordering::Relaxed);
+        stream.key().place.fetch_or(place, Ordering::Relaxed);
         let open = self.tally.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.tally.peak.fetch_max(open, Ordering::Relaxed);
     }
 
     /// Takes a connection out. False when that has been done by [`Connections::take_all`].
     pub(super) fn remove(&self, stream: &Stream) -> bool {
-        let place = stream.key().place.load(Ordering::Relaxed);
+        let place = stream.key().place.load(Ordering::Relaxed) & !HAS_SPOKEN;
         let (shard_number, place) = (place as usize % SHARDS, place / SHARDS as u32);
         let removed = {
             let mut shard = lock(&self.shards[shard_number]);
@@ -151,12 +171,31 @@ impl Connections {
 
     /// Waits until none is open; false when the deadline came first.
     pub(super) fn wait_until_none(&self, deadline: Option<Instant>) -> bool {
-        self.tally.none.wait_for(deadline, || self.open() == 0)
+        self.tally.fewer.wait_for(deadline, || self.open() == 0)
+    }
+
+    /// Waits until fewer than `limit` are open, or `is_over`, or the deadline has come. For one
+    /// thread.
+    pub(super) fn wait_for_room(
+        &self,
+        limit: usize,
+        deadline: Option<Instant>,
+        is_over: impl Fn() -> bool,
+    ) {
+        self.tally.is_awaited.store(true, Ordering::SeqCst);
+        self.tally.fewer.wait_for(deadline, || self.open() < limit as u64 || is_over());
+        self.tally.is_awaited.store(false, Ordering::SeqCst);
+    }
+
+    /// Makes whoever waits look again.
+    pub(super) fn look_again(&self) {
+        self.tally.fewer.give();
     }
 
     fn departed(&self, count: u64) {
-        if self.tally.open.fetch_sub(count, Ordering::SeqCst) == count {
-            self.tally.none.give();
+        let is_last = self.tally.open.fetch_sub(count, Ordering::SeqCst) == count;
+        if is_last || self.tally.is_awaited.load(Ordering::SeqCst) {
+            self.tally.fewer.give();
         }
     }
 }

@@ -10,15 +10,26 @@
 //! bytes stay in order without a lock (M145), and a client that does not read stops its own
 //! connection and no other: nothing is received from it while its echo waits to be sent.
 //!
+//! Accepts are posted by default, and their packets are taken by the workers. With
+//! [`Accepting::Thread`] a thread of its own accepts instead:
+//!
+//! ```text
+//! accept -> associate -> receive_pooled          (the thread that accepts)
+//!                            |   ^
+//!                Received <--+   +--- Sent <- send <- handler's reply      (the workers)
+//! ```
+//!
 //! - [`worker`] turns each packet into the next operation. It calls all others; this file starts
 //!   and stops it.
 //! - [`connection`] is what is kept per connection: its completion key, and the one list of all.
+//! - [`accepting`] is the thread that accepts, where there is one.
 //! - [`counters`] are the workers' own figures; [`sweep`] ends idle connections; [`notice`] tells
 //!   the thread that stops the server.
 //!
 //! An idle connection costs 8 bytes of key and 8 of list beside the library's handle. A message
 //! costs no allocation, no lock and no clock of this folder's.
 
+mod accepting;
 mod connection;
 mod counters;
 mod notice;
@@ -27,7 +38,8 @@ mod worker;
 
 use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped, Threads};
+use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
+use crate::parts::doorkeeper::Doorkeeper;
 use connection::{Connection, Connections, Serving};
 use counters::Counters;
 use overlapped::{AcceptWindow, ListenSocket, Packet, Port, TcpListener};
@@ -57,13 +69,22 @@ struct Shared {
     connections: Connections,
     counters: Counters,
     crew: Crew,
+    door: accepting::Door,
 }
 
 struct Running {
     shared: Arc<Shared>,
-    listener: TcpListener<Serving>,
+    entrance: Entrance,
     workers: Vec<JoinHandle<()>>,
     ended: bool,
+}
+
+/// How connections come in.
+enum Entrance {
+    Posted(TcpListener<Serving>),
+    Thread(Doorkeeper),
+    /// None do: the server has just begun.
+    Shut,
 }
 
 impl Model for CompletionPort {
@@ -86,19 +107,30 @@ impl Model for CompletionPort {
             .buffer_size(limits.buffer_size)
             .build()?;
         let threads = threads(limits, port.concurrency());
-        let listener = port.associate(ListenSocket::try_from(listener)?, Connection::default())?;
+        // Refused here where the driver cannot carry sockets, before anything runs.
+        let entrance = match limits.accepting {
+            Accepting::Posted => {
+                let listener = ListenSocket::try_from(listener)?;
+                Ok(port.associate(listener, Connection::default())?)
+            }
+            Accepting::Thread => Err(listener),
+        };
+        let awaits_first = limits.first_data.filter(|_| entrance.is_err());
         let shared = Arc::new(Shared {
             port,
             handler,
             stopping: AtomicBool::new(false),
-            sweep: limits.idle_timeout.map(Sweep::new),
+            sweep: Sweep::new(limits.idle_timeout, awaits_first),
             connections: Connections::default(),
-            // One set for each worker, and one for the thread that stops the server.
-            counters: Counters::new(threads + 1),
+            // One set for each worker, one for a thread that accepts, and one for the thread that
+            // stops the server.
+            counters: Counters::new(threads + 2),
             crew: Crew::default(),
+            door: accepting::Door::new(limits.connections),
         });
         // From here on, dropping it on an error ends what was started.
-        let mut running = Running { shared, listener, workers: Vec::new(), ended: false };
+        let mut running =
+            Running { shared, entrance: Entrance::Shut, workers: Vec::new(), ended: false };
         for number in 0..threads {
             running.workers.push(Worker::start(&running.shared, number).map_err(|error| {
                 io::Error::new(
@@ -110,7 +142,15 @@ impl Model for CompletionPort {
         if let Some(sweep) = &running.shared.sweep {
             running.shared.port.timer(sweep.tick(), connection::Receive::Waits)?;
         }
-        running.listener.accept_window(window(limits), || connection::Receive::Waits)?;
+        running.entrance = match entrance {
+            Ok(listener) => {
+                listener.accept_window(window(limits), || connection::Receive::Waits)?;
+                Entrance::Posted(listener)
+            }
+            Err(listener) => {
+                Entrance::Thread(accepting::start(&running.shared, listener, threads)?)
+            }
+        };
         Ok(Box::new(running))
     }
 }
@@ -136,7 +176,10 @@ fn window(limits: &Limits) -> AcceptWindow {
 
 impl Server for Running {
     fn status(&self) -> Status {
-        self.shared.status()
+        let mut status = self.shared.status();
+        // The port knows its own threads; the one that accepts waits elsewhere.
+        status.threads.waiting += usize::from(matches!(self.entrance, Entrance::Thread(_)));
+        status
     }
 
     fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
@@ -147,12 +190,16 @@ impl Server for Running {
         let port = &self.shared.port;
         let report = port.driver();
         format!(
-            "completion port on {} ({}), {} threads of which {} run, doorman {}",
+            "completion port on {} ({}), {} threads of which {} run, doorman {}, {}",
             report.name,
             report.reason,
             self.workers.len(),
             port.concurrency(),
-            report.doorman
+            report.doorman,
+            match self.entrance {
+                Entrance::Thread(_) => "a thread that accepts",
+                _ => "accepts posted",
+            }
         )
     }
 }
@@ -171,7 +218,12 @@ impl Running {
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now().checked_add(deadline);
         shared.stopping.store(true, Ordering::SeqCst);
-        self.listener.close();
+        shared.connections.look_again();
+        match &mut self.entrance {
+            Entrance::Posted(listener) => listener.close(),
+            Entrance::Thread(doorkeeper) => doorkeeper.dismiss(),
+            Entrance::Shut => {}
+        }
         // Each operation in flight comes back to a worker: an idle connection is closed, an echo
         // that was under way is taken up again.
         shared.connections.for_each(|stream| {
@@ -252,7 +304,7 @@ impl Shared {
         Status {
             connected: self.connections.open(),
             peak_connected: self.connections.peak(),
-            accept_deferrals: self.port.counters().accept_deferrals,
+            accept_deferrals: self.port.counters().accept_deferrals + self.door.deferrals(),
             ..self.counters.sum()
         }
     }

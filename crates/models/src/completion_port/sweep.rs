@@ -1,8 +1,8 @@
-//! The end of idle connections.
+//! The end of idle connections, and of those whose client sends nothing first.
 //!
 //! A timer of the port looks at one shard of the list at a time, several rounds within the limit,
 //! and is the only one that reads the clock: with each tick it sets a coarse time that the workers
-//! copy into the key of the connection they handle. Without an idle limit there is no timer, and
+//! copy into the key of the connection they handle. Without a limit there is no timer, and
 //! workers stamp nothing.
 //!
 //! Main disadvantage: each round visits every connection, so a million of them cost a million
@@ -25,24 +25,32 @@ const EXPIRED: u32 = u32::MAX - 1;
 pub(super) struct Sweep {
     start: Instant,
     tick: Duration,
-    /// An idle connection lasts at least this many ticks.
-    limit_ticks: u32,
+    /// An idle connection lasts at least this many ticks, if there is a limit.
+    idle_ticks: Option<u32>,
+    /// The same until its client has sent something. Where accepts are posted they wait for that.
+    first_data_ticks: Option<u32>,
     now: AtomicU32,
     next_shard: AtomicU32,
 }
 
 impl Sweep {
-    pub(super) fn new(limit: Duration) -> Self {
-        let tick = (limit / 4).clamp(ROUND_MIN, ROUND_MAX) / SHARDS as u32;
+    /// `None` without a limit.
+    pub(super) fn new(idle: Option<Duration>, first_data: Option<Duration>) -> Option<Self> {
+        let shortest = idle.into_iter().chain(first_data).min()?;
+        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / SHARDS as u32;
         // One more, since a stamp may be a tick old when it is made.
-        let limit_ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
-        Self {
+        let ticks = |limit: Duration| {
+            let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
+            u32::try_from(ticks).unwrap_or(EXPIRED - 1)
+        };
+        Some(Self {
             start: Instant::now(),
             tick,
-            limit_ticks: u32::try_from(limit_ticks).unwrap_or(EXPIRED - 1),
+            idle_ticks: idle.map(ticks),
+            first_data_ticks: first_data.or(idle).map(ticks),
             now: AtomicU32::new(0),
             next_shard: AtomicU32::new(0),
-        }
+        })
     }
 
     /// How long after one look the next one is due.
@@ -80,7 +88,11 @@ impl Sweep {
             // A worker was about to start the operation that the last round meant to end.
             return true;
         }
-        if last == IN_HAND || now.saturating_sub(last) <= self.limit_ticks {
+        let limit = match connection.has_spoken() {
+            true => self.idle_ticks,
+            false => self.first_data_ticks,
+        };
+        if last == IN_HAND || limit.is_none_or(|limit| now.saturating_sub(last) <= limit) {
             return false;
         }
         // Not if a worker has it by now.
@@ -101,7 +113,7 @@ mod tests {
     #[test]
     fn a_connection_expires_after_the_limit_and_never_in_a_workers_hands() {
         let limit = Duration::from_secs(1);
-        let sweep = Sweep::new(limit);
+        let sweep = Sweep::new(Some(limit), None).expect("a limit");
         let connection = Connection::default();
         sweep.waits(&connection);
         assert!(!sweep.expire(&connection, sweep.ticks_at(limit)));
@@ -119,11 +131,25 @@ mod tests {
     #[test]
     fn very_short_and_very_long_limits_are_kept() {
         for limit in [Duration::from_nanos(1), Duration::from_secs(3), Duration::MAX] {
-            let sweep = Sweep::new(limit);
+            let sweep = Sweep::new(Some(limit), None).expect("a limit");
             let connection = Connection::default();
             assert!(!sweep.expire(&connection, sweep.ticks_at(limit)), "{limit:?}");
         }
-        let soon = Sweep::new(Duration::ZERO);
+        let soon = Sweep::new(Some(Duration::ZERO), None).expect("a limit");
         assert!(soon.expire(&Connection::default(), soon.ticks_at(4 * soon.tick)));
+    }
+
+    #[test]
+    fn the_limit_of_the_first_data_ends_with_it() {
+        let limit = Duration::from_secs(1);
+        let sweep = Sweep::new(None, Some(limit)).expect("a limit");
+        let (silent, speaks) = (Connection::default(), Connection::default());
+        sweep.waits(&silent);
+        sweep.waits(&speaks);
+        speaks.speaks();
+        let after = sweep.ticks_at(limit + 3 * sweep.tick);
+        assert!(sweep.expire(&silent, after));
+        assert!(!sweep.expire(&speaks, after));
+        assert!(Sweep::new(None, None).is_none());
     }
 }

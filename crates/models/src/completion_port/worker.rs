@@ -130,7 +130,8 @@ impl<'a> Worker<'a> {
         self.counters.failed(failure, 1);
     }
 
-    fn accepted(&self, socket: TcpSocket, first_data: Option<Buffer>) {
+    /// Begins to serve a connection; the first of its data may have come along.
+    pub(super) fn accepted(&self, socket: TcpSocket, first_data: Option<Buffer>) {
         self.counters.accepted();
         let stream = match self.shared.port.associate(socket, Connection::default()) {
             Ok(stream) => stream,
@@ -153,6 +154,7 @@ impl<'a> Worker<'a> {
     fn message(&self, stream: Stream, buffer: Buffer) {
         if let Some(sweep) = &self.shared.sweep {
             sweep.in_hand(stream.key());
+            stream.key().speaks();
         }
         match call(&*self.shared.handler, &buffer) {
             Some(Reply::Echo) => {
@@ -232,6 +234,11 @@ impl<'a> Worker<'a> {
         if let Some(sweep) = &self.shared.sweep {
             sweep.waits(stream.key());
         }
+    }
+
+    /// An accepted connection could not be served.
+    pub(super) fn lost(&self, error: &io::Error) {
+        self.counters.failed(Failure::of(error), 1);
     }
 
     fn sweep(&self) {

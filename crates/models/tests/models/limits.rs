@@ -1,8 +1,9 @@
 //! The limits are kept: how many connections, and how long one may be silent or idle.
 
-use crate::on_every_model;
+use crate::world::variants::*;
 use crate::world::{Client, Obedient, PATIENCE, Service, message};
-use overlapped_models::{CompletionPort, Echo, Limits, Model};
+use crate::{on_every_model, on_models_with_a_thread_to_spare};
+use overlapped_models::{Echo, Limits, Model};
 use std::time::{Duration, Instant};
 
 on_every_model!(
@@ -10,9 +11,11 @@ on_every_model!(
     the_limit_is_kept_under_a_rush_and_places_do_not_get_lost,
     a_client_that_sends_nothing_first_loses_its_connection,
     an_idle_connection_is_closed_and_a_busy_one_is_not,
-    a_connection_whose_handler_takes_long_is_not_idle,
+    a_handler_that_takes_long_makes_nobody_idle_who_is_not,
     a_client_that_does_not_read_is_idle,
 );
+
+on_models_with_a_thread_to_spare!(a_connection_whose_handler_takes_long_is_not_idle);
 
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -145,6 +148,26 @@ fn a_connection_whose_handler_takes_long_is_not_idle(model: &'static dyn Model) 
     assert_eq!(service.status().errors.timed_out, 2);
 }
 
+/// Neither its own connection nor one that waits for the same thread.
+fn a_handler_that_takes_long_makes_nobody_idle_who_is_not(model: &'static dyn Model) {
+    let handler = Obedient::default();
+    let gate = handler.0.clone();
+    let service = Service::start(model, handler, &idle_limit());
+    let (slow, other) = (service.connect(), service.connect());
+    other.echo(b"hello");
+    slow.send(b"gate");
+    gate.await_standing(1);
+    other.send(b"again");
+    // Clients of another server idle away meanwhile, which shows that the limit has passed twice.
+    let clock = Service::start(&Blocking, Echo, &idle_limit());
+    for _ in 0..2 {
+        assert!(clock.connect().receive_all().is_empty());
+    }
+    gate.open();
+    assert_eq!(slow.receive(4), b"gate");
+    assert_eq!(other.receive(5), b"again");
+}
+
 fn a_client_that_does_not_read_is_idle(model: &'static dyn Model) {
     let service = Service::start(model, Echo, &idle_limit());
     let client = service.connect();
@@ -158,6 +181,45 @@ fn a_client_that_does_not_read_is_idle(model: &'static dyn Model) {
         service.until("it was given up", |status| status.errors.timed_out == 1);
     });
     service.until("it is gone", |status| status.connected == 0);
+}
+
+/// R75, M48, M68, M97, M115: how many threads a model has for its connections.
+#[test]
+fn a_model_has_as_many_threads_as_its_way_to_wait_needs() {
+    let threads_with = |model: &dyn Model, connections: usize| {
+        let service = Service::start(model, Echo, &Limits::default());
+        let clients: Vec<Client> = (0..connections).map(|_| service.connect()).collect();
+        clients.iter().for_each(|client| client.echo(b"hello"));
+        let threads = service.status().threads;
+        threads.waiting + threads.released + threads.paused
+    };
+    // One more that accepts.
+    let of_63 = |connections: usize| connections.div_ceil(63) + 1;
+    for connections in [1, 63, 64, 126, 127] {
+        assert_eq!(threads_with(&Blocking, connections), connections + 1);
+        assert_eq!(threads_with(&Nonblocking, connections), 1);
+        assert_eq!(threads_with(&Select, connections), 1);
+        assert_eq!(threads_with(&SelectInSets, connections), connections.div_ceil(64) + 1);
+        assert_eq!(threads_with(&AsyncSelect, connections), 1);
+        assert_eq!(threads_with(&EventSelect, connections), of_63(connections));
+        assert_eq!(threads_with(&OverlappedEvent, connections), of_63(connections));
+        assert!(threads_with(&OverlappedRoutine, connections) <= 2);
+    }
+}
+
+/// Threads that have nobody left to serve end, all but one.
+#[test]
+fn threads_without_connections_end() {
+    for model in [&EventSelect as &dyn Model, &OverlappedEvent, &SelectInSets] {
+        let service = Service::start(model, Echo, &Limits::default());
+        let mut clients: Vec<Client> = (0..200).map(|_| service.connect()).collect();
+        clients.iter().for_each(|client| client.echo(b"hello"));
+        assert_eq!(service.status().threads.waiting, 5, "{}", model.name());
+        clients.truncate(1);
+        // The one that accepts, the one that serves, and one for the next client.
+        service.until("the others have ended", |status| status.threads.waiting == 3);
+        clients[0].echo(b"still here");
+    }
 }
 
 /// As few threads as there can be, and nobody to notice when one blocks.

@@ -1,7 +1,7 @@
 //! A server stops in phases, and in time.
 
-use crate::on_every_model;
-use crate::world::{Client, Obedient, PATIENCE, Service, message, until};
+use crate::world::{Client, Gate, Obedient, PATIENCE, Service, message, until};
+use crate::{on_every_model, on_models_with_a_thread_to_spare};
 use overlapped_models::{Echo, Limits, Model, Stopped};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +11,18 @@ on_every_model!(
     idle_connections_end_gracefully_and_at_once,
     what_has_come_is_answered_first,
     an_echo_under_way_is_finished,
-    at_the_deadline_the_rest_is_ended_by_force,
+    who_does_not_read_is_ended_by_force_at_the_deadline,
+    a_handler_that_blocks_is_not_waited_for_after_the_deadline,
     busy_clients_get_whole_answers_until_their_end,
     silent_clients_of_a_first_data_limit_do_not_hold_it_up,
     a_server_that_is_dropped_ends_everything,
     a_server_without_clients_stops_at_once,
     clients_that_come_during_the_stop_are_ended_or_refused,
+);
+
+on_models_with_a_thread_to_spare!(
+    who_has_nothing_to_get_does_not_wait_for_a_handler,
+    at_the_deadline_the_rest_is_ended_by_force,
 );
 
 const SOON: Duration = Duration::from_millis(200);
@@ -58,26 +64,38 @@ fn idle_connections_end_gracefully_and_at_once(model: &'static dyn Model) {
 }
 
 fn what_has_come_is_answered_first(model: &'static dyn Model) {
+    answer_what_has_come(model, |_idle, gate| gate.open());
+}
+
+fn who_has_nothing_to_get_does_not_wait_for_a_handler(model: &'static dyn Model) {
+    answer_what_has_come(model, |idle, gate| {
+        assert!(idle.receive_all().is_empty(), "who has nothing to get goes at once");
+        gate.open();
+    });
+}
+
+fn answer_what_has_come(model: &dyn Model, during_the_stop: impl FnOnce(&Client, &Gate)) {
     let handler = Obedient::default();
     let gate = handler.0.clone();
     let limits = Limits { buffer_size: 1_024, ..Limits::default() };
     let service = Service::start(model, handler, &limits);
     let address = service.address;
     let (client, idle) = (service.connect(), service.connect());
+    // Both are there before the handler holds up whoever it can.
+    service.until("both are there", |status| status.connected == 2);
     // The first piece holds the handler, and the others wait in the system.
     let mut all = message(30_000);
     all[..4].copy_from_slice(b"gate");
     client.send(&all);
     gate.await_standing(1);
-    service.until("both are there", |status| status.connected == 2);
     let (stopped, echo) = in_background(service, PATIENCE, || {
         await_stop(address);
-        assert!(idle.receive_all().is_empty(), "who has nothing to get goes at once");
-        gate.open();
+        during_the_stop(&idle, &gate);
         client.receive_all()
     });
     assert!(echo == all, "{} of {} bytes came back", echo.len(), all.len());
     assert_eq!((stopped.left, stopped.status.errors.total()), (0, 0));
+    assert!(idle.receive_all().is_empty());
 }
 
 fn an_echo_under_way_is_finished(model: &'static dyn Model) {
@@ -113,6 +131,34 @@ fn at_the_deadline_the_rest_is_ended_by_force(model: &'static dyn Model) {
     in_handler.await_end();
     does_not_read.await_end();
     assert!(idle.receive_all().is_empty(), "who was idle was not forced");
+    gate.open();
+}
+
+fn who_does_not_read_is_ended_by_force_at_the_deadline(model: &'static dyn Model) {
+    let service = Service::start(model, Echo, &Limits::default());
+    let (does_not_read, idle) = (service.connect(), service.connect());
+    idle.echo(b"hello");
+    // The system finds room for a little more even when nobody reads, so a lot must wait.
+    does_not_read.send_until_echo_is_stuck(&service, 4);
+    let stopped = service.stop(SOON);
+    assert_eq!((stopped.left, stopped.status.errors.aborted), (1, 1));
+    does_not_read.await_end();
+    assert!(idle.receive_all().is_empty(), "who was idle was not forced");
+}
+
+fn a_handler_that_blocks_is_not_waited_for_after_the_deadline(model: &'static dyn Model) {
+    let handler = Obedient::default();
+    let gate = handler.0.clone();
+    let service = Service::start(model, handler, &Limits::default());
+    let in_handler = service.connect();
+    in_handler.send(b"gate");
+    gate.await_standing(1);
+    let start = Instant::now();
+    let stopped = service.stop(SOON);
+    let took = start.elapsed();
+    assert!((SOON..PATIENCE / 2).contains(&took), "{took:?}");
+    assert_eq!((stopped.left, stopped.status.errors.aborted), (1, 1));
+    in_handler.await_end();
     gate.open();
 }
 

@@ -13,13 +13,93 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[macro_export]
 macro_rules! on_every_model {
     ($($name:ident),+ $(,)?) => {
-        mod completion_port {
-            $(#[test] fn $name() { super::$name(&overlapped_models::CompletionPort); })+
-        }
-        mod blocking {
-            $(#[test] fn $name() { super::$name(&overlapped_models::Blocking); })+
+        $crate::on_models!{ [$($name)+]
+            blocking = Blocking,
+            nonblocking = Nonblocking,
+            select = Select,
+            select_in_sets_of_64 = SelectInSets,
+            async_select = AsyncSelect,
+            event_select = EventSelect,
+            overlapped_event = OverlappedEvent,
+            overlapped_routine = OverlappedRoutine,
+            completion_port = CompletionPort,
+            completion_port_with_accept_thread = AcceptThread,
         }
     };
+}
+
+/// The same for what only holds where a handler that blocks holds up nobody else: the models that
+/// have a thread for the others then.
+#[macro_export]
+macro_rules! on_models_with_a_thread_to_spare {
+    ($($name:ident),+ $(,)?) => {
+        mod with_a_thread_to_spare {
+            $(use super::$name;)+
+            $crate::on_models!{ [$($name)+]
+                blocking = Blocking,
+                completion_port = CompletionPort,
+                completion_port_with_accept_thread = AcceptThread,
+            }
+        }
+    };
+}
+
+/// Makes the tests of the two above.
+#[macro_export]
+macro_rules! on_models {
+    ([$($name:ident)+]) => {};
+    ([$($name:ident)+] $module:ident = $model:ident, $($rest:tt)*) => {
+        mod $module {
+            $(#[test] fn $name() { super::$name(&$crate::world::variants::$model); })+
+        }
+        $crate::on_models!{ [$($name)+] $($rest)* }
+    };
+}
+
+/// The models as the tests name them: what there is, and variants that limits make of it.
+pub mod variants {
+    use overlapped_models::{Accepting, Handler, Limits, Model, Server};
+    pub use overlapped_models::{
+        AsyncSelect, Blocking, CompletionPort, EventSelect, Nonblocking, OverlappedEvent,
+        OverlappedRoutine, Select,
+    };
+    use std::io;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    /// Makes a variant of a model.
+    macro_rules! variant {
+        ($(#[$doc:meta])* $name:ident is $model:ident with $limits:expr) => {
+            $(#[$doc])*
+            pub struct $name;
+
+            impl Model for $name {
+                fn name(&self) -> &'static str {
+                    $model.name()
+                }
+
+                fn start(
+                    &self,
+                    listener: TcpListener,
+                    handler: Arc<dyn Handler>,
+                    limits: &Limits,
+                ) -> io::Result<Box<dyn Server>> {
+                    let change: fn(Limits) -> Limits = $limits;
+                    $model.start(listener, handler, &change(limits.clone()))
+                }
+            }
+        };
+    }
+
+    variant! {
+        /// The completion port with a thread that accepts.
+        AcceptThread is CompletionPort
+            with |limits| Limits { accepting: Accepting::Thread, ..limits }
+    }
+    variant! {
+        /// A thread for every 64 connections.
+        SelectInSets is Select with |limits| Limits { set_size: 64, ..limits }
+    }
 }
 
 /// Whether a test must be left out since it runs under Wine, which differs there from Windows for

@@ -110,6 +110,10 @@ impl ListenSocket {
     pub(crate) fn from_parts(socket: Socket) -> Self {
         Self(socket)
     }
+
+    pub(crate) fn into_socket(self) -> Socket {
+        self.0
+    }
 }
 
 /// A socket for datagrams (UDP) that belongs to no port.

@@ -1,7 +1,7 @@
 //! Send: one or several buffers, finished by the operation however short the system's sends are.
 
 use super::{Progress, Surroundings, Task, not_performed};
-use crate::buffer::Buffers;
+use crate::buffer::{Buffer, Buffers};
 #[cfg(windows)]
 use crate::driver::iocp::{block::Ended, request::Request};
 use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
@@ -9,6 +9,7 @@ use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;
 use crate::handle::state::Direction;
+use crate::notify::Completed;
 use crate::operation::OperationId;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -22,6 +23,10 @@ pub(crate) struct Send {
 }
 
 impl Send {
+    pub(crate) fn task(buffers: impl Into<Buffers>) -> Task {
+        Task::Send(Self { buffers: buffers.into(), transferred: 0, result: not_performed() })
+    }
+
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
         match send_rest(with.socket, &self.buffers, &mut self.transferred) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
@@ -51,6 +56,16 @@ impl Send {
     /// Whether bytes went out.
     pub(crate) fn has_begun(&self) -> bool {
         self.transferred > 0
+    }
+
+    /// What it ended with, for those who are notified otherwise than by a packet, and send one
+    /// buffer.
+    pub(crate) fn into_completed(self) -> Completed<Buffer, ()> {
+        Completed {
+            buffer: self.buffers.into_one().unwrap_or_else(Buffer::empty),
+            transferred: self.transferred,
+            result: self.result,
+        }
     }
 
     pub(crate) fn into_packet<P: Protocol>(
@@ -119,8 +134,7 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
-        self.0.start(Direction::Send, Task::Send(send), operation).map_err(|refused| {
+        self.0.start(Direction::Send, Send::task(buffers), operation).map_err(|refused| {
             refused.map(|(task, operation)| match task {
                 Task::Send(send) => (send.buffers, operation),
                 _ => (().into(), operation),

@@ -1,11 +1,13 @@
-//! `serve`: an echo server on a completion port.
+//! `serve`: an echo server, on a completion port or by any other model.
 //!
-//! `settings` turns the options into what a server needs; `service` is one running server;
+//! `settings` turns the options into what a server needs, `model` says which options a model has;
+//! `service` is one running server;
 //! `single` runs it in this process, `family` in several that share one listening socket;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
 
 mod family;
 mod figures;
+mod model;
 mod reporter;
 mod service;
 mod settings;
@@ -26,16 +28,26 @@ pub struct ServeArguments {
     /// Where to listen; port 0 picks a free port.
     #[arg(default_value = "127.0.0.1:12345", value_parser = values::address)]
     address: SocketAddr,
-    /// Threads the port lets run at a time; 0 is the number of processors.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    concurrency: usize,
+    /// How connections are served.
+    #[arg(long, value_name = "NAME", default_value = model::DEFAULT, value_parser = model::names())]
+    model: String,
+    /// Threads the port lets run at a time; 0 is the number of processors [default: 0].
+    #[arg(long, value_name = "N")]
+    concurrency: Option<usize>,
     /// Threads that take packets [default: twice the concurrency and one to spare].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     threads: Option<u32>,
-    /// Accepts kept posted.
-    #[arg(long, value_name = "N", default_value = "10", value_parser = values::positive)]
-    posted_accepts: u32,
-    /// Accept a connection only with its first data; one that stays silent longer is closed.
+    /// Who accepts for the port: its threads, or one of its own [default: posted].
+    #[arg(long, value_enum)]
+    accept: Option<Accept>,
+    /// Accepts kept posted [default: 10].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    posted_accepts: Option<u32>,
+    /// Connections that one thread selects [default: all of them].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    set_size: Option<u32>,
+    /// Close a connection whose client sends nothing first for this long; posted accepts wait for
+    /// the data.
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     first_data: Option<Duration>,
     /// Close a connection on which nothing came for this long.
@@ -44,9 +56,9 @@ pub struct ServeArguments {
     /// Connections at a time; more wait unaccepted [default: what the descriptor limit allows].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     max_connections: Option<u32>,
-    /// What carries the operations to the kernel.
-    #[arg(long, value_enum, default_value_t = Driver::Automatic)]
-    driver: Driver,
+    /// What carries the port's operations to the kernel [default: automatic].
+    #[arg(long, value_enum)]
+    driver: Option<Driver>,
     /// Connections the kernel may hold that are not accepted yet [default: what it allows].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     backlog: Option<u32>,
@@ -67,6 +79,16 @@ pub struct ServeArguments {
     /// Print status lines and the summary as JSON objects.
     #[arg(long)]
     json: bool,
+}
+
+/// Who accepts for a completion port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accept {
+    // Accepts are posted, and taken like any other operation.
+    Posted,
+    // A thread accepts.
+    Thread,
 }
 
 /// The choice of a driver.

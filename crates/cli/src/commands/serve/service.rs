@@ -8,12 +8,10 @@ use overlapped_models::{Echo, Handler, ReceiveOnly, Server};
 
 use super::settings::Settings;
 
-/// The model that `serve` runs.
-const MODEL: &str = "completion-port";
-
 /// Starts the server on `listener`.
 pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<dyn Server>> {
-    let model = overlapped_models::model(MODEL).context("the completion port is not built in")?;
+    let model = overlapped_models::model(&settings.model)
+        .with_context(|| format!("there is no model named {}", settings.model))?;
     let handler: Arc<dyn Handler> =
         if settings.receive_only { Arc::new(ReceiveOnly) } else { Arc::new(Echo) };
     model.start(listener, handler, &settings.limits()).context("cannot start the server")

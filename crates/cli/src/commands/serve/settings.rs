@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use overlapped::DriverChoice;
 use overlapped_load::{limits, plan};
-use overlapped_models::Limits;
+use overlapped_models::{Accepting, Limits};
 use serde::{Deserialize, Serialize};
 
-use super::{Driver, ServeArguments};
+use super::{Accept, Driver, ServeArguments, model};
 use crate::{platform, words};
 
 /// Settings of a server, also as they travel to its worker processes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
+    pub model: String,
     pub concurrency: usize,
     pub threads: usize,
+    pub accept: Accept,
     pub posted_accepts: usize,
+    pub set_size: usize,
     pub first_data: Option<Duration>,
     pub idle_timeout: Option<Duration>,
     /// Connections of one process.
@@ -30,19 +33,24 @@ pub struct Settings {
     pub json: bool,
 }
 
-/// Fills in the defaults and refuses what `descriptors` per process do not allow.
+/// Fills in the defaults and refuses what the model, or `descriptors` per process, do not allow.
 pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<Settings> {
+    model::check(arguments)?;
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let runnable = if arguments.concurrency == 0 { processors } else { arguments.concurrency };
+    let concurrency = arguments.concurrency.unwrap_or(0);
+    let runnable = if concurrency == 0 { processors } else { concurrency };
     let threads = arguments.threads.map_or(2 * runnable + 1, |threads| threads as usize);
     Ok(Settings {
-        concurrency: arguments.concurrency,
+        model: arguments.model.clone(),
+        concurrency,
         threads,
-        posted_accepts: arguments.posted_accepts as usize,
+        accept: arguments.accept.unwrap_or(Accept::Posted),
+        posted_accepts: posted_accepts(arguments) as usize,
+        set_size: arguments.set_size.map_or(0, |size| size as usize),
         first_data: arguments.first_data,
         idle_timeout: arguments.idle_timeout,
         connections: connections_of_one_process(arguments, descriptors, threads)?,
-        driver: arguments.driver,
+        driver: arguments.driver.unwrap_or(Driver::Automatic),
         backlog: arguments.backlog.unwrap_or_else(|| limits::backlog_limit().unwrap_or(4_096)),
         receive_only: arguments.receive_only,
         processes: arguments.processes,
@@ -52,14 +60,19 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
     })
 }
 
+fn posted_accepts(arguments: &ServeArguments) -> u32 {
+    arguments.posted_accepts.unwrap_or(10)
+}
+
 fn connections_of_one_process(
     arguments: &ServeArguments,
     descriptors: u64,
     threads: usize,
 ) -> anyhow::Result<usize> {
     // Accepts that are posted and what the library opens for each thread need descriptors too.
-    let besides = u64::from(arguments.posted_accepts) + 2 * threads as u64;
+    let besides = u64::from(posted_accepts(arguments)) + 2 * threads as u64;
     let room = plan::connections_per_process(descriptors.saturating_sub(besides));
+    let room = model::room_beside_threads(arguments, room);
     anyhow::ensure!(
         room > 0,
         "{} descriptors leave no room for connections: {}",
@@ -89,7 +102,12 @@ impl Settings {
         Limits {
             concurrency: self.concurrency,
             threads: self.threads,
+            accepting: match self.accept {
+                Accept::Posted => Accepting::Posted,
+                Accept::Thread => Accepting::Thread,
+            },
             posted_accepts: self.posted_accepts,
+            set_size: self.set_size,
             first_data: self.first_data,
             idle_timeout: self.idle_timeout,
             connections: self.connections,
@@ -143,6 +161,29 @@ mod tests {
         let settings = settings(&["--threads", "5"]).expect("settings");
         assert!(settings.connections < 20_000 - 64 - 10, "{}", settings.connections);
         assert!(settings.connections > 19_000, "{}", settings.connections);
+    }
+
+    #[test]
+    fn threads_that_wait_for_events_need_descriptors_too() {
+        let of = |options: &[&str]| settings(options).expect("settings").connections;
+        let (blocking, events) = (of(&["--model", "blocking"]), of(&["--model", "event-select"]));
+        let threads = blocking / 63;
+        assert!((blocking - 2 * threads - 2..blocking - threads).contains(&events), "{events}");
+        assert!(of(&["--model", "select", "--set-size", "1"]) < blocking / 2);
+        assert_eq!(of(&["--model", "select"]), blocking);
+    }
+
+    #[test]
+    fn an_option_of_another_model_is_refused() {
+        for options in [
+            &["--model", "select", "--threads", "3"] as &[&str],
+            &["--model", "blocking", "--driver", "epoll"],
+            &["--set-size", "64"],
+            &["--accept", "thread", "--posted-accepts", "3"],
+        ] {
+            let error = settings(options).expect_err("it means nothing");
+            assert!(error.to_string().contains("means nothing"), "{error}");
+        }
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    pub(crate) fn new(status: NTSTATUS, transferred: u32) -> Self {
+        Self { status, transferred }
+    }
+
     /// As an operation on a socket reports it.
     pub(crate) fn of_socket(self) -> Ended {
         self.ended(status::of_socket)

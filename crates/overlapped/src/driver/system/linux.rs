@@ -69,6 +69,21 @@ impl SystemSocket {
         Ok((filled, from.map_err(io::Error::from)))
     }
 
+    /// How many bytes of a stream can be received now.
+    pub(crate) fn unread(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.0)?)
+    }
+
+    pub(crate) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received = retry_on_intr(|| net::recv(&self.0, &mut *buffer, RecvFlags::OOB));
+        received.map(|(_, length)| length).map_err(io::Error::from)
+    }
+
+    pub(crate) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
+        Ok(retry_on_intr(|| net::send(&self.0, data, flags))?)
+    }
+
     /// Sends the buffers as one datagram.
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
         retry_on_intr(|| match buffers {
@@ -131,6 +146,15 @@ impl SystemSocket {
             Some(address) => Ok(SocketAddr::try_from(address)?),
             None => Err(Errno::NOTCONN.into()),
         }
+    }
+
+    /// The error of the socket, which is taken by this.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(sockopt::socket_error(&self.0)?.err().map(io::Error::from))
+    }
+
+    pub(crate) fn set_blocking(&self, on: bool) -> io::Result<()> {
+        Ok(rustix::io::ioctl_fionbio(&self.0, !on)?)
     }
 
     pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {

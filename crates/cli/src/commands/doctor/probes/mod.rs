@@ -31,7 +31,13 @@ pub fn all() -> Vec<Finding> {
     let mut findings = vec![kernel(), processors()];
     findings.extend(driver());
     findings.extend(others());
+    findings.push(models());
     findings
+}
+
+fn models() -> Finding {
+    let names: Vec<_> = overlapped_models::models().iter().map(|model| model.name()).collect();
+    Finding::good("models", format!("{} (serve --model)", names.join(", ")))
 }
 
 fn processors() -> Finding {

@@ -1,0 +1,124 @@
+//! The event-select model: each socket has an event object, and a thread waits for up to 63 of them.
+//!
+//! ```text
+//! wait for control event + 63 sockets' events -> which one -> enumerate -> receive, handler, send
+//!      ^                                                                               |
+//!      +-------------------------------------------------------------------------------+
+//! ```
+//!
+//! A wait takes 64 events at the most (M91), and one of them is the thread's own, by which it learns
+//! of new connections and of the stop (M98). So n connections need n / 63 threads, rounded up (M97).
+//! That is the limit of this model: at 10,000 connections it has 159 threads, and the system's
+//! scheduler chooses among them. A handler that blocks holds up the 62 others of its thread.
+//!
+//! The event says that something has happened, and not what: that is in the socket's record.
+//! Enumerating takes the record and resets the event in one step, so nothing is lost between the two
+//! (M85). A wait tells of the lowest event that is set, so a busy client could hide those behind it:
+//! the thread turns its array by what was served last (M95). What is told once is told again after
+//! the call that enables it (M57): a receive, or a send that found no room.
+//!
+//! A message costs a wait, an enumeration, a receive and a send.
+//!
+//! On Windows each event is a handle of the system, and each of these is a system call. On Linux a
+//! wait is one `poll` of what its sockets wait for, the record and the events are in memory, and
+//! several that have become ready together cost one `poll`.
+//!
+//! - [`thread`] is a thread that waits; this file starts and stops it.
+
+mod thread;
+
+use crate::failure::Failure;
+use crate::handler::Handler;
+use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::parts::Common;
+use crate::parts::crew::Crew;
+use crate::parts::doorkeeper::Doorkeeper;
+use crate::parts::guest::Guest;
+use crate::parts::socket::set_options;
+use crate::parts::stop::stop;
+use overlapped::notify::WAIT_MAX;
+use overlapped::readiness::Socket;
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use thread::Waits;
+
+/// How many connections a thread has: the others of the events that one wait takes is its own.
+const PLACES: usize = WAIT_MAX - 1;
+
+/// A thread for every 63 connections, each with an event object.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventSelect;
+
+impl Model for EventSelect {
+    fn name(&self) -> &'static str {
+        "event-select"
+    }
+
+    fn start(
+        &self,
+        listener: TcpListener,
+        handler: Arc<dyn Handler>,
+        limits: &Limits,
+    ) -> io::Result<Box<dyn Server>> {
+        let common = Arc::new(Common::new(handler, limits));
+        let crew = Crew::new(Waits(Arc::clone(&common)), PLACES, "event-select", &common.tally);
+        crew.start_first()?;
+        let (serving, hands_over_to) = (Arc::clone(&common), Arc::clone(&crew));
+        let welcome = move |stream| {
+            let socket = match Socket::try_from(stream) {
+                Ok(socket) => socket,
+                Err(error) => return serving.register.failed(Failure::of(&error)),
+            };
+            set_options(&socket);
+            // When there is no thread for it, it is dropped and counted, and the others are served
+            // on.
+            let _ = hands_over_to.hand_over(Guest::new(&serving, socket));
+        };
+        let doorkeeper =
+            Doorkeeper::start(listener, &common.tally, &common, |common| &common.register, welcome)
+                .inspect_err(|_| crew.close())?;
+        Ok(Box::new(Running { common, crew, doorkeeper, ended: false }))
+    }
+}
+
+struct Running {
+    common: Arc<Common<Socket>>,
+    crew: Arc<Crew<Waits>>,
+    doorkeeper: Doorkeeper,
+    ended: bool,
+}
+
+impl Running {
+    fn end(&mut self, deadline: Duration) -> Stopped {
+        self.ended = true;
+        stop(&self.common, deadline, || self.doorkeeper.dismiss(), || self.crew.close())
+    }
+}
+
+impl Server for Running {
+    fn status(&self) -> Status {
+        self.common.status()
+    }
+
+    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
+        self.end(deadline)
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "an event object for each connection, a thread for every {PLACES} of them (now {}) and \
+             one that accepts",
+            self.crew.threads()
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Duration::ZERO);
+        }
+    }
+}
