@@ -118,6 +118,7 @@ fn m57_what_lies_behind_urgent_data_is_told_too(teller: &Teller) {
     teller.select(&socket, READ);
     while all.len() < 12 {
         teller.expect_well(&socket, READ);
+        teller.expect_nothing(&socket);
         // It has room for all, and may stop where the urgent byte lay.
         let mut room = [0; 100];
         let count = socket.receive(&mut room).expect("it is there");
@@ -454,8 +455,10 @@ fn m99_a_socket_that_is_dropped_lets_go_of_its_event_object_and_closes_at_once()
     teller.select(&socket, READ | CLOSE);
     std::thread::scope(|threads| {
         // Somebody waits for the event object meanwhile.
-        let waiter = threads
-            .spawn(|| overlapped::notify::wait_any(&[event], None, false).expect("one can wait"));
+        let waiter = threads.spawn(|| {
+            let patience = Some(2 * crate::world::PATIENCE);
+            overlapped::notify::wait_any(&[event], patience, false).expect("one can wait")
+        });
         drop(socket);
         let ended = std::io::Read::read(&mut peer, &mut [0; 8]).expect("it was closed");
         assert_eq!(ended, 0);
