@@ -31,6 +31,7 @@ pub(crate) mod receive_from;
 pub(crate) mod send;
 pub(crate) mod send_to;
 pub(crate) mod timer;
+pub(crate) mod transmit_file;
 pub(crate) mod write_at;
 
 use crate::buffer::pool::Pool;
@@ -55,6 +56,9 @@ pub(crate) enum Progress {
     Blocked,
     /// It cannot go on for want of descriptors or memory, and no event will say when it can.
     Deferred,
+    /// It could go on at once, but others should have their turn first. Only readiness drivers see
+    /// this.
+    Yields,
     /// It is complete and holds its result. When `drained` is set, the socket has nothing more
     /// in this direction until the driver says so.
     Complete { drained: bool },
@@ -79,6 +83,7 @@ pub(crate) enum Task {
     ReceiveFrom(receive_from::ReceiveFrom),
     Send(send::Send),
     SendTo(send_to::SendTo),
+    TransmitFile(Box<transmit_file::TransmitFile>),
 }
 
 impl Task {
@@ -93,6 +98,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.perform(with),
             Self::Send(send) => send.perform(with),
             Self::SendTo(send) => send.perform(with),
+            Self::TransmitFile(transmit) => transmit.perform(with),
         }
     }
 
@@ -108,6 +114,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.result.as_ref().err(),
             Self::Send(send) => send.result.as_ref().err(),
             Self::SendTo(send) => send.result.as_ref().err(),
+            Self::TransmitFile(transmit) => transmit.result.as_ref().err(),
         }
     }
 
@@ -118,6 +125,7 @@ impl Task {
             Self::Disconnect(disconnect) => disconnect.has_ended,
             Self::ReceiveFrom(receive) => receive.has_taken,
             Self::Send(send) => send.has_begun(),
+            Self::TransmitFile(transmit) => transmit.has_begun(),
             Self::Accept(_)
             | Self::AcceptInto(_)
             | Self::FirstData(_)
@@ -139,6 +147,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.result = Err(error),
             Self::Send(send) => send.result = Err(error),
             Self::SendTo(send) => send.result = Err(error),
+            Self::TransmitFile(transmit) => transmit.result = Err(error),
         }
     }
 
@@ -158,6 +167,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.into_packet(handle, operation),
             Self::Send(send) => send.into_packet(handle, operation),
             Self::SendTo(send) => send.into_packet(handle, operation),
+            Self::TransmitFile(transmit) => transmit.into_packet(handle, operation),
         }
     }
 }

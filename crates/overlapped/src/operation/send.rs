@@ -23,7 +23,7 @@ pub(crate) struct Send {
 
 impl Send {
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
-        match send_rest(with.socket, &self.buffers, &mut self.transferred) {
+        match send_rest(with.socket, &self.buffers, &mut self.transferred, false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
             outcome => {
                 self.result = outcome;
@@ -69,18 +69,20 @@ impl Send {
 }
 
 /// Sends what is left of `buffers` after `transferred` bytes, until all is sent or it would block.
+/// With `more`, something follows at once, and the system may wait for it to fill a packet.
 pub(super) fn send_rest(
     socket: &Socket,
     buffers: &Buffers,
     transferred: &mut usize,
+    more: bool,
 ) -> io::Result<()> {
     if let Some(one) = buffers.as_one() {
         while *transferred < one.len() {
-            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])])?;
+            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])], more)?;
         }
         return Ok(());
     }
-    send_rest_of_several(socket, buffers, transferred)
+    send_rest_of_several(socket, buffers, transferred, more)
 }
 
 /// Kept apart, since most sends have one buffer and preparing for many costs more than sending it.
@@ -89,6 +91,7 @@ fn send_rest_of_several(
     socket: &Socket,
     buffers: &Buffers,
     transferred: &mut usize,
+    more: bool,
 ) -> io::Result<()> {
     loop {
         let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
@@ -96,7 +99,7 @@ fn send_rest_of_several(
         if count == 0 {
             return Ok(());
         }
-        *transferred += socket.send(&slices[..count])?;
+        *transferred += socket.send(&slices[..count], more)?;
     }
 }
 
