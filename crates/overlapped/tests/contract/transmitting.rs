@@ -4,7 +4,7 @@
 use crate::errno;
 use crate::files_world::{Scratch, open};
 use crate::on_every_driver;
-use crate::packets::{assert_nothing_comes, code, sent, transmitted};
+use crate::packets::{assert_nothing_comes, sent, transmitted};
 use crate::world::World;
 use overlapped::{Buffer, Buffers, FileOptions, OpenFile, Transmission};
 use std::io;
@@ -169,7 +169,7 @@ fn a_long_transmission_lets_others_have_their_turn() {
     let packet = transmitted(&port);
     assert_eq!(packet.transferred, LENGTH as u64, "nobody has to ask for the rest");
     assert!(peer.receive_exact(LENGTH) == pattern(LENGTH));
-    assert_eq!(code(&packet.result), None);
+    assert!(packet.result.is_ok(), "{:?}", packet.result);
 }
 
 /// X74, F43, F45: one call of Windows takes less than 2^31 bytes, one of Linux less than that.
@@ -196,7 +196,8 @@ fn x74_f43_f45_parts_around_the_limits_of_the_systems_calls_go_out_whole() {
             let reader = scope.spawn(|| marks_in(&peer, length));
             stream.transmit_file(transmission, 0).expect("a transmission can be started");
             let packet = transmitted(&port);
-            assert_eq!((packet.transferred, code(&packet.result)), (length, None));
+            assert_eq!(packet.transferred, length);
+            assert!(packet.result.is_ok(), "{:?}", packet.result);
             reader.join().expect("all bytes come")
         });
         assert_eq!(found, expected, "of {length} bytes");
@@ -222,10 +223,10 @@ fn marks_in(peer: &crate::world::Peer, length: u64) -> Vec<u64> {
     marks
 }
 
-on_every_driver!(
+on_every_driver! {
     x70_head_file_and_tail_go_out_in_order_as_one_operation,
     x72_x73_a_range_is_that_part_and_none_is_the_whole_file,
     x75_what_cannot_be_transmitted_is_refused_and_gives_everything_back,
     x76_a_part_that_is_longer_than_the_file_sends_what_there_is,
     x82_a_transmission_takes_its_turn_among_sends,
-);
+}

@@ -88,7 +88,8 @@ fn x67_the_stream_ends_behind_the_last_byte_if_that_was_asked_for(world: &World)
         let reader = scope.spawn(|| peer.receive_all());
         stream.transmit_file(transmission, 1).expect("a transmission can be started");
         let packet = transmitted(&port);
-        assert_eq!((packet.transferred, code(&packet.result)), (100_003, None));
+        assert_eq!(packet.transferred, 100_003);
+        assert!(packet.result.is_ok(), "{:?}", packet.result);
         let received = reader.join().expect("the end comes");
         assert!(received == [contents.as_slice(), b"end"].concat());
     });
@@ -125,15 +126,16 @@ fn x76_a_file_that_shrinks_ends_its_transmission_where_it_ends() {
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| peer.receive_exact(left as usize));
             let packet = transmitted(&port);
-            assert_eq!((packet.transferred, code(&packet.result)), (left, None));
+            assert_eq!(packet.transferred, left);
+            assert!(packet.result.is_ok(), "{:?}", packet.result);
             assert!(reader.join().expect("they come") == pattern(LONG)[..left as usize]);
         });
     }
 }
 
-on_every_driver!(
+on_every_driver! {
     x84_a_cancelled_transmission_tells_how_many_bytes_went_out,
     x77_the_file_stays_open_until_the_packet_and_no_longer,
     x67_the_stream_ends_behind_the_last_byte_if_that_was_asked_for,
     a_reset_ends_a_transmission_with_its_error,
-);
+}
