@@ -114,6 +114,7 @@ pub use operation::OperationId;
 pub use operation::accept::Accepted;
 pub use operation::receive::Received;
 pub use operation::timer::TimerId;
+pub use operation::transmit_file::{Transmission, TransmissionProgress};
 pub use port::batch::Batch;
 pub use port::builder::PortBuilder;
 pub use port::counters::{Counters, DelayHistogram};

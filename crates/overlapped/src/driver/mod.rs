@@ -13,6 +13,7 @@
 //! - *register*: from then on each change of a socket from "cannot" to "may" in either direction
 //!   yields an event with the token given, at least once, to at least one thread in the wait. A
 //!   socket that is ready when it is registered yields its first event at once.
+//! - *prompt*: a registered socket that is ready yields its event once more.
 //! - *deregister*: no event with that token is taken from the kernel afterwards; one that another
 //!   thread took before may still be on its way, so tokens carry a generation.
 //! - *wait*: any number of threads at once; an event is given to one of them.
@@ -195,6 +196,16 @@ impl Driver {
                     self.name()
                 ),
             )),
+        }
+    }
+
+    /// Yields the event of a registered socket once more, if it is ready.
+    pub(crate) fn prompt(&self, socket: &Socket, token: u64) {
+        match (self, socket) {
+            #[cfg(target_os = "linux")]
+            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.prompt(descriptor, token),
+            (Self::Simulated(network), Socket::Simulated(socket)) => network.prompt(socket),
+            _ => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
+use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
 use std::io::{self, IoSlice};
@@ -8,6 +9,9 @@ use std::time::Duration;
 
 /// How many buffers one send call takes at the most.
 pub(crate) const SEND_BUFFERS_MAX: usize = 64;
+
+/// How much of a file is copied at a time where the system does not send it itself.
+const PIECE_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(crate) enum Socket {
@@ -56,8 +60,43 @@ impl Socket {
         either!(self, socket => socket.peek())
     }
 
-    pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, socket => socket.send(buffers))
+    /// Sends what it can of the buffers. With `more`, something follows at once, and the system may
+    /// wait for it to fill a packet.
+    pub(crate) fn send(&self, buffers: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        match self {
+            Self::System(socket) => socket.send(buffers, more),
+            Self::Simulated(socket) => socket.send(buffers),
+        }
+    }
+
+    /// Sends what it can of `length` bytes of a file; 0 is the end of the file.
+    pub(crate) fn send_file(
+        &self,
+        file: &SystemFile,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::System(socket) => match socket.send_file(file, offset, length) {
+                // Some files, such as those of /proc, are not made for it.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.copy_file(file, offset, length)
+                }
+                outcome => outcome,
+            },
+            _ => self.copy_file(file, offset, length),
+        }
+    }
+
+    /// The same through memory of ours.
+    fn copy_file(&self, file: &SystemFile, offset: u64, length: usize) -> io::Result<usize> {
+        let mut piece = vec![0; length.min(PIECE_BYTES)];
+        let read = file.perform(Request::Read { room: &mut piece, offset })?;
+        if read == 0 {
+            return Ok(0);
+        }
+        self.send(&[IoSlice::new(&piece[..read])], false)
     }
 
     /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when

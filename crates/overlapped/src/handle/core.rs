@@ -142,9 +142,12 @@ impl<P: Protocol> Handle<P> {
                 delivery.finish();
                 Ok(OperationId(id))
             }
-            Progress::Blocked | Progress::Deferred => {
+            Progress::Blocked | Progress::Deferred | Progress::Yields => {
                 state.push(direction, Pending { id, task, operation, holder: self.clone() });
                 let retry = progress == Progress::Deferred && state.owes_retry();
+                if progress == Progress::Yields {
+                    port.engine.prompt(state.socket(), self.0.token);
+                }
                 drop(state);
                 if retry {
                     port.defer(&self.0);
@@ -186,6 +189,10 @@ impl<P: Protocol> Handle<P> {
                     Advance::Idle => break,
                     Advance::Deferred => {
                         deferred = true;
+                        break;
+                    }
+                    Advance::Yields => {
+                        self.0.port.engine.prompt(state.socket(), self.0.token);
                         break;
                     }
                     Advance::Complete(mut pending) => {
@@ -232,13 +239,19 @@ impl<P: Protocol> Handle<P> {
             Task::Disconnect(disconnect) if disconnect.result.is_ok() => {
                 self.disconnected(state, disconnect, delivery);
             }
+            Task::TransmitFile(transmit) if transmit.ends_stream() => {
+                state.shut_send = true;
+                state.end_when_sent = true;
+                state.end_if_sent();
+            }
             Task::AcceptInto(_)
             | Task::Connect(_)
             | Task::Disconnect(_)
             | Task::Receive(_)
             | Task::ReceiveFrom(_)
             | Task::Send(_)
-            | Task::SendTo(_) => {}
+            | Task::SendTo(_)
+            | Task::TransmitFile(_) => {}
         }
         delivery.add(port, pending.into_packet());
     }

@@ -46,6 +46,7 @@ impl<T> Lane<T> {
         match progress {
             Progress::Blocked | Progress::Deferred => self.ready = false,
             Progress::Complete { drained } => self.ready &= !drained || ended,
+            Progress::Yields => {}
         }
     }
 
@@ -105,6 +106,7 @@ impl<T> Lane<T> {
         match progress {
             Progress::Blocked => Advance::Idle,
             Progress::Deferred => Advance::Deferred,
+            Progress::Yields => Advance::Yields,
             Progress::Complete { .. } => self.pop().map_or(Advance::Idle, Advance::Complete),
         }
     }
@@ -117,6 +119,8 @@ pub(crate) enum Advance<T> {
     Idle,
     /// The system is short of something; to be tried again by the alarm.
     Deferred,
+    /// It could go on at once, and the driver is to say so again.
+    Yields,
     /// The first operation is complete and out of the lane.
     Complete(T),
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`File`] of it.
 #[derive(Debug)]
-pub struct OpenFile(pub(super) SystemFile);
+pub struct OpenFile(pub(crate) SystemFile);
 
 impl OpenFile {
     /// Opens the file at `path`. The call waits for the disk, and for a pipe's other end.

@@ -260,11 +260,13 @@ impl<P: Protocol> Handle<P> {
         };
         match progress {
             Progress::Complete { .. } => self.conclude_and_complete(&mut state, pending, delivery),
-            Progress::Blocked | Progress::Deferred if is_over || label.cancelled => {
+            Progress::Blocked | Progress::Deferred | Progress::Yields
+                if is_over || label.cancelled =>
+            {
                 pending.task.fail(aborted());
                 self.conclude_and_complete(&mut state, pending, delivery);
             }
-            Progress::Blocked | Progress::Deferred => {
+            Progress::Blocked | Progress::Deferred | Progress::Yields => {
                 match state.issue(label.direction, pending, port) {
                     Ok(()) => {}
                     Err((error, pending)) if is_shortage(&error, &pending.task) => {

@@ -119,14 +119,18 @@ impl<P: Protocol> State<P> {
         let refusal = match (task, self.link) {
             (Task::Connect(_), link) => return may_connect(link, self.origin),
             (
-                Task::Receive(_) | Task::Send(_) | Task::Disconnect(_),
+                Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_) | Task::Disconnect(_),
                 Link::Unconnected | Link::Connecting | Link::Reserved,
             ) => Some(code::NOT_CONNECTED),
             (Task::Disconnect(_), Link::Disconnecting) => Some(code::ALREADY),
-            (Task::Receive(_) | Task::Send(_), Link::Disconnecting) => Some(code::SHUT_DOWN),
+            (Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_), Link::Disconnecting) => {
+                Some(code::SHUT_DOWN)
+            }
             (Task::Receive(_), _) if self.shut_receive => Some(code::SHUT_DOWN),
-            (Task::Send(_), _) if self.shut_send => Some(code::SHUT_DOWN),
-            (Task::Receive(_) | Task::Send(_) | Task::Disconnect(_), _) if self.reset => {
+            (Task::Send(_) | Task::TransmitFile(_), _) if self.shut_send => Some(code::SHUT_DOWN),
+            (Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_) | Task::Disconnect(_), _)
+                if self.reset =>
+            {
                 Some(code::RESET)
             }
             _ => None,
@@ -223,6 +227,7 @@ impl<P: Protocol> State<P> {
             Direction::Send => match send.advance(*ended, |pending| attempt(&mut pending.task)) {
                 Advance::Complete(pending) => Advance::Complete(*pending),
                 Advance::Deferred => Advance::Deferred,
+                Advance::Yields => Advance::Yields,
                 Advance::Idle => Advance::Idle,
             },
         }

@@ -70,7 +70,7 @@ impl Connect {
             Stage::Connected => {}
         }
         target.stage = Stage::Connected;
-        send_rest(with.socket, &self.buffers, &mut target.transferred)
+        send_rest(with.socket, &self.buffers, &mut target.transferred, false)
     }
 
     #[cfg(windows)]

@@ -34,6 +34,7 @@ pub(crate) mod receive_from;
 pub(crate) mod send;
 pub(crate) mod send_to;
 pub(crate) mod timer;
+pub(crate) mod transmit_file;
 pub(crate) mod write_at;
 
 use crate::buffer::pool::Pool;
@@ -58,6 +59,9 @@ pub(crate) enum Progress {
     Blocked,
     /// It cannot go on for want of descriptors or memory, and no event will say when it can.
     Deferred,
+    /// It could go on at once, but others should have their turn first. Only readiness drivers see
+    /// this.
+    Yields,
     /// It is complete and holds its result. When `drained` is set, the socket has nothing more
     /// in this direction until the driver says so.
     Complete { drained: bool },
@@ -82,6 +86,7 @@ pub(crate) enum Task {
     ReceiveFrom(receive_from::ReceiveFrom),
     Send(send::Send),
     SendTo(send_to::SendTo),
+    TransmitFile(Box<transmit_file::TransmitFile>),
 }
 
 impl Task {
@@ -96,6 +101,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.perform(with),
             Self::Send(send) => send.perform(with),
             Self::SendTo(send) => send.perform(with),
+            Self::TransmitFile(transmit) => transmit.perform(with),
         }
     }
 
@@ -111,6 +117,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.result.as_ref().err(),
             Self::Send(send) => send.result.as_ref().err(),
             Self::SendTo(send) => send.result.as_ref().err(),
+            Self::TransmitFile(transmit) => transmit.result.as_ref().err(),
         }
     }
 
@@ -121,6 +128,7 @@ impl Task {
             Self::Disconnect(disconnect) => disconnect.has_ended,
             Self::ReceiveFrom(receive) => receive.has_taken,
             Self::Send(send) => send.has_begun(),
+            Self::TransmitFile(transmit) => transmit.has_begun(),
             Self::Accept(_)
             | Self::AcceptInto(_)
             | Self::FirstData(_)
@@ -142,6 +150,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.result = Err(error),
             Self::Send(send) => send.result = Err(error),
             Self::SendTo(send) => send.result = Err(error),
+            Self::TransmitFile(transmit) => transmit.result = Err(error),
         }
     }
 
@@ -161,6 +170,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.into_packet(handle, operation),
             Self::Send(send) => send.into_packet(handle, operation),
             Self::SendTo(send) => send.into_packet(handle, operation),
+            Self::TransmitFile(transmit) => transmit.into_packet(handle, operation),
         }
     }
 }

@@ -31,7 +31,11 @@ impl Task {
                 disconnect.prepare(with);
                 Ok(())
             }
-            Self::FirstData(_) | Self::Receive(_) | Self::Send(_) | Self::SendTo(_) => Ok(()),
+            Self::FirstData(_)
+            | Self::Receive(_)
+            | Self::Send(_)
+            | Self::SendTo(_)
+            | Self::TransmitFile(_) => Ok(()),
         }
     }
 
@@ -46,6 +50,7 @@ impl Task {
             Self::ReceiveFrom(receive) => receive.request(),
             Self::Send(send) => send.request(),
             Self::SendTo(send) => send.request(),
+            Self::TransmitFile(transmit) => transmit.request(),
         }
     }
 
@@ -61,6 +66,7 @@ impl Task {
             Self::Connect(connect) => return connect.finish(ended, with),
             Self::Receive(receive) if !receive.waits_for_data() => receive.finish(ended.some()),
             Self::Send(send) => return send.finish(ended),
+            Self::TransmitFile(transmit) => return transmit.finish(ended),
             Self::FirstData(_) | Self::Receive(_) => match (ended.result, with) {
                 (Ok(()), Some(with)) => return self.perform(with),
                 (Ok(()), None) => self.fail(aborted()),
@@ -82,7 +88,9 @@ impl Task {
     pub(crate) fn is_alone(&self) -> bool {
         match self {
             Self::Receive(receive) => receive.waits_for_data(),
-            Self::Connect(_) | Self::Disconnect(_) | Self::FirstData(_) => true,
+            Self::Connect(_) | Self::Disconnect(_) | Self::FirstData(_) | Self::TransmitFile(_) => {
+                true
+            }
             Self::Accept(_)
             | Self::AcceptInto(_)
             | Self::ReceiveFrom(_)

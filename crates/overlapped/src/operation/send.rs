@@ -28,7 +28,7 @@ impl Send {
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
-        match send_rest(with.socket, &self.buffers, &mut self.transferred) {
+        match send_rest(with.socket, &self.buffers, &mut self.transferred, false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
             outcome => {
                 self.result = outcome;
@@ -84,18 +84,20 @@ impl Send {
 }
 
 /// Sends what is left of `buffers` after `transferred` bytes, until all is sent or it would block.
+/// With `more`, something follows at once, and the system may wait for it to fill a packet.
 pub(super) fn send_rest(
     socket: &Socket,
     buffers: &Buffers,
     transferred: &mut usize,
+    more: bool,
 ) -> io::Result<()> {
     if let Some(one) = buffers.as_one() {
         while *transferred < one.len() {
-            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])])?;
+            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])], more)?;
         }
         return Ok(());
     }
-    send_rest_of_several(socket, buffers, transferred)
+    send_rest_of_several(socket, buffers, transferred, more)
 }
 
 /// Kept apart, since most sends have one buffer and preparing for many costs more than sending it.
@@ -104,6 +106,7 @@ fn send_rest_of_several(
     socket: &Socket,
     buffers: &Buffers,
     transferred: &mut usize,
+    more: bool,
 ) -> io::Result<()> {
     loop {
         let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
@@ -111,7 +114,7 @@ fn send_rest_of_several(
         if count == 0 {
             return Ok(());
         }
-        *transferred += socket.send(&slices[..count])?;
+        *transferred += socket.send(&slices[..count], more)?;
     }
 }
 

@@ -112,6 +112,11 @@ impl<P: Protocol> Engine<P> {
             kernel => kernel.register(socket, token))
     }
 
+    /// Has the driver say once more that the socket may go on, if it may.
+    pub(crate) fn prompt(&self, socket: &Socket, token: u64) {
+        either!(self, (_gate, driver) => driver.prompt(socket, token), _kernel => ());
+    }
+
     /// Ends the flow of events for a socket, before it is closed or handed out.
     pub(crate) fn deregister(&self, socket: &Socket) {
         either!(self, (_gate, driver) => driver.deregister(socket), _kernel => ())

@@ -6,6 +6,7 @@ use crate::driver::signals::Signal;
 use crate::handle::{File, TcpListener, TcpStream, UdpSocket};
 use crate::operation::accept::Accepted;
 use crate::operation::receive::Received;
+use crate::operation::transmit_file::Transmission;
 use std::io;
 use std::net::SocketAddr;
 
@@ -107,6 +108,19 @@ pub enum Packet<P: Protocol> {
         /// How many bytes the system took: all of them, or none when `result` is an error.
         transferred: usize,
         /// Whether the datagram was sent.
+        result: io::Result<()>,
+    },
+    /// The transmission of a file has completed.
+    Transmitted {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// What was given at the start. Boxed, since it is large and every other packet is small.
+        transmission: Box<Transmission>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes of head, file and tail the system took.
+        transferred: u64,
+        /// Whether everything there was to send was sent.
         result: io::Result<()>,
     },
     /// A read of a file has completed.

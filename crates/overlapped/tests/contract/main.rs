@@ -56,4 +56,6 @@ mod signals;
 mod threads;
 mod timers;
 mod transitions;
+mod transmitting;
+mod transmitting_ends;
 mod world;

@@ -4,6 +4,7 @@ use crate::crew::until;
 use crate::world::{Numbers, PATIENCE};
 use overlapped::{
     Accepted, Buffer, Buffers, Packet, Port, Protocol, Received, TakeError, TcpListener, TcpStream,
+    Transmission,
 };
 use std::io;
 
@@ -50,6 +51,24 @@ pub fn sent(port: &Port<Numbers>) -> SentPacket {
     }
 }
 
+pub struct TransmittedPacket {
+    pub stream: TcpStream<Numbers>,
+    pub transmission: Transmission,
+    pub operation: u64,
+    pub transferred: u64,
+    pub result: io::Result<()>,
+}
+
+pub fn transmitted(port: &Port<Numbers>) -> TransmittedPacket {
+    match next(port) {
+        Packet::Transmitted { stream, transmission, operation, transferred, result } => {
+            let transmission = *transmission;
+            TransmittedPacket { stream, transmission, operation, transferred, result }
+        }
+        other => panic!("the packet of a transmission was owed, not {other:?}"),
+    }
+}
+
 /// What a packet of a connect has in common with one of a send.
 pub fn connected(port: &Port<Numbers>) -> SentPacket {
     match next(port) {
@@ -82,7 +101,8 @@ pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
         Packet::Connected { operation, result, .. }
         | Packet::Disconnected { operation, result, .. }
         | Packet::Sent { operation, result, .. }
-        | Packet::SentTo { operation, result, .. } => (operation, code(&result)),
+        | Packet::SentTo { operation, result, .. }
+        | Packet::Transmitted { operation, result, .. } => (operation, code(&result)),
         Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
         Packet::Received { operation, result, .. } => (operation, code(&result)),
         Packet::Read { operation, result, .. } => (operation, code(&result)),

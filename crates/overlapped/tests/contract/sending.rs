@@ -4,22 +4,10 @@
 use crate::errno;
 use crate::on_every_driver;
 use crate::packets::{assert_nothing_comes, code, next, received, send_until_one_waits, sent};
-use crate::world::{Peer, World};
+use crate::world::World;
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Buffers, Packet};
 use std::net::Shutdown;
-
-/// Everything that the peer receives until the end of the stream.
-fn receive_all(peer: &Peer) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut part = vec![0; 64 << 10];
-    loop {
-        match peer.receive(&mut part).expect("the peer can receive") {
-            0 => return all,
-            length => all.extend_from_slice(&part[..length]),
-        }
-    }
-}
 
 fn p31_a_send_that_is_done_at_once_queues_exactly_one_packet(world: &World) {
     let port = world.exact_port(1);
@@ -187,7 +175,7 @@ fn p162_after_shutdown_of_sending_a_send_fails_at_once(world: &World) {
     let refused = stream.send(b"late", 1).expect_err("it is shut down");
     assert_eq!(refused.error.raw_os_error(), Some(errno::SHUT_DOWN));
     assert_nothing_comes(&port);
-    assert!(receive_all(&peer).is_empty(), "the peer sees the end");
+    assert!(peer.receive_all().is_empty(), "the peer sees the end");
     peer.send(b"answer");
     stream.receive(Buffer::with_capacity(8), 2).expect("the other direction is open");
     assert_eq!(&received(&port).buffer[..], b"answer");
@@ -200,7 +188,7 @@ fn p162_what_was_sent_before_a_shutdown_still_goes_out(world: &World) {
     let sends = send_until_one_waits(&port, &stream, LENGTH) + 1;
     stream.shutdown(Shutdown::Write).expect("it is connected");
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| receive_all(&peer).len());
+        let reader = scope.spawn(|| peer.receive_all().len());
         for number in 0..sends {
             let packet = sent(&port);
             assert!(packet.result.is_ok(), "send {number} of {sends}: {:?}", packet.result);
@@ -253,7 +241,7 @@ fn p154_sends_go_out_whole_however_short_the_systems_sends_and_receives_are() {
         }
         stream.shutdown(Shutdown::Write).expect("it is connected");
         std::thread::scope(|scope| {
-            let reader = scope.spawn(|| receive_all(&peer));
+            let reader = scope.spawn(|| peer.receive_all());
             for (number, part) in expected.chunks(7_001).enumerate() {
                 let packet = sent(&port);
                 assert_eq!(packet.operation, number as u64, "seed {seed}");
@@ -285,7 +273,7 @@ fn p163_a_send_that_fails_after_a_part_went_out_says_so_by_its_packet() {
     assert_eq!((packet.operation, code(&packet.result)), (2, Some(errno::NO_BUFFERS)));
     assert_eq!((packet.transferred, packet.buffers.byte_len()), (1_000, 3_000));
     drop((packet, stream));
-    assert_eq!(receive_all(&peer), [2; 1_000]);
+    assert_eq!(peer.receive_all(), [2; 1_000]);
 }
 
 on_every_driver! {

@@ -289,6 +289,18 @@ impl Peer {
         bytes
     }
 
+    /// Everything that comes until the end of the stream.
+    pub fn receive_all(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut part = vec![0; 64 << 10];
+        loop {
+            match self.receive(&mut part).expect("the peer can receive") {
+                0 => return all,
+                length => all.extend_from_slice(&part[..length]),
+            }
+        }
+    }
+
     /// Ends the peer's sending direction.
     pub fn shut_down_sending(&self) {
         match self {

@@ -22,6 +22,12 @@ use std::time::{Duration, Instant};
 const KICK: u64 = u64::MAX - 1;
 const LOOK: u64 = u64::MAX - 2;
 
+/// What a socket is registered for.
+const SOCKET: epoll::EventFlags = epoll::EventFlags::IN
+    .union(epoll::EventFlags::OUT)
+    .union(epoll::EventFlags::RDHUP)
+    .union(epoll::EventFlags::ET);
+
 #[derive(Debug)]
 pub(crate) struct Epoll {
     set: OwnedFd,
@@ -45,11 +51,13 @@ impl Epoll {
     }
 
     pub(crate) fn register(&self, descriptor: &impl AsFd, token: u64) -> io::Result<()> {
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
-        Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), flags)?)
+        Ok(epoll::add(&self.set, descriptor, epoll::EventData::new_u64(token), SOCKET)?)
+    }
+
+    /// Registered anew, a socket that is ready yields its event again.
+    pub(crate) fn prompt(&self, descriptor: &impl AsFd, token: u64) {
+        // It can only fail for a descriptor that is not in the set, and then nothing is owed.
+        let _ = epoll::modify(&self.set, descriptor, epoll::EventData::new_u64(token), SOCKET);
     }
 
     /// From now on each ring of the watch's bell, which nobody reads, is an event.

@@ -239,6 +239,13 @@ impl std::os::windows::io::AsRawHandle for SystemFile {
 }
 
 #[cfg(target_os = "linux")]
+impl std::os::fd::AsFd for SystemFile {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+#[cfg(target_os = "linux")]
 impl std::os::fd::AsRawFd for SystemFile {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.file.as_raw_fd()

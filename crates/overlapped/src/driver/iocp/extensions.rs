@@ -8,11 +8,11 @@ use std::os::windows::io::{AsRawSocket, RawSocket};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
-    LPFN_ACCEPTEX, LPFN_CONNECTEX, LPFN_DISCONNECTEX, LPFN_GETACCEPTEXSOCKADDRS,
+    LPFN_ACCEPTEX, LPFN_CONNECTEX, LPFN_DISCONNECTEX, LPFN_GETACCEPTEXSOCKADDRS, LPFN_TRANSMITFILE,
     SIO_GET_EXTENSION_FUNCTION_POINTER, SO_CONNECT_TIME, SO_UPDATE_ACCEPT_CONTEXT,
     SO_UPDATE_CONNECT_CONTEXT, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKET, SOL_SOCKET,
-    WSAID_ACCEPTEX, WSAID_CONNECTEX, WSAID_DISCONNECTEX, WSAID_GETACCEPTEXSOCKADDRS, WSAIoctl,
-    getsockopt, setsockopt,
+    TRANSMIT_FILE_BUFFERS, WSAID_ACCEPTEX, WSAID_CONNECTEX, WSAID_DISCONNECTEX,
+    WSAID_GETACCEPTEXSOCKADDRS, WSAID_TRANSMITFILE, WSAIoctl, getsockopt, setsockopt,
 };
 use windows_sys::core::GUID;
 
@@ -23,6 +23,7 @@ pub(crate) struct Extensions {
     pub(super) get_accept_ex_sockaddrs: LPFN_GETACCEPTEXSOCKADDRS,
     pub(super) connect_ex: LPFN_CONNECTEX,
     pub(super) disconnect_ex: LPFN_DISCONNECTEX,
+    pub(super) transmit_file: LPFN_TRANSMITFILE,
 }
 
 impl Extensions {
@@ -36,6 +37,8 @@ impl Extensions {
             connect_ex: unsafe { function(socket, &WSAID_CONNECTEX)? },
             // SAFETY: as above.
             disconnect_ex: unsafe { function(socket, &WSAID_DISCONNECTEX)? },
+            // SAFETY: as above.
+            transmit_file: unsafe { function(socket, &WSAID_TRANSMITFILE)? },
         })
     }
 }
@@ -157,6 +160,21 @@ impl AddressRoom {
     pub(crate) fn decode(&self) -> io::Result<SocketAddr> {
         // SAFETY: the storage is ours, and `address` reads no more than it holds.
         unsafe { address(std::ptr::from_ref(&self.storage).cast(), self.length) }
+    }
+}
+
+/// Where a transmission says what goes out before the file. It stays where it is until the packet
+/// is taken, since nothing says that the system reads it during the call.
+#[derive(Default)]
+pub(crate) struct TransmitRoom(pub(super) TRANSMIT_FILE_BUFFERS);
+
+// SAFETY: the pointers in it are only handed to the system, by whoever owns the memory that they
+// name.
+unsafe impl Send for TransmitRoom {}
+
+impl std::fmt::Debug for TransmitRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TransmitRoom")
     }
 }
 

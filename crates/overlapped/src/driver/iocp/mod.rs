@@ -33,13 +33,18 @@ use super::files::SystemFile;
 use super::system::SystemSocket;
 use alarm::Alarm;
 use block::Finished;
-pub(crate) use extensions::{AcceptRoom, AddressRoom, Extensions, complete_connect, connect_time};
+pub(crate) use extensions::{
+    AcceptRoom, AddressRoom, Extensions, TransmitRoom, complete_connect, connect_time,
+};
+pub(crate) use request::TransmitRequest;
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE, WAIT_TIMEOUT};
+use windows_sys::Win32::Foundation::{
+    ERROR_HANDLE_EOF, HANDLE, INVALID_HANDLE_VALUE, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::IO::{
     CreateIoCompletionPort, GetQueuedCompletionStatusEx, OVERLAPPED_ENTRY,
     PostQueuedCompletionStatus,
@@ -48,6 +53,9 @@ use windows_sys::Win32::System::Threading::INFINITE;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("on Windows, Overlapped needs a 64-bit target: completion keys are 64 bits wide");
+
+/// What an operation on a file reports that finds nothing, since the file ends before.
+pub(crate) const END_OF_FILE: i32 = ERROR_HANDLE_EOF as i32;
 
 /// What a packet without an operation says. Markers have keys that no handle has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

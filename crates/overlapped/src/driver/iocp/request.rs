@@ -1,11 +1,12 @@
 //! The starting call of each operation.
 
-use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom};
+use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom, TransmitRoom};
 use crate::buffer::Buffers;
+use crate::driver::files::SystemFile;
 use crate::driver::system::SystemSocket;
 use std::io;
 use std::net::SocketAddr;
-use std::os::windows::io::AsRawSocket;
+use std::os::windows::io::{AsRawHandle, AsRawSocket};
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Networking::WinSock::{
@@ -33,10 +34,23 @@ pub(crate) enum Request<'a> {
     ReceiveFrom(&'a mut [u8], &'a mut AddressRoom),
     /// Send the buffers as one datagram.
     SendTo(&'a Buffers, SocketAddr),
+    /// Send a part of a file.
+    TransmitFile(TransmitRequest<'a>),
     /// Read from this place of a file.
     ReadAt(HANDLE, &'a mut [u8], u64),
     /// Write to this place of a file.
     WriteAt(HANDLE, &'a [u8], u64),
+}
+
+/// A part of a file, and what goes out before it.
+pub(crate) struct TransmitRequest<'a> {
+    pub(crate) file: &'a SystemFile,
+    pub(crate) offset: u64,
+    /// Not 0, which would mean all of the file (X72).
+    pub(crate) length: u32,
+    /// At most 1 GiB.
+    pub(crate) head: &'a [u8],
+    pub(crate) room: &'a mut TransmitRoom,
 }
 
 /// The most that one slice of a call can be: lengths have 32 bits.
@@ -164,6 +178,20 @@ impl Request<'_> {
                 let disconnect = disconnect.ok_or(io::ErrorKind::Unsupported)?;
                 // SAFETY: the caller vouches for the block.
                 let done = unsafe { disconnect(raw, overlapped, 0, 0) };
+                started(done != 0)
+            }
+            Self::TransmitFile(TransmitRequest { file, offset, length, head, room }) => {
+                let transmit = socket.extensions()?.transmit_file;
+                let transmit = transmit.ok_or(io::ErrorKind::Unsupported)?;
+                room.0.Head = head.as_ptr().cast_mut().cast();
+                room.0.HeadLength = head.len() as u32;
+                // SAFETY: the kernel does not have the block yet.
+                unsafe { set_offset(overlapped, offset) };
+                // SAFETY: the caller vouches for the file, for the room and the head that it names,
+                // which is only read, and for the block.
+                let done = unsafe {
+                    transmit(raw, file.as_raw_handle(), length, 0, overlapped, &room.0, 0)
+                };
                 started(done != 0)
             }
             Self::ReceiveFrom(room, from) => {

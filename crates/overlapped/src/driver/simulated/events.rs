@@ -160,6 +160,13 @@ impl Network {
         Ok(())
     }
 
+    /// Yields what the socket is ready for as an edge once more.
+    pub(crate) fn prompt(&self, socket: &SimulatedSocket) {
+        let mut state = self.shared.state.lock();
+        let readiness = state.readiness(socket.id());
+        state.signal(socket.id(), readiness);
+    }
+
     /// Ends that; no edge of the socket is taken afterwards.
     pub(crate) fn deregister(&self, socket: &SimulatedSocket) {
         let mut state = self.shared.state.lock();

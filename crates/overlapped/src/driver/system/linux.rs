@@ -1,5 +1,6 @@
 //! A socket of Linux.
 
+use crate::driver::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io::{self, IoSlice};
@@ -40,15 +41,29 @@ impl SystemSocket {
         Ok(length > 0)
     }
 
-    pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn send(&self, buffers: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        let more = if more { SendFlags::MORE } else { SendFlags::empty() };
+        let flags = SendFlags::NOSIGNAL | more;
         let sent = retry_on_intr(|| match buffers {
-            [one] => net::send(&self.0, one, SendFlags::NOSIGNAL),
-            several => net::sendmsg(
-                &self.0,
-                several,
-                &mut net::SendAncillaryBuffer::default(),
-                SendFlags::NOSIGNAL,
-            ),
+            [one] => net::send(&self.0, one, flags),
+            several => {
+                net::sendmsg(&self.0, several, &mut net::SendAncillaryBuffer::default(), flags)
+            }
+        });
+        sent.map_err(io::Error::from)
+    }
+
+    /// Sends what it can of `length` bytes of a file; 0 is the end of the file. One call sends no
+    /// more than 2^31 - 4096 bytes (X83).
+    pub(crate) fn send_file(
+        &self,
+        file: &SystemFile,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        let sent = retry_on_intr(|| {
+            let mut offset = offset;
+            rustix::fs::sendfile(&self.0, file, Some(&mut offset), length)
         });
         sent.map_err(io::Error::from)
     }

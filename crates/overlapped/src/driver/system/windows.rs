@@ -99,7 +99,7 @@ impl SystemSocket {
         Ok(self.socket.peek(&mut byte)? > 0)
     }
 
-    pub(crate) fn send(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn send(&self, buffers: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
         self.socket.send_vectored(buffers)
     }
 

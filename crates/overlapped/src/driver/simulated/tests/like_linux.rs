@@ -44,7 +44,7 @@ fn receive(socket: &Socket) -> String {
 }
 
 fn send(socket: &Socket, data: &[u8]) -> String {
-    say(socket.send(&[IoSlice::new(data)]))
+    say(socket.send(&[IoSlice::new(data)], false))
 }
 
 fn reset(socket: Socket) {
