@@ -9,12 +9,27 @@ use crate::platform;
 
 /// Opens a listening socket. The system cuts `backlog` down to its own limit.
 pub fn listen(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
-    open(address, backlog).map_err(|error| anyhow::anyhow!(explain(address, &error)))
+    open(address, backlog, |_| Ok(())).map_err(|error| anyhow::anyhow!(explain(address, &error)))
 }
 
-fn open(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+/// Opens a listening socket on a port that other processes listen on in the same way; each connection
+/// goes to one of them.
+///
+/// # Platform
+/// For Linux. Elsewhere the port is not shared, and the second process is refused.
+pub fn listen_shared(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
+    open(address, backlog, platform::share_port)
+        .map_err(|error| anyhow::anyhow!(explain(address, &error)))
+}
+
+fn open(
+    address: SocketAddr,
+    backlog: u32,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     platform::prepare_to_listen(&socket)?;
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(platform::backlog(backlog))?;
     Ok(socket.into())

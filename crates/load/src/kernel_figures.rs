@@ -32,6 +32,28 @@ impl SocketFigures {
     }
 }
 
+/// Memory of the machine at one moment, in KiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryFigures {
+    /// All of it.
+    pub total_kib: u64,
+    /// What could be had without driving others out.
+    pub available_kib: u64,
+    /// What the kernel holds for its own objects and cannot give back, sockets and stacks of threads
+    /// among them. None where the system does not tell it, as on Windows.
+    pub kernel_kib: Option<u64>,
+}
+
+impl MemoryFigures {
+    /// Reads the figures of this moment.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn read() -> io::Result<Self> {
+        system::memory()
+    }
+}
+
 /// Whether programs for Windows run on Wine here, which counts less than Windows does.
 ///
 /// # Platform
@@ -50,6 +72,14 @@ pub fn is_wine() -> bool {
 /// On Windows interrupts are part of it.
 pub fn machine_processor_time() -> io::Result<Duration> {
     system::processor_time()
+}
+
+/// Time for which the processors of this machine have had nothing to do, summed over them.
+///
+/// # Errors
+/// It cannot be read.
+pub fn machine_idle_time() -> io::Result<Duration> {
+    system::idle_time()
 }
 
 #[cfg(test)]

@@ -70,6 +70,28 @@ pub fn ports_in((first, last): (u16, u16)) -> u64 {
     u64::from(last.saturating_sub(first)) + 1
 }
 
+/// How many threads the whole machine may have, of all its processes together.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// `Unsupported` on Windows, where memory is the limit.
+pub fn machine_threads() -> io::Result<u64> {
+    system::machine_threads()
+}
+
+/// How many threads the machine has at this moment.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// `Unsupported` on Windows.
+pub fn machine_threads_open() -> io::Result<u64> {
+    system::machine_threads_open()
+}
+
 /// The longest backlog the system grants a listening socket.
 ///
 /// # Errors

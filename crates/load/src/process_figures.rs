@@ -11,8 +11,8 @@ use crate::platform::process as system;
 /// Figures of one process at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessFigures {
-    /// User and system time of all its threads, also of those that have ended; to 10 ms, on Windows
-    /// to 16 ms. None where the system does not tell it, as Wine of another process.
+    /// User and system time of all its threads, also of those that have ended; exact on Linux, to 16 ms
+    /// on Windows. None where the system does not tell it, as Wine of another process.
     pub processor_time: Option<Duration>,
     /// Resident memory in KiB. On Windows that is the working set.
     pub resident_kib: u64,

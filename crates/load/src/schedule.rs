@@ -23,9 +23,49 @@ pub enum Pace {
     ClosedLoop {
         /// Time before anything is measured.
         warm_up: Duration,
-        /// Time during which latencies are recorded; nothing is sent after it.
+        /// Time during which latencies are recorded.
         duration: Duration,
+        /// Time after it during which messages go on unrecorded, so that a server can be looked at
+        /// under its load without disturbing what is recorded; nothing is sent after it. It ends
+        /// earlier when the owner of the run says so.
+        cool_down: Duration,
     },
+    /// Each connection sends a message every `interval`, however long the echoes take; one whose
+    /// echo is late sends the next as soon as that has come.
+    FixedRate {
+        /// As above.
+        warm_up: Duration,
+        /// As above.
+        duration: Duration,
+        /// As above.
+        cool_down: Duration,
+        /// Time between the intended times of two messages of a connection.
+        interval: Duration,
+    },
+}
+
+/// The stretches of a pace that time ends, and not a number of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretches {
+    /// Before anything is recorded.
+    pub warm_up: Duration,
+    /// Recorded.
+    pub duration: Duration,
+    /// After it, at most.
+    pub cool_down: Duration,
+}
+
+impl Pace {
+    /// The stretches of a run at this pace; None when the number of messages decides.
+    pub fn stretches(&self) -> Option<Stretches> {
+        match *self {
+            Self::Interval { .. } => None,
+            Self::ClosedLoop { warm_up, duration, cool_down }
+            | Self::FixedRate { warm_up, duration, cool_down, .. } => {
+                Some(Stretches { warm_up, duration, cool_down })
+            }
+        }
+    }
 }
 
 /// The schedule of one process's connections. Connections are named by their index in the share
@@ -50,7 +90,7 @@ impl Schedule {
     /// connections are open. None: at once, as soon as the one before is complete.
     pub fn send_at(&self, index: u32, message: u32) -> Option<Duration> {
         match self.pace {
-            Pace::Interval { interval, .. } => {
+            Pace::Interval { interval, .. } | Pace::FixedRate { interval, .. } => {
                 Some(portion(interval, index, self.connections) + interval * message)
             }
             Pace::ClosedLoop { .. } => None,
@@ -61,7 +101,7 @@ impl Schedule {
     pub fn messages(&self) -> Option<u32> {
         match self.pace {
             Pace::Interval { messages, .. } => Some(messages),
-            Pace::ClosedLoop { .. } => None,
+            Pace::ClosedLoop { .. } | Pace::FixedRate { .. } => None,
         }
     }
 }
@@ -108,7 +148,11 @@ mod tests {
 
     #[test]
     fn a_closed_loop_has_no_times_of_its_own() {
-        let pace = Pace::ClosedLoop { warm_up: Duration::ZERO, duration: Duration::from_secs(1) };
+        let pace = Pace::ClosedLoop {
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(1),
+            cool_down: Duration::ZERO,
+        };
         let schedule = Schedule { connections: 4, ramp: Duration::ZERO, pace };
         assert_eq!(schedule.send_at(3, 9), None);
         assert_eq!(schedule.messages(), None);

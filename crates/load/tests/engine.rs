@@ -94,6 +94,7 @@ fn a_closed_loop_ends_by_time_and_leaves_the_warm_up_out() {
     let pace = Pace::ClosedLoop {
         warm_up: Duration::from_millis(50),
         duration: Duration::from_millis(200),
+        cool_down: Duration::ZERO,
     };
     let (outcome, phases) = run(config(server(echo), 8, pace));
     let expected = [
@@ -110,6 +111,83 @@ fn a_closed_loop_ends_by_time_and_leaves_the_warm_up_out() {
     assert!(outcome.counts.messages_recorded < outcome.counts.messages_echoed);
     assert_eq!(outcome.counts.messages_sent, outcome.counts.messages_echoed);
     assert!(outcome.recorded_time >= Duration::from_millis(200), "{:?}", outcome.recorded_time);
+}
+
+#[test]
+fn the_cool_down_is_not_recorded_and_ends_when_it_is_told_to() {
+    let pace = Pace::ClosedLoop {
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(100),
+        // Far longer than the patience with the run.
+        cool_down: PATIENCE * 10,
+    };
+    let run = Run::start(config(server(echo), 4, pace)).expect("a run");
+    while run.next_phase(PATIENCE).expect("the next phase in time") != Phase::Open {}
+    run.control().begin();
+    while run.next_phase(PATIENCE).expect("the next phase in time") != Phase::CoolDown {}
+    let before = run.progress().messages_echoed();
+    while run.progress().messages_echoed() < before + 100 {
+        std::thread::yield_now();
+    }
+    run.control().close();
+    while run.next_phase(PATIENCE).expect("the end in time") != Phase::Finished {}
+    let outcome = run.finish();
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+    assert!(outcome.recorded_time < Duration::from_secs(5), "{:?}", outcome.recorded_time);
+    let unrecorded = outcome.counts.messages_echoed - outcome.counts.messages_recorded;
+    assert!(unrecorded >= 100, "{:?}", outcome.counts);
+}
+
+#[test]
+fn a_fixed_rate_is_kept_and_the_end_waits_for_no_timer() {
+    let pace = Pace::FixedRate {
+        warm_up: Duration::from_millis(50),
+        duration: Duration::from_millis(400),
+        cool_down: Duration::ZERO,
+        interval: Duration::from_millis(40),
+    };
+    let (outcome, _) = run(config(server(echo), 20, pace));
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+    // 20 connections, each 10 times in the recorded time; the edges may hold one more or less.
+    let recorded = outcome.counts.messages_recorded;
+    assert!((180..=220).contains(&recorded), "{recorded}");
+    assert!(outcome.lateness.count() > 0 && outcome.lateness.count() <= recorded + 20);
+
+    // One connection whose second message is due in ten minutes closes all the same.
+    let pace = Pace::FixedRate {
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(50),
+        cool_down: Duration::ZERO,
+        interval: PATIENCE * 10,
+    };
+    let (outcome, phases) = run(config(server(echo), 1, pace));
+    assert_eq!(phases.last(), Some(&Phase::Finished));
+    assert!(outcome.is_clean(), "{:?}: {}", outcome.counts, outcome.failures);
+}
+
+#[test]
+fn a_server_that_is_slow_does_not_count_as_a_late_load() {
+    let address = server(|mut stream| {
+        let mut buffer = [0; 64];
+        while stream.read_exact(&mut buffer).is_ok() {
+            std::thread::sleep(Duration::from_millis(30));
+            if stream.write_all(&buffer).is_err() {
+                return;
+            }
+        }
+    });
+    let pace = Pace::FixedRate {
+        warm_up: Duration::ZERO,
+        duration: Duration::from_millis(300),
+        cool_down: Duration::ZERO,
+        interval: Duration::from_millis(10),
+    };
+    let (outcome, _) = run(config(address, 1, pace));
+    // Three messages are due during each echo, so that each waits longer than the one before.
+    let worst = outcome.latencies.percentile(100.0);
+    assert!(worst >= Duration::from_millis(100), "{worst:?}");
+    // Only the first waited for its time and not for an echo.
+    assert_eq!(outcome.lateness.count(), 0, "{:?}", outcome.lateness.percentile(100.0));
 }
 
 #[test]

@@ -50,6 +50,10 @@ pub fn machine() -> Machine {
         let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         line.split_whitespace().next()?.parse().ok()
     });
+    let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
     let congestion_control = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").ok();
     Machine {
         kernel: format!(
@@ -57,6 +61,7 @@ pub fn machine() -> Machine {
             system.sysname().to_string_lossy(),
             system.release().to_string_lossy()
         ),
+        processor,
         memory_kib,
         congestion_control: congestion_control.map(|text| text.trim().to_owned()),
     }
@@ -67,6 +72,14 @@ pub fn prepare_to_listen(socket: &Socket) -> io::Result<()> {
     // Connections of the last run that are still in TIME_WAIT must not keep a server from starting.
     socket.set_reuse_address(true)
 }
+
+/// Lets other processes listen on the port of this socket, each connection going to one of them.
+pub fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Whether several processes may listen on one port.
+pub const SHARES_PORTS: bool = true;
 
 /// A backlog as the system wants it; the kernel cuts it down to its own limit.
 pub fn backlog(connections: u32) -> i32 {

@@ -19,6 +19,8 @@ pub use windows::*;
 pub struct Machine {
     /// Name and version of the system.
     pub kernel: String,
+    /// The processor as its maker calls it.
+    pub processor: Option<String>,
     /// Memory in KiB.
     pub memory_kib: Option<u64>,
     /// How TCP decides how much to send.

@@ -38,8 +38,22 @@ pub fn ending(status: ExitStatus) -> String {
 pub fn machine() -> Machine {
     Machine {
         kernel: system(),
+        processor: processor(),
         memory_kib: winsafe::GlobalMemoryStatusEx().ok().map(|it| it.ullTotalPhys / 1_024),
         congestion_control: None,
+    }
+}
+
+/// The processor as its maker calls it.
+fn processor() -> Option<String> {
+    let value = HKEY::LOCAL_MACHINE.RegGetValue(
+        Some(r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"),
+        Some("ProcessorNameString"),
+        co::RRF::RT_ANY,
+    );
+    match value {
+        Ok(RegistryValue::Sz(name)) => Some(name.trim().to_owned()),
+        _ => None,
     }
 }
 
@@ -76,6 +90,14 @@ fn version() -> Option<String> {
 pub fn prepare_to_listen(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }
+
+/// Nothing: connections to a port belong to one socket on this system.
+pub fn share_port(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether several processes may listen on one port.
+pub const SHARES_PORTS: bool = false;
 
 /// A backlog as the system wants it: a negative number asks for its size, within bounds, where a
 /// positive one would be cut down to 200.

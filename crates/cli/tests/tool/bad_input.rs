@@ -43,7 +43,12 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
     refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
     refused(&["compare", "--counts", "16,,"], 2, &["--counts"]);
-    refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "event-select"]);
+    refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port", "blocking"]);
+    refused(&["compare", "--pace", "fixed-rate"], 2, &["--rate"]);
+    refused(&["compare", "--pace", "closed-loop", "--rate", "9"], 2, &["--rate"]);
+    refused(&["compare", "--rate", "0"], 2, &["--rate"]);
+    refused(&["compare", "--from", "a.json", "--counts", "2"], 2, &["--from", "--counts"]);
+    refused(&["compare", "--csv", "-", "--html", "-"], 2, &["standard output"]);
 }
 
 #[test]

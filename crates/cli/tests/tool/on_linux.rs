@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::process::{Command, Output, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -85,4 +86,34 @@ fn workers_end_with_a_parent_that_is_killed() {
         let ended = poll(&mut [PollFd::new(worker, PollFlags::IN)], Some(&patience));
         assert_eq!(ended, Ok(1), "a worker still lives");
     }
+}
+
+#[test]
+fn a_comparison_takes_several_processes_where_one_cannot_hold_the_connections() {
+    // 96 connections fit into a process then, and each is given less than that.
+    let ended = shell(
+        "ulimit -n 160 && exec \"$0\" compare --json --counts 120 --rounds 1 --duration 150ms \
+         --models completion-port,blocking --pace fixed-rate --rate 1000",
+    );
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let document: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("a document");
+    schema::check("compare", &document);
+    let rows = document["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let median = &row["median"];
+        assert_eq!(median["established"], 120, "{row:#}");
+        assert_eq!(median["server_processes"], 2, "{row:#}");
+        assert_eq!(median["errors"], 0, "{row:#}");
+        assert!(median["threads"].as_u64() >= Some(6), "{row:#}");
+    }
+}
+
+/// Runs a script of the shell, in which `$0` is the tool.
+fn shell(script: &str) -> Output {
+    let limit = PATIENCE.as_secs().to_string();
+    let tool = env!("CARGO_BIN_EXE_overlapped");
+    let mut command = Command::new("timeout");
+    command.args([&limit, "sh", "-c", script, tool]).stdin(Stdio::null());
+    command.output().expect("a shell")
 }

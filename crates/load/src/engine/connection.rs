@@ -172,7 +172,19 @@ impl<'a> Steps<'a> {
         let connection = self.connection();
         let mut state = connection.state();
         if state.stage == Stage::Idle {
+            if self.shared.progress.is_recording() {
+                self.recording.lateness.record(state.intended.elapsed());
+            }
             self.send(connection, &mut state);
+        }
+    }
+
+    /// The run is over: closes the connection unless a message is under way.
+    pub(crate) fn close_if_idle(&mut self) {
+        let connection = self.connection();
+        let mut state = connection.state();
+        if state.stage == Stage::Idle {
+            self.shut_down(connection, &mut state);
         }
     }
 

@@ -61,6 +61,8 @@ pub enum Phase {
     WarmUp,
     /// Messages flow and are recorded.
     Recording,
+    /// Messages flow and are not recorded any more.
+    CoolDown,
     /// The time is over; connections complete their echo and close.
     Closing,
     /// Every connection has ended.
@@ -98,6 +100,7 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Begin,
+    Close,
     Stop,
 }
 
@@ -149,7 +152,7 @@ impl Shared {
                 clock.begun.get_or_insert(now);
                 clock.recording = Some(now);
             }
-            Phase::Closing | Phase::Finished => {
+            Phase::CoolDown | Phase::Closing | Phase::Finished => {
                 if clock.recording.is_some() {
                     clock.recorded.get_or_insert(now);
                 }
@@ -180,6 +183,12 @@ impl Control {
     pub fn begin(&self) {
         // A closed port means that the run has ended by itself.
         let _ = self.shared.port.post(Order::Begin);
+    }
+
+    /// Ends the cool-down, and with it the run, in good order; for a run in phase
+    /// [`Phase::CoolDown`].
+    pub fn close(&self) {
+        let _ = self.shared.port.post(Order::Close);
     }
 
     /// Ends the run early; connections that have not kept their schedule count as interrupted.
@@ -267,6 +276,7 @@ impl Run {
             // A worker that panicked has nothing to add; the counts show that messages are missing.
             if let Ok(recording) = worker.join() {
                 outcome.latencies.merge(&recording.latencies);
+                outcome.lateness.merge(&recording.lateness);
                 outcome.failures.merge(&recording.failures);
                 outcome.counts.messages_recorded += recording.messages;
             }

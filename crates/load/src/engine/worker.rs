@@ -9,7 +9,7 @@ use super::connection::Steps;
 use super::{Load, Order, Phase, Shared, Step};
 use crate::failure::Failures;
 use crate::histogram::Latencies;
-use crate::schedule::Pace;
+use crate::schedule::Stretches;
 
 /// How often deadlines are looked at, and so how far a timeout may overrun.
 pub(super) const SWEEP_PERIOD: Duration = Duration::from_millis(100);
@@ -24,6 +24,8 @@ const RAMP_BATCH: u32 = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     pub(crate) latencies: Latencies,
+    /// How late the timers of messages were.
+    pub(crate) lateness: Latencies,
     pub(crate) failures: Failures,
     pub(crate) messages: u64,
 }
@@ -52,6 +54,7 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
             on_timer(shared, recording, operation);
         }
         Packet::Posted(Order::Begin) => begin(shared, recording),
+        Packet::Posted(Order::Close) => close(shared, recording),
         Packet::Posted(Order::Stop) => {
             shared.enter(Phase::Closing);
             for index in 0..shared.config.share.count {
@@ -72,7 +75,7 @@ fn on_timer(shared: &Shared, recording: &mut Recording, step: Step) {
         Step::Due(index) => steps(shared, recording, index).due(),
         Step::Ramp => ramp(shared, recording),
         Step::Sweep => sweep(shared, recording),
-        Step::PhaseEnd => phase_end(shared),
+        Step::PhaseEnd => phase_end(shared, recording),
         Step::Connect | Step::Send | Step::Receive => {}
     }
 }
@@ -103,12 +106,12 @@ fn sweep(shared: &Shared, recording: &mut Recording) {
 }
 
 fn begin(shared: &Shared, recording: &mut Recording) {
-    let (first_phase, length) = match shared.config.pace {
-        Pace::Interval { .. } => (Phase::Recording, None),
-        Pace::ClosedLoop { warm_up, duration } if warm_up.is_zero() => {
+    let (first_phase, length) = match shared.config.pace.stretches() {
+        None => (Phase::Recording, None),
+        Some(Stretches { warm_up, duration, .. }) if warm_up.is_zero() => {
             (Phase::Recording, Some(duration))
         }
-        Pace::ClosedLoop { warm_up, .. } => (Phase::WarmUp, Some(warm_up)),
+        Some(Stretches { warm_up, .. }) => (Phase::WarmUp, Some(warm_up)),
     };
     if !shared.enter(first_phase) {
         return;
@@ -121,14 +124,31 @@ fn begin(shared: &Shared, recording: &mut Recording) {
     }
 }
 
-fn phase_end(shared: &Shared) {
-    let Pace::ClosedLoop { duration, .. } = shared.config.pace else {
+/// The stretch of the run that was under way is over.
+fn phase_end(shared: &Shared, recording: &mut Recording) {
+    let Some(Stretches { duration, cool_down, .. }) = shared.config.pace.stretches() else {
         return;
     };
     if shared.progress.is_recording() {
-        shared.enter(Phase::Closing);
+        if cool_down.is_zero() {
+            close(shared, recording);
+        } else if shared.enter(Phase::CoolDown) {
+            restart(shared, cool_down, Step::PhaseEnd);
+        }
     } else if shared.enter(Phase::Recording) {
         restart(shared, duration, Step::PhaseEnd);
+    } else {
+        close(shared, recording);
+    }
+}
+
+/// Ends the run in good order: connections that wait for their next time close now, the others
+/// when their echo is complete.
+fn close(shared: &Shared, recording: &mut Recording) {
+    if shared.enter(Phase::Closing) {
+        for index in 0..shared.config.share.count {
+            steps(shared, recording, index).close_if_idle();
+        }
     }
 }
 

@@ -1,135 +1,100 @@
 //! `compare`: measures the server models against each other on this machine.
 //!
-//! Every measurement has a server process of its own and its load in another process (`measure`).
-//! The models take turns within a round, and rounds follow each other, so that a machine that is
-//! slower for a while is slower for all of them; `results` keeps the medians over the rounds and
-//! makes the document, `table` and `verdict` say them. Models come from the models crate's list:
-//! one that is added there is measured here without a change.
+//! - `settings` turns the options into the measurements in their order; `measure` makes one of them,
+//!   with server and load in processes of their own.
+//! - `collect` gathers them into the `document`, with the medians and ranges of `statistics`.
+//! - `report` derives everything else from the document: the tables, CSV, Markdown, HTML and the
+//!   closing words. It knows nothing of measuring, so that a document of another day will do.
+//! - `files` writes what was asked for; `screen` says how far the comparison is.
+//!
+//! The models take turns within a round, and rounds follow each other, so that a machine that is slower
+//! for a while is slower for all of them. Models come from the models crate's list: one that is added
+//! there is measured here without a change.
 
+mod collect;
+mod document;
+mod files;
 mod measure;
-mod results;
-mod table;
-mod verdict;
+mod report;
+mod screen;
+mod settings;
+mod statistics;
 
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use overlapped_load::limits::{self, RAISE_DESCRIPTORS_OR};
-use overlapped_load::plan;
-use overlapped_models::models;
 
 use crate::commands::stress::team::Event;
-use crate::exit::{Reported, Usage};
+use crate::exit::Reported;
 use crate::interrupt::{self, EndArguments};
-use crate::{exit, output, values, words};
-use measure::{Measured, Task};
-use results::Results;
-
-/// Time before a measurement during which the load runs already.
-const WARM_UP: Duration = Duration::from_millis(300);
-
-/// What starting and ending the processes of one measurement take, for the first estimate.
-const AROUND: Duration = Duration::from_millis(500);
+use crate::{exit, output, values};
+use collect::Results;
+use document::{Document, PaceName};
+use files::{Files, Form};
+use measure::Measured;
+use measure::guard::Guard;
+use screen::Screen;
+use settings::{Paces, Settings};
 
 /// Options of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareArguments {
     /// Numbers of connections to measure at.
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "16,256,1024,4096",
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "16,256,2048",
           value_parser = values::positive)]
     counts: Vec<u32>,
     /// Models to measure [default: all].
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     models: Vec<String>,
     /// Rounds; the medians over them are shown.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = values::positive)]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = values::positive)]
     rounds: u32,
     /// Length of one measurement.
-    #[arg(long, value_name = "TIME", default_value = "2s",
+    #[arg(long, visible_alias = "seconds", value_name = "TIME", default_value = "600ms",
           value_parser = values::positive_duration)]
-    seconds: Duration,
+    duration: Duration,
     /// Bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = values::size)]
     size: usize,
+    /// Whether a message is sent when the last came back, or at its time, or first so and then so.
+    #[arg(long, value_enum, default_value_t = Paces::Both)]
+    pace: Paces,
+    /// Messages in a second, of all connections together, at the fixed rate [default: half of what the
+    /// slowest model does in a closed loop].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    rate: Option<u32>,
+    /// Measure nothing, and take a document that --json has written.
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+          ["counts", "models", "rounds", "duration", "size", "pace", "rate"])]
+    from: Option<PathBuf>,
     #[command(flatten)]
     end: EndArguments,
-    /// Print the results as a JSON document.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What is to be measured.
-#[derive(Clone, Debug)]
-struct Settings {
-    counts: Vec<u32>,
-    models: Vec<&'static str>,
-    rounds: u32,
-    duration: Duration,
-    message_bytes: usize,
-    descriptors: u64,
+    /// Write the results as a JSON document, to standard output without FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = files::STDOUT)]
+    json: Option<PathBuf>,
+    /// Write the results as comma-separated values; - is standard output, here and below.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write a report in Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write a report with plots, as one HTML file that needs no other.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 impl CompareArguments {
-    fn resolve(&self) -> anyhow::Result<Settings> {
-        let descriptors = limits::raise_descriptors()?;
-        let room = plan::connections_per_process(descriptors);
-        for &count in &self.counts {
-            if u64::from(count) > room {
-                anyhow::bail!(
-                    "{count} connections are more than one server process can hold ({}): \
-                     {RAISE_DESCRIPTORS_OR}give smaller --counts",
-                    words::grouped(room)
-                );
-            }
-        }
-        let known = || models().iter().map(|model| model.name());
-        let find = |asked: &String| {
-            known().find(|name| name == asked).ok_or_else(|| {
-                let names = known().collect::<Vec<_>>().join(", ");
-                Usage(format!("there is no model '{asked}'; the models are {names}"))
-            })
-        };
-        let models = if self.models.is_empty() {
-            known().collect()
-        } else {
-            self.models.iter().map(find).collect::<Result<_, _>>()?
-        };
-        Ok(Settings {
-            counts: self.counts.clone(),
-            models,
-            rounds: self.rounds,
-            duration: self.seconds,
-            message_bytes: self.size,
-            descriptors,
-        })
-    }
-}
-
-impl Settings {
-    /// All measurements in their order. Every other round goes backwards through the models, so
-    /// that none is always the one that follows a certain other.
-    fn tasks(&self) -> Vec<Task> {
-        let mut tasks = Vec::new();
-        for round in 0..self.rounds {
-            for &connections in &self.counts {
-                let mut models = self.models.clone();
-                if round % 2 == 1 {
-                    models.reverse();
-                }
-                tasks.extend(models.into_iter().map(|model| Task {
-                    model,
-                    connections,
-                    warm_up: WARM_UP,
-                    duration: self.duration,
-                    message_bytes: self.message_bytes,
-                    descriptors: self.descriptors,
-                }));
-            }
-        }
-        tasks
+    fn files(&self) -> anyhow::Result<Files> {
+        let asked = [
+            (Form::Json, &self.json),
+            (Form::Csv, &self.csv),
+            (Form::Markdown, &self.markdown),
+            (Form::Html, &self.html),
+        ];
+        Files::open(asked.into_iter().filter_map(|(form, path)| Some((form, path.as_deref()?))))
     }
 }
 
@@ -142,102 +107,80 @@ struct Interrupts {
 
 /// Runs the command.
 pub fn run(arguments: CompareArguments) -> anyhow::Result<()> {
-    let settings = arguments.resolve()?;
+    if let Some(path) = &arguments.from {
+        let document = Document::read(path)?;
+        return say(&document, arguments.files()?);
+    }
+    let settings = settings::resolve(&arguments)?;
+    let files = arguments.files()?;
+    let document = measure_all(&settings, arguments.end)?;
+    say(&document, files)?;
+    if document.complete {
+        return Ok(());
+    }
+    exit::complain(&report::partial(&document));
+    Err(Reported.into())
+}
+
+/// Writes all that was asked for, and the table and the closing words unless something else goes to
+/// standard output.
+fn say(document: &Document, files: Files) -> anyhow::Result<()> {
+    let screen_is_free = !files.use_stdout();
+    files.write(document)?;
+    if screen_is_free {
+        output::text(&report::screen(document))?;
+    }
+    Ok(())
+}
+
+fn measure_all(settings: &Settings, end: EndArguments) -> anyhow::Result<Document> {
     let interrupts = Arc::new(Mutex::new(Interrupts::default()));
     let told = interrupts.clone();
-    interrupt::on_first_or(arguments.end, move || {
+    interrupt::on_first_or(end, move || {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.seen = true;
         if let Some(load) = &told.load {
             let _ = load.send(Event::Interrupt);
         }
     })?;
-
-    let tasks = settings.tasks();
-    let mut results = Results::new(&settings);
-    let screen = Screen::new(tasks.len());
-    for (done, task) in tasks.iter().enumerate() {
-        screen.announce(task, done);
-        let measured = measure::measure(task, |load| {
-            let mut interrupts = interrupts.lock().unwrap_or_else(PoisonError::into_inner);
-            interrupts.load = Some(load);
-            interrupts.seen
-        });
+    let steps = settings.steps();
+    let mut results = Results::new(settings);
+    let mut screen = Screen::new(&steps);
+    let guard = Guard::new();
+    for step in &steps {
+        if step.pace == PaceName::FixedRate {
+            results.choose_rate();
+        }
+        screen.announce(step);
+        let measured = match results.task(settings, step) {
+            Ok(task) => measure::measure(&task, &guard, |load| {
+                let mut interrupts = interrupts.lock().unwrap_or_else(PoisonError::into_inner);
+                interrupts.load = Some(load);
+                interrupts.seen
+            }),
+            Err(reason) => Ok(Measured::Skipped(reason)),
+        };
         match measured {
-            Ok(Measured::Interrupted) => break,
+            Ok(Measured::Interrupted) => {
+                results.interrupted();
+                break;
+            }
             Ok(Measured::Complete(measurement)) => {
-                screen.note(&measurement.line(task));
-                results.add(task, *measurement);
+                screen.note(step, &measurement.line());
+                results.add(step, *measurement);
+            }
+            Ok(Measured::Skipped(reason)) => {
+                screen.note(step, &reason);
+                results.skip(step, reason);
             }
             Err(error) => {
                 let problem = format!("{error:#}");
-                screen.note(&format!("{} at {}: {problem}", task.model, task.connections));
-                results.add_problem(task, problem);
+                screen.note(step, &problem);
+                results.add_problem(step, problem);
             }
         }
+        screen.advance(step);
     }
     screen.finish();
-    let document = results.document();
-    if arguments.json {
-        output::json_document(&document)?;
-    } else {
-        output::text(&table::table(&document))?;
-        output::text(&verdict::words(&document))?;
-    }
-    if document.complete {
-        return Ok(());
-    }
-    exit::complain(&format!(
-        "{} of {} measurements were made; what is shown rests on those",
-        document.measurements_made, document.measurements_planned
-    ));
-    Err(Reported.into())
-}
-
-/// Progress on standard error: a bar on a terminal, else a line for every measurement.
-struct Screen {
-    bar: ProgressBar,
-    started: Instant,
-    measurements: usize,
-}
-
-impl Screen {
-    fn new(measurements: usize) -> Self {
-        let bar = ProgressBar::new(measurements as u64);
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
-        let bar = match style {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        };
-        Self { bar, started: Instant::now(), measurements }
-    }
-
-    /// Says what is measured now and how long all of it will take yet.
-    fn announce(&self, task: &Task, done: usize) {
-        let each = match u32::try_from(done) {
-            Ok(done) if done > 0 => self.started.elapsed() / done,
-            _ => task.duration + task.warm_up + AROUND,
-        };
-        let left = each * u32::try_from(self.measurements - done).unwrap_or(u32::MAX);
-        self.bar.set_position(done as u64);
-        self.bar.set_message(format!(
-            "{} at {} connections, about {} left",
-            task.model,
-            words::grouped(task.connections.into()),
-            words::seconds(left)
-        ));
-        self.bar.tick();
-    }
-
-    fn note(&self, line: &str) {
-        if self.bar.is_hidden() {
-            output::status(line);
-        } else {
-            self.bar.println(line);
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
+    Ok(results.document())
 }

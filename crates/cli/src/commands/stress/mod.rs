@@ -23,7 +23,7 @@ use overlapped_load::schedule::Pace;
 use crate::exit::{Reported, Usage};
 use crate::interrupt::{self, EndArguments};
 use crate::{exit, output, values, words};
-use team::{Event, Moment, Team};
+use team::{Event, Moment, Team, Then};
 pub use worker::run as run_worker;
 
 /// Connects per second when the ramp is left to the tool.
@@ -86,7 +86,9 @@ impl StressArguments {
         let plan =
             plan::plan(self.connections, self.processes, self.address, limits, std::process::id())?;
         let pace = match self.duration {
-            Some(duration) => Pace::ClosedLoop { warm_up: Duration::ZERO, duration },
+            Some(duration) => {
+                Pace::ClosedLoop { warm_up: Duration::ZERO, duration, cool_down: Duration::ZERO }
+            }
             None => Pace::Interval { messages: self.messages, interval: self.interval },
         };
         let config = |share| Config {
@@ -122,8 +124,8 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     let bar = progress_bar(arguments.total_messages());
     let mut team = Team::start(&configs, sender, events)?;
     let total = u64::from(arguments.connections);
-    let result = team.run(|moment, sum| match moment {
-        Moment::Progress => {
+    let result = team.run(None, |moment, sum| {
+        if moment == Moment::Progress {
             bar.set_position(sum.messages_echoed);
             let stage = match () {
                 () if sum.open => "",
@@ -135,9 +137,8 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
                 words::grouped(total),
                 words::grouped(sum.failed)
             ));
-            Ok(())
         }
-        Moment::Recording | Moment::Closing => Ok(()),
+        Ok(Then::GoOn)
     });
     bar.finish_and_clear();
     let (outcome, interrupted) = result?;

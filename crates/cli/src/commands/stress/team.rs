@@ -3,7 +3,8 @@
 //! All workers open their connections and then wait; when the last of them is open, all begin.
 //! So the connections of all processes are open together before the first message goes out.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use overlapped_load::document::Outcome;
@@ -18,6 +19,8 @@ use crate::children::{Copy, Said};
 pub enum Order {
     /// Let the schedule begin.
     Begin,
+    /// End the cool-down, and so the load, in good order.
+    Close,
     /// End early.
     Stop,
 }
@@ -32,7 +35,9 @@ pub enum Report {
     Open,
     /// It records from now on.
     Recording,
-    /// It has stopped recording.
+    /// It has stopped recording, and messages go on.
+    CoolDown,
+    /// Its connections end.
     Closing,
     /// What it has seen; the last that it says.
     Outcome(Box<Outcome>),
@@ -66,16 +71,35 @@ pub enum Event {
 pub enum Moment {
     /// A worker has told how far it is.
     Progress,
+    /// The connections of all workers are open or have failed, and no message was sent yet.
+    Open,
     /// The first worker has begun to record.
     Recording,
-    /// The first worker has stopped recording.
+    /// The last worker has stopped recording, and messages go on.
+    CoolDown,
+    /// The first worker has begun to end its connections.
     Closing,
 }
+
+/// What the owner of a team wants after a look around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The load shall go on.
+    GoOn,
+    /// The cool-down shall end.
+    Close,
+    /// The load shall end early.
+    Stop,
+}
+
+/// How long workers that were told to stop may take before they are given up.
+const GRACE: Duration = Duration::from_secs(5);
 
 struct Member {
     process: Copy,
     progress: Progress,
     open: bool,
+    cooling: bool,
     ended: bool,
 }
 
@@ -103,6 +127,7 @@ impl Team {
                 process,
                 progress: Progress::default(),
                 open: false,
+                cooling: false,
                 ended: false,
             });
         }
@@ -115,16 +140,27 @@ impl Team {
     }
 
     /// Runs the load to its end, or to the first interrupt. `look` is called at every moment with
-    /// the sum over the workers. Gives what all of them saw, and whether it was interrupted.
+    /// the sum over the workers, and says how to go on. At `deadline` the load is told to stop, and
+    /// a worker that does not is an error a little later. Gives what all of them saw, and whether
+    /// it was interrupted.
     pub fn run(
         &mut self,
-        mut look: impl FnMut(Moment, &Progress) -> anyhow::Result<()>,
+        deadline: Option<Instant>,
+        mut look: impl FnMut(Moment, &Progress) -> anyhow::Result<Then>,
     ) -> anyhow::Result<(Outcome, bool)> {
         let mut sum = Progress::default();
         let mut interrupted = false;
-        let (mut recording, mut closing) = (false, false);
+        let mut stopped = false;
+        let mut deadline = deadline;
+        let (mut recording, mut cooling, mut closing) = (false, false, false);
         while self.members.iter().any(|member| !member.ended) {
-            let event = self.events.recv().context("all workers have gone")?;
+            let Some(event) = self.next_event(deadline)? else {
+                anyhow::ensure!(!stopped, "the load did not end when it was told to");
+                stopped = true;
+                deadline = Some(Instant::now() + GRACE);
+                self.tell_all(&Order::Stop)?;
+                continue;
+            };
             let (number, line) = match event {
                 Event::Interrupt => {
                     interrupted = true;
@@ -141,24 +177,26 @@ impl Team {
                 }
             };
             let report = serde_json::from_str(&line).context("a worker was not understood")?;
+            let mut moment = None;
             match report {
                 Report::Progress(progress) => {
                     self.members[number].progress = progress;
                     sum = self.sum(sum.open);
-                    look(Moment::Progress, &sum)?;
+                    moment = Some(Moment::Progress);
                 }
                 Report::Open => {
                     self.members[number].open = true;
                     if self.members.iter().all(|member| member.open) {
                         sum.open = true;
-                        self.tell_all(&Order::Begin)?;
+                        moment = Some(Moment::Open);
                     }
                 }
                 Report::Recording if !std::mem::replace(&mut recording, true) => {
-                    look(Moment::Recording, &sum)?;
+                    moment = Some(Moment::Recording);
                 }
+                Report::CoolDown => self.members[number].cooling = true,
                 Report::Closing if recording && !std::mem::replace(&mut closing, true) => {
-                    look(Moment::Closing, &sum)?;
+                    moment = Some(Moment::Closing);
                 }
                 Report::Recording | Report::Closing => {}
                 Report::Outcome(outcome) => {
@@ -166,8 +204,40 @@ impl Team {
                     self.members[number].ended = true;
                 }
             }
+            let all_cool = self.members.iter().all(|member| member.cooling || member.ended)
+                && self.members.iter().any(|member| member.cooling);
+            if all_cool && !std::mem::replace(&mut cooling, true) {
+                moment = Some(Moment::CoolDown);
+            }
+            let then = moment.map_or(Ok(Then::GoOn), |moment| look(moment, &sum))?;
+            if moment == Some(Moment::Open) {
+                self.tell_all(&Order::Begin)?;
+            }
+            match then {
+                Then::GoOn => {}
+                Then::Close => self.tell_all(&Order::Close)?,
+                Then::Stop if stopped => {}
+                Then::Stop => {
+                    stopped = true;
+                    deadline = Some(Instant::now() + GRACE);
+                    self.tell_all(&Order::Stop)?;
+                }
+            }
         }
         Ok((std::mem::take(&mut self.outcome), interrupted))
+    }
+
+    /// The next event; None when the deadline came first.
+    fn next_event(&self, deadline: Option<Instant>) -> anyhow::Result<Option<Event>> {
+        const GONE: &str = "all workers have gone";
+        let Some(deadline) = deadline else {
+            return Ok(Some(self.events.recv().context(GONE)?));
+        };
+        match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!(GONE),
+        }
     }
 
     fn tell_all(&mut self, order: &Order) -> anyhow::Result<()> {

@@ -28,6 +28,7 @@ pub fn run() -> anyhow::Result<()> {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             match serde_json::from_str(&line) {
                 Ok(Order::Begin) => control.begin(),
+                Ok(Order::Close) => control.close(),
                 Ok(Order::Stop) | Err(_) => control.stop(),
             }
         }
@@ -47,6 +48,7 @@ pub fn run() -> anyhow::Result<()> {
         match phase {
             Some(Phase::Open) => output::json_line(&Report::Open)?,
             Some(Phase::Recording) => output::json_line(&Report::Recording)?,
+            Some(Phase::CoolDown) => output::json_line(&Report::CoolDown)?,
             Some(Phase::Closing) => output::json_line(&Report::Closing)?,
             Some(Phase::Finished) => break,
             Some(Phase::Connecting | Phase::WarmUp) | None => {}

@@ -53,16 +53,50 @@ fn parse_port_range(text: &str) -> Option<(u16, u16)> {
     }
 }
 
-pub(crate) fn backlog_limit() -> io::Result<u32> {
-    let text = fs::read_to_string("/proc/sys/net/core/somaxconn")?;
+/// The least of the limits that stand in the way of a thread. That of the group of processes this one
+/// is in is among them where the kernel has such groups and no more than one hierarchy of them.
+pub(crate) fn machine_threads() -> io::Result<u64> {
+    let threads = number("/proc/sys/kernel/threads-max")?;
+    let numbers = number("/proc/sys/kernel/pid_max")?;
+    let group = number("/sys/fs/cgroup/pids.max").unwrap_or(u64::MAX);
+    Ok(threads.min(numbers).min(group))
+}
+
+pub(crate) fn machine_threads_open() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    parse_threads(&text).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("not a load average: {text:?}"))
+    })
+}
+
+/// The fourth field is `running/all`.
+fn parse_threads(text: &str) -> Option<u64> {
+    text.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+fn number(path: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
     text.trim()
         .parse()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("not a backlog: {text:?}")))
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {text:?}")))
+}
+
+pub(crate) fn backlog_limit() -> io::Result<u32> {
+    let limit = number("/proc/sys/net/core/somaxconn")?;
+    Ok(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_threads_of_the_machine_are_found() {
+        assert_eq!(parse_threads("0.52 0.58 0.59 2/211 4711\n"), Some(211));
+        assert_eq!(parse_threads("0.52 0.58\n"), None);
+        let limit = machine_threads().expect("a limit");
+        assert!(machine_threads_open().expect("threads") < limit);
+    }
 
     #[test]
     fn the_port_range_of_the_kernel_is_understood() {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::kernel_figures::SocketFigures;
+use crate::kernel_figures::{MemoryFigures, SocketFigures};
 
 pub(crate) fn sockets() -> io::Result<SocketFigures> {
     let text = fs::read_to_string("/proc/net/sockstat")?;
@@ -26,21 +27,53 @@ fn parse_sockets(text: &str, page_kib: u64) -> Option<SocketFigures> {
     })
 }
 
+pub(crate) fn memory() -> io::Result<MemoryFigures> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    parse_memory(&text).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "/proc/meminfo is not as expected")
+    })
+}
+
+fn parse_memory(text: &str) -> Option<MemoryFigures> {
+    let value = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    Some(MemoryFigures {
+        total_kib: value("MemTotal")?,
+        available_kib: value("MemAvailable")?,
+        kernel_kib: value("SUnreclaim")
+            .and_then(|objects| Some(objects + value("KernelStack")? + value("PageTables")?)),
+    })
+}
+
 pub(crate) fn is_wine() -> bool {
     false
 }
 
 pub(crate) fn processor_time() -> io::Result<Duration> {
+    machine_time(BUSY)
+}
+
+pub(crate) fn idle_time() -> io::Result<Duration> {
+    machine_time(IDLE)
+}
+
+/// The fields user, nice and system, and those of time without work and of waiting for a disk.
+const BUSY: Range<usize> = 0..3;
+const IDLE: Range<usize> = 3..5;
+
+fn machine_time(fields: Range<usize>) -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
-    parse_machine(&text)
+    parse_machine(&text, fields)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/stat is not as expected"))
 }
 
-/// The fields user, nice and system of all processors, in 1/100 s.
-fn parse_machine(text: &str) -> Option<Duration> {
+/// Such fields of all processors, in 1/100 s.
+fn parse_machine(text: &str, fields: Range<usize>) -> Option<Duration> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let fields: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
-    let ticks: u64 = fields.get(..3)?.iter().sum();
+    let all: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    let ticks: u64 = all.get(fields)?.iter().sum();
     Some(Duration::from_millis(ticks * 10))
 }
 
@@ -51,8 +84,18 @@ mod tests {
     #[test]
     fn the_machine_is_the_sum_of_its_processors() {
         let text = "cpu  100 20 3 999 5 6 7 8 0 0\ncpu0 1 1 1 1\n";
-        assert_eq!(parse_machine(text), Some(Duration::from_millis(1_230)));
-        assert_eq!(parse_machine("cpu0 1 1 1\n"), None);
+        assert_eq!(parse_machine(text, BUSY), Some(Duration::from_millis(1_230)));
+        assert_eq!(parse_machine(text, IDLE), Some(Duration::from_millis(10_040)));
+        assert_eq!(parse_machine("cpu0 1 1 1\n", BUSY), None);
+    }
+
+    #[test]
+    fn memory_is_read_by_names() {
+        let text = "MemTotal:  900 kB\nMemAvailable:  400 kB\nSUnreclaim:  30 kB\n\
+                    KernelStack:  5 kB\nPageTables:  7 kB\n";
+        let expected = MemoryFigures { total_kib: 900, available_kib: 400, kernel_kib: Some(42) };
+        assert_eq!(parse_memory(text), Some(expected));
+        assert_eq!(parse_memory("MemTotal:  900 kB\n"), None);
     }
 
     #[test]

@@ -4,6 +4,10 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
 use crate::process_figures::ProcessFigures;
 
 /// The unit of processor times in /proc. The kernel's interface fixes it at 1/100 s whatever its
@@ -24,8 +28,22 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
 }
 
 pub(crate) fn processor_time(process_id: u32) -> io::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
-    parse_processor_time(&stat).ok_or_else(|| malformed("stat"))
+    match exact_processor_time(process_id) {
+        // The process has ended and is not waited for yet, or another user's.
+        Err(Errno::EINVAL | Errno::EPERM) => {
+            let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
+            parse_processor_time(&stat).ok_or_else(|| malformed("stat"))
+        }
+        Err(Errno::ESRCH) => Err(io::ErrorKind::NotFound.into()),
+        other => Ok(other?),
+    }
+}
+
+/// The processor-time clock of a process counts nanoseconds where /proc counts ticks.
+fn exact_processor_time(process_id: u32) -> Result<Duration, Errno> {
+    let id = i32::try_from(process_id).map_err(|_| Errno::ESRCH)?;
+    let time = clock_getcpuclockid(Pid::from_raw(id))?.now()?;
+    Ok(time.into())
 }
 
 pub(crate) fn own_processor_time() -> Duration {

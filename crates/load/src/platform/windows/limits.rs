@@ -36,6 +36,14 @@ pub(crate) fn port_range() -> io::Result<(u16, u16)> {
     Ok(PORT_RANGE)
 }
 
+pub(crate) fn machine_threads() -> io::Result<u64> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "memory is the limit of threads here"))
+}
+
+pub(crate) fn machine_threads_open() -> io::Result<u64> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not count its threads"))
+}
+
 pub(crate) fn backlog_limit() -> io::Result<u32> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell its longest backlog"))
 }

@@ -1,0 +1,228 @@
+//! The result document: all that was measured, as it is written and read again.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use overlapped_load::failure::Failures;
+use serde::{Deserialize, Serialize};
+
+/// Names the form of [`Document`]; it changes when a field changes its meaning.
+pub const FORMAT: &str = "overlapped-compare-2";
+
+/// The whole result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Document {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Version of the tool.
+    pub version: String,
+    /// When it was measured: the beginning, in UTC.
+    pub date: String,
+    pub machine: Machine,
+    /// Bytes of a message.
+    pub message_bytes: u64,
+    pub warm_up_seconds: f64,
+    /// Length of one measurement.
+    pub seconds: f64,
+    /// Rounds that were planned.
+    pub rounds: u32,
+    /// Messages in a second, of all connections together, at the fixed rate; None when nothing was
+    /// measured at it.
+    pub rate_per_second: Option<f64>,
+    /// Threads of each process of the load.
+    pub load_threads: u32,
+    /// Whether all measurements were made, or passed over for a reason that the row tells.
+    pub complete: bool,
+    /// Whether the user ended it early.
+    pub interrupted: bool,
+    /// How many measurements were planned, how many made, and how many passed over for a reason.
+    pub measurements_planned: u64,
+    pub measurements_made: u64,
+    pub measurements_skipped: u64,
+    /// How long all of it took.
+    pub elapsed_seconds: f64,
+    /// The models in their order, and how each of them worked.
+    pub models: Vec<Model>,
+    /// By pace, then connections, then in the order of the models.
+    pub rows: Vec<Row>,
+}
+
+/// The machine that was measured on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    pub kernel: String,
+    pub processor: Option<String>,
+    pub processors: u64,
+    pub memory_kib: Option<u64>,
+    pub congestion_control: Option<String>,
+    pub descriptors_per_process: u64,
+}
+
+/// A model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Model {
+    pub name: String,
+    /// The server in its own words; None when it never started.
+    pub description: Option<String>,
+}
+
+/// How messages were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaceName {
+    /// Each connection sends its next message when the echo of the last is complete.
+    ClosedLoop,
+    /// Each message has its time, however long the echoes take.
+    FixedRate,
+}
+
+/// The results of one model at one pace and number of connections.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    pub pace: PaceName,
+    /// Connections that were attempted.
+    pub connections: u32,
+    pub model: String,
+    /// The median of each figure over the rounds; errors are summed. None when no round succeeded.
+    pub median: Option<Measurement>,
+    /// The least and the greatest value over the rounds, of figures that vary; None as above.
+    pub range: Option<Ranges>,
+    /// Every round.
+    pub rounds: Vec<Measurement>,
+    /// Why rounds were passed over, which is no fault.
+    pub skipped: Vec<String>,
+    /// Why rounds failed.
+    pub problems: Vec<String>,
+}
+
+/// The least and the greatest value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    pub least: f64,
+    pub greatest: f64,
+}
+
+/// Ranges of the figures that vary from round to round.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ranges {
+    pub messages_per_second: Option<Range>,
+    pub p50_us: Option<Range>,
+    pub p99_us: Option<Range>,
+    pub processor_us_per_message: Option<Range>,
+    pub resident_kib: Option<Range>,
+}
+
+/// What kept more messages from being echoed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Nothing that these figures show: the fixed rate was kept, or both sides waited.
+    #[default]
+    Nothing,
+    /// The server used all the processors that its threads can use, or did not keep the fixed rate.
+    Server,
+    /// All processors were busy, with the server more than with the load.
+    Machine,
+    /// All processors were busy, with the load more than with the server; or the load was late.
+    Load,
+}
+
+/// One measurement of one model. Figures of the server are those of its processes together. What the
+/// system does not tell, or could not be read in time, is None.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Connections that were tried.
+    pub attempted: u64,
+    /// Connections that the server held at once.
+    pub established: u64,
+    /// Echoes in a second.
+    pub messages_per_second: f64,
+    /// Bytes in a second, the same in both directions.
+    pub bytes_per_second_each_way: f64,
+    /// Median latency. None when nothing came back.
+    pub p50_us: Option<f64>,
+    /// 99 % of the latencies are at most this. None as above.
+    pub p99_us: Option<f64>,
+    /// Processor time of the server for one message.
+    pub processor_us_per_message: Option<f64>,
+    /// Processor time of the server over elapsed time; 100 is one processor.
+    pub processor_percent: Option<f64>,
+    /// Resident memory of the server.
+    pub resident_kib: Option<u64>,
+    /// What the kernel's memory grew by since before the server started, for sockets of both ends and
+    /// stacks of threads, and what TCP buffers hold. None also when other programs used much of the
+    /// machine, since their part of it cannot be told apart.
+    pub kernel_memory_kib: Option<u64>,
+    /// Memory of all TCP buffers on the machine, which is part of the above.
+    pub kernel_socket_kib: Option<u64>,
+    /// Threads of the server.
+    pub threads: Option<u64>,
+    /// Context switches of the server for one message, from the first message on.
+    pub context_switches_per_message: Option<f64>,
+    /// Processes that the server was made of.
+    pub server_processes: u64,
+    /// Processor time of the load over elapsed time; 100 is one processor.
+    pub load_processor_percent: Option<f64>,
+    /// 99 % of the messages that had a time of their own were sent at most this late by the load itself.
+    pub load_lateness_p99_us: Option<f64>,
+    /// How much of the machine was used by other programs meanwhile; 100 is all of it.
+    pub machine_busy_elsewhere_percent: Option<f64>,
+    /// What kept more messages from being echoed.
+    pub limited_by: Limit,
+    /// Connections that were established and failed later, save those that the measurement ended itself,
+    /// and those that the server had to end by force.
+    pub errors: u64,
+    /// Connections that failed, by kind; those among them that never were established.
+    pub failures: Failures,
+    /// Connections that the server ended by force.
+    pub left_by_server: u64,
+    /// Why it is not what was asked for.
+    pub notes: Vec<String>,
+}
+
+impl Document {
+    /// Reads a document that was written earlier.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+        }
+        let place = path.display();
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
+        let hint = "give a file that `overlapped compare --json FILE` has written";
+        let head: Head = serde_json::from_str(&text)
+            .with_context(|| format!("{place} is no result of a comparison; {hint}"))?;
+        anyhow::ensure!(
+            head.format == FORMAT,
+            "{place} is of the form {:?} and not {FORMAT:?}; {hint} of this version",
+            head.format
+        );
+        serde_json::from_str(&text).with_context(|| format!("{place} is damaged; {hint}"))
+    }
+
+    /// The rows of one pace, and of one number of connections if that is given.
+    pub fn rows_at(&self, pace: PaceName, connections: Option<u32>) -> Vec<&Row> {
+        let fits = |row: &&Row| {
+            row.pace == pace && connections.is_none_or(|connections| row.connections == connections)
+        };
+        self.rows.iter().filter(fits).collect()
+    }
+
+    /// The numbers of connections at one pace, from the least on.
+    pub fn counts(&self, pace: PaceName) -> Vec<u32> {
+        let mut counts: Vec<u32> =
+            self.rows_at(pace, None).iter().map(|row| row.connections).collect();
+        counts.sort_unstable();
+        counts.dedup();
+        counts
+    }
+
+    /// The paces there are rows of, in their order.
+    pub fn paces(&self) -> Vec<PaceName> {
+        let mut paces: Vec<PaceName> = self.rows.iter().map(|row| row.pace).collect();
+        paces.sort_unstable();
+        paces.dedup();
+        paces
+    }
+}

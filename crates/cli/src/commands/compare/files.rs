@@ -1,0 +1,135 @@
+//! The files that were asked for. They are opened before anything is measured, so that a place where
+//! nothing can be written is told at once, and take their names when they are complete.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use super::document::Document;
+use super::report;
+use crate::exit::Usage;
+use crate::output;
+
+/// Stands for standard output in place of a name.
+pub const STDOUT: &str = "-";
+
+/// What a document is written as.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Json,
+    Csv,
+    Markdown,
+    Html,
+}
+
+enum Target {
+    Stdout,
+    /// A name of its own until all is written.
+    New {
+        file: NamedTempFile,
+        path: PathBuf,
+    },
+    /// A pipe or a device, which no other file may take the place of.
+    Stream {
+        file: File,
+        path: PathBuf,
+    },
+}
+
+/// Where the forms go.
+pub struct Files {
+    targets: Vec<(Form, Target)>,
+}
+
+impl Files {
+    /// Makes the files, or says which cannot be.
+    pub fn open<'a>(asked: impl Iterator<Item = (Form, &'a Path)>) -> anyhow::Result<Self> {
+        let mut targets: Vec<(Form, Target)> = Vec::new();
+        for (form, path) in asked {
+            let target = open(path).with_context(|| {
+                format!("cannot write {}; name a file in a folder that is there", path.display())
+            })?;
+            if matches!(target, Target::Stdout) && Self::any_stdout(&targets) {
+                return Err(Usage(
+                    "only one of --json, --csv, --markdown and --html can go to standard output; \
+                     give the others a file"
+                        .to_owned(),
+                )
+                .into());
+            }
+            targets.push((form, target));
+        }
+        Ok(Self { targets })
+    }
+
+    fn any_stdout(targets: &[(Form, Target)]) -> bool {
+        targets.iter().any(|(_, target)| matches!(target, Target::Stdout))
+    }
+
+    /// Whether standard output is taken.
+    pub fn use_stdout(&self) -> bool {
+        Self::any_stdout(&self.targets)
+    }
+
+    /// Writes all of them. Standard output comes last, since its reader may have gone.
+    pub fn write(mut self, document: &Document) -> anyhow::Result<()> {
+        self.targets.sort_by_key(|(_, target)| matches!(target, Target::Stdout));
+        for (form, target) in self.targets {
+            let text = match form {
+                Form::Json => serde_json::to_string_pretty(document)? + "\n",
+                Form::Csv => report::csv(document)?,
+                Form::Markdown => report::markdown(document),
+                Form::Html => report::html(document),
+            };
+            match target {
+                Target::Stdout => output::text(&text)?,
+                Target::Stream { mut file, path } => file
+                    .write_all(text.as_bytes())
+                    .with_context(|| format!("cannot write {}", path.display()))?,
+                Target::New { mut file, path } => file
+                    .write_all(text.as_bytes())
+                    .and_then(|()| file.as_file().sync_all())
+                    .and_then(|()| Ok(file.persist(&path)?))
+                    .map(drop)
+                    .with_context(|| format!("cannot write {}", path.display()))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Target> {
+    if path == Path::new(STDOUT) {
+        return Ok(Target::Stdout);
+    }
+    // A link goes on leading to the file.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&path) {
+        Ok(there) if there.is_dir() => anyhow::bail!("it is a folder"),
+        Ok(there) if !there.is_file() => {
+            let file = File::options().write(true).open(&path)?;
+            Ok(Target::Stream { file, path })
+        }
+        _ => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".overlapped-compare-");
+            with_usual_rights(&mut builder);
+            let file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            Ok(Target::New { file, path })
+        }
+    }
+}
+
+/// Others may read the file as far as the user lets them read all files.
+#[cfg(unix)]
+fn with_usual_rights(builder: &mut tempfile::Builder<'_, '_>) {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(fs::Permissions::from_mode(0o666));
+}
+
+#[cfg(not(unix))]
+fn with_usual_rights(_builder: &mut tempfile::Builder<'_, '_>) {}
