@@ -72,7 +72,7 @@ impl Socket {
     }
 
     pub(super) fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.system.send(&[IoSlice::new(data)])
+        self.system.send(&[IoSlice::new(data)], false)
     }
 
     pub(super) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {

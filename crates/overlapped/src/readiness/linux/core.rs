@@ -103,7 +103,7 @@ impl Core {
     }
 
     pub(super) fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.sending(|| self.system.send(&[IoSlice::new(data)]))
+        self.sending(|| self.system.send(&[IoSlice::new(data)], false))
     }
 
     pub(super) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
