@@ -184,7 +184,7 @@ impl<E> InFlight<E> {
         let with = Surroundings { socket: &core.socket, pool: &POOL };
         match block.task.get_mut().finish(outcome.of_socket(), Some(with)) {
             Progress::Complete { .. } => Step::Ended(block.task.into_inner(), block.extra),
-            Progress::Blocked | Progress::Deferred => {
+            Progress::Blocked | Progress::Deferred | Progress::Yields => {
                 // SAFETY: the caller's promise.
                 match unsafe { Self::issue(block, overlapped.hEvent, routine) } {
                     Ok(further) => Step::GoesOn(further),
