@@ -116,8 +116,12 @@ impl WindowThread {
                 self.owes_a_look = !self.porter.is_watching(&self.common);
                 return;
             };
-            let place = Place { guest, was_told_of_data: false };
-            self.places.insert(place.guest.line().id(), place);
+            let mut place = Place { guest, was_told_of_data: false };
+            // On Windows what comes before the connection has a number of its own is told under its
+            // listener's, and passed over; not every system tells of it again.
+            if !cfg!(windows) || place.guest.go_on(&mut self.desk) {
+                self.places.insert(place.guest.line().id(), place);
+            }
         }
     }
 

@@ -101,6 +101,8 @@ pub(crate) fn is_the_clients(error: &io::Error) -> bool {
         ErrorKind::Interrupted
             | ErrorKind::ConnectionAborted
             | ErrorKind::ConnectionReset
+            // It was there, and had gone when it was asked for its address.
+            | ErrorKind::NotConnected
             | ErrorKind::HostUnreachable
             | ErrorKind::NetworkUnreachable
     )

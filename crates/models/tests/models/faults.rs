@@ -34,7 +34,7 @@ fn is_well(service: &Service, connected: u64) {
 
 fn clients_that_reset_are_counted_and_end_alone(model: &'static dyn Model) {
     let reason = "a wait for a socket there may take the news of a reset away from the next call";
-    if ["blocking", "overlapped-event", "overlapped-routine"].contains(&model.name())
+    if model.name() != "completion-port"
         && is_left_out_on_wine("clients_that_reset_are_counted_and_end_alone", reason)
     {
         return;
@@ -135,7 +135,7 @@ fn clients_that_flood_the_server_do_not_hide_a_quiet_one(model: &'static dyn Mod
         }
         // The flood ends also when the quiet one is not served, which fails the test.
         let _ebb = Ebb(&loud);
-        service.until("the flood has come", |status| status.messages > 10_000);
+        service.until("the flood has come", |status| status.messages > 1_000);
         // Each would take longer than a client's patience if it waited for an end of the flood.
         (0..50).for_each(|_| quiet.echo(b"and now I"));
     });
