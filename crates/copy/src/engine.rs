@@ -376,28 +376,27 @@ impl Engine<'_> {
         }
     }
 
+    fn too_short(&self, transfer: &Transfer, is_source: bool) -> Failure {
+        if !is_source {
+            let error = io::ErrorKind::UnexpectedEof.into();
+            return transfer.failure_at_target("what was written cannot be read", &error);
+        }
+        Failure {
+            path: transfer.source_path.clone(),
+            text: format!(
+                "it has become shorter than {} bytes while it was copied: copy it again when \
+                 nobody writes it",
+                transfer.size
+            ),
+        }
+    }
+
     fn was_read(&self, mut buffer: Buffer, mut block: Block, result: io::Result<usize>) {
         let transfer = &block.transfer;
         let (part, expected) = (block.claim.part, block.claim.expected);
         let problem = match result {
             Err(error) => Some(self.failure_of_read(transfer, block.claim, &error)),
-            Ok(count) if count < part.length => Some(match expected {
-                None => Failure {
-                    path: transfer.source_path.clone(),
-                    text: format!(
-                        "it has become shorter than {} bytes while it was copied: copy it again \
-                         when nobody writes it",
-                        transfer.size
-                    ),
-                },
-                Some(_) => {
-                    let error = io::ErrorKind::UnexpectedEof.into();
-                    transfer.failure_at_target("what was written cannot be read", &error)
-                }
-            }),
-            Ok(_) if self.is_stopped() => {
-                Some(Failure { path: transfer.source_path.clone(), text: String::new() })
-            }
+            Ok(count) if count < part.length => Some(self.too_short(transfer, expected.is_none())),
             Ok(_) => None,
         };
         if let Some(problem) = problem {
@@ -405,6 +404,10 @@ impl Engine<'_> {
             if transfer.phase() != Phase::Checking {
                 transfer.fail(problem);
             }
+            return self.done(block.transfer, keep(block.slot, buffer, self.settings));
+        }
+        if self.is_stopped() {
+            transfer.give_up();
             return self.done(block.transfer, keep(block.slot, buffer, self.settings));
         }
         buffer.truncate(part.length);
@@ -484,7 +487,7 @@ impl Engine<'_> {
                 Ok(phase) => phase,
                 Err(failure) => {
                     self.abandon(transfer);
-                    if let Some(failure) = failure.filter(|it| !it.text.is_empty()) {
+                    if let Some(failure) = failure {
                         self.tell(failure);
                     }
                     return Some(slot);

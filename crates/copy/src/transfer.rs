@@ -51,8 +51,6 @@ pub(crate) struct Transfer {
     pub(crate) temporary: TemporaryFile,
     pub(crate) size: u64,
     pub(crate) hole_bytes: u64,
-    /// The number of its folder in the plan.
-    pub(crate) folder: usize,
     state: Mutex<State>,
 }
 
@@ -74,8 +72,11 @@ struct State {
     /// What was written, if it will be verified.
     written: Vec<Piece>,
     record: Option<Record>,
-    failure: Option<Failure>,
+    /// It does not get its name: why, unless the copy was stopped.
+    ended: Option<Option<Failure>>,
     attributes: Attributes,
+    /// The temporary file was put away, and its name may be another copy's by now.
+    let_go: bool,
     /// To give the temporary file its attributes while it is open.
     file: Option<std::fs::File>,
 }
@@ -89,13 +90,12 @@ pub(crate) struct Beginning {
     pub(crate) temporary: Temporary,
     pub(crate) facts: std::fs::Metadata,
     pub(crate) runs: Runs,
-    pub(crate) folder: usize,
 }
 
 impl Transfer {
     /// Gives the temporary file its size and, if that is wanted, looks for what is in it already.
     pub(crate) fn begin(beginning: Beginning, settings: &Settings) -> io::Result<Self> {
-        let Beginning { source_path, target_path, source, target, temporary, facts, runs, folder } =
+        let Beginning { source_path, target_path, source, target, temporary, facts, runs } =
             beginning;
         let size = facts.len();
         let Temporary { path, file, unbuffered, is_old } = temporary;
@@ -131,8 +131,9 @@ impl Transfer {
             right: Vec::new(),
             written: Vec::new(),
             record,
-            failure: None,
+            ended: None,
             attributes,
+            let_go: false,
             file: Some(file),
         };
         let temporary = TemporaryFile { path, unbuffered };
@@ -144,7 +145,6 @@ impl Transfer {
             temporary,
             size,
             hole_bytes,
-            folder,
             state: Mutex::new(state),
         })
     }
@@ -205,7 +205,11 @@ impl Transfer {
         let is_right = claim.expected == Some(sum);
         let mut state = self.state();
         match state.phase {
-            Phase::Checking if is_right => state.right.push(claim.part),
+            Phase::Checking if is_right => {
+                state.right.push(claim.part);
+                // That came from the cache perhaps.
+                state.written.push(Piece { part: claim.part, sum });
+            }
             Phase::Verifying if !is_right => {
                 drop(state);
                 self.fail(Failure {
@@ -223,10 +227,19 @@ impl Transfer {
 
     /// Something went wrong: nothing more is claimed. The first failure is kept.
     pub(crate) fn fail(&self, failure: Failure) {
+        self.end(Some(failure));
+    }
+
+    /// The copy was stopped: nothing more is claimed.
+    pub(crate) fn give_up(&self) {
+        self.end(None);
+    }
+
+    fn end(&self, why: Option<Failure>) {
         let mut state = self.state();
         state.runs.clear();
         state.pieces.clear();
-        state.failure.get_or_insert(failure);
+        state.ended.get_or_insert(why);
     }
 
     /// A claimed part, or the flush, is done with, well or not. True when that was the last of its
@@ -245,16 +258,12 @@ impl Transfer {
     /// The phase is over: goes to the next one, which may have nothing to do either.
     pub(crate) fn next_phase(&self, settings: &Settings) -> Result<Phase, Option<Failure>> {
         let mut state = self.state();
-        if state.failure.is_some() {
-            return Err(state.failure.take());
+        if let Some(why) = state.ended.take() {
+            return Err(why);
         }
         state.phase = match state.phase {
             Phase::Checking => {
                 state.runs = state.runs.without(&state.right);
-                if settings.verify {
-                    // They were compared just now, but from the cache perhaps.
-                    state.right.clear();
-                }
                 Phase::Writing
             }
             Phase::Writing => {
@@ -305,6 +314,7 @@ impl Transfer {
             })
             .and_then(|()| std::fs::rename(&self.temporary.path, &self.target_path))
             .map_err(|error| self.failure_at_target("it cannot get its name", &error))?;
+        state.let_go = true;
         // The lock goes with it.
         state.file = None;
         Ok(())
@@ -313,6 +323,10 @@ impl Transfer {
     /// Gives the file up. Nothing is outstanding. What can be gone on from stays if `keep` says so.
     pub(crate) fn abandon(&self, keep: bool) -> io::Result<()> {
         let mut state = self.state();
+        if state.let_go {
+            return Ok(());
+        }
+        state.let_go = true;
         self.source.close();
         self.target.close();
         let record = state.record.take();

@@ -80,7 +80,6 @@ impl Engine<'_> {
                     ));
                 }
                 let target_path = target_path.clone();
-                let folder = self.plan.folder_of(entry);
                 let beginning = Beginning {
                     source_path: source_path.clone(),
                     target_path,
@@ -89,12 +88,12 @@ impl Engine<'_> {
                     temporary,
                     facts,
                     runs,
-                    folder,
                 };
                 Transfer::begin(beginning, self.settings)
             });
         begun.map(Some).map_err(|error| {
             // The error that is told is the first one.
+            let _ = temporary::remove(&temporary::record_for(&target_path));
             let _ = temporary::remove(&path);
             unwritable(error)
         })
