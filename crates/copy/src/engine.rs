@@ -16,7 +16,7 @@ use crate::settings::{Settings, Sync};
 use crate::summary::{Failure, Summary};
 use crate::transfer::{Claim, Phase, Transfer, failure};
 use crate::{Watch, temporary};
-use overlapped::{Buffer, Packet, Port, Protocol, Refused};
+use overlapped::{Buffer, FilesChoice, Packet, Port, Protocol, Refused};
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
@@ -150,7 +150,8 @@ pub(crate) fn run(
         ));
     }
     let begun = Instant::now();
-    let port = Port::<Copying>::new()?;
+    let (choice, why) = carrier_for(plan, settings);
+    let port = Port::<Copying>::builder().files(choice).build()?;
     let threads = (2 * port.concurrency()).min(settings.in_flight);
     let mut engine = Engine {
         port,
@@ -174,9 +175,26 @@ pub(crate) fn run(
     engine.copy_links();
     engine.settle_folders();
     let summary = engine.tallies.summary(settings);
-    let carrier = if summary.files > 0 { engine.port.driver().files } else { "none".to_owned() };
+    let carrier = match (why, summary.reads) {
+        (_, 0) => "none: there was nothing to read".to_owned(),
+        (Some(why), _) => why.to_owned(),
+        (None, _) => engine.port.driver().files,
+    };
     let stopped = stop.is_requested() || engine.hopeless.load(Ordering::Acquire);
     Ok(Summary { time: begun.elapsed(), carrier, stopped, ..summary })
+}
+
+/// What carries the operations, and why if it is not what the port would take by itself.
+///
+/// On Linux helper threads are faster as long as the system's cache takes what is written: io_uring
+/// hands each such write to a thread of the kernel's and lets one at a time write to a file.
+fn carrier_for(plan: &Plan, settings: &Settings) -> (FilesChoice, Option<&'static str>) {
+    let is_unbuffered = settings.wants_unbuffered(plan.largest_bytes());
+    let is_named = std::env::var_os("OVERLAPPED_FILES").is_some();
+    if cfg!(not(target_os = "linux")) || is_unbuffered || is_named {
+        return (FilesChoice::Automatic, None);
+    }
+    (FilesChoice::Helpers, Some("helper threads: the faster ones for buffered copies"))
 }
 
 impl Engine<'_> {

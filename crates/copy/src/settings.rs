@@ -78,4 +78,13 @@ impl Settings {
             if plan.largest_bytes() >= LARGE_BYTES { (1 << 20, 8) } else { (BLOCK_BYTES, 16) };
         self
     }
+
+    /// Whether a file of `bytes` shall be copied past the cache.
+    pub(crate) fn wants_unbuffered(&self, bytes: u64) -> bool {
+        match self.unbuffered {
+            Unbuffered::Always => true,
+            Unbuffered::Never => false,
+            Unbuffered::Auto => self.memory_bytes.is_some_and(|memory| bytes > memory / 2),
+        }
+    }
 }

@@ -35,6 +35,11 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["stress", "--size", "0"], 2, &["--size"]);
     refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
     refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
+    refused(&["copy", "one"], 2, &["SRC... DST"]);
+    refused(&["copy", "one", "two", "--block-size", "5000"], 2, &["multiple of 4k"]);
+    refused(&["copy", "one", "two", "--in-flight", "0"], 2, &["at least 1"]);
+    refused(&["copy", "one", "two", "--automatic", "--in-flight", "2"], 2, &["--automatic"]);
+    refused(&["copy", "one", "two", "--sync", "some"], 2, &["none, file, all"]);
     refused(&["compare", "--counts", "16,,"], 2, &["--counts"]);
     refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port, blocking"]);
 }

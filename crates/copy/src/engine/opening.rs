@@ -3,7 +3,6 @@
 use super::{Engine, would_fail_again};
 use crate::platform;
 use crate::runs::{GRAIN, Runs};
-use crate::settings::Unbuffered;
 use crate::summary::Failure;
 use crate::temporary::{self, Temporary};
 use crate::transfer::{Beginning, Transfer, failure};
@@ -21,13 +20,7 @@ impl Engine<'_> {
         let entry = &self.plan.files[number];
         let (source_path, target_path) = (self.plan.source_of(entry), self.plan.target_of(entry));
         let unreadable = |error| (failure(&source_path, "it cannot be read", &error), false);
-        let wants_unbuffered = match self.settings.unbuffered {
-            Unbuffered::Always => true,
-            Unbuffered::Never => false,
-            Unbuffered::Auto => {
-                self.settings.memory_bytes.is_some_and(|memory| entry.bytes > memory / 2)
-            }
-        };
+        let wants_unbuffered = self.settings.wants_unbuffered(entry.bytes);
         let (source, source_unbuffered) =
             platform::open_source(&source_path, wants_unbuffered).map_err(unreadable)?;
         let facts = source.metadata().map_err(unreadable)?;
