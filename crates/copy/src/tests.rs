@@ -7,18 +7,20 @@ use crate::{Plan, Settings, Stop, Summary, temporary};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+type Hook<What> = Option<Box<dyn Fn(&Transfer, What) + Sync>>;
+
 /// What a test does at a moment of a copy.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    opened: Option<Box<dyn Fn(&Transfer) + Sync>>,
-    claimed: Option<Box<dyn Fn(&Transfer, Part) + Sync>>,
-    phase: Option<Box<dyn Fn(&Transfer, Phase) + Sync>>,
+    opened: Hook<()>,
+    claimed: Hook<Part>,
+    phase: Hook<Phase>,
 }
 
 impl Hooks {
     pub(crate) fn opened(&self, transfer: &Transfer) {
         if let Some(hook) = &self.opened {
-            hook(transfer);
+            hook(transfer, ());
         }
     }
 
@@ -120,7 +122,7 @@ fn r59_e36_e37_a_source_that_becomes_shorter_is_an_error() {
     for length in [0, 1, 65_536 * 3 + 100, 65_536 * 20 + 6] {
         let (scratch, _) = world();
         let source = scratch.source();
-        let cut = move |_: &Transfer| {
+        let cut = move |_: &Transfer, ()| {
             let file = std::fs::OpenOptions::new().write(true).open(&source).expect("it opens");
             file.set_len(length).expect("it can be cut");
         };
@@ -271,7 +273,7 @@ fn two_copies_to_one_target_do_not_mix() {
     let told = second.clone();
     let hooks = on_claim(move |_, it| {
         if it.offset == 0 {
-            let plan = Plan::new(&[source.clone()], &target, false).expect("a plan");
+            let plan = Plan::new(std::slice::from_ref(&source), &target, false).expect("a plan");
             // On a thread of its own, since this one is bound to the port of the first copy.
             let summary = std::thread::spawn(move || {
                 run(&plan, &Settings::default(), &(), &Stop::default(), &Hooks::default())

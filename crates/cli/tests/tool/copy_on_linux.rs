@@ -115,7 +115,7 @@ fn what_may_not_be_read_or_written_is_told_and_left() {
     let scratch = Scratch::below(&std::env::temp_dir());
     let secret = scratch.write("secret", b"contents");
     let open = scratch.write("open", b"contents");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).expect("they can be set");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("they can be set");
     fs::create_dir(scratch.path("shut")).expect("a folder can be made");
     fs::set_permissions(scratch.path("shut"), fs::Permissions::from_mode(0o555)).expect("set");
     for (source, target, words) in [
