@@ -289,3 +289,22 @@ fn two_copies_to_one_target_do_not_mix() {
     assert_eq!(std::fs::read(scratch.target()).expect("it is there"), contents);
     assert_eq!(scratch.others(), ["target"]);
 }
+
+#[test]
+fn r59_a_copy_that_is_stopped_opens_no_further_file() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.source()).expect("a folder can be made");
+    for name in 0..50 {
+        let path = scratch.source().join(name.to_string());
+        std::fs::write(path, "contents").expect("it can be written");
+    }
+    let stop = Stop::default();
+    let told = stop.clone();
+    let hooks = Hooks { opened: Some(Box::new(move |_, ()| told.request())), ..Hooks::default() };
+    let plan = Plan::new(&[scratch.source()], &scratch.target(), true).expect("a plan");
+    let settings = Settings { in_flight: 2, ..Settings::default() };
+    let summary = run(&plan, &settings, &(), &stop, &hooks).expect("a port can be made");
+    assert!(summary.stopped && summary.reads <= 2, "{summary:?}");
+    let left = std::fs::read_dir(scratch.target()).expect("it was made").count();
+    assert_eq!(left as u64, summary.files);
+}
