@@ -239,26 +239,37 @@ fn one_of_several_that_fails_does_not_keep_the_others() {
     assert_eq!(names_in(scratch.path("into").as_ref()), ["one", "two"]);
 }
 
-/// Starts a copy that takes long, one page at a time, over an old target, and waits until it has
-/// begun.
-pub fn slow_copy(scratch: &Scratch, bytes: usize, options: &[&str]) -> Running {
+/// Starts a copy that takes long, one page at a time, over an old target, and waits until the file
+/// `sign` beside the target has `sign_bytes`.
+pub fn slow_copy(
+    scratch: &Scratch,
+    bytes: usize,
+    options: &[&str],
+    (sign, sign_bytes): (&str, u64),
+) -> Running {
     let source = scratch.write("source", &contents(bytes));
     let target = scratch.write("target", b"old");
     let slow = ["copy", "--block-size", "4k", "--in-flight", "1", &source, &target];
     let running = Running::start_until_interrupted(&[&slow, options].concat());
     let begun = Instant::now();
-    while !Path::new(&scratch.path(".target.overlapped-copy")).exists() {
+    while fs::metadata(scratch.path(sign)).map_or(0, |facts| facts.len()) < sign_bytes {
         assert!(begun.elapsed() < PATIENCE, "the copy does not begin");
         std::thread::yield_now();
     }
     running
 }
 
+/// The temporary file has its size: the copy has begun.
+pub const BEGUN: (&str, u64) = (".target.overlapped-copy", 1);
+
+/// The record says of some blocks that they were written.
+const RECORDED: (&str, u64) = (".target.overlapped-record", 500);
+
 #[test]
 fn ctrl_c_leaves_the_old_target_and_nothing_else_or_what_can_be_gone_on_from() {
-    const BYTES: usize = 128 << 20;
+    const BYTES: usize = 32 << 20;
     let scratch = Scratch::new();
-    let ended = slow_copy(&scratch, BYTES, &["--json"]).interrupt();
+    let ended = slow_copy(&scratch, BYTES, &["--json"], BEGUN).interrupt();
     assert_eq!(ended.code(), 1);
     assert!(ended.errors.contains("interrupted: 0 of 1 files were copied"), "{}", ended.errors);
     let summary = ended.json();
@@ -267,7 +278,7 @@ fn ctrl_c_leaves_the_old_target_and_nothing_else_or_what_can_be_gone_on_from() {
     assert_eq!(scratch.names(), ["source", "target"]);
     assert_eq!(scratch.read("target"), b"old");
 
-    let ended = slow_copy(&scratch, BYTES, &["--resume"]).interrupt();
+    let ended = slow_copy(&scratch, BYTES, &["--resume"], RECORDED).interrupt();
     assert_eq!(ended.code(), 1);
     assert!(ended.errors.contains("the same command goes on"), "{}", ended.errors);
     let left = [".target.overlapped-copy", ".target.overlapped-record", "source", "target"];

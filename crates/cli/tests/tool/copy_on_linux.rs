@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::copy::{Scratch, contents, copy_with, names_in, slow_copy};
+use crate::copy::{BEGUN, Scratch, contents, copy_with, names_in, slow_copy};
 use crate::process::{run, tool};
 use crate::system::send_signal;
 
@@ -180,7 +180,7 @@ fn r59_e35_a_full_disk_ends_the_copy_with_one_line_and_leaves_nothing() {
 fn a_copy_that_is_killed_leaves_the_old_target_and_the_next_one_cleans_up() {
     for round in 0..5 {
         let scratch = Scratch::new();
-        let running = slow_copy(&scratch, 16 << 20, &["--quiet"]);
+        let running = slow_copy(&scratch, 16 << 20, &["--quiet"], BEGUN);
         // Some moment later; which one does not matter.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(round * 7) {
