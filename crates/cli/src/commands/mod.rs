@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod compare;
+pub mod copy;
 pub mod doctor;
 pub mod model_server;
 pub mod serve;
@@ -19,6 +20,7 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Client(arguments)) => client::run(arguments),
         Some(Command::Stress(arguments)) => stress::run(arguments),
         Some(Command::Compare(arguments)) => compare::run(arguments),
+        Some(Command::Copy(arguments)) => copy::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         Some(Command::ServeWorker(arguments)) => serve::run_worker(&arguments),
         Some(Command::StressWorker) => stress::run_worker(),

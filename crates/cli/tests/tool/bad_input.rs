@@ -18,7 +18,7 @@ fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn a_wrong_command_line_is_code_2() {
-    refused(&[], 2, &["serve, client, stress, compare or doctor"]);
+    refused(&[], 2, &["serve, client, stress, compare, copy or doctor"]);
     refused(&["serv"], 2, &["'serv'", "'serve'"]);
     refused(&["serve", "--thread", "3"], 2, &["'--thread'", "'--threads'", "serve --help"]);
     refused(&["serve", "--threads", "0"], 2, &["--threads", "at least 1"]);
@@ -42,6 +42,11 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["stress", "--size", "0"], 2, &["--size"]);
     refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
     refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
+    refused(&["copy", "one"], 2, &["SRC... DST"]);
+    refused(&["copy", "one", "two", "--block-size", "5000"], 2, &["multiple of 4k"]);
+    refused(&["copy", "one", "two", "--in-flight", "0"], 2, &["at least 1"]);
+    refused(&["copy", "one", "two", "--automatic", "--in-flight", "2"], 2, &["--automatic"]);
+    refused(&["copy", "one", "two", "--sync", "some"], 2, &["none, file, all"]);
     refused(&["compare", "--counts", "16,,"], 2, &["--counts"]);
     refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port", "blocking"]);
     refused(&["compare", "--pace", "fixed-rate"], 2, &["--rate"]);

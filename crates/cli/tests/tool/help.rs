@@ -8,7 +8,7 @@ use crate::process::{run, tool};
 fn the_help_names_every_command_and_no_internal_one() {
     let help = run(&["--help"]);
     assert_eq!(help.code(), 0);
-    for command in ["serve", "client", "stress", "compare", "doctor"] {
+    for command in ["serve", "client", "stress", "compare", "copy", "doctor"] {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command}: {}", help.output);
     }
     assert!(!help.output.contains("internal"), "{}", help.output);
@@ -74,6 +74,23 @@ fn every_command_explains_its_options() {
                 "--csv",
                 "--markdown",
                 "--html",
+            ],
+        ),
+        (
+            "copy",
+            &[
+                "<SRC... DST>",
+                "--recursive",
+                "--block-size",
+                "--in-flight",
+                "--automatic",
+                "--unbuffered",
+                "--sync",
+                "--resume",
+                "--verify",
+                "--quiet",
+                "--until-input-ends",
+                "--json",
             ],
         ),
         ("doctor", &["--json"]),

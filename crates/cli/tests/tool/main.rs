@@ -7,6 +7,9 @@
 mod bad_input;
 mod client;
 mod compare;
+mod copy;
+#[cfg(target_os = "linux")]
+mod copy_on_linux;
 mod doctor;
 mod help;
 #[cfg(target_os = "linux")]

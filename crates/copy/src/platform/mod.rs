@@ -1,0 +1,45 @@
+//! What differs between systems, with the same names in each file: how the two files are opened,
+//! where a source has holes, how the target gets its attributes, links, and folders.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+use std::fs::FileTimes;
+use std::io;
+
+/// What a finished file has of its source.
+#[derive(Debug)]
+pub(crate) struct Attributes {
+    pub(crate) times: FileTimes,
+    pub(crate) permissions: std::fs::Permissions,
+    /// Its size in bytes, if it may be another yet.
+    pub(crate) cut_to: Option<u64>,
+    /// Whether all of it must be on the device.
+    pub(crate) synced: bool,
+}
+
+impl Attributes {
+    pub(crate) fn of(facts: &std::fs::Metadata) -> Self {
+        let mut times = FileTimes::new();
+        if let Ok(time) = facts.modified() {
+            times = times.set_modified(time);
+        }
+        if let Ok(time) = facts.accessed() {
+            times = times.set_accessed(time);
+        }
+        let permissions = permissions_of(facts);
+        Self { times, permissions, cut_to: None, synced: false }
+    }
+}
+
+/// Another process has the file.
+pub(crate) fn busy() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "another copy is writing it: wait for that one")
+}
