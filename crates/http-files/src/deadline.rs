@@ -1,9 +1,8 @@
 //! The limits of time.
 //!
-//! A timer of the port looks at one shard of the list at a time, several rounds within the shortest
-//! limit, and is the only one that reads the clock: it sets a coarse time, and workers write into
-//! the key of a connection at which tick its time is over. A limit lasts no less than it says, and
-//! not much longer.
+//! Workers write into the key of a connection at which tick its time is over, and a timer of the
+//! port looks at one shard of the list at a time, several rounds within the shortest limit. A limit
+//! lasts no less than it says, and not much longer.
 
 use crate::connection::{Connection, Connections, Phase, SHARDS, Stream};
 use crate::{Settings, TimeLimits};
@@ -31,7 +30,6 @@ pub(crate) struct Deadlines {
     start: Instant,
     tick: Duration,
     ticks: Ticks,
-    now: AtomicU32,
     next_shard: AtomicU32,
 }
 
@@ -41,7 +39,7 @@ impl Deadlines {
         let shortest = head.min(idle).min(stall).min(farewell);
         let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / SHARDS as u32;
         let ticks = |limit: Duration| {
-            // One more, since the coarse time may be a tick old.
+            // One more, since the tick that it begins in has begun before.
             let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
             u32::try_from(ticks).unwrap_or(EXPIRED - 1).min(EXPIRED - 1)
         };
@@ -54,7 +52,6 @@ impl Deadlines {
                 stall: ticks(stall),
                 farewell: ticks(farewell),
             },
-            now: AtomicU32::new(0),
             next_shard: AtomicU32::new(0),
         }
     }
@@ -65,7 +62,7 @@ impl Deadlines {
     }
 
     fn after(&self, ticks: u32) -> u32 {
-        self.now.load(Ordering::Relaxed).saturating_add(ticks).min(EXPIRED - 1)
+        self.ticks_at(self.start.elapsed()).saturating_add(ticks).min(EXPIRED - 1)
     }
 
     /// When a head that begins now must be whole.
@@ -99,15 +96,14 @@ impl Deadlines {
         connection.until.store(until, Ordering::SeqCst);
     }
 
-    /// Sets the time and looks at the next shard; calls `end` with those whose time is over.
+    /// Looks at the next shard; calls `end` with those whose time is over.
     pub(crate) fn look(&self, connections: &Connections, end: impl FnMut(&Stream)) {
         let now = self.ticks_at(self.start.elapsed());
-        self.now.store(now, Ordering::Relaxed);
         let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) as usize % SHARDS;
         connections.those_of(shard, |connection| self.expire(connection, now)).iter().for_each(end);
     }
 
-    /// The coarse time; it stops before it becomes one of the marks, after years.
+    /// The time in ticks; it stops before it becomes one of the marks, after years.
     fn ticks_at(&self, elapsed: Duration) -> u32 {
         u32::try_from(elapsed.as_nanos() / self.tick.as_nanos()).unwrap_or(EXPIRED).min(EXPIRED - 1)
     }

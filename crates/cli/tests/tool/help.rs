@@ -21,6 +21,12 @@ fn every_command_explains_its_options() {
             "serve",
             &[
                 "127.0.0.1:12345",
+                "--app",
+                "[DIR]",
+                "--listing",
+                "--access-log",
+                "--head-timeout",
+                "--stall-timeout",
                 "--concurrency",
                 "--threads",
                 "--posted-accepts",

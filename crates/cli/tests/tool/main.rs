@@ -8,6 +8,7 @@ mod bad_input;
 mod client;
 mod compare;
 mod doctor;
+mod files;
 mod help;
 #[cfg(target_os = "linux")]
 mod on_linux;

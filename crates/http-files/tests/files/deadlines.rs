@@ -1,6 +1,6 @@
 //! Limits of time. The clock of these tests is the server's limit: they wait for what it does.
 
-use crate::world::{AMPLE, World, pattern, settings};
+use crate::world::{AMPLE, World, settings};
 use overlapped_http_files::{Settings, TimeLimits};
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ const SHORT: Duration = Duration::from_millis(200);
 fn with(time: TimeLimits) -> World {
     let world = World::with(Settings { time, ..settings() });
     world.folder.file("a", "found");
-    world.folder.file("large", pattern(64 << 20));
+    world.folder.sparse("large", 64 << 20);
     world
 }
 

@@ -105,7 +105,7 @@ fn a_client_that_breaks_off_harms_nobody() {
 #[test]
 fn a_file_that_becomes_shorter_ends_its_connection() {
     let world = World::new();
-    let path = world.folder.file("shrinking", pattern(64 << 20));
+    let path = world.folder.sparse("shrinking", 64 << 20);
     let mut client = world.connect();
     client.say(
         "GET /shrinking HTTP/1.1\r\nHost: a\r\n\r\nGET /shrinking HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -116,8 +116,8 @@ fn a_file_that_becomes_shorter_ends_its_connection() {
     file.set_len(1).expect("cut");
     let rest = client.rest_until_any_end();
     assert!(rest.len() < 64 << 20, "{}", rest.len());
-    let second = rest.windows(9).skip(1).position(|part| part == b"HTTP/1.1 ");
-    assert_eq!(second, None, "another response within the body of the first");
+    let text = String::from_utf8(rest).expect("a head and zeroes");
+    assert_eq!(text.match_indices("TTP/1.1 ").count(), 1, "another response within the body");
     world.until(|status| status.errors.other == 1);
     assert_eq!(world.get("/shrinking").body.len(), 1);
 }
@@ -164,9 +164,9 @@ fn answers_come_while_the_client_only_writes() {
     world.folder.file("a", pattern(64 * 1024));
     let mut client = world.connect();
     let mut writer = client.stream.try_clone().expect("a second handle");
-    let requests = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2_000);
+    let requests = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(500);
     let thread = std::thread::spawn(move || writer.write_all(requests.as_bytes()));
-    for _ in 0..2_000 {
+    for _ in 0..500 {
         assert_eq!(client.response().body.len(), 64 * 1024);
     }
     thread.join().expect("no panic").expect("all written");

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[test]
 fn a_stop_closes_who_waits_and_finishes_who_is_served() {
     let world = World::new();
-    let contents = pattern(64 << 20);
+    let contents = pattern(32 << 20);
     world.folder.file("large", &contents);
     let mut idle = world.connect();
     assert_eq!(idle.get("/", "").status, 403);
@@ -40,7 +40,7 @@ fn a_stop_closes_who_waits_and_finishes_who_is_served() {
 #[test]
 fn what_is_left_at_the_deadline_is_ended_by_force() {
     let world = World::new();
-    world.folder.file("large", pattern(64 << 20));
+    world.folder.sparse("large", 64 << 20);
     let mut stuck = world.connect();
     stuck.say("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     stuck.stream.read_exact(&mut [0; 9]).expect("it begins");

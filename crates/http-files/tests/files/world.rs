@@ -42,6 +42,14 @@ impl Folder {
         std::fs::write(&path, contents).expect("a file");
         path
     }
+
+    /// A file of zeroes that takes no room.
+    pub fn sparse(&self, name: &str, length: u64) -> PathBuf {
+        let path = self.file(name, "");
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("the file");
+        file.set_len(length).expect("a length");
+        path
+    }
 }
 
 impl Drop for Folder {
@@ -153,7 +161,8 @@ impl Client {
         while self.ahead.len() < length {
             assert!(self.more(), "ended within a body, after {} of {length}", self.ahead.len());
         }
-        let body = self.ahead.drain(..length).collect();
+        let later = self.ahead.split_off(length);
+        let body = std::mem::replace(&mut self.ahead, later);
         Response { status, headers, body }
     }
 
@@ -183,7 +192,10 @@ impl Client {
     }
 }
 
-/// Bytes that tell where they are.
+/// Bytes that tell where they are, but for multiples of a large prime number.
 pub fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at ^ (at >> 8) ^ (at >> 16)) as u8).collect()
+    let block: Vec<u8> = (0..65_521_usize).map(|at| (at ^ (at >> 8)) as u8).collect();
+    let mut bytes = block.repeat(length.div_ceil(block.len()));
+    bytes.truncate(length);
+    bytes
 }

@@ -1,31 +1,45 @@
-//! `serve`: an echo server on a completion port.
+//! `serve`: a server on a completion port, of echoes or of files.
 //!
-//! `settings` turns the options into what a server needs; `service` is one running server;
+//! `settings` turns the options into what a server needs; `service` is one running server, and `files` makes it
+//! of the files of a folder;
 //! `single` runs it in this process, `family` in several that share one listening socket;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
 
 mod family;
 mod figures;
+mod files;
 mod reporter;
 mod service;
 mod settings;
 mod single;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Usage;
 use crate::interrupt::EndArguments;
 use crate::{listen, values};
+
+/// Where the server listens when nobody says where.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
 pub struct ServeArguments {
-    /// Where to listen; port 0 picks a free port.
-    #[arg(default_value = "127.0.0.1:12345", value_parser = values::address)]
-    address: SocketAddr,
+    /// Where to listen; port 0 picks a free port [default: 127.0.0.1:12345].
+    address: Option<String>,
+    /// What is served.
+    #[arg(long, value_enum, default_value_t = App::Echo)]
+    app: App,
+    /// The folder whose files are served, with --app files; it may stand alone.
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    files: files::FilesArguments,
     /// Threads the port lets run at a time; 0 is the number of processors.
     #[arg(long, value_name = "N", default_value_t = 0)]
     concurrency: usize,
@@ -35,7 +49,7 @@ pub struct ServeArguments {
     /// Accepts kept posted.
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::positive)]
     posted_accepts: u32,
-    /// Accept a connection only with its first data; one that stays silent longer is closed.
+    /// Accept a connection only with its first data; one (echo only) that stays silent longer is closed.
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     first_data: Option<Duration>,
     /// Close a connection on which nothing came for this long.
@@ -69,6 +83,15 @@ pub struct ServeArguments {
     json: bool,
 }
 
+/// The choice of what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum App {
+    /// Back comes what was sent.
+    Echo,
+    /// The files of a folder, by HTTP.
+    Files,
+}
+
 /// The choice of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,7 +113,7 @@ pub struct ServeWorkerArguments {
 
 /// Runs the command.
 pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    let address = arguments.address;
+    let address = address(&arguments)?;
     family::check(arguments.processes)?;
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(&arguments, descriptors)?;
@@ -100,6 +123,19 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     } else {
         single::run(&settings, listener, arguments.end)
     }
+}
+
+/// Where to listen.
+fn address(arguments: &ServeArguments) -> anyhow::Result<SocketAddr> {
+    // The folder of a file server may stand alone, and then it is in the first place.
+    let text = match (arguments.app, &arguments.address, &arguments.folder) {
+        (App::Echo, Some(text), _) | (App::Files, Some(text), Some(_)) => text,
+        _ => DEFAULT_ADDRESS,
+    };
+    values::address(text).map_err(|error| {
+        let message = format!("invalid value '{text}' for '[ADDRESS]': {error}");
+        Usage(format!("{message} (see 'overlapped serve --help')")).into()
+    })
 }
 
 /// Runs a worker process of `serve --processes`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use overlapped_models::{Echo, Handler, ReceiveOnly, Server};
 
+use super::files;
 use super::settings::Settings;
 
 /// The model that `serve` runs.
@@ -13,6 +14,9 @@ const MODEL: &str = "completion-port";
 
 /// Starts the server on `listener`.
 pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<dyn Server>> {
+    if let Some(files) = &settings.files {
+        return files::start(files, &settings.limits(), listener);
+    }
     let model = overlapped_models::model(MODEL).context("the completion port is not built in")?;
     let handler: Arc<dyn Handler> =
         if settings.receive_only { Arc::new(ReceiveOnly) } else { Arc::new(Echo) };

@@ -1,6 +1,7 @@
 //! What a server needs to know, checked against what this machine allows.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use overlapped::DriverChoice;
@@ -8,7 +9,9 @@ use overlapped_load::{limits, plan};
 use overlapped_models::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::{Driver, ServeArguments};
+use super::files::{self, FilesSettings};
+use super::{App, Driver, ServeArguments};
+use crate::exit::Usage;
 use crate::{platform, words};
 
 /// Settings of a server, also as they travel to its worker processes.
@@ -24,6 +27,8 @@ pub struct Settings {
     pub driver: Driver,
     pub backlog: u32,
     pub receive_only: bool,
+    /// What is served instead of echoes.
+    pub files: Option<FilesSettings>,
     pub processes: u32,
     pub drain: Duration,
     pub quiet: bool,
@@ -45,11 +50,31 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         driver: arguments.driver,
         backlog: arguments.backlog.unwrap_or_else(|| limits::backlog_limit().unwrap_or(4_096)),
         receive_only: arguments.receive_only,
+        files: files(arguments)?,
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
         quiet: arguments.quiet,
         json: arguments.json,
     })
+}
+
+fn files(arguments: &ServeArguments) -> anyhow::Result<Option<FilesSettings>> {
+    let usage = |text: &str| Err(Usage(text.to_owned()).into());
+    if arguments.app == App::Echo {
+        arguments.files.refuse()?;
+        return match &arguments.folder {
+            None => Ok(None),
+            Some(_) => usage("a folder is for files: give --app files"),
+        };
+    }
+    if arguments.receive_only || arguments.first_data.is_some() {
+        return usage("--receive-only and --first-data are for --app echo");
+    }
+    let alone = || arguments.address.as_ref().map(PathBuf::from);
+    match arguments.folder.clone().or_else(alone) {
+        None => usage("--app files needs the folder to serve: overlapped serve --app files DIR"),
+        Some(folder) => arguments.files.resolve(folder, arguments.processes).map(Some),
+    }
 }
 
 fn connections_of_one_process(
@@ -58,8 +83,14 @@ fn connections_of_one_process(
     threads: usize,
 ) -> anyhow::Result<usize> {
     // Accepts that are posted and what the library opens for each thread need descriptors too.
-    let besides = u64::from(arguments.posted_accepts) + 2 * threads as u64;
-    let room = plan::connections_per_process(descriptors.saturating_sub(besides));
+    let mut besides = u64::from(arguments.posted_accepts) + 2 * threads as u64;
+    let mut of_each = 1;
+    if arguments.app == App::Files {
+        besides += files::OPEN_FILES as u64;
+        // The connection, and the file that goes out to it.
+        of_each = 2;
+    }
+    let room = plan::connections_per_process(descriptors.saturating_sub(besides)) / of_each;
     anyhow::ensure!(
         room > 0,
         "{} descriptors leave no room for connections: {}",
@@ -77,7 +108,10 @@ fn connections_of_one_process(
              each: {}",
             arguments.processes,
             words::grouped(descriptors),
-            platform::remedy_for_too_many(of_one + besides + plan::DESCRIPTOR_RESERVE, processes),
+            platform::remedy_for_too_many(
+                of_one * of_each + besides + plan::DESCRIPTOR_RESERVE,
+                processes
+            ),
         );
     }
     Ok(of_one as usize)
