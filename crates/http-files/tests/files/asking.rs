@@ -133,7 +133,7 @@ fn names_in_a_listing_are_text_whatever_they_are() {
     let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff\xfe");
     std::fs::write(world.folder.path().join::<&std::ffi::OsStr>(odd), "odd").expect("a file");
     let page = String::from_utf8(world.get("/").body).expect("text");
-    assert!(!page.contains("<script>") && !page.contains("\"javascript:"), "{page}");
+    assert!(!page.contains("<script") && !page.contains("\"javascript:"), "{page}");
     assert!(page.contains("./%FF%FE") && page.contains("./%3Cscript%3E%22%0A"), "{page}");
     assert_eq!(world.get("/%FF%FE").body, b"odd");
 }

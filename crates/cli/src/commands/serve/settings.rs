@@ -84,13 +84,10 @@ fn connections_of_one_process(
 ) -> anyhow::Result<usize> {
     // Accepts that are posted and what the library opens for each thread need descriptors too.
     let mut besides = u64::from(arguments.posted_accepts) + 2 * threads as u64;
-    let mut of_each = 1;
     if arguments.app == App::Files {
         besides += files::OPEN_FILES as u64;
-        // The connection, and the file that goes out to it.
-        of_each = 2;
     }
-    let room = plan::connections_per_process(descriptors.saturating_sub(besides)) / of_each;
+    let room = plan::connections_per_process(descriptors.saturating_sub(besides));
     anyhow::ensure!(
         room > 0,
         "{} descriptors leave no room for connections: {}",
@@ -98,7 +95,8 @@ fn connections_of_one_process(
         platform::REMEDY_FOR_NO_ROOM
     );
     let Some(asked) = arguments.max_connections else {
-        return Ok(room as usize);
+        // Each connection may take a file of its own; who asks for more knows that they will not.
+        return Ok(if arguments.app == App::Files { room.div_ceil(2) } else { room } as usize);
     };
     let of_one = u64::from(asked).div_ceil(u64::from(arguments.processes));
     if of_one > room {
@@ -108,10 +106,7 @@ fn connections_of_one_process(
              each: {}",
             arguments.processes,
             words::grouped(descriptors),
-            platform::remedy_for_too_many(
-                of_one * of_each + besides + plan::DESCRIPTOR_RESERVE,
-                processes
-            ),
+            platform::remedy_for_too_many(of_one + besides + plan::DESCRIPTOR_RESERVE, processes),
         );
     }
     Ok(of_one as usize)
