@@ -35,7 +35,8 @@
 //! `conditional`; `folder` opens what a path names and never leaves the folder, and `cache` keeps it
 //! open for a moment. `worker` takes packets and turns each into the next operation of its
 //! connection, with `answer` deciding what a request gets; `connection` is what is kept meanwhile,
-//! `deadline` ends what takes too long, and `server` starts and stops it all.
+//! `deadline` ends what takes too long, and `server` starts and stops it all, with the help of
+//! `crew`; `counters` and `access_log` note what was done.
 
 mod access_log;
 mod answer;
@@ -43,6 +44,7 @@ mod cache;
 mod conditional;
 mod connection;
 mod counters;
+mod crew;
 mod deadline;
 mod folder;
 mod listing;

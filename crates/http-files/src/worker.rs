@@ -12,10 +12,9 @@
 
 use crate::access_log::Entry;
 use crate::answer::Reply;
-use crate::connection::{
-    After, Answer, Connection, End, Notice, Part, Phase, Serving, Stream, Work,
-};
+use crate::connection::{After, Answer, Connection, End, Part, Phase, Serving, Stream, Work};
 use crate::counters::{Failure, Own, is_aborted};
+use crate::crew::OnDuty;
 use crate::deadline::has_expired;
 use crate::request::{Parsed, may_be_whole, parse};
 use crate::response::DateText;
@@ -25,9 +24,8 @@ use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// How much of a file goes out as one operation. Where the system tells how far it is only between
 /// the parts of its own, they are short enough for a slow client to be seen moving.
@@ -41,45 +39,13 @@ pub(crate) struct Worker<'a> {
     date: RefCell<DateText>,
 }
 
-/// How many workers there are.
-#[derive(Default)]
-pub(crate) struct Crew {
-    running: AtomicUsize,
-    none: Notice,
-}
-
-impl Crew {
-    /// Waits until every worker has ended; false when the deadline came first.
-    pub(crate) fn wait_until_none(&self, deadline: Option<Instant>) -> bool {
-        self.none.wait_for(deadline, || self.running.load(Ordering::SeqCst) == 0)
-    }
-}
-
-/// A worker's presence in the crew; ends with its thread, however that ends.
-struct OnDuty(Arc<Shared>);
-
-impl OnDuty {
-    fn begin(shared: &Arc<Shared>) -> Self {
-        shared.crew.running.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for OnDuty {
-    fn drop(&mut self) {
-        if self.0.crew.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.crew.none.give();
-        }
-    }
-}
-
 impl<'a> Worker<'a> {
     /// Starts the worker of this number on a thread of its own.
     pub(crate) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
         let on_duty = OnDuty::begin(shared);
         std::thread::Builder::new()
             .name(format!("worker {number}"))
-            .spawn(move || Worker::new(&on_duty.0, number).run())
+            .spawn(move || Worker::new(on_duty.shared(), number).run())
     }
 
     /// `number` says which counters are its own.
