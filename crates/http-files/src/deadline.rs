@@ -1,13 +1,16 @@
 //! The limits of time.
 //!
 //! Workers write into the key of a connection at which tick its time is over, and a timer of the
-//! port looks at one shard of the list at a time, several rounds within the shortest limit. A limit
+//! port looks at a part of the list at a time, several rounds within the shortest limit. A limit
 //! lasts no less than it says, and not much longer.
 
 use crate::connection::{Connection, Connections, Phase, SHARDS, Stream};
 use crate::{Settings, TimeLimits};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// How many looks make a round, each at as many shards as it takes for that.
+const LOOKS: usize = 4;
 
 /// A round is a quarter of the shortest limit, within these bounds.
 const ROUND_MIN: Duration = Duration::from_millis(16);
@@ -30,14 +33,14 @@ pub(crate) struct Deadlines {
     start: Instant,
     tick: Duration,
     ticks: Ticks,
-    next_shard: AtomicU32,
+    next_look: AtomicU32,
 }
 
 impl Deadlines {
     pub(crate) fn new(settings: &Settings) -> Self {
         let TimeLimits { head, idle, stall, farewell } = settings.time;
         let shortest = head.min(idle).min(stall).min(farewell);
-        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / SHARDS as u32;
+        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / LOOKS as u32;
         let ticks = |limit: Duration| {
             // One more, since the tick that it begins in has begun before.
             let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
@@ -52,7 +55,7 @@ impl Deadlines {
                 stall: ticks(stall),
                 farewell: ticks(farewell),
             },
-            next_shard: AtomicU32::new(0),
+            next_look: AtomicU32::new(0),
         }
     }
 
@@ -96,11 +99,14 @@ impl Deadlines {
         connection.until.store(until, Ordering::SeqCst);
     }
 
-    /// Looks at the next shard; calls `end` with those whose time is over.
-    pub(crate) fn look(&self, connections: &Connections, end: impl FnMut(&Stream)) {
+    /// Looks at the next part; calls `end` with those whose time is over.
+    pub(crate) fn look(&self, connections: &Connections, mut end: impl FnMut(&Stream)) {
         let now = self.ticks_at(self.start.elapsed());
-        let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) as usize % SHARDS;
-        connections.those_of(shard, |connection| self.expire(connection, now)).iter().for_each(end);
+        let look = self.next_look.fetch_add(1, Ordering::Relaxed) as usize % LOOKS;
+        for shard in (look..SHARDS).step_by(LOOKS) {
+            let expired = connections.those_of(shard, |connection| self.expire(connection, now));
+            expired.iter().for_each(&mut end);
+        }
     }
 
     /// The time in ticks; it stops before it becomes one of the marks, after years.
