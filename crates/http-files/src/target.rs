@@ -158,10 +158,14 @@ mod tests {
             ("http://host/a/b?c", "a/b"),
             ("HTTP://host", "/"),
             ("http://host?x", "/"),
-            ("/...", "..."),
+            ("/.../a", if cfg!(windows) { "impossible" } else { ".../a" }),
             ("/..a", "..a"),
         ] {
-            assert_eq!(names(target).as_deref(), Ok(expected), "{target}");
+            let expected = match expected {
+                "impossible" => Err(BadTarget::Impossible),
+                names => Ok(names.to_owned()),
+            };
+            assert_eq!(names(target), expected, "{target}");
         }
     }
 
@@ -192,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_link_to_a_folder_stays_on_this_server() {
-        let (place, query) = parse("//evil.example/%22%3C?x=1").expect("a place");
-        assert_eq!(place.folder_link(), "/evil.example/%22%3C/");
+        let (place, query) = parse("//evil.example/%27%26?x=1").expect("a place");
+        assert_eq!(place.folder_link(), "/evil.example/%27%26/");
         assert_eq!(query, Some("x=1"));
     }
 
