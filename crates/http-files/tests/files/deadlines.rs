@@ -58,13 +58,13 @@ fn a_connection_that_is_not_used_any_more_is_closed() {
 
 #[test]
 fn a_client_that_does_not_read_is_reset_and_one_that_reads_slowly_is_not() {
-    let world = with(TimeLimits { stall: Duration::from_millis(400), ..AMPLE });
+    let world = with(TimeLimits { stall: Duration::from_secs(1), ..AMPLE });
     let mut stuck = world.connect();
     stuck.say("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut slow = world.connect();
     slow.say("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     // The slow one takes a piece each time the server has counted some more; the whole of it takes
-    // several times the limit.
+    // longer than the limit.
     let (mut taken, mut piece) = (0, vec![0; 4 << 20]);
     let start = Instant::now();
     let (_stop, never) = std::sync::mpsc::channel::<()>();
