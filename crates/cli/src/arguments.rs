@@ -19,7 +19,7 @@ pub struct Arguments {
 /// The commands. Hidden ones are what the tool calls itself with.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Run an echo server on a completion port.
+    /// Run a server on a completion port: of echoes, or of the files of a folder by HTTP.
     Serve(serve::ServeArguments),
     /// Talk to an echo server line by line.
     Client(client::ClientArguments),

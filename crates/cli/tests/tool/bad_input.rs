@@ -35,6 +35,11 @@ fn a_wrong_command_line_is_code_2() {
     );
     refused(&["serve", "--set-size", "64"], 2, &["--set-size", "select", "leave it out"]);
     refused(&["serve", "--processes", "1000"], 2, &["64"]);
+    refused(&["serve", "--app", "files"], 2, &["--app files DIR"]);
+    refused(&["serve", "127.0.0.1:0", "."], 2, &["--app files"]);
+    refused(&["serve", "--listing"], 2, &["--listing", "--app files"]);
+    refused(&["serve", "--app", "files", ".", "--receive-only"], 2, &["--app echo"]);
+    refused(&["serve", "here", ".", "--app", "files"], 2, &["'here'", "HOST:PORT"]);
     refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
     refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);
     refused(&["client", "127.0.0.1"], 2, &["HOST:PORT"]);
@@ -58,6 +63,7 @@ fn a_wrong_command_line_is_code_2() {
 
 #[test]
 fn what_the_system_refuses_is_code_1_with_the_remedy() {
+    refused(&["serve", "127.0.0.1:0", "no/folder", "--app", "files"], 1, &["no/folder"]);
     refused(&["serve", "192.0.2.1:7000"], 1, &["192.0.2.1:7000", "not an address of this machine"]);
     refused(
         &["serve", "127.0.0.1:0", "--max-connections", "4000000000"],

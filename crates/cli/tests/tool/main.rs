@@ -11,6 +11,7 @@ mod copy;
 #[cfg(target_os = "linux")]
 mod copy_on_linux;
 mod doctor;
+mod files;
 mod help;
 #[cfg(target_os = "linux")]
 mod on_linux;

@@ -200,7 +200,7 @@ impl Driver {
     }
 
     /// Yields the event of a registered socket once more, if it is ready.
-    #[cfg_attr(windows, expect(unused_variables, reason = "the token is for epoll"))]
+    #[cfg_attr(windows, expect(unused_variables, reason = "only epoll knows sockets by tokens"))]
     pub(crate) fn prompt(&self, socket: &Socket, token: u64) {
         match (self, socket) {
             #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ use super::sealed::{PortRef, Sealed};
 use super::{Associable, Association, File};
 use crate::driver::files::{FileOptions, SystemFile};
 use crate::port::Protocol;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
@@ -22,6 +23,14 @@ impl OpenFile {
     /// `IsADirectory`; `Unsupported` for a file system without unbuffered access.
     pub fn open(path: impl AsRef<Path>, options: &FileOptions) -> io::Result<Self> {
         SystemFile::open(path.as_ref(), options).map(Self)
+    }
+
+    /// What the file system says of the open file now: its size, its times, what it is.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
     }
 }
 

@@ -1,12 +1,13 @@
-//! `serve`: an echo server, on a completion port or by any other model.
+//! `serve`: an echo server, on a completion port or by any other model, or a server of files.
 //!
 //! `settings` turns the options into what a server needs, `model` says which options a model has;
-//! `service` is one running server;
+//! `service` is one running server, and `files` makes it of the files of a folder;
 //! `single` runs it in this process, `family` in several that share one listening socket;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
 
 mod family;
 mod figures;
+mod files;
 mod model;
 mod reporter;
 mod service;
@@ -14,21 +15,33 @@ mod settings;
 mod single;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Usage;
 use crate::interrupt::EndArguments;
 use crate::{listen, values};
+
+/// Where the server listens when nobody says where.
+const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
 pub struct ServeArguments {
-    /// Where to listen; port 0 picks a free port.
-    #[arg(default_value = "127.0.0.1:12345", value_parser = values::address)]
-    address: SocketAddr,
-    /// How connections are served.
+    /// Where to listen; port 0 picks a free port [default: 127.0.0.1:12345].
+    address: Option<String>,
+    /// What is served.
+    #[arg(long, value_enum, default_value_t = App::Echo)]
+    app: App,
+    /// The folder whose files are served, with --app files; it may stand alone.
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    files: files::FilesArguments,
+    /// How connections are served; files are served by completion-port.
     #[arg(long, value_name = "NAME", default_value = model::DEFAULT, value_parser = model::names())]
     model: String,
     /// Threads the port lets run at a time; 0 is the number of processors [default: 0].
@@ -47,7 +60,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "N", value_parser = values::positive)]
     set_size: Option<u32>,
     /// Close a connection whose client sends nothing first for this long; posted accepts wait for
-    /// the data.
+    /// the data (echo only).
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     first_data: Option<Duration>,
     /// Close a connection on which nothing came for this long.
@@ -91,6 +104,15 @@ pub enum Accept {
     Thread,
 }
 
+/// The choice of what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum App {
+    /// Back comes what was sent.
+    Echo,
+    /// The files of a folder, by HTTP.
+    Files,
+}
+
 /// The choice of a driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,7 +134,7 @@ pub struct ServeWorkerArguments {
 
 /// Runs the command.
 pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    let address = arguments.address;
+    let address = address(&arguments)?;
     family::check(arguments.processes)?;
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(&arguments, descriptors)?;
@@ -122,6 +144,19 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     } else {
         single::run(&settings, listener, arguments.end)
     }
+}
+
+/// Where to listen.
+fn address(arguments: &ServeArguments) -> anyhow::Result<SocketAddr> {
+    // The folder of a file server may stand alone, and then it is in the first place.
+    let text = match (arguments.app, &arguments.address, &arguments.folder) {
+        (App::Echo, Some(text), _) | (App::Files, Some(text), Some(_)) => text,
+        _ => DEFAULT_ADDRESS,
+    };
+    values::address(text).map_err(|error| {
+        let message = format!("invalid value '{text}' for '[ADDRESS]': {error}");
+        Usage(format!("{message} (see 'overlapped serve --help')")).into()
+    })
 }
 
 /// Runs a worker process of `serve --processes`.

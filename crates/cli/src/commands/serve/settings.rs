@@ -1,6 +1,7 @@
 //! What a server needs to know, checked against what this machine allows.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use overlapped::DriverChoice;
@@ -8,7 +9,9 @@ use overlapped_load::{limits, plan};
 use overlapped_models::{Accepting, Limits};
 use serde::{Deserialize, Serialize};
 
-use super::{Accept, Driver, ServeArguments, model};
+use super::files::{self, FilesSettings};
+use super::{Accept, App, Driver, ServeArguments, model};
+use crate::exit::Usage;
 use crate::{platform, words};
 
 /// Settings of a server, also as they travel to its worker processes.
@@ -27,6 +30,8 @@ pub struct Settings {
     pub driver: Driver,
     pub backlog: u32,
     pub receive_only: bool,
+    /// What is served instead of echoes.
+    pub files: Option<FilesSettings>,
     pub processes: u32,
     pub drain: Duration,
     pub quiet: bool,
@@ -53,6 +58,7 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         driver: arguments.driver.unwrap_or(Driver::Automatic),
         backlog: arguments.backlog.unwrap_or_else(|| limits::backlog_limit().unwrap_or(4_096)),
         receive_only: arguments.receive_only,
+        files: files(arguments)?,
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
         quiet: arguments.quiet,
@@ -64,13 +70,41 @@ fn posted_accepts(arguments: &ServeArguments) -> u32 {
     arguments.posted_accepts.unwrap_or(10)
 }
 
+fn files(arguments: &ServeArguments) -> anyhow::Result<Option<FilesSettings>> {
+    let usage = |text: &str| Err(Usage(text.to_owned()).into());
+    if arguments.app == App::Echo {
+        arguments.files.refuse()?;
+        return match &arguments.folder {
+            None => Ok(None),
+            Some(_) => usage("a folder is for files: give --app files"),
+        };
+    }
+    if arguments.receive_only || arguments.first_data.is_some() {
+        return usage("--receive-only and --first-data are for --app echo");
+    }
+    if arguments.model != model::DEFAULT || arguments.accept == Some(Accept::Thread) {
+        return usage(
+            "files are served by the completion port with posted accepts: leave --model and \
+             --accept out",
+        );
+    }
+    let alone = || arguments.address.as_ref().map(PathBuf::from);
+    match arguments.folder.clone().or_else(alone) {
+        None => usage("--app files needs the folder to serve: overlapped serve --app files DIR"),
+        Some(folder) => arguments.files.resolve(folder, arguments.processes).map(Some),
+    }
+}
+
 fn connections_of_one_process(
     arguments: &ServeArguments,
     descriptors: u64,
     threads: usize,
 ) -> anyhow::Result<usize> {
     // Accepts that are posted and what the library opens for each thread need descriptors too.
-    let besides = u64::from(posted_accepts(arguments)) + 2 * threads as u64;
+    let mut besides = u64::from(posted_accepts(arguments)) + 2 * threads as u64;
+    if arguments.app == App::Files {
+        besides += files::OPEN_FILES as u64;
+    }
     let room = plan::connections_per_process(descriptors.saturating_sub(besides));
     let room = model::room_beside_threads(arguments, room);
     anyhow::ensure!(
@@ -80,7 +114,8 @@ fn connections_of_one_process(
         platform::REMEDY_FOR_NO_ROOM
     );
     let Some(asked) = arguments.max_connections else {
-        return Ok(room as usize);
+        // Each connection may take a file of its own; who asks for more knows that they will not.
+        return Ok(if arguments.app == App::Files { room.div_ceil(2) } else { room } as usize);
     };
     let of_one = u64::from(asked).div_ceil(u64::from(arguments.processes));
     if of_one > room {

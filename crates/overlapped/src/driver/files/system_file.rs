@@ -4,7 +4,7 @@
 //! it has positions, and what alignment unbuffered access asks for.
 
 use super::Request;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
@@ -188,6 +188,10 @@ impl SystemFile {
         }
         // A device has its size only as the position of its end.
         (&self.file).seek(SeekFrom::End(0))
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     pub(crate) fn set_size(&self, bytes: u64) -> io::Result<()> {

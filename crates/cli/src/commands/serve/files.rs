@@ -1,0 +1,161 @@
+//! The server of files: its options, and how it stands in for a model's server.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use overlapped_http_files::{AccessLog, Server as FileServer, TimeLimits};
+use overlapped_models::{Errors, Limits, Server, Status, Stopped, Threads};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{self, Usage};
+use crate::values;
+
+/// How many files are kept open for requests to come.
+pub const OPEN_FILES: usize = 256;
+
+/// Options for `--app files` only.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FilesArguments {
+    /// Show the names in a folder that has no index.html (files only).
+    #[arg(long)]
+    listing: bool,
+    /// Write a line for each answer to this file, or to standard output if it is '-' (files only).
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
+    /// How long a client may take for the head of a request [default: 10s] (files only).
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    head_timeout: Option<Duration>,
+    /// How long a client may take nothing of its response [default: 60s] (files only).
+    #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
+    stall_timeout: Option<Duration>,
+}
+
+/// What is served from where, also as it travels to worker processes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FilesSettings {
+    pub folder: PathBuf,
+    pub listing: bool,
+    pub access_log: Option<PathBuf>,
+    pub head_timeout: Option<Duration>,
+    pub stall_timeout: Option<Duration>,
+}
+
+impl FilesArguments {
+    /// That none of them is given, where echoes are served.
+    pub fn refuse(&self) -> anyhow::Result<()> {
+        let given = [
+            ("--listing", self.listing),
+            ("--access-log", self.access_log.is_some()),
+            ("--head-timeout", self.head_timeout.is_some()),
+            ("--stall-timeout", self.stall_timeout.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Usage(format!("{name} is for files: give --app files and a folder")).into())
+            }
+        }
+    }
+
+    /// The settings for `folder`.
+    pub fn resolve(&self, folder: PathBuf, processes: u32) -> anyhow::Result<FilesSettings> {
+        let is_output = |path: &PathBuf| path.as_os_str() == "-";
+        if processes > 1 && self.access_log.as_ref().is_some_and(is_output) {
+            return Err(Usage(
+                "--access-log - is for one process; name a file, to which all of them add"
+                    .to_owned(),
+            )
+            .into());
+        }
+        Ok(FilesSettings {
+            folder,
+            listing: self.listing,
+            access_log: self.access_log.clone(),
+            head_timeout: self.head_timeout,
+            stall_timeout: self.stall_timeout,
+        })
+    }
+}
+
+/// A running file server, as a model's server.
+struct Files(FileServer);
+
+/// Starts the server on `listener`.
+pub fn start(
+    files: &FilesSettings,
+    limits: &Limits,
+    listener: TcpListener,
+) -> anyhow::Result<Box<dyn Server>> {
+    let usual = TimeLimits::default();
+    let settings = overlapped_http_files::Settings {
+        concurrency: limits.concurrency,
+        threads: limits.threads,
+        posted_accepts: limits.posted_accepts,
+        connections: limits.connections,
+        driver: limits.driver,
+        doorman: limits.doorman,
+        listing: files.listing,
+        open_files: OPEN_FILES,
+        access_log: files.access_log.as_ref().map(|path| match path.as_os_str() {
+            name if name == "-" => AccessLog::StandardOutput,
+            _ => AccessLog::File(path.clone()),
+        }),
+        time: TimeLimits {
+            head: files.head_timeout.unwrap_or(usual.head),
+            idle: limits.idle_timeout.unwrap_or(usual.idle),
+            stall: files.stall_timeout.unwrap_or(usual.stall),
+            ..usual
+        },
+        ..overlapped_http_files::Settings::default()
+    };
+    let server =
+        FileServer::start(listener, &files.folder, &settings).context("cannot serve the folder")?;
+    Ok(Box::new(Files(server)))
+}
+
+impl Server for Files {
+    fn status(&self) -> Status {
+        translate(&self.0.status())
+    }
+
+    fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
+        let stopped = self.0.stop(deadline);
+        let dropped = stopped.status.log_lines_dropped;
+        if dropped > 0 {
+            exit::complain(&format!(
+                "{dropped} lines of the access log were not written, since it was too slow or full"
+            ));
+        }
+        Stopped { status: translate(&stopped.status), left: stopped.left }
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// The messages of a file server are its responses, and the bytes those of their bodies.
+fn translate(status: &overlapped_http_files::Status) -> Status {
+    Status {
+        connected: status.connected,
+        peak_connected: status.peak_connected,
+        accepted: status.accepted,
+        messages: status.responses,
+        bytes: status.body_bytes,
+        errors: Errors {
+            reset: status.errors.reset,
+            timed_out: status.errors.timed_out,
+            aborted: status.errors.aborted,
+            other: status.errors.other,
+        },
+        accept_deferrals: status.accept_deferrals,
+        threads: Threads {
+            waiting: status.threads.waiting,
+            released: status.threads.released,
+            paused: status.threads.paused,
+        },
+    }
+}

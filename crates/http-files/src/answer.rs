@@ -1,0 +1,166 @@
+//! What a request gets: the head of its response, and what follows it.
+
+use crate::Settings;
+use crate::cache::{File, Files, Target};
+use crate::conditional::{Verdict, judge};
+use crate::connection::{After, Answer, Part};
+use crate::listing;
+use crate::request::{Method, Request};
+use crate::response::{Head, words};
+use crate::target::{BadTarget, Place, parse};
+use std::sync::Arc;
+
+/// No more of a request's first line goes into the log.
+const LINE_BYTES_MAX: usize = 1024;
+
+/// A response that is ready to be sent. Where its answer has a part of a file, that follows.
+pub(crate) struct Reply {
+    pub(crate) answer: Box<Answer>,
+    /// The head, and the body where that is a text.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Who answers: the folder and the rules.
+pub(crate) struct Site {
+    pub(crate) files: Files,
+    pub(crate) settings: Settings,
+}
+
+/// What is the same for every response to one request.
+struct Frame<'a> {
+    date: &'a str,
+    minor_version: u8,
+    is_head: bool,
+    after: After,
+    line: Option<Box<[u8]>>,
+}
+
+impl Site {
+    /// The answer to a request. `rest` is what came after it; `may_go_on` is false when the server
+    /// wants no more requests on this connection.
+    pub(crate) fn answer(
+        &self,
+        request: &Request<'_>,
+        date: &str,
+        rest: &[u8],
+        may_go_on: bool,
+    ) -> Reply {
+        let goes_on = may_go_on && request.keeps_alive;
+        let line = self.settings.access_log.is_some().then(|| {
+            let Request { method_name, target, minor_version, .. } = request;
+            format!("{method_name} {target} HTTP/1.{minor_version}").into_bytes()
+        });
+        let frame = Frame {
+            date,
+            minor_version: request.minor_version,
+            is_head: request.method == Method::Head,
+            after: if goes_on { After::Next(rest.to_vec()) } else { After::End },
+            line: line.map(|line| cut(&line)),
+        };
+        let (place, query) = match parse(request.target) {
+            Ok(parts) => parts,
+            Err(BadTarget::Malformed | BadTarget::Forbidden) => return frame.refusal(400),
+            Err(BadTarget::Impossible) => return frame.refusal(404),
+        };
+        match self.files.find(&place) {
+            Ok(Target::File(file)) => frame.file(request, file),
+            Ok(Target::FolderWithoutSlash) => frame.redirect(&place, query),
+            Ok(Target::Folder) if self.settings.listing => {
+                match listing::page(&self.files.folder, &place) {
+                    Ok(page) => frame.page(page),
+                    Err(status) => frame.refusal(status),
+                }
+            }
+            Ok(Target::Folder) => frame.refusal(403),
+            Err(status) => frame.refusal(status),
+        }
+    }
+
+    /// The answer to what is no request, or came too late: the connection ends with it.
+    pub(crate) fn refuse(&self, status: u16, date: &str, bytes: &[u8]) -> Reply {
+        let line = self.settings.access_log.is_some().then(|| {
+            let line = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next();
+            cut(line.unwrap_or_default().trim_ascii_end())
+        });
+        // To a HEAD that is refused for something else, the client may get a body that it does not
+        // expect; it cannot take it for the next response, since the connection ends.
+        Frame { date, minor_version: 1, is_head: false, after: After::End, line }.refusal(status)
+    }
+}
+
+fn cut(line: &[u8]) -> Box<[u8]> {
+    line[..line.len().min(LINE_BYTES_MAX)].into()
+}
+
+impl Frame<'_> {
+    fn head(&self, status: u16) -> Head {
+        Head::new(status, self.date)
+    }
+
+    fn reply(self, status: u16, head: Head, text: &str, file: Option<Part>) -> Reply {
+        let goes_on = matches!(self.after, After::Next(_));
+        let mut bytes = head.finish(goes_on, self.minor_version);
+        let head_left = bytes.len();
+        if !self.is_head {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        let file = file.filter(|part| part.length > 0 && !self.is_head);
+        let Self { after, line, .. } = self;
+        let answer = Answer { status, head_left, file, body_sent: 0, after, line };
+        Reply { answer: Box::new(answer), bytes }
+    }
+
+    fn text(self, status: u16, head: Head, kind: &str, text: &str) -> Reply {
+        let head = head.header("Content-Type", kind).header("Content-Length", text.len());
+        self.reply(status, head, text, None)
+    }
+
+    /// A status from 400 on, with its name as the body.
+    fn refusal(self, status: u16) -> Reply {
+        let mut head = self.head(status);
+        match status {
+            405 => head = head.header("Allow", "GET, HEAD"),
+            503 => head = head.header("Retry-After", 1),
+            _ => {}
+        }
+        self.text(status, head, "text/plain; charset=utf-8", &words(status))
+    }
+
+    fn redirect(self, place: &Place, query: Option<&str>) -> Reply {
+        let mut link = place.folder_link();
+        if let Some(query) = query {
+            link.push('?');
+            link.push_str(query);
+        }
+        let head = self.head(301).header("Location", link);
+        self.text(301, head, "text/plain; charset=utf-8", &words(301))
+    }
+
+    fn page(self, page: String) -> Reply {
+        let head = self.head(200).header("X-Content-Type-Options", "nosniff");
+        self.text(200, head, "text/html; charset=utf-8", &page)
+    }
+
+    fn file(self, request: &Request<'_>, file: Arc<File>) -> Reply {
+        let size = file.version.size;
+        let (status, offset, length) = match judge(request, &file.version) {
+            Verdict::Whole => (200, 0, size),
+            Verdict::Part(offset, length) => (206, offset, length),
+            Verdict::NotModified => {
+                let head = self.head(304).headers(&file.headers);
+                return self.reply(304, head, "", None);
+            }
+            Verdict::Failed => return self.refusal(412),
+            Verdict::Unsatisfiable => {
+                let head = self.head(416).header("Content-Range", format_args!("bytes */{size}"));
+                return self.text(416, head, "text/plain; charset=utf-8", &words(416));
+            }
+        };
+        let mut head = self.head(status).headers(&file.headers).header("Content-Length", length);
+        if status == 206 {
+            let last = offset + length - 1;
+            head = head.header("Content-Range", format_args!("bytes {offset}-{last}/{size}"));
+        }
+        self.reply(status, head, "", Some(Part { file, offset, length }))
+    }
+}

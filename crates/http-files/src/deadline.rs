@@ -1,0 +1,183 @@
+//! The limits of time.
+//!
+//! Workers write into the key of a connection at which tick its time is over, and a timer of the
+//! port looks at a part of the list at a time, several rounds within the shortest limit. A limit
+//! lasts no less than it says, and not much longer.
+
+use crate::connection::{Connection, Connections, Phase, SHARDS, Stream};
+use crate::{Settings, TimeLimits};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many looks make a round, each at as many shards as it takes for that.
+const LOOKS: usize = 4;
+
+/// A round is a quarter of the shortest limit, within these bounds.
+const ROUND_MIN: Duration = Duration::from_millis(16);
+const ROUND_MAX: Duration = Duration::from_secs(4);
+
+/// In place of a tick: the connection is in a worker's hands.
+const IN_HAND: u32 = u32::MAX;
+/// In place of a tick: the sweep has ended it.
+const EXPIRED: u32 = u32::MAX - 1;
+
+/// Times in ticks.
+struct Ticks {
+    head: u32,
+    idle: u32,
+    stall: u32,
+    farewell: u32,
+}
+
+pub(crate) struct Deadlines {
+    start: Instant,
+    tick: Duration,
+    ticks: Ticks,
+    next_look: AtomicU32,
+}
+
+impl Deadlines {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let TimeLimits { head, idle, stall, farewell } = settings.time;
+        let shortest = head.min(idle).min(stall).min(farewell);
+        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / LOOKS as u32;
+        let ticks = |limit: Duration| {
+            // One more, since the tick that it begins in has begun before.
+            let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
+            u32::try_from(ticks).unwrap_or(EXPIRED - 1).min(EXPIRED - 1)
+        };
+        Self {
+            start: Instant::now(),
+            tick,
+            ticks: Ticks {
+                head: ticks(head),
+                idle: ticks(idle),
+                stall: ticks(stall),
+                farewell: ticks(farewell),
+            },
+            next_look: AtomicU32::new(0),
+        }
+    }
+
+    /// How long after one look the next one is due.
+    pub(crate) fn tick(&self) -> Duration {
+        self.tick
+    }
+
+    fn after(&self, ticks: u32) -> u32 {
+        self.ticks_at(self.start.elapsed()).saturating_add(ticks).min(EXPIRED - 1)
+    }
+
+    /// When a head that begins now must be whole.
+    pub(crate) fn of_head(&self) -> u32 {
+        self.after(self.ticks.head)
+    }
+
+    /// When a connection whose last answer is sent must be over.
+    pub(crate) fn of_farewell(&self) -> u32 {
+        self.after(self.ticks.farewell)
+    }
+
+    /// When a connection without a request is over.
+    pub(crate) fn of_idle(&self) -> u32 {
+        self.after(self.ticks.idle)
+    }
+
+    /// When a response of which nothing is taken is over.
+    pub(crate) fn of_answer(&self) -> u32 {
+        self.after(self.ticks.stall)
+    }
+
+    /// The connection is in a worker's hands.
+    pub(crate) fn in_hand(&self, connection: &Connection) {
+        connection.until.store(IN_HAND, Ordering::SeqCst);
+    }
+
+    /// The connection waits for its client until this tick.
+    pub(crate) fn waits(&self, connection: &Connection, phase: Phase, until: u32) {
+        connection.set_phase(phase);
+        connection.until.store(until, Ordering::SeqCst);
+    }
+
+    /// Looks at the next part; calls `end` with those whose time is over.
+    pub(crate) fn look(&self, connections: &Connections, mut end: impl FnMut(&Stream)) {
+        let now = self.ticks_at(self.start.elapsed());
+        let look = self.next_look.fetch_add(1, Ordering::Relaxed) as usize % LOOKS;
+        for shard in (look..SHARDS).step_by(LOOKS) {
+            let expired = connections.those_of(shard, |connection| self.expire(connection, now));
+            expired.iter().for_each(&mut end);
+        }
+    }
+
+    /// The time in ticks; it stops before it becomes one of the marks, after years.
+    fn ticks_at(&self, elapsed: Duration) -> u32 {
+        u32::try_from(elapsed.as_nanos() / self.tick.as_nanos()).unwrap_or(EXPIRED).min(EXPIRED - 1)
+    }
+
+    /// Marks a connection whose time is over.
+    fn expire(&self, connection: &Connection, now: u32) -> bool {
+        let until = connection.until.load(Ordering::SeqCst);
+        if until == EXPIRED {
+            // A worker was about to start the operation that the last round meant to end.
+            return true;
+        }
+        if until == IN_HAND || (connection.phase() != Phase::Answer && now < until) {
+            return false;
+        }
+        if connection.phase() == Phase::Answer {
+            let progress = connection.progress();
+            if connection.seen.swap(progress, Ordering::Relaxed) != progress {
+                let later = now.saturating_add(self.ticks.stall).min(EXPIRED - 1);
+                exchange(connection, until, later);
+                return false;
+            }
+            if now < until {
+                return false;
+            }
+        }
+        // Not if a worker has it by now.
+        exchange(connection, until, EXPIRED)
+    }
+}
+
+fn exchange(connection: &Connection, from: u32, to: u32) -> bool {
+    connection.until.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+}
+
+/// Whether the sweep has ended it.
+pub(crate) fn has_expired(connection: &Connection) -> bool {
+    connection.until.load(Ordering::SeqCst) == EXPIRED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_its_time_and_a_worker_takes_as_long_as_it_likes() {
+        let deadlines = Deadlines::new(&Settings::default());
+        let connection = Connection::new(None);
+        let limit = Settings::default().time.head;
+        deadlines.waits(&connection, Phase::Head, deadlines.of_head());
+        assert!(!deadlines.expire(&connection, deadlines.ticks_at(limit)));
+        let after = deadlines.ticks_at(limit + 3 * deadlines.tick);
+        deadlines.in_hand(&connection);
+        assert!(!deadlines.expire(&connection, after));
+        deadlines.waits(&connection, Phase::Head, deadlines.of_head());
+        assert!(deadlines.expire(&connection, after));
+        assert!(has_expired(&connection));
+        assert!(deadlines.expire(&connection, after), "until a worker has ended it");
+        deadlines.waits(&connection, Phase::Request, deadlines.of_idle());
+        assert!(!has_expired(&connection));
+    }
+
+    #[test]
+    fn limits_beyond_all_time_are_kept() {
+        let forever = Duration::MAX;
+        let time = TimeLimits { head: forever, idle: forever, stall: forever, farewell: forever };
+        let deadlines = Deadlines::new(&Settings { time, ..Settings::default() });
+        let connection = Connection::new(None);
+        deadlines.waits(&connection, Phase::Head, deadlines.of_head());
+        assert!(!deadlines.expire(&connection, deadlines.ticks_at(Duration::from_secs(1 << 20))));
+    }
+}

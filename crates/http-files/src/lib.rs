@@ -1,0 +1,68 @@
+//! A static file server for HTTP/1.1 on the completion port.
+//!
+//! It serves one folder by `GET` and `HEAD`: whole files, single ranges and conditional requests,
+//! over connections that are kept alive, with requests answered in the order in which they came.
+//! Bodies go out by [`transmit_file`](overlapped::TcpStream::transmit_file) and never pass through
+//! the program's memory.
+//!
+//! ```
+//! use overlapped_http_files::{Server, Settings};
+//! use std::io::{Read, Write};
+//!
+//! let folder = std::env::temp_dir().join("overlapped-http-files-example");
+//! std::fs::create_dir_all(&folder)?;
+//! std::fs::write(folder.join("hello.txt"), "hello")?;
+//!
+//! let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let server = Server::start(listener, &folder, &Settings::default())?;
+//!
+//! let mut client = std::net::TcpStream::connect(address)?;
+//! client.write_all(b"GET /hello.txt HTTP/1.0\r\n\r\n")?;
+//! let mut response = String::new();
+//! client.read_to_string(&mut response)?;
+//! assert!(response.starts_with("HTTP/1.1 200 OK\r\n"));
+//! assert!(response.ends_with("\r\n\r\nhello"));
+//!
+//! server.stop(std::time::Duration::from_secs(5));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # How it is made
+//!
+//! The text of a request is read by `request`, its path by `target`, its conditions by
+//! `conditional`; `folder` opens what a path names and never leaves the folder, and `cache` keeps it
+//! open for a moment. `worker` takes packets and turns each into the next operation of its
+//! connection, with `answer` deciding what a request gets; `connection` is what is kept meanwhile,
+//! `deadline` ends what takes too long, and `server` starts and stops it all, with the help of
+//! `crew`; `counters` and `access_log` note what was done.
+
+mod access_log;
+mod answer;
+mod cache;
+mod conditional;
+mod connection;
+mod counters;
+mod crew;
+mod deadline;
+mod folder;
+mod listing;
+mod request;
+mod response;
+mod server;
+mod settings;
+mod target;
+mod worker;
+
+pub use access_log::AccessLog;
+pub use counters::{Errors, Status, Threads};
+pub use server::{Server, Stopped};
+pub use settings::{Settings, TimeLimits};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

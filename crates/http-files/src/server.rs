@@ -1,0 +1,262 @@
+//! A running server: how it starts, and how it ends in phases.
+
+use crate::access_log::Logger;
+use crate::answer::Site;
+use crate::cache::Files;
+use crate::connection::{Connection, Connections, End, Phase, SHARDS, Serving, Work};
+use crate::counters::{Failure, Own};
+use crate::crew::Crew;
+use crate::deadline::Deadlines;
+use crate::folder::Folder;
+use crate::worker::Worker;
+use crate::{Settings, Status, Threads};
+use overlapped::{AcceptWindow, ListenSocket, Packet, Port, TcpListener};
+use std::io;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The size of the buffer that a piece of a request is received into; most heads fit.
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// How long a stop waits for workers to notice that the port is closed. One that waits for a disk
+/// is not waited for.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// What the workers of one server share. Written rarely, read for each packet.
+pub(crate) struct Shared {
+    pub(crate) port: Port<Serving>,
+    pub(crate) site: Site,
+    pub(crate) log: Option<Logger>,
+    stopping: AtomicBool,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) connections: Connections,
+    /// One for each worker, and one for the thread that stops the server.
+    pub(crate) counters: Vec<Own>,
+    pub(crate) crew: Crew,
+}
+
+impl Shared {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The counts, without the threads.
+    fn figures(&self) -> Status {
+        let mut status = Status {
+            connected: self.connections.open(),
+            peak_connected: self.connections.peak(),
+            log_lines_dropped: self.log.as_ref().map_or(0, Logger::dropped),
+            accept_deferrals: self.port.counters().accept_deferrals,
+            ..Status::default()
+        };
+        self.counters.iter().for_each(|own| own.add_to(&mut status));
+        status
+    }
+}
+
+/// A running server. Dropping it stops it without a deadline: whatever is open is ended by force.
+pub struct Server {
+    shared: Arc<Shared>,
+    listener: TcpListener<Serving>,
+    workers: Vec<JoinHandle<()>>,
+    has_ended: bool,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// The final figures.
+    pub status: Status,
+    /// How many connections were ended by force at the deadline.
+    pub left: u64,
+}
+
+impl Server {
+    /// Serves the files in `folder` to the clients of `listener` until the server is stopped.
+    ///
+    /// Everything in the folder is served, also names that begin with a dot. Links are followed as
+    /// long as they stay in the folder.
+    ///
+    /// # Errors
+    /// The folder is none or cannot be opened, the access log cannot be opened, or descriptors or
+    /// threads are short. Nothing is left running then.
+    ///
+    /// # Platform
+    /// On Linux the kernel keeps every path in the folder (`openat2`), and a link is refused also
+    /// when it names its target by an absolute path. On Windows, and where Linux refuses that call,
+    /// paths are resolved and compared: that holds as long as nobody who is not trusted can change
+    /// links in the folder.
+    pub fn start(
+        listener: std::net::TcpListener,
+        folder: &Path,
+        settings: &Settings,
+    ) -> io::Result<Self> {
+        let folder = Folder::open(folder)?;
+        let log = settings.access_log.as_ref().map(Logger::start).transpose()?;
+        // Accepted connections inherit it on Linux, so it costs no call for each.
+        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
+        let port = Port::<Serving>::builder()
+            .concurrency(settings.concurrency)
+            .driver(settings.driver)
+            .doorman(settings.doorman)
+            .buffer_size(BUFFER_BYTES)
+            .build()?;
+        let threads = threads(settings, port.concurrency());
+        let listener = port.associate(ListenSocket::try_from(listener)?, Connection::new(None))?;
+        let shared = Arc::new(Shared {
+            port,
+            site: Site {
+                files: Files::new(folder, settings.open_files),
+                settings: settings.clone(),
+            },
+            log,
+            stopping: AtomicBool::new(false),
+            deadlines: Deadlines::new(settings),
+            connections: Connections::default(),
+            counters: (0..=threads).map(|_| Own::default()).collect(),
+            crew: Crew::default(),
+        });
+        // From here on, dropping it on an error ends what was started.
+        let mut server = Self { shared, listener, workers: Vec::new(), has_ended: false };
+        for number in 0..threads {
+            server.workers.push(Worker::start(&server.shared, number).map_err(|error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("only {number} of {threads} worker threads could be started: {error}"),
+                )
+            })?);
+        }
+        server.shared.port.timer(server.shared.deadlines.tick(), Work::Other)?;
+        let mut window = AcceptWindow::new(settings.posted_accepts);
+        if settings.connections < usize::MAX {
+            window = window.connections(settings.connections);
+        }
+        server.listener.accept_window(window, || Work::Other)?;
+        Ok(server)
+    }
+
+    /// What the server has counted so far; cheap enough to be asked several times a second.
+    pub fn status(&self) -> Status {
+        let snapshot = self.shared.port.snapshot();
+        let threads = Threads {
+            waiting: snapshot.waiting,
+            released: snapshot.released,
+            paused: snapshot.paused,
+        };
+        Status { threads, ..self.shared.figures() }
+    }
+
+    /// How connections are carried and how the folder is kept, in a sentence.
+    pub fn describe(&self) -> String {
+        let port = &self.shared.port;
+        let report = port.driver();
+        format!(
+            "files on {} ({}), {} threads of which {} run, doorman {}; paths are {}",
+            report.name,
+            report.reason,
+            self.workers.len(),
+            port.concurrency(),
+            report.doorman,
+            self.shared.site.files.folder.describe()
+        )
+    }
+
+    /// Ends the server in phases: nothing is accepted any more; connections without a request are
+    /// closed; requests that have come, also in part, are answered, and their connections closed.
+    /// What is still open after `deadline` is ended by force.
+    pub fn stop(mut self, deadline: Duration) -> Stopped {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> Stopped {
+        self.has_ended = true;
+        let shared = Arc::clone(&self.shared);
+        let deadline = Instant::now().checked_add(deadline);
+        shared.stopping.store(true, Ordering::SeqCst);
+        self.listener.close();
+        for shard in 0..SHARDS {
+            let waiting = |connection: &Connection| connection.phase() == Phase::Request;
+            for stream in shared.connections.those_of(shard, waiting) {
+                stream.cancel_all();
+            }
+        }
+        let in_time = shared.connections.wait_until_none(deadline) && self.dismiss(deadline);
+        let left = if in_time { 0 } else { self.force() };
+        shared.port.close();
+        Stopped { status: Status { connected: 0, ..shared.figures() }, left }
+    }
+
+    /// Ends the workers once they have taken all that is queued, and then serves what a client that
+    /// was accepted at the last moment has brought. False when the deadline came first.
+    fn dismiss(&mut self, deadline: Option<Instant>) -> bool {
+        let shared = &self.shared;
+        for _ in &self.workers {
+            // The port is open, so it cannot refuse.
+            let _ = shared.port.post(End);
+        }
+        if !shared.crew.wait_until_none(deadline) {
+            return false;
+        }
+        for worker in self.workers.drain(..) {
+            // A worker's panic was reported by its thread, and there is nobody else to tell.
+            let _ = worker.join();
+        }
+        let last = Worker::new(shared, shared.counters.len() - 1);
+        loop {
+            let wait = match (shared.connections.open(), deadline) {
+                (0, _) => Duration::ZERO,
+                (_, None) => Duration::MAX,
+                (_, Some(end)) => end.saturating_duration_since(Instant::now()),
+            };
+            match shared.port.take_timeout(wait) {
+                Ok(Packet::Posted(End)) => {}
+                Ok(packet) => last.serve(packet),
+                Err(_) => break,
+            }
+        }
+        shared.port.leave();
+        shared.connections.open() == 0
+    }
+
+    /// Ends what is still open; returns how many connections that were.
+    fn force(&mut self) -> u64 {
+        let shared = &self.shared;
+        let left = shared.connections.take_all(|stream| stream.abort());
+        if let Some(own) = shared.counters.last() {
+            own.failed(Failure::Aborted, left);
+        }
+        shared.port.close();
+        if shared.crew.wait_until_none(Instant::now().checked_add(FAREWELL)) {
+            for worker in self.workers.drain(..) {
+                let _ = worker.join();
+            }
+        }
+        left
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end(Duration::ZERO);
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+fn threads(settings: &Settings, concurrency: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    match settings.threads {
+        0 => 2 * processors.max(concurrency) + 1,
+        threads => threads,
+    }
+}

@@ -1,0 +1,405 @@
+//! One worker: takes packets, and turns each into the next operation of its connection.
+//!
+//! ```text
+//! Accepted -> receive -> Received -> a whole head? -> transmit or send -> Transmitted, Sent
+//!                ^           |  no                                              |
+//!                +-----------+--------------------------------------------------+
+//! ```
+//!
+//! A connection has one operation in flight or is in one worker's hands, never both. So responses go
+//! out in the order of their requests, and a client that does not read stops only itself: nothing is
+//! received from it meanwhile.
+
+use crate::access_log::Entry;
+use crate::answer::Reply;
+use crate::connection::{After, Answer, Connection, End, Part, Phase, Serving, Stream, Work};
+use crate::counters::{Failure, Own, is_aborted};
+use crate::crew::OnDuty;
+use crate::deadline::has_expired;
+use crate::request::{Parsed, may_be_whole, parse};
+use crate::response::DateText;
+use crate::server::Shared;
+use overlapped::{Accepted, Buffers, Packet, Received, Transmission};
+use std::cell::RefCell;
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+/// How much of a file goes out as one operation. Where the system tells how far it is only between
+/// the parts of its own, they are short enough for a slow client to be seen moving.
+const PART_BYTES: u64 = if cfg!(windows) { 1 << 20 } else { 1 << 40 };
+
+/// A thread that serves, as it sees the server.
+pub(crate) struct Worker<'a> {
+    shared: &'a Shared,
+    number: usize,
+    counters: &'a Own,
+    date: RefCell<DateText>,
+}
+
+impl<'a> Worker<'a> {
+    /// Starts the worker of this number on a thread of its own.
+    pub(crate) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
+        let on_duty = OnDuty::begin(shared);
+        std::thread::Builder::new()
+            .name(format!("worker {number}"))
+            .spawn(move || Worker::new(on_duty.shared(), number).run())
+    }
+
+    /// `number` says which counters are its own.
+    pub(crate) fn new(shared: &'a Shared, number: usize) -> Self {
+        Self { shared, number, counters: &shared.counters[number], date: RefCell::default() }
+    }
+
+    fn run(&self) {
+        loop {
+            match self.shared.port.take() {
+                Ok(Packet::Posted(End)) | Err(_) => return,
+                Ok(packet) => self.serve(packet),
+            }
+        }
+    }
+
+    /// Does what a packet asks for.
+    pub(crate) fn serve(&self, packet: Packet<Serving>) {
+        match packet {
+            Packet::Received { stream, buffer, operation, result } => match result {
+                Ok(Received::Data(_)) => self.received(stream, &buffer, operation),
+                Ok(Received::End) => self.end(&stream),
+                // Only a receive without room reports it, and none is started.
+                Ok(Received::Readable) => self.receive(&stream, operation),
+                Err(error) if is_aborted(&error) => self.receive_aborted(stream, operation),
+                Err(error) => self.receive_failed(&stream, &operation, &error),
+            },
+            Packet::Transmitted {
+                stream,
+                transmission,
+                transferred,
+                operation: Work::Answer(answer),
+                result,
+            } => self.transmitted(stream, *transmission, transferred, answer, result),
+            Packet::Sent {
+                stream,
+                buffers,
+                transferred,
+                operation: Work::Answer(answer),
+                result,
+            } => self.sent(stream, &buffers, transferred, answer, result),
+            Packet::Accepted { result, .. } => match result {
+                Ok(accepted) => self.accepted(*accepted),
+                // The listener was closed.
+                Err(error) if is_aborted(&error) => {}
+                Err(error) => self.counters.failed(Failure::of(&error), 1),
+            },
+            Packet::Timer { .. } => self.look_at_the_time(),
+            // The server starts nothing else.
+            _ => {}
+        }
+    }
+
+    fn accepted(&self, accepted: Accepted) {
+        self.counters.accepted();
+        let connection = Connection::new(Some(accepted.remote));
+        let stream = match self.shared.port.associate(accepted.socket, connection) {
+            Ok(stream) => stream,
+            Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
+        };
+        if cfg!(windows) {
+            // Elsewhere it is inherited. One that is gone already takes none.
+            let _ = stream.set_nodelay(true);
+        }
+        // In the list before its first operation, which may end it at once.
+        self.shared.connections.add(&stream, self.number);
+        self.wait_for_request(&stream, self.shared.deadlines.of_head());
+    }
+
+    fn wait_for_request(&self, stream: &Stream, until: u32) {
+        self.shared.deadlines.waits(stream.key(), Phase::Request, until);
+        self.receive(stream, Work::Waits);
+    }
+
+    fn receive(&self, stream: &Stream, work: Work) {
+        let waits = matches!(work, Work::Waits);
+        match stream.receive_pooled(work) {
+            // The stop cancels what it finds waiting. It may have looked before this receive was
+            // started; then the handle's lock shows us that it has begun.
+            Ok(id) if waits && self.shared.is_stopping() => {
+                // If it has completed meanwhile, its packet is served like any other.
+                let _ = stream.cancel(id);
+            }
+            Ok(_) => {}
+            Err(refused) => self.receive_failed(stream, &refused.returned, &refused.error),
+        }
+    }
+
+    fn received(&self, stream: Stream, bytes: &[u8], work: Work) {
+        self.shared.deadlines.in_hand(stream.key());
+        match work {
+            Work::Head { bytes: mut head, until } => {
+                let seen = head.len();
+                head.extend_from_slice(bytes);
+                let is_full = head.len() >= self.shared.site.settings.head_bytes;
+                if is_full || may_be_whole(&head, seen) {
+                    self.read(stream, &head, Some(until));
+                } else {
+                    self.wait_for_head(&stream, head, until);
+                }
+            }
+            Work::Discard { until } => self.discard(&stream, until),
+            Work::Waits | Work::LastLook | Work::Answer(_) | Work::Other => {
+                self.read(stream, bytes, None);
+            }
+        }
+    }
+
+    /// Answers the request at the start of `bytes`, or waits for more of it. `until` is when its head
+    /// must be whole, if that is known already.
+    fn read(&self, stream: Stream, bytes: &[u8], until: Option<u32>) {
+        let site = &self.shared.site;
+        match parse(bytes, &site.settings) {
+            Parsed::Whole(request, length) => {
+                let mut date = self.date.borrow_mut();
+                let date = date.at(SystemTime::now());
+                let may_go_on = !self.shared.is_stopping();
+                let reply = site.answer(&request, date, &bytes[length..], may_go_on);
+                self.respond(stream, reply);
+            }
+            Parsed::Partial => {
+                let until = until.unwrap_or_else(|| self.shared.deadlines.of_head());
+                self.wait_for_head(&stream, bytes.to_vec(), until);
+            }
+            Parsed::Bad(status) => self.refuse(stream, status, bytes),
+        }
+    }
+
+    fn wait_for_head(&self, stream: &Stream, bytes: Vec<u8>, until: u32) {
+        self.shared.deadlines.waits(stream.key(), Phase::Head, until);
+        self.receive(stream, Work::Head { bytes, until });
+    }
+
+    fn refuse(&self, stream: Stream, status: u16, bytes: &[u8]) {
+        let mut date = self.date.borrow_mut();
+        let reply = self.shared.site.refuse(status, date.at(SystemTime::now()), bytes);
+        self.respond(stream, reply);
+    }
+
+    fn respond(&self, stream: Stream, reply: Reply) {
+        let Reply { answer, bytes } = reply;
+        if answer.file.is_some() {
+            self.transmit(stream, answer, bytes)
+        } else {
+            self.send(stream, answer, bytes)
+        }
+    }
+
+    /// Sends the next part of the file, after what is left of the head.
+    fn transmit(&self, stream: Stream, mut answer: Box<Answer>, head: Vec<u8>) {
+        answer.head_left = head.len();
+        let Some(Part { file, offset, length }) = &answer.file else {
+            return self.send(stream, answer, head);
+        };
+        let transmission = Transmission::of(Arc::clone(&file.open))
+            .range(*offset, (*length).min(PART_BYTES))
+            .head(head);
+        let connection = stream.key();
+        connection.set_progress(Some(transmission.progress()));
+        let deadlines = &self.shared.deadlines;
+        deadlines.waits(connection, Phase::Answer, deadlines.of_answer());
+        if let Err(refused) = stream.transmit_file(transmission, Work::Answer(answer)) {
+            // Nothing of this part went out, so a file that has become shorter comes here, too.
+            self.fail(&stream, Failure::of(&refused.error));
+        }
+    }
+
+    /// Sends a response that has no file.
+    fn send(&self, stream: Stream, answer: Box<Answer>, bytes: Vec<u8>) {
+        let connection = stream.key();
+        connection.set_progress(None);
+        let deadlines = &self.shared.deadlines;
+        deadlines.waits(connection, Phase::Answer, deadlines.of_answer());
+        if let Err(refused) = stream.send(bytes, Work::Answer(answer)) {
+            self.fail(&stream, Failure::of(&refused.error));
+        }
+    }
+
+    fn transmitted(
+        &self,
+        stream: Stream,
+        transmission: Transmission,
+        transferred: u64,
+        mut answer: Box<Answer>,
+        result: io::Result<()>,
+    ) {
+        let of_head = transferred.min(answer.head_left as u64) as usize;
+        let of_body = transferred - of_head as u64;
+        answer.body_sent += of_body;
+        self.counters.sent(of_body);
+        let (mut left, mut asked) = (0, 0);
+        if let Some(part) = &mut answer.file {
+            asked = part.length.min(PART_BYTES);
+            part.offset += of_body;
+            part.length -= of_body.min(part.length);
+            left = part.length;
+        }
+        match result {
+            Ok(()) if of_body < asked => {
+                // The file has become shorter. The client counts, and sees the end too early.
+                self.note(&stream, &answer);
+                self.fail(&stream, Failure::Other);
+            }
+            Ok(()) if left > 0 => self.transmit(stream, answer, Vec::new()),
+            Ok(()) => {
+                // It may have been the last that held the file.
+                drop(transmission);
+                self.responded(stream, *answer);
+            }
+            Err(error) if is_aborted(&error) && !has_expired(stream.key()) => {
+                // The stop or the sweep meant another operation, and this one goes on.
+                let (head, _) = transmission.into_buffers();
+                self.transmit(stream, answer, rest_of(&head, of_head));
+            }
+            Err(error) => self.answer_failed(&stream, &answer, &error),
+        }
+    }
+
+    fn sent(
+        &self,
+        stream: Stream,
+        buffers: &Buffers,
+        transferred: usize,
+        mut answer: Box<Answer>,
+        result: io::Result<()>,
+    ) {
+        let of_head = transferred.min(answer.head_left);
+        let of_body = (transferred - of_head) as u64;
+        answer.head_left -= of_head;
+        answer.body_sent += of_body;
+        self.counters.sent(of_body);
+        match result {
+            Ok(()) => self.responded(stream, *answer),
+            Err(error) if is_aborted(&error) && !has_expired(stream.key()) => {
+                self.send(stream, answer, rest_of(buffers, transferred));
+            }
+            Err(error) => self.answer_failed(&stream, &answer, &error),
+        }
+    }
+
+    fn answer_failed(&self, stream: &Stream, answer: &Answer, error: &io::Error) {
+        self.note(stream, answer);
+        if has_expired(stream.key()) {
+            // The client does not read: what was not sent is lost, and it shall know.
+            stream.abort();
+            return self.fail(stream, Failure::TimedOut);
+        }
+        self.fail(stream, Failure::of(error));
+    }
+
+    /// A response is sent; what comes next?
+    fn responded(&self, stream: Stream, answer: Answer) {
+        self.note(&stream, &answer);
+        self.counters.responded(answer.status);
+        let connection = stream.key();
+        connection.set_progress(None);
+        self.shared.deadlines.in_hand(connection);
+        match answer.after {
+            After::Next(rest) if rest.is_empty() => {
+                self.wait_for_request(&stream, self.shared.deadlines.of_idle());
+            }
+            After::Next(rest) => self.read(stream, &rest, None),
+            After::End => {
+                // Closing with data unread would reset the connection, and the client might lose our
+                // answer. So only our side ends, and what comes is thrown away for a moment.
+                if stream.shutdown(Shutdown::Write).is_err() {
+                    return self.end(&stream);
+                }
+                self.discard(&stream, self.shared.deadlines.of_farewell());
+            }
+        }
+    }
+
+    fn discard(&self, stream: &Stream, until: u32) {
+        self.shared.deadlines.waits(stream.key(), Phase::Discard, until);
+        self.receive(stream, Work::Discard { until });
+    }
+
+    fn receive_aborted(&self, stream: Stream, work: Work) {
+        let has_expired = has_expired(stream.key());
+        match work {
+            Work::Head { bytes, .. } if has_expired => {
+                self.counters.failed(Failure::TimedOut, 1);
+                self.refuse(stream, 408, &bytes);
+            }
+            _ if has_expired => self.end(&stream),
+            Work::Waits if self.shared.is_stopping() => self.look_a_last_time(&stream),
+            Work::LastLook | Work::Other | Work::Answer(_) => self.end(&stream),
+            // The sweep or the stop meant what was in flight a moment ago.
+            Work::Waits => self.wait_for_request(&stream, self.shared.deadlines.of_idle()),
+            Work::Head { bytes, until } => self.wait_for_head(&stream, bytes, until),
+            Work::Discard { until } => self.discard(&stream, until),
+        }
+    }
+
+    /// A request may have come that nobody has looked at.
+    fn look_a_last_time(&self, stream: &Stream) {
+        match stream.receive_pooled(Work::LastLook) {
+            // Ending the direction makes Linux say which it is, data or the end.
+            Ok(id) => {
+                if cfg!(windows) || stream.shutdown(Shutdown::Read).is_err() {
+                    let _ = stream.cancel(id);
+                }
+            }
+            Err(_) => self.end(stream),
+        }
+    }
+
+    fn receive_failed(&self, stream: &Stream, work: &Work, error: &io::Error) {
+        match work {
+            // All that was asked for is answered; a reset harms nobody.
+            Work::Waits | Work::LastLook | Work::Discard { .. } => self.end(stream),
+            _ => self.fail(stream, Failure::of(error)),
+        }
+    }
+
+    fn look_at_the_time(&self) {
+        let deadlines = &self.shared.deadlines;
+        // What is in flight comes back as aborted, to a worker that ends the connection.
+        deadlines.look(&self.shared.connections, |stream| {
+            stream.cancel_all();
+        });
+        self.shared.site.files.trim();
+        // A port that is closed needs no further look.
+        let _ = self.shared.port.timer(deadlines.tick(), Work::Other);
+    }
+
+    /// Writes an answer into the access log.
+    fn note(&self, stream: &Stream, answer: &Answer) {
+        let (Some(log), Some(line)) = (&self.shared.log, &answer.line) else { return };
+        let Some(client) = stream.key().client else { return };
+        log.add(Entry {
+            client,
+            time: SystemTime::now(),
+            request: line.clone(),
+            status: answer.status,
+            body_bytes: answer.body_sent,
+        });
+    }
+
+    /// Ends a connection before its time.
+    fn fail(&self, stream: &Stream, failure: Failure) {
+        if self.shared.connections.remove(stream) {
+            self.counters.failed(failure, 1);
+        }
+    }
+
+    /// Ends a connection: the last handle closes it, and that is the caller's.
+    fn end(&self, stream: &Stream) {
+        self.shared.connections.remove(stream);
+    }
+}
+
+/// What of `buffers` comes after the first `sent` bytes.
+fn rest_of(buffers: &Buffers, sent: usize) -> Vec<u8> {
+    buffers.iter().flat_map(|buffer| buffer.iter().copied()).skip(sent).collect()
+}
