@@ -59,7 +59,7 @@ impl Handle {
         state.lane.note(progress, ended);
         match progress {
             Progress::Complete { .. } => state.outcomes.push((operation, Outcome::Performed)),
-            Progress::Blocked | Progress::Deferred => state.lane.push(operation),
+            Progress::Blocked | Progress::Deferred | Progress::Yields => state.lane.push(operation),
         }
     }
 
