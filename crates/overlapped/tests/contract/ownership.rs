@@ -262,9 +262,10 @@ fn closing_the_port_while_others_start_take_and_drop_leaves_nothing(world: &Worl
         });
         drop((streams, listener, port));
         clients.iter().for_each(assert_is_over);
-        // A kernel that is busy gives the last operations back after the close has returned.
-        until(|| tokens.alive() == 0 || !world.is_kernel(), || format!("{}", tokens.alive()));
-        assert_eq!(tokens.alive(), 0);
+        // A kernel that is busy gives the last operations back after the close has returned, and a
+        // thread that was bound to the port has a share in it until it has ended, which the scope
+        // does not wait for.
+        until(|| tokens.alive() == 0, || format!("{} are alive", tokens.alive()));
     }
     if let World::Simulated(network) = world {
         assert_eq!(network.sockets(), 0);
