@@ -11,6 +11,7 @@ on_every_model!(
     sixty_five_clients_are_served,
     a_thousand_clients_are_served,
     a_client_among_many_that_leave_is_served_on,
+    clients_that_come_one_after_another_are_all_let_in,
     a_client_that_ends_its_direction_gets_its_echo_and_then_the_end,
     a_receiver_sends_nothing_and_ends_when_the_client_does,
     replies_of_all_kinds_on_one_connection,
@@ -109,6 +110,19 @@ fn a_client_among_many_that_leave_is_served_on(model: &'static dyn Model) {
     let again: Vec<Client> = (0..70).map(|_| service.connect()).collect();
     again.iter().for_each(|client| client.echo(b"a place that was somebody else's"));
     clients[0].1.echo(b"and still here");
+}
+
+/// M57: who comes while the server is done with the one before is told of, too.
+fn clients_that_come_one_after_another_are_all_let_in(model: &'static dyn Model) {
+    let service = start(model);
+    for round in 0..1_000 {
+        let client = service.connect();
+        client.echo(b"a last word");
+        if round % 2 == 0 {
+            client.reset();
+        }
+    }
+    assert_eq!(service.status().accepted, 1_000);
 }
 
 fn a_client_that_ends_its_direction_gets_its_echo_and_then_the_end(model: &'static dyn Model) {

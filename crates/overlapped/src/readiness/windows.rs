@@ -8,6 +8,7 @@ use super::message_window::gone;
 use super::select::Sought;
 use super::{Message, NetworkEvents, NetworkRecord, SocketId, SocketSet};
 use crate::driver::code;
+use crate::driver::iocp::is_wine;
 use crate::driver::system::SystemSocket;
 use crate::driver::winsock::network_events as system;
 use crate::driver::winsock::select::{self as system_select, Array};
@@ -80,7 +81,11 @@ impl Socket {
     }
 
     pub(super) fn accept(&self, id: SocketId) -> io::Result<(Self, SocketAddr)> {
-        let (system, from) = self.system.accept()?;
+        let (system, from) = self.system.accept().inspect_err(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock && is_wine() {
+                self.ask_again();
+            }
+        })?;
         let accepted = Self::new(id, system, Kind::Connected);
         // The system has it report already, but under its listener's number.
         let reports = self.reports.lock();
@@ -92,6 +97,22 @@ impl Socket {
             }
         }
         Ok((accepted, from))
+    }
+
+    /// An accept that finds nobody has the next client told of on Windows (M57), and not under Wine,
+    /// which now and then tells of a client that is accepted already: nobody would be told of then.
+    fn ask_again(&self) {
+        let reports = self.reports.lock();
+        // A refusal leaves everything as it was, which the next accept finds.
+        let _ = match &reports.now {
+            Report::Nobody => Ok(()),
+            Report::Event(event) => {
+                system::select_events(&self.system, &event.0, reports.mask.bits())
+            }
+            Report::Messages { window, number, .. } => {
+                system::select_messages(&self.system, &window.system, *number, reports.mask.bits())
+            }
+        };
     }
 
     pub(super) fn connect(&self, address: SocketAddr) -> io::Result<()> {
