@@ -8,11 +8,11 @@
 
 use crate::failure::Failure;
 use crate::handler::{Handler, Reply};
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
 use crate::parts::register::{Member, Ticket};
-use crate::parts::stop::stop;
+use crate::parts::running::{Running, Staff};
 use crate::parts::tally::OnDuty;
 use crate::platform::{Alarm, Line};
 use std::io::{self, ErrorKind};
@@ -40,18 +40,18 @@ impl Model for Blocking {
         handler: Arc<dyn Handler>,
         limits: &Limits,
     ) -> io::Result<Box<dyn Server>> {
-        Ok(Box::new(Running::start(listener, handler, limits)?))
+        Ok(Box::new(start(listener, handler, limits)?))
     }
 }
 
-struct Running {
+/// The thread that accepts; each connection has one of its own.
+struct OneEach {
     shared: Arc<Shared>,
     doorkeeper: Doorkeeper,
-    ended: bool,
 }
 
 struct Shared {
-    common: Common<Line>,
+    common: Arc<Common<Line>>,
     stack: AtomicUsize,
     alarm: Alarm,
 }
@@ -62,62 +62,39 @@ impl Member for Line {
     }
 }
 
-impl Running {
-    fn start(
-        listener: TcpListener,
-        handler: Arc<dyn Handler>,
-        limits: &Limits,
-    ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            common: Common::new(handler, limits),
-            stack: AtomicUsize::new(STACK),
-            alarm: Alarm::new()?,
-        });
-        let serving = Arc::clone(&shared);
-        let doorkeeper = Doorkeeper::start(
-            listener,
-            &shared.common.tally,
-            &shared,
-            |shared| &shared.common.register,
-            move |stream| welcome(&serving, Line::new(stream, &serving.alarm)),
-        )?;
-        Ok(Self { shared, doorkeeper, ended: false })
-    }
-
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        let Shared { common, alarm, .. } = &*self.shared;
-        stop(
-            common,
-            deadline,
-            || self.doorkeeper.dismiss(),
-            || {
-                common.register.for_each(|line| line.end_input());
-                alarm.ring();
-            },
-        )
-    }
+fn start(
+    listener: TcpListener,
+    handler: Arc<dyn Handler>,
+    limits: &Limits,
+) -> io::Result<Running<Line, OneEach>> {
+    let shared = Arc::new(Shared {
+        common: Arc::new(Common::new(handler, limits)),
+        stack: AtomicUsize::new(STACK),
+        alarm: Alarm::new()?,
+    });
+    let serving = Arc::clone(&shared);
+    let doorkeeper = Doorkeeper::start(
+        listener,
+        &shared.common.tally,
+        &shared,
+        |shared| &shared.common.register,
+        move |stream| welcome(&serving, Line::new(stream, &serving.alarm)),
+    )?;
+    Ok(Running::new(Arc::clone(&shared.common), OneEach { shared, doorkeeper }))
 }
 
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.shared.common.status()
+impl Staff for OneEach {
+    fn close_door(&mut self) {
+        self.doorkeeper.dismiss();
     }
 
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
+    fn hurry(&self) {
+        self.shared.common.register.for_each(|line| line.end_input());
+        self.shared.alarm.ring();
     }
 
     fn describe(&self) -> String {
         format!("blocking calls, a thread with a stack of {} KiB per connection", STACK / 1024)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
     }
 }
 
@@ -225,18 +202,18 @@ mod tests {
     fn m14_without_a_thread_for_a_client_it_is_closed_and_the_others_are_served() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        let server = Running::start(listener, Arc::new(Echo), &Limits::default())
-            .expect("the server starts");
+        let server =
+            start(listener, Arc::new(Echo), &Limits::default()).expect("the server starts");
         let first = TcpStream::connect(address).expect("it listens");
         assert_eq!(&echo(&first).expect("it is served"), b"ping");
 
         // No system has room for a stack of this size.
-        server.shared.stack.store(1 << (usize::BITS - 4), Ordering::Relaxed);
+        server.staff.shared.stack.store(1 << (usize::BITS - 4), Ordering::Relaxed);
         let second = TcpStream::connect(address).expect("it listens");
         echo(&second).expect_err("there is no thread for it");
         assert_eq!(&echo(&first).expect("it is served on"), b"ping");
 
-        server.shared.stack.store(STACK, Ordering::Relaxed);
+        server.staff.shared.stack.store(STACK, Ordering::Relaxed);
         let third = TcpStream::connect(address).expect("it listens");
         assert_eq!(&echo(&third).expect("there are threads again"), b"ping");
         let status = server.status();

@@ -14,13 +14,13 @@
 //! The same on both systems: the calls differ only in the names of what they report (M25, M26).
 
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::conversation::Desk;
 use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
+use crate::parts::running::{Running, Staff};
 use crate::parts::socket::listening;
-use crate::parts::stop::stop;
 use crate::parts::tally::OnDuty;
 use overlapped::readiness::Socket;
 use std::io;
@@ -55,7 +55,7 @@ impl Model for Nonblocking {
         std::thread::Builder::new()
             .name("nonblocking".into())
             .spawn(move || Round::new(serving, on_duty).go_on())?;
-        Ok(Box::new(Running { shared, ended: false }))
+        Ok(Box::new(Running::new(Arc::clone(&shared.common), shared)))
     }
 }
 
@@ -64,40 +64,18 @@ struct Shared {
     door: Door<Socket>,
 }
 
-struct Running {
-    shared: Arc<Shared>,
-    ended: bool,
-}
+impl Staff for Arc<Shared> {
+    fn close_door(&mut self) {
+        self.door.close();
+    }
 
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        let Shared { common, door } = &*self.shared;
+    fn hurry(&self) {
         // The thread looks by itself soon enough.
-        stop(common, deadline, || door.close(), || ())
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.shared.common.status()
-    }
-
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
     }
 
     fn describe(&self) -> String {
         "one thread that tries every socket in turn, and sleeps after a round that brought nothing"
             .into()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
     }
 }
 

@@ -16,15 +16,14 @@
 //! On Windows the system performs the operations and sets the events. On Linux the waiting thread
 //! performs what is ready, all of its connections in one look.
 
-use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::conversation::Desk;
 use crate::parts::crew::{Crew, Duty, Seat, Wake};
-use crate::parts::doorkeeper::Doorkeeper;
+use crate::parts::crewed::Crewed;
 use crate::parts::exchange::{Exchange, Then};
-use crate::parts::stop::stop;
+use crate::parts::running::Running;
 use overlapped::notify::{EventObject, Overlapped, Stream, WAIT_MAX, Waited, wait_any};
 use overlapped::{Buffer, Received};
 use std::io;
@@ -56,68 +55,17 @@ impl Model for OverlappedEvent {
         let common = Arc::new(Common::new(handler, limits));
         let waits = Waits { common: Arc::clone(&common) };
         let crew = Crew::new(waits, PLACES, "events", &common.tally);
-        // The rest of a start that fails ends it again.
-        let mut running = Running { common, crew, doorkeeper: None, ended: false };
-        running.crew.start_first()?;
-        let (crew, serving) = (Arc::clone(&running.crew), Arc::clone(&running.common));
-        running.doorkeeper = Some(Doorkeeper::start(
-            listener,
-            &running.common.tally,
-            &running.common,
-            |common| &common.register,
-            move |stream| match Stream::try_from(stream) {
-                // A connection that finds no thread is dropped, and counted as that.
-                Ok(stream) => drop(crew.hand_over(Exchange::new(&serving, stream))),
-                Err(error) => serving.register.failed(Failure::of(&error)),
-            },
-        )?);
-        Ok(Box::new(running))
-    }
-}
-
-struct Running {
-    common: Arc<Common<Stream>>,
-    crew: Arc<Crew<Waits>>,
-    doorkeeper: Option<Doorkeeper>,
-    ended: bool,
-}
-
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        let Self { common, crew, doorkeeper, .. } = self;
-        stop(
-            common,
-            deadline,
-            || doorkeeper.iter_mut().for_each(Doorkeeper::dismiss),
-            || crew.close(),
-        )
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.common.status()
-    }
-
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
-    }
-
-    fn describe(&self) -> String {
-        format!(
-            "overlapped operations with an event each; a thread waits for {PLACES} connections, \
-             {} now",
-            self.crew.threads()
-        )
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
+        let welcome = |common: &Arc<Common<Stream>>, stream| {
+            Ok(Exchange::new(common, Stream::try_from(stream)?))
+        };
+        let words = |threads| {
+            format!(
+                "overlapped operations with an event each; a thread waits for {PLACES} connections, \
+                 {threads} now"
+            )
+        };
+        let staff = Crewed::start(listener, &common, crew, welcome, words)?;
+        Ok(Box::new(Running::new(common, staff)))
     }
 }
 

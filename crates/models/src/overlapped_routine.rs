@@ -20,13 +20,13 @@
 
 use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::conversation::Desk;
 use crate::parts::doorkeeper::Doorkeeper;
 use crate::parts::exchange::{Exchange, Then};
 use crate::parts::patience::Rounds;
-use crate::parts::stop::stop;
+use crate::parts::running::{Running, Staff};
 use crate::parts::tally::OnDuty;
 use overlapped::Buffer;
 use overlapped::notify::{RoutineThread, Stream, sleep_alertable};
@@ -37,7 +37,6 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 
 /// One thread for all connections, to which routines are queued.
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,13 +55,13 @@ impl Model for OverlappedRoutine {
     ) -> io::Result<Box<dyn Server>> {
         let common = Arc::new(Common::new(handler, limits));
         // The rest of a start that fails ends it again.
-        let thread = start_thread(&common)?;
-        let mut running = Running { common, thread, doorkeeper: None, ended: false };
-        let (thread, serving) = (running.thread.clone(), Arc::clone(&running.common));
-        running.doorkeeper = Some(Doorkeeper::start(
+        let staff = OneThread { thread: start_thread(&common)?, doorkeeper: None };
+        let mut running = Running::new(Arc::clone(&common), staff);
+        let (thread, serving) = (running.staff.thread.clone(), Arc::clone(&common));
+        running.staff.doorkeeper = Some(Doorkeeper::start(
             listener,
-            &running.common.tally,
-            &running.common,
+            &common.tally,
+            &common,
             |common| &common.register,
             move |stream| match Stream::try_from(stream) {
                 Ok(stream) => {
@@ -77,45 +76,24 @@ impl Model for OverlappedRoutine {
     }
 }
 
-struct Running {
-    common: Arc<Common<Stream>>,
+/// The thread for all connections, and the one that accepts.
+struct OneThread {
     thread: RoutineThread,
     doorkeeper: Option<Doorkeeper>,
-    ended: bool,
 }
 
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        let Self { common, thread, doorkeeper, .. } = self;
-        stop(
-            common,
-            deadline,
-            || doorkeeper.iter_mut().for_each(Doorkeeper::dismiss),
-            || drop(thread.queue(|| in_room(Room::finish))),
-        )
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.common.status()
+impl Staff for OneThread {
+    fn close_door(&mut self) {
+        self.doorkeeper.iter_mut().for_each(Doorkeeper::dismiss);
     }
 
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
+    fn hurry(&self) {
+        // Refused only when the thread has ended.
+        let _ = self.thread.queue(|| in_room(Room::finish));
     }
 
     fn describe(&self) -> String {
         "overlapped operations with completion routines, all on one thread".into()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
     }
 }
 

@@ -36,17 +36,16 @@
 mod thread;
 
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::door::Door;
+use crate::parts::running::{Running, Staff};
 use crate::parts::socket::listening;
-use crate::parts::stop::stop;
 use overlapped::readiness::{MessagePoster, Socket};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 use thread::{LOOK_AROUND, WindowThread};
 
 /// One thread with a window that is told of everything.
@@ -83,46 +82,27 @@ impl Model for AsyncSelect {
         })?;
         let began = told.recv();
         let poster = began.map_err(|_| io::Error::other("the thread ended while it began"))??;
-        Ok(Box::new(Running { common, door, poster, ended: false }))
+        Ok(Box::new(Running::new(common, OneWindow { door, poster })))
     }
 }
 
-struct Running {
-    common: Arc<Common<Socket>>,
+/// The window's thread, which accepts, too.
+struct OneWindow {
     door: Arc<Door<Socket>>,
     poster: MessagePoster,
-    ended: bool,
 }
 
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        let hurry = || {
-            // Refused only when the window is gone, and its thread with it.
-            let _ = self.poster.post(LOOK_AROUND, 0);
-        };
-        stop(&self.common, deadline, || self.door.close(), hurry)
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.common.status()
+impl Staff for OneWindow {
+    fn close_door(&mut self) {
+        self.door.close();
     }
 
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
+    fn hurry(&self) {
+        // Refused only when the window is gone, and its thread with it.
+        let _ = self.poster.post(LOOK_AROUND, 0);
     }
 
     fn describe(&self) -> String {
         "network events as messages to one window, and one thread".into()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
     }
 }

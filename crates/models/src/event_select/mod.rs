@@ -27,21 +27,19 @@
 
 mod thread;
 
-use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::crew::Crew;
-use crate::parts::doorkeeper::Doorkeeper;
+use crate::parts::crewed::Crewed;
 use crate::parts::guest::Guest;
-use crate::parts::socket::set_options;
-use crate::parts::stop::stop;
+use crate::parts::running::Running;
+use crate::parts::socket::accepted;
 use overlapped::notify::WAIT_MAX;
 use overlapped::readiness::Socket;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 use thread::Waits;
 
 /// How many connections a thread has: the others of the events that one wait takes is its own.
@@ -64,61 +62,15 @@ impl Model for EventSelect {
     ) -> io::Result<Box<dyn Server>> {
         let common = Arc::new(Common::new(handler, limits));
         let crew = Crew::new(Waits(Arc::clone(&common)), PLACES, "event-select", &common.tally);
-        crew.start_first()?;
-        let (serving, hands_over_to) = (Arc::clone(&common), Arc::clone(&crew));
-        let welcome = move |stream| {
-            let socket = match Socket::try_from(stream) {
-                Ok(socket) => socket,
-                Err(error) => return serving.register.failed(Failure::of(&error)),
-            };
-            set_options(&socket);
-            // When there is no thread for it, it is dropped and counted, and the others are served
-            // on.
-            let _ = hands_over_to.hand_over(Guest::new(&serving, socket));
+        let welcome =
+            |common: &Arc<Common<Socket>>, stream| Ok(Guest::new(common, accepted(stream)?));
+        let words = |threads| {
+            format!(
+                "an event object for each connection, a thread for every {PLACES} of them (now \
+                 {threads}) and one that accepts"
+            )
         };
-        let doorkeeper =
-            Doorkeeper::start(listener, &common.tally, &common, |common| &common.register, welcome)
-                .inspect_err(|_| crew.close())?;
-        Ok(Box::new(Running { common, crew, doorkeeper, ended: false }))
-    }
-}
-
-struct Running {
-    common: Arc<Common<Socket>>,
-    crew: Arc<Crew<Waits>>,
-    doorkeeper: Doorkeeper,
-    ended: bool,
-}
-
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        stop(&self.common, deadline, || self.doorkeeper.dismiss(), || self.crew.close())
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.common.status()
-    }
-
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
-    }
-
-    fn describe(&self) -> String {
-        format!(
-            "an event object for each connection, a thread for every {PLACES} of them (now {}) and \
-             one that accepts",
-            self.crew.threads()
-        )
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
+        let staff = Crewed::start(listener, &common, crew, welcome, words)?;
+        Ok(Box::new(Running::new(common, staff)))
     }
 }

@@ -5,13 +5,13 @@
 //!   connection, and how the rest is ended by force.
 //! - [`tally`] is what the threads count, and how many there are.
 //! - [`doorkeeper`] is a thread that accepts; [`crew`] are threads that each serve a bounded number
-//!   of the connections that it hands over.
+//!   of connections; [`crewed`] has the one hand over to the others.
 //! - [`door`] is for a model whose only thread accepts beside its other work.
 //! - [`conversation`] is one connection on a socket that does not block; [`patience`] its deadlines;
 //!   [`guest`] such a connection with its place in the register.
 //! - [`socket`] has the library's plain socket do what these ask of one.
 //! - [`exchange`] is one connection with overlapped operations.
-//! - [`stop`] ends a server in phases.
+//! - [`running`] is the server as whoever started it has it, and its stop in phases.
 //!
 //! [`Common`] is what all threads of one server share: most models have one in an `Arc`.
 //! `completion_port` keeps its own list and figures, and takes the doorkeeper.
@@ -21,14 +21,15 @@
 
 pub(crate) mod conversation;
 pub(crate) mod crew;
+pub(crate) mod crewed;
 pub(crate) mod door;
 pub(crate) mod doorkeeper;
 pub(crate) mod exchange;
 pub(crate) mod guest;
 pub(crate) mod patience;
 pub(crate) mod register;
+pub(crate) mod running;
 pub(crate) mod socket;
-pub(crate) mod stop;
 pub(crate) mod tally;
 
 use crate::handler::Handler;

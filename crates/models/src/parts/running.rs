@@ -1,35 +1,78 @@
-//! The stop in phases: nothing is accepted any more, what has come is answered, and the rest is
-//! ended by force at the deadline.
+//! A running server, as whoever started it has it: its figures, and its stop in phases.
+//!
+//! What a model adds is its [`Staff`]: who accepts, and what makes its threads look up.
 
 use super::Common;
 use super::register::Member;
-use crate::model::{Status, Stopped};
+use crate::model::{Server, Status, Stopped};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a stop waits for threads to notice that there is nothing left to serve. One that is in
 /// a handler is not waited for.
 const FAREWELL: Duration = Duration::from_millis(100);
 
-/// Ends a server.
-///
-/// `close_door` ends accepting: when it returns no connection is entered any more and nobody
-/// listens. `hurry` makes each thread look whether the server [is stopping](Common::is_stopping): it
-/// answers what has come on its connections, ends each as soon as nothing more is there, and then
-/// itself. Both may be reached a second time, after nothing is left.
-pub(crate) fn stop<M: Member>(
-    common: &Common<M>,
-    deadline: Duration,
-    close_door: impl FnOnce(),
-    hurry: impl FnOnce(),
-) -> Stopped {
-    let deadline = Instant::now().checked_add(deadline);
-    common.register.announce_stop();
-    close_door();
-    hurry();
-    let in_time = common.register.wait_until_none(deadline);
-    let left = if in_time { 0 } else { common.register.cut_all() };
-    // Threads that only have to end take no time worth a deadline.
-    let _ = common.tally.wait_until_nobody(Instant::now().checked_add(FAREWELL));
-    let status = Status { connected: 0, ..common.status() };
-    Stopped { status, left }
+/// Who does the work of a server.
+pub(crate) trait Staff: Send + 'static {
+    /// Ends accepting: when it returns no connection is entered any more and nobody listens.
+    fn close_door(&mut self);
+
+    /// Makes each thread look whether the server [is stopping](Common::is_stopping): it answers what
+    /// has come on its connections, ends each as soon as nothing more is there, and then itself.
+    fn hurry(&self);
+
+    /// How connections are carried, in a sentence.
+    fn describe(&self) -> String;
+}
+
+/// A running server. Dropping it stops it without a deadline.
+pub(crate) struct Running<M: Member, S: Staff> {
+    common: Arc<Common<M>>,
+    pub(crate) staff: S,
+    ended: bool,
+}
+
+impl<M: Member, S: Staff> Running<M, S> {
+    pub(crate) fn new(common: Arc<Common<M>>, staff: S) -> Self {
+        Self { common, staff, ended: false }
+    }
+
+    /// Nothing is accepted any more, what has come is answered, and the rest is ended by force at
+    /// the deadline.
+    fn end(&mut self, deadline: Duration) -> Stopped {
+        self.ended = true;
+        let common = &self.common;
+        let deadline = Instant::now().checked_add(deadline);
+        common.register.announce_stop();
+        self.staff.close_door();
+        self.staff.hurry();
+        let in_time = common.register.wait_until_none(deadline);
+        let left = if in_time { 0 } else { common.register.cut_all() };
+        // Threads that only have to end take no time worth a deadline.
+        let _ = common.tally.wait_until_nobody(Instant::now().checked_add(FAREWELL));
+        let status = Status { connected: 0, ..common.status() };
+        Stopped { status, left }
+    }
+}
+
+impl<M: Member, S: Staff> Server for Running<M, S> {
+    fn status(&self) -> Status {
+        self.common.status()
+    }
+
+    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
+        self.end(deadline)
+    }
+
+    fn describe(&self) -> String {
+        self.staff.describe()
+    }
+}
+
+impl<M: Member, S: Staff> Drop for Running<M, S> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Duration::ZERO);
+        }
+    }
 }

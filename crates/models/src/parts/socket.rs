@@ -5,7 +5,7 @@ use super::door::Listener;
 use super::register::Member;
 use overlapped::readiness::Socket;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 impl Line for Socket {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -40,8 +40,15 @@ impl Listener for Socket {
     }
 }
 
+/// A connection that does not block, from one that a doorkeeper has accepted.
+pub(crate) fn accepted(stream: TcpStream) -> io::Result<Socket> {
+    let socket = Socket::try_from(stream)?;
+    set_options(&socket);
+    Ok(socket)
+}
+
 /// Sets the options of an accepted connection, where it does not inherit them from its listener.
-pub(crate) fn set_options(socket: &Socket) {
+fn set_options(socket: &Socket) {
     if cfg!(windows) {
         // One that is gone already takes none, and its first call will say so.
         let _ = socket.set_nodelay(true);
@@ -49,7 +56,7 @@ pub(crate) fn set_options(socket: &Socket) {
 }
 
 /// A listener that does not block, from the one that a model is given.
-pub(crate) fn listening(listener: std::net::TcpListener) -> io::Result<Socket> {
+pub(crate) fn listening(listener: TcpListener) -> io::Result<Socket> {
     // Accepted connections inherit it on Linux, so it costs no call for each.
     socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
     Socket::try_from(listener)

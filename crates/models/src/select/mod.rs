@@ -27,22 +27,20 @@
 mod bell;
 mod thread;
 
-use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Limits, Model, Server, Status, Stopped};
+use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::crew::Crew;
+use crate::parts::crewed::Crewed;
 use crate::parts::door::Door;
-use crate::parts::doorkeeper::Doorkeeper;
 use crate::parts::guest::Guest;
-use crate::parts::socket::{listening, set_options};
-use crate::parts::stop::stop;
+use crate::parts::running::{Running, Staff};
+use crate::parts::socket::{accepted, listening};
 use bell::Bell;
 use overlapped::readiness::Socket;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 use thread::{OneThread, Selects};
 
 /// Threads that ask which sockets are ready; one, unless the limits say otherwise.
@@ -61,111 +59,63 @@ impl Model for Select {
         limits: &Limits,
     ) -> io::Result<Box<dyn Server>> {
         let common = Arc::new(Common::new(handler, limits));
-        let staff = match limits.set_size {
-            0 => Staff::one(&common, listener)?,
-            size => Staff::several(&common, listener, size)?,
-        };
-        Ok(Box::new(Running { common, staff, ended: false }))
+        Ok(match limits.set_size {
+            0 => {
+                let staff = One::start(&common, listener)?;
+                Box::new(Running::new(common, staff))
+            }
+            size => {
+                let staff = several(&common, listener, size)?;
+                Box::new(Running::new(common, staff))
+            }
+        })
     }
 }
 
-struct Running {
-    common: Arc<Common<Socket>>,
-    staff: Staff,
-    ended: bool,
+/// One thread, which accepts, too.
+struct One {
+    door: Arc<Door<Socket>>,
+    bell: Arc<Bell>,
 }
 
-/// Who does the work.
-enum Staff {
-    /// One thread, which accepts, too.
-    One { door: Arc<Door<Socket>>, bell: Arc<Bell> },
-    /// One thread that accepts, and one for so many connections.
-    Several { doorkeeper: Doorkeeper, crew: Arc<Crew<Selects>> },
-}
-
-impl Staff {
-    fn one(common: &Arc<Common<Socket>>, listener: TcpListener) -> io::Result<Self> {
+impl One {
+    fn start(common: &Arc<Common<Socket>>, listener: TcpListener) -> io::Result<Self> {
         let (door, bell) = (Arc::new(Door::new(listening(listener)?)), Arc::new(Bell::new()?));
         let on_duty = common.tally.enlist();
         let thread = OneThread::new(common, Arc::clone(&door), Arc::clone(&bell), on_duty);
         std::thread::Builder::new().name("select".into()).spawn(move || thread.run())?;
-        Ok(Self::One { door, bell })
-    }
-
-    fn several(
-        common: &Arc<Common<Socket>>,
-        listener: TcpListener,
-        size: usize,
-    ) -> io::Result<Self> {
-        let duty = Selects(Arc::clone(common));
-        let crew = Crew::new(duty, size, "select", &common.tally);
-        crew.start_first()?;
-        let (serving, hands_over_to) = (Arc::clone(common), Arc::clone(&crew));
-        let doorkeeper = Doorkeeper::start(
-            listener,
-            &common.tally,
-            common,
-            |common| &common.register,
-            move |stream| {
-                let socket = match Socket::try_from(stream) {
-                    Ok(socket) => socket,
-                    Err(error) => return serving.register.failed(Failure::of(&error)),
-                };
-                set_options(&socket);
-                // When there is no thread for it, it is dropped and counted, and the others are
-                // served on.
-                let _ = hands_over_to.hand_over(Guest::new(&serving, socket));
-            },
-        )
-        .inspect_err(|_| crew.close())?;
-        Ok(Self::Several { doorkeeper, crew })
+        Ok(Self { door, bell })
     }
 }
 
-impl Running {
-    fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
-        match &mut self.staff {
-            Staff::One { door, bell } => {
-                // Rung first, too: the thread holds the door open while it selects.
-                let close = || {
-                    bell.ring();
-                    door.close();
-                };
-                stop(&self.common, deadline, close, || bell.ring())
-            }
-            Staff::Several { doorkeeper, crew } => {
-                stop(&self.common, deadline, || doorkeeper.dismiss(), || crew.close())
-            }
-        }
-    }
-}
-
-impl Server for Running {
-    fn status(&self) -> Status {
-        self.common.status()
+impl Staff for One {
+    fn close_door(&mut self) {
+        // Rung first, too: the thread holds the door open while it selects.
+        self.bell.ring();
+        self.door.close();
     }
 
-    fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {
-        self.end(deadline)
+    fn hurry(&self) {
+        self.bell.ring();
     }
 
     fn describe(&self) -> String {
-        match &self.staff {
-            Staff::One { .. } => "select, one thread with sets as large as needed".into(),
-            Staff::Several { crew, .. } => format!(
-                "select, a thread for every {} connections (now {}) and one that accepts",
-                self.common.limits.set_size,
-                crew.threads()
-            ),
-        }
+        "select, one thread with sets as large as needed".into()
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.end(Duration::ZERO);
-        }
-    }
+/// One thread that accepts, and one for `size` connections.
+fn several(
+    common: &Arc<Common<Socket>>,
+    listener: TcpListener,
+    size: usize,
+) -> io::Result<Crewed<Selects>> {
+    let crew = Crew::new(Selects(Arc::clone(common)), size, "select", &common.tally);
+    let welcome = |common: &Arc<Common<Socket>>, stream| Ok(Guest::new(common, accepted(stream)?));
+    let words = move |threads| {
+        format!(
+            "select, a thread for every {size} connections (now {threads}) and one that accepts"
+        )
+    };
+    Crewed::start(listener, common, crew, welcome, words)
 }
