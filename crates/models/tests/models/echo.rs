@@ -1,7 +1,7 @@
 //! What comes back, from whom, in which order, and what is counted.
 
 use crate::on_every_model;
-use crate::world::{Client, Obedient, Service, is_left_out_on_wine, message};
+use crate::world::{Client, Obedient, Service, message};
 use overlapped_models::{Echo, Limits, Model, ReceiveOnly, model, models};
 
 on_every_model!(
@@ -83,9 +83,7 @@ fn sixty_five_clients_are_served(model: &'static dyn Model) {
 }
 
 fn a_thousand_clients_are_served(model: &'static dyn Model) {
-    let reason = "each call takes so long there that two hundred take its time";
-    let is_short = is_left_out_on_wine("a_thousand_clients_are_served", reason);
-    serve_clients(model, if is_short { 200 } else { 1_000 });
+    serve_clients(model, 1_000);
 }
 
 /// E6, E8: whoever goes makes way for another, and takes nobody along.
