@@ -72,6 +72,23 @@ impl<P: Protocol> File<P> {
         blocking(|| file.set_size(bytes))
     }
 
+    /// Reserves room on the device for the first `bytes` bytes, and lengthens the file to them by
+    /// zeroes; a file that is longer stays as long. So a full disk is an error of this call and not
+    /// of a write later (R60). The call waits for the system, and gives the calling thread's slot
+    /// away meanwhile.
+    ///
+    /// # Errors
+    /// The system's, such as `StorageFull`; "bad descriptor" on a closed handle; `Unsupported` from a
+    /// file system that cannot reserve, where [`set_size`](Self::set_size) is what there is.
+    ///
+    /// # Platform
+    /// On Windows the system gives back what was reserved and not written when the file is closed,
+    /// but for its length.
+    pub fn preallocate(&self, bytes: u64) -> io::Result<()> {
+        let file = self.0.open_file()?;
+        blocking(|| file.preallocate(bytes))
+    }
+
     /// Of what number buffer address, offset and length must be multiples, in bytes, when the file
     /// was opened [unbuffered](crate::FileOptions::unbuffered); 1 otherwise.
     pub fn alignment(&self) -> usize {

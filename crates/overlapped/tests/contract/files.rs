@@ -8,6 +8,7 @@ use crate::files_world::{Carrier, Scratch, bytes_at, open, read, read_write, wri
 use crate::files_world::{carriers, ring_is_there};
 use crate::on_every_carrier;
 use crate::packets::{assert_nothing_comes, code, next, outcome, received};
+use crate::plain_sockets::on_wine;
 use crate::world::{Numbers, PATIENCE, SYSTEM, World};
 use overlapped::{Buffer, FileOptions, FilesChoice, OpenFile, Packet, Port};
 use std::io::{self, ErrorKind};
@@ -191,6 +192,32 @@ fn the_size_of_a_file_is_seen_and_set(carrier: Carrier) {
     assert!(written(&port).result.is_ok());
     assert_eq!(file.size().expect("it has one"), 1_003);
     assert_eq!(file.alignment(), 1);
+}
+
+fn r60_room_is_reserved_and_nothing_is_cut_or_lost(carrier: Carrier) {
+    let port = carrier.port();
+    let scratch = Scratch::holding(b"0123456789");
+    let file = scratch.file(&port, 7);
+    file.preallocate(0).expect("nothing is easily reserved");
+    file.preallocate(4).expect("there is room");
+    assert_eq!(bytes_at(&port, &file, 0, 64), b"0123456789");
+    let reserved = file.preallocate(1 << 20);
+    if on_wine("r60", "it does not have the call") {
+        return assert_eq!(reserved.expect_err("not there").kind(), ErrorKind::Unsupported);
+    }
+    reserved.expect("there is room");
+    assert_eq!(file.size().expect("it has one"), 1 << 20);
+    assert_eq!(bytes_at(&port, &file, 0, 12), b"0123456789\0\0");
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(scratch.path()).expect("it is there");
+        assert!(metadata.blocks() * 512 >= 1 << 20, "the room is its own");
+    }
+    file.preallocate(1 << 61).expect_err("no device is so large");
+    assert_eq!(file.size().expect("it has one"), 1 << 20);
+    file.close();
+    assert!(file.preallocate(1).is_err());
 }
 
 fn f42_operations_on_one_file_do_not_wait_for_each_other(carrier: Carrier) {
@@ -400,6 +427,7 @@ on_every_carrier! {
     l7_a_read_at_the_end_is_shorter_and_past_it_empty,
     a_long_transfer_goes_on_until_all_of_it_is_done,
     the_size_of_a_file_is_seen_and_set,
+    r60_room_is_reserved_and_nothing_is_cut_or_lost,
     f8_every_one_of_100_000_operations_comes_back_with_4096_in_flight,
     f42_operations_on_one_file_do_not_wait_for_each_other,
     a_file_that_was_removed_goes_on,

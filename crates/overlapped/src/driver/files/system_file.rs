@@ -198,6 +198,11 @@ impl SystemFile {
         self.file.set_len(bytes)
     }
 
+    pub(crate) fn preallocate(&self, bytes: u64) -> io::Result<()> {
+        // An empty reservation is a mistake to the systems, and nothing to do.
+        if bytes == 0 { Ok(()) } else { imp::preallocate(&self.file, bytes) }
+    }
+
     /// Makes the call that `request` asks for, and waits for it.
     pub(crate) fn perform(&self, request: Request<'_>) -> io::Result<usize> {
         match request {
@@ -214,6 +219,14 @@ impl SystemFile {
 
 fn is_directory() -> io::Error {
     io::Error::new(io::ErrorKind::IsADirectory, "it is a directory")
+}
+
+#[cfg(target_os = "linux")]
+fn cannot_reserve() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "its file system cannot reserve room: set the size, and expect a full disk later",
+    )
 }
 
 fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
@@ -266,7 +279,10 @@ use super::system_file_windows as imp;
 #[cfg(target_os = "linux")]
 mod imp {
     use super::{File, OpenOptions, USUAL_ALIGNMENT, io};
-    use rustix::fs::{AtFlags, OFlags, StatxFlags, fcntl_getfl, fcntl_setfl, statx};
+    use rustix::fs::{
+        AtFlags, FallocateFlags, OFlags, StatxFlags, fallocate, fcntl_getfl, fcntl_setfl, statx,
+    };
+    use rustix::io::Errno;
     use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
     /// How a file was opened.
@@ -312,6 +328,17 @@ mod imp {
         let said = said.filter(|it| it.stx_mask & StatxFlags::DIOALIGN.bits() != 0);
         let blocks = said.map(|it| it.stx_dio_mem_align.max(it.stx_dio_offset_align));
         blocks.filter(|block| *block > 0).map_or(USUAL_ALIGNMENT, |block| block as usize)
+    }
+
+    pub(super) fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+        loop {
+            match fallocate(file, FallocateFlags::empty(), 0, bytes) {
+                // A signal came while much was being reserved.
+                Err(Errno::INTR) => {}
+                Err(Errno::NOTSUP | Errno::NOSYS) => return Err(super::cannot_reserve()),
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     pub(super) fn read_at(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -13,7 +13,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_HANDLE_EOF, ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, ReadFile, WriteFile,
+    FILE_ALLOCATION_INFO, FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, FileAllocationInfo,
+    ReadFile, SetFileInformationByHandle, WriteFile,
 };
 use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED, OVERLAPPED_0_0};
 use windows_sys::Win32::System::Threading::CreateEventW;
@@ -44,6 +45,25 @@ pub(super) fn prepare_options(options: &mut OpenOptions, unbuffered: bool) {
 
 pub(super) fn alignment(_file: &File) -> usize {
     USUAL_ALIGNMENT
+}
+
+/// The system would cut a file that is longer, so that one is left alone.
+pub(super) fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    if file.metadata()?.len() >= bytes {
+        return Ok(());
+    }
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let room = FILE_ALLOCATION_INFO { AllocationSize: i64::try_from(bytes).map_err(invalid)? };
+    // SAFETY: the structure is the one that the class names, and lives through the call.
+    let done = unsafe {
+        SetFileInformationByHandle(
+            file.as_raw_handle(),
+            FileAllocationInfo,
+            (&raw const room).cast(),
+            size_of_val(&room) as u32,
+        )
+    };
+    if done == 0 { Err(io::Error::last_os_error()) } else { file.set_len(bytes) }
 }
 
 /// A read at or past the end is no error here (L7).
