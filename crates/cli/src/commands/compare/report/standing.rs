@@ -22,6 +22,8 @@ pub struct Figure {
     range: fn(&Ranges) -> Option<Range>,
     /// A value in words.
     pub say: fn(f64) -> String,
+    /// What a model does that is so many times worse than the best, whose name is given, too.
+    pub falls_short: fn(f64, &str) -> String,
 }
 
 pub const THROUGHPUT: Figure = Figure {
@@ -29,6 +31,9 @@ pub const THROUGHPUT: Figure = Figure {
     value: |it| Some(it.messages_per_second),
     range: |it| it.messages_per_second,
     say: |value| format!("{} messages/s", grouped(value.round() as u64)),
+    falls_short: |times, best| {
+        format!("moves {:.0} % fewer messages than {best}", (1.0 - 1.0 / times) * 100.0)
+    },
 };
 
 pub const COST: Figure = Figure {
@@ -36,17 +41,29 @@ pub const COST: Figure = Figure {
     value: |it| it.processor_us_per_message,
     range: |it| it.processor_us_per_message,
     say: |value| format!("{value:.1} us a message"),
+    falls_short: |times, best| takes_more(times, "processor time", best),
 };
 
-pub const TAIL: Figure =
-    Figure { higher_is_better: false, value: |it| it.p99_us, range: |it| it.p99_us, say: latency };
+pub const TAIL: Figure = Figure {
+    higher_is_better: false,
+    value: |it| it.p99_us,
+    range: |it| it.p99_us,
+    say: latency,
+    falls_short: |times, best| format!("has {times:.1} times the p99 of {best}"),
+};
 
 pub const MEMORY: Figure = Figure {
     higher_is_better: false,
     value: |it| it.resident_kib.map(|kib| kib as f64),
     range: |it| it.resident_kib,
     say: |kib| size(kib * 1_024.0),
+    falls_short: |times, best| takes_more(times, "memory", best),
 };
+
+fn takes_more(times: f64, what: &str, best: &str) -> String {
+    let joined = if times < 2.0 { "than" } else { "as" };
+    format!("takes {} {what} {joined} {best}", more(times))
+}
 
 /// The rows that reached their connections and kept their rate, so that they can be held against each
 /// other.
@@ -138,7 +155,7 @@ impl<'a> Standing<'a> {
 }
 
 /// A ratio in words: percent up to double, then times.
-pub fn more(ratio: f64) -> String {
+fn more(ratio: f64) -> String {
     if ratio < 2.0 {
         format!("{:.0} % more", (ratio - 1.0) * 100.0)
     } else {
