@@ -38,6 +38,7 @@ mod mistakes_order;
 mod mistakes_refusals;
 mod mistakes_sharing;
 mod network_events;
+mod network_records;
 mod notify_endurance;
 mod notify_world;
 mod outcomes;

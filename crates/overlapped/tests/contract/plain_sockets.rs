@@ -133,6 +133,13 @@ impl Teller {
         matches!(self, Self::Event(_))
     }
 
+    pub fn event_object(&self) -> &EventObject {
+        match self {
+            Self::Event(event) => event,
+            Self::Window(_) => panic!("it was made as a window"),
+        }
+    }
+
     pub fn select(&self, socket: &Socket, mask: NetworkEvents) {
         match self {
             Self::Event(event) => socket.select_events(event, mask),
