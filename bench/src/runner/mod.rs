@@ -10,7 +10,7 @@
 mod child;
 mod metric;
 mod report;
-mod statistics;
+pub mod statistics;
 mod suite;
 mod urgency;
 

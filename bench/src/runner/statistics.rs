@@ -32,19 +32,19 @@ impl Summary {
 }
 
 /// The outcomes of a server that count, with their rounds; one that was left out does not.
-pub fn counted<'a>(runs: &'a [Run], server: &str) -> Vec<(usize, &'a Outcome)> {
+pub(super) fn counted<'a>(runs: &'a [Run], server: &str) -> Vec<(usize, &'a Outcome)> {
     let of_server = runs.iter().filter(|run| run.server == server && run.left_out.is_none());
     of_server.filter_map(|run| Some((run.round, run.outcome.as_ref()?))).collect()
 }
 
 /// Summary of a figure of a server.
-pub fn summary(runs: &[Run], server: &str, metric: Metric) -> Option<Summary> {
+pub(super) fn summary(runs: &[Run], server: &str, metric: Metric) -> Option<Summary> {
     Summary::of(counted(runs, server).iter().filter_map(|(_, one)| metric.of(one)).collect())
 }
 
 /// Summary of the ratios to the reference, each within one round, where both had the same
 /// neighbours on the machine.
-pub fn ratio(runs: &[Run], server: &str, metric: Metric) -> Option<Summary> {
+pub(super) fn ratio(runs: &[Run], server: &str, metric: Metric) -> Option<Summary> {
     let reference = counted(runs, REFERENCE);
     let in_round = |round| reference.iter().find(|(other, _)| *other == round);
     let ratios = counted(runs, server).into_iter().filter_map(|(round, outcome)| {
