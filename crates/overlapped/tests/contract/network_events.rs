@@ -5,9 +5,11 @@ use crate::in_both_forms;
 use crate::plain_sockets::{
     Teller, client, drain, listener, nobody, pair, reset, start_connect, take,
 };
+use crate::world::PATIENCE;
 use overlapped::readiness::{NetworkEvents, Socket, SocketSet, select};
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
+use std::time::Instant;
 
 const READ: NetworkEvents = NetworkEvents::READ;
 const WRITE: NetworkEvents = NetworkEvents::WRITE;
@@ -25,6 +27,7 @@ in_both_forms! {
     m57_accept_is_told_once_and_again_after_an_accept_that_leaves_a_connection,
     m57_m66_connect_is_told_once_and_write_with_it,
     m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one,
+    m57_a_failed_connect_is_told_with_its_error_although_that_was_taken,
     m57_m64_m65_close_is_told_once_although_data_is_unread_and_sends_still_work,
     m57_qos_never_happens,
     m57_changes_of_routes_and_addresses_are_refused,
@@ -176,6 +179,21 @@ fn m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one(teller
     let (_listener, address) = listener();
     start_connect(&socket, address);
     teller.expect_well(&socket, CONNECT | WRITE);
+}
+
+fn m57_a_failed_connect_is_told_with_its_error_although_that_was_taken(teller: &Teller) {
+    let socket = Socket::stream_v4().expect("a socket can be made");
+    teller.select(&socket, CONNECT);
+    start_connect(&socket, nobody());
+    let start = Instant::now();
+    let error = loop {
+        assert!(start.elapsed() < PATIENCE, "nobody listens");
+        if let Some(error) = socket.take_error().expect("it can be asked") {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(teller.expect(&socket, CONNECT), [(CONNECT, error.raw_os_error())]);
 }
 
 fn m57_m64_m65_close_is_told_once_although_data_is_unread_and_sends_still_work(teller: &Teller) {

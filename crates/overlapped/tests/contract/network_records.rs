@@ -7,6 +7,7 @@ use overlapped::notify::{EventObject, Waited, wait_any};
 use overlapped::readiness::NetworkEvents;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 const READ: NetworkEvents = NetworkEvents::READ;
 const WRITE: NetworkEvents = NetworkEvents::WRITE;
@@ -91,6 +92,22 @@ fn m83_m86_m87_the_record_is_taken_with_its_errors_and_what_is_not_in_the_mask_s
     assert!(!event.is_set(), "it was reset");
     teller.select(&socket, READ | WRITE);
     teller.expect_well(&socket, WRITE);
+}
+
+#[test]
+fn m83_who_asks_without_waiting_gets_what_is_there() {
+    let teller = Teller::event();
+    let (socket, mut peer) = pair();
+    teller.select(&socket, READ);
+    peer.write_all(b"x").expect("it is connected");
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "a byte has come");
+        let record = socket.enumerate_network_events(None).expect("there is a record");
+        if record.events() == READ {
+            break;
+        }
+    }
 }
 
 #[test]
