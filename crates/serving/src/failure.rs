@@ -23,6 +23,10 @@ impl Failure {
     /// `ConnectionAborted` is a reset by the client on Windows, where it came while the connection
     /// was busy; elsewhere it is this system that gave the connection up.
     pub fn of(error: &Error) -> Self {
+        // By its code, since on Windows its kind is that of a timeout.
+        if is_aborted(error) {
+            return Self::Aborted;
+        }
         match error.kind() {
             // A connection that was reset before it was accepted is one that is not connected.
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::NotConnected => {
@@ -32,7 +36,6 @@ impl Failure {
             ErrorKind::TimedOut | ErrorKind::WouldBlock => Self::TimedOut,
             ErrorKind::ConnectionAborted if cfg!(windows) => Self::Reset,
             ErrorKind::ConnectionAborted => Self::Aborted,
-            _ if is_aborted(error) => Self::Aborted,
             _ => Self::Other,
         }
     }
