@@ -3,7 +3,7 @@
 //! Workers put entries into a queue of limited length and never wait: an entry that finds it full is
 //! dropped and counted. One thread writes them, a few times a second at the most.
 
-use crate::lock;
+use overlapped_serving::lock;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write};

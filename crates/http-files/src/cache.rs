@@ -6,9 +6,9 @@
 
 use crate::conditional::Version;
 use crate::folder::{Folder, Found, is_shortage, status_of};
-use crate::lock;
 use crate::target::Place;
 use overlapped::OpenFile;
+use overlapped_serving::lock;
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};

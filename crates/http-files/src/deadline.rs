@@ -4,8 +4,9 @@
 //! port looks at a part of the list at a time, several rounds within the shortest limit. A limit
 //! lasts no less than it says, and not much longer.
 
-use crate::connection::{Connection, Connections, Phase, SHARDS, Stream};
+use crate::connection::{Connection, Connections, Phase, Stream};
 use crate::{Settings, TimeLimits};
+use overlapped_serving::SHARDS;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 

@@ -35,8 +35,9 @@
 //! `conditional`; `folder` opens what a path names and never leaves the folder, and `cache` keeps it
 //! open for a moment. `worker` takes packets and turns each into the next operation of its
 //! connection, with `answer` deciding what a request gets; `connection` is what is kept meanwhile,
-//! `deadline` ends what takes too long, and `server` starts and stops it all, with the help of
-//! `crew`; `counters` and `access_log` note what was done.
+//! `deadline` ends what takes too long, and `server` starts and stops it all; `counters` and
+//! `access_log` note what was done. The list of connections, the threads and their end are those of
+//! `overlapped-serving`, as every server on one port has them.
 
 mod access_log;
 mod answer;
@@ -44,7 +45,6 @@ mod cache;
 mod conditional;
 mod connection;
 mod counters;
-mod crew;
 mod deadline;
 mod folder;
 mod listing;
@@ -56,13 +56,7 @@ mod target;
 mod worker;
 
 pub use access_log::AccessLog;
-pub use counters::{Errors, Status, Threads};
+pub use counters::Status;
+pub use overlapped_serving::{Errors, Threads};
 pub use server::{Server, Stopped};
 pub use settings::{Settings, TimeLimits};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -3,28 +3,22 @@
 use crate::access_log::Logger;
 use crate::answer::Site;
 use crate::cache::Files;
-use crate::connection::{Connection, Connections, End, Phase, SHARDS, Serving, Work};
-use crate::counters::{Failure, Own};
-use crate::crew::Crew;
+use crate::connection::{Connection, Connections, Phase, Serving, Stream, Work};
+use crate::counters::Own;
 use crate::deadline::Deadlines;
 use crate::folder::Folder;
 use crate::worker::Worker;
-use crate::{Settings, Status, Threads};
-use overlapped::{AcceptWindow, ListenSocket, Packet, Port, TcpListener};
+use crate::{Settings, Status};
+use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
+use overlapped_serving::{Crew, Failure, worker_threads};
 use std::io;
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The size of the buffer that a piece of a request is received into; most heads fit.
 const BUFFER_BYTES: usize = 4 * 1024;
-
-/// How long a stop waits for workers to notice that the port is closed. One that waits for a disk
-/// is not waited for.
-const FAREWELL: Duration = Duration::from_millis(100);
 
 /// What the workers of one server share. Written rarely, read for each packet.
 pub(crate) struct Shared {
@@ -36,7 +30,6 @@ pub(crate) struct Shared {
     pub(crate) connections: Connections,
     /// One for each worker, and one for the thread that stops the server.
     pub(crate) counters: Vec<Own>,
-    pub(crate) crew: Crew,
 }
 
 impl Shared {
@@ -62,7 +55,7 @@ impl Shared {
 pub struct Server {
     shared: Arc<Shared>,
     listener: TcpListener<Serving>,
-    workers: Vec<JoinHandle<()>>,
+    crew: Crew,
     has_ended: bool,
 }
 
@@ -105,7 +98,7 @@ impl Server {
             .doorman(settings.doorman)
             .buffer_size(BUFFER_BYTES)
             .build()?;
-        let threads = threads(settings, port.concurrency());
+        let threads = worker_threads(settings.threads, port.concurrency());
         let listener = port.associate(ListenSocket::try_from(listener)?, Connection::new(None))?;
         let shared = Arc::new(Shared {
             port,
@@ -118,18 +111,11 @@ impl Server {
             deadlines: Deadlines::new(settings),
             connections: Connections::default(),
             counters: (0..=threads).map(|_| Own::default()).collect(),
-            crew: Crew::default(),
         });
         // From here on, dropping it on an error ends what was started.
-        let mut server = Self { shared, listener, workers: Vec::new(), has_ended: false };
-        for number in 0..threads {
-            server.workers.push(Worker::start(&server.shared, number).map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("only {number} of {threads} worker threads could be started: {error}"),
-                )
-            })?);
-        }
+        let mut server = Self { shared, listener, crew: Crew::default(), has_ended: false };
+        let serving = Arc::clone(&server.shared);
+        server.crew.start(threads, move |number| Worker::new(&serving, number).run())?;
         server.shared.port.timer(server.shared.deadlines.tick(), Work::Other)?;
         let mut window = AcceptWindow::new(settings.posted_accepts);
         if settings.connections < usize::MAX {
@@ -141,28 +127,13 @@ impl Server {
 
     /// What the server has counted so far; cheap enough to be asked several times a second.
     pub fn status(&self) -> Status {
-        let snapshot = self.shared.port.snapshot();
-        let threads = Threads {
-            waiting: snapshot.waiting,
-            released: snapshot.released,
-            paused: snapshot.paused,
-        };
-        Status { threads, ..self.shared.figures() }
+        Status { threads: self.shared.port.snapshot().into(), ..self.shared.figures() }
     }
 
     /// How connections are carried and how the folder is kept, in a sentence.
     pub fn describe(&self) -> String {
-        let port = &self.shared.port;
-        let report = port.driver();
-        format!(
-            "files on {} ({}), {} threads of which {} run, doorman {}; paths are {}",
-            report.name,
-            report.reason,
-            self.workers.len(),
-            port.concurrency(),
-            report.doorman,
-            self.shared.site.files.folder.describe()
-        )
+        let carried = self.crew.describe(&self.shared.port);
+        format!("files on {carried}; paths are {}", self.shared.site.files.folder.describe())
     }
 
     /// Ends the server in phases: nothing is accepted any more; connections without a request are
@@ -178,64 +149,17 @@ impl Server {
         let deadline = Instant::now().checked_add(deadline);
         shared.stopping.store(true, Ordering::SeqCst);
         self.listener.close();
-        for shard in 0..SHARDS {
-            let waiting = |connection: &Connection| connection.phase() == Phase::Request;
-            for stream in shared.connections.those_of(shard, waiting) {
-                stream.cancel_all();
-            }
-        }
-        let in_time = shared.connections.wait_until_none(deadline) && self.dismiss(deadline);
-        let left = if in_time { 0 } else { self.force() };
-        shared.port.close();
+        let waits = |connection: &Connection| connection.phase() == Phase::Request;
+        let cancel = |stream: &Stream| {
+            stream.cancel_all();
+        };
+        shared.connections.for_each(waits, cancel);
+        let last_number = shared.counters.len() - 1;
+        let last = Worker::new(&shared, last_number);
+        let (port, connections) = (&shared.port, &shared.connections);
+        let left = self.crew.stop(port, connections, deadline, |packet| last.serve(packet));
+        shared.counters[last_number].failed(Failure::Aborted, left);
         Stopped { status: Status { connected: 0, ..shared.figures() }, left }
-    }
-
-    /// Ends the workers once they have taken all that is queued, and then serves what a client that
-    /// was accepted at the last moment has brought. False when the deadline came first.
-    fn dismiss(&mut self, deadline: Option<Instant>) -> bool {
-        let shared = &self.shared;
-        for _ in &self.workers {
-            // The port is open, so it cannot refuse.
-            let _ = shared.port.post(End);
-        }
-        if !shared.crew.wait_until_none(deadline) {
-            return false;
-        }
-        for worker in self.workers.drain(..) {
-            // A worker's panic was reported by its thread, and there is nobody else to tell.
-            let _ = worker.join();
-        }
-        let last = Worker::new(shared, shared.counters.len() - 1);
-        loop {
-            let wait = match (shared.connections.open(), deadline) {
-                (0, _) => Duration::ZERO,
-                (_, None) => Duration::MAX,
-                (_, Some(end)) => end.saturating_duration_since(Instant::now()),
-            };
-            match shared.port.take_timeout(wait) {
-                Ok(Packet::Posted(End)) => {}
-                Ok(packet) => last.serve(packet),
-                Err(_) => break,
-            }
-        }
-        shared.port.leave();
-        shared.connections.open() == 0
-    }
-
-    /// Ends what is still open; returns how many connections that were.
-    fn force(&mut self) -> u64 {
-        let shared = &self.shared;
-        let left = shared.connections.take_all(|stream| stream.abort());
-        if let Some(own) = shared.counters.last() {
-            own.failed(Failure::Aborted, left);
-        }
-        shared.port.close();
-        if shared.crew.wait_until_none(Instant::now().checked_add(FAREWELL)) {
-            for worker in self.workers.drain(..) {
-                let _ = worker.join();
-            }
-        }
-        left
     }
 }
 
@@ -250,13 +174,5 @@ impl Drop for Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("status", &self.status()).finish_non_exhaustive()
-    }
-}
-
-fn threads(settings: &Settings, concurrency: usize) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    match settings.threads {
-        0 => 2 * processors.max(concurrency) + 1,
-        threads => threads,
     }
 }

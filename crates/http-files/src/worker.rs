@@ -12,19 +12,18 @@
 
 use crate::access_log::Entry;
 use crate::answer::Reply;
-use crate::connection::{After, Answer, Connection, End, Part, Phase, Serving, Stream, Work};
-use crate::counters::{Failure, Own, is_aborted};
-use crate::crew::OnDuty;
+use crate::connection::{After, Answer, Connection, Part, Phase, Serving, Stream, Work};
+use crate::counters::Own;
 use crate::deadline::has_expired;
 use crate::request::{Parsed, may_be_whole, parse};
 use crate::response::DateText;
 use crate::server::Shared;
 use overlapped::{Accepted, Buffers, Packet, Received, Transmission};
+use overlapped_serving::{Failure, is_aborted, take_until_end};
 use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 /// How much of a file goes out as one operation. Where the system tells how far it is only between
@@ -40,26 +39,13 @@ pub(crate) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Starts the worker of this number on a thread of its own.
-    pub(crate) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
-        let on_duty = OnDuty::begin(shared);
-        std::thread::Builder::new()
-            .name(format!("worker {number}"))
-            .spawn(move || Worker::new(on_duty.shared(), number).run())
-    }
-
     /// `number` says which counters are its own.
     pub(crate) fn new(shared: &'a Shared, number: usize) -> Self {
         Self { shared, number, counters: &shared.counters[number], date: RefCell::default() }
     }
 
-    fn run(&self) {
-        loop {
-            match self.shared.port.take() {
-                Ok(Packet::Posted(End)) | Err(_) => return,
-                Ok(packet) => self.serve(packet),
-            }
-        }
+    pub(crate) fn run(&self) {
+        take_until_end(&self.shared.port, |packet| self.serve(packet));
     }
 
     /// Does what a packet asks for.

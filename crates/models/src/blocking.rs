@@ -6,7 +6,6 @@
 //! there is no thread for the next one; its client is then closed, and the others are served on
 //! (M14).
 
-use crate::failure::Failure;
 use crate::handler::{Handler, Reply};
 use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
@@ -15,6 +14,7 @@ use crate::parts::register::{Member, Ticket};
 use crate::parts::running::{Running, Staff};
 use crate::parts::tally::OnDuty;
 use crate::platform::{Alarm, Line};
+use overlapped_serving::Failure;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -33,7 +33,6 @@ mod async_select;
 mod blocking;
 mod completion_port;
 mod event_select;
-mod failure;
 pub mod handler;
 pub mod model;
 mod nonblocking;

@@ -7,6 +7,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use overlapped_serving::{Errors, Threads};
+
 /// One way to serve many connections.
 pub trait Model: Send + Sync {
     /// The name to choose it by, in lower case with hyphens.
@@ -125,38 +127,6 @@ pub struct Status {
     pub accept_deferrals: u64,
     /// What the threads do now.
     pub threads: Threads,
-}
-
-/// Connections that ended with an error, by kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Errors {
-    /// Reset by the client.
-    pub reset: u64,
-    /// Silent for longer than the limits allow, or given up by the system.
-    pub timed_out: u64,
-    /// Ended by force, by this side.
-    pub aborted: u64,
-    /// Anything else: handlers that panicked, no thread for a connection, other codes of the
-    /// system.
-    pub other: u64,
-}
-
-impl Errors {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.reset + self.timed_out + self.aborted + self.other
-    }
-}
-
-/// What the threads of a server do at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Threads {
-    /// Waiting for something to do.
-    pub waiting: usize,
-    /// Running.
-    pub released: usize,
-    /// Released, and blocked elsewhere since.
-    pub paused: usize,
 }
 
 /// How a server ended.

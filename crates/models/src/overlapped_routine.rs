@@ -18,7 +18,6 @@
 //! On Linux the thread performs the operations itself, in its alertable sleep, and the system tells
 //! it edge by edge which sockets are ready: the sleep costs one system call for many of them.
 
-use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
@@ -30,6 +29,7 @@ use crate::parts::running::{Running, Staff};
 use crate::parts::tally::OnDuty;
 use overlapped::Buffer;
 use overlapped::notify::{RoutineThread, Stream, sleep_alertable};
+use overlapped_serving::Failure;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;

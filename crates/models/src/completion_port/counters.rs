@@ -1,8 +1,7 @@
 //! What the workers count: each in a place of its own, added up by whoever asks.
 
-use crate::failure::Failure;
-use crate::model::{Errors, Status};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::model::Status;
+use overlapped_serving::{Count, Failure, Failures};
 
 pub(super) struct Counters(Box<[Own]>);
 
@@ -14,24 +13,8 @@ pub(super) struct Own {
     accepted: Count,
     messages: Count,
     bytes: Count,
-    failures: [Count; 4],
+    failures: Failures,
 }
-
-/// A number with one writer, who therefore needs no atomic addition.
-#[derive(Default)]
-struct Count(AtomicU64);
-
-impl Count {
-    fn add(&self, more: u64) {
-        self.0.store(self.get() + more, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-const KINDS: [Failure; 4] = [Failure::Reset, Failure::TimedOut, Failure::Aborted, Failure::Other];
 
 impl Own {
     pub(super) fn accepted(&self) {
@@ -44,7 +27,7 @@ impl Own {
     }
 
     pub(super) fn failed(&self, failure: Failure, count: u64) {
-        self.failures[failure as usize].add(count);
+        self.failures.add(failure, count);
     }
 }
 
@@ -69,39 +52,31 @@ impl Counters {
             status.accepted += own.accepted.get();
             status.messages += own.messages.get();
             status.bytes += own.bytes.get();
-            status.errors = own.add_failures(status.errors);
+            own.failures.add_to(&mut status.errors);
         }
         status
-    }
-}
-
-impl Own {
-    fn add_failures(&self, mut errors: Errors) -> Errors {
-        for kind in KINDS {
-            kind.add_to(&mut errors, self.failures[kind as usize].get());
-        }
-        errors
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Errors;
 
     #[test]
-    fn the_sum_has_every_workers_figures_each_kind_in_its_place() {
+    fn the_sum_has_every_workers_figures() {
         let counters = Counters::new(3);
         counters.of(0).accepted();
         counters.of(2).received(10);
         counters.of(1).received(5);
-        for (number, kind) in KINDS.into_iter().enumerate() {
-            counters.of(number % 3).failed(kind, number as u64 + 1);
-        }
+        counters.of(0).failed(Failure::Reset, 1);
+        counters.of(2).failed(Failure::Reset, 2);
+        counters.of(1).failed(Failure::Other, 4);
         let expected = Status {
             accepted: 1,
             messages: 2,
             bytes: 15,
-            errors: Errors { reset: 1, timed_out: 2, aborted: 3, other: 4 },
+            errors: Errors { reset: 3, other: 4, ..Errors::default() },
             ..Status::default()
         };
         assert_eq!(counters.sum(), expected);

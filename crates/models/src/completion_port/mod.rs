@@ -21,10 +21,10 @@
 //!
 //! - [`worker`] turns each packet into the next operation. It calls all others; this file starts
 //!   and stops it.
-//! - [`connection`] is what is kept per connection: its completion key, and the one list of all.
+//! - [`connection`] is what is kept per connection: its completion key.
 //! - [`accepting`] is the thread that accepts, where there is one.
-//! - [`counters`] are the workers' own figures; [`sweep`] ends idle connections; [`notice`] tells
-//!   the thread that stops the server.
+//! - [`counters`] are the workers' own figures; [`sweep`] ends idle connections.
+//! - The list of connections, the threads and their end are those of `overlapped-serving`.
 //!
 //! An idle connection costs 8 bytes of key and 8 of list beside the library's handle. A message
 //! costs no allocation, no lock and no clock of this folder's.
@@ -32,29 +32,22 @@
 mod accepting;
 mod connection;
 mod counters;
-mod notice;
 mod sweep;
 mod worker;
 
-use crate::failure::Failure;
 use crate::handler::Handler;
-use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
+use crate::model::{Accepting, Limits, Model, Server, Status, Stopped};
 use crate::parts::doorkeeper::Doorkeeper;
-use connection::{Connection, Connections, Serving};
+use connection::{Connection, Connections, Receive, Serving, Stream};
 use counters::Counters;
-use overlapped::{AcceptWindow, ListenSocket, Packet, Port, TcpListener};
+use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
+use overlapped_serving::{Crew, Failure, worker_threads};
 use std::io;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use sweep::Sweep;
-use worker::{Crew, Worker};
-
-/// How long a stop waits for workers to notice that the port is closed. One that is in a handler
-/// is not waited for.
-const FAREWELL: Duration = Duration::from_millis(100);
+use worker::Worker;
 
 /// A few worker threads on one completion port.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,14 +61,13 @@ struct Shared {
     sweep: Option<Sweep>,
     connections: Connections,
     counters: Counters,
-    crew: Crew,
     door: accepting::Door,
 }
 
 struct Running {
     shared: Arc<Shared>,
     entrance: Entrance,
-    workers: Vec<JoinHandle<()>>,
+    crew: Crew,
     ended: bool,
 }
 
@@ -106,7 +98,7 @@ impl Model for CompletionPort {
             .doorman(limits.doorman)
             .buffer_size(limits.buffer_size)
             .build()?;
-        let threads = threads(limits, port.concurrency());
+        let threads = worker_threads(limits.threads, port.concurrency());
         // Refused here where the driver cannot carry sockets, before anything runs.
         let entrance = match limits.accepting {
             Accepting::Posted => {
@@ -125,26 +117,19 @@ impl Model for CompletionPort {
             // One set for each worker, one for a thread that accepts, and one for the thread that
             // stops the server.
             counters: Counters::new(threads + 2),
-            crew: Crew::default(),
             door: accepting::Door::new(limits.connections),
         });
         // From here on, dropping it on an error ends what was started.
         let mut running =
-            Running { shared, entrance: Entrance::Shut, workers: Vec::new(), ended: false };
-        for number in 0..threads {
-            running.workers.push(Worker::start(&running.shared, number).map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("only {number} of {threads} worker threads could be started: {error}"),
-                )
-            })?);
-        }
+            Running { shared, entrance: Entrance::Shut, crew: Crew::default(), ended: false };
+        let serving = Arc::clone(&running.shared);
+        running.crew.start(threads, move |number| Worker::new(&serving, number).run())?;
         if let Some(sweep) = &running.shared.sweep {
-            running.shared.port.timer(sweep.tick(), connection::Receive::Waits)?;
+            running.shared.port.timer(sweep.tick(), Receive::Waits)?;
         }
         running.entrance = match entrance {
             Ok(listener) => {
-                listener.accept_window(window(limits), || connection::Receive::Waits)?;
+                listener.accept_window(window(limits), || Receive::Waits)?;
                 Entrance::Posted(listener)
             }
             Err(listener) => {
@@ -152,14 +137,6 @@ impl Model for CompletionPort {
             }
         };
         Ok(Box::new(running))
-    }
-}
-
-fn threads(limits: &Limits, concurrency: usize) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    match limits.threads {
-        0 => 2 * processors.max(concurrency) + 1,
-        threads => threads,
     }
 }
 
@@ -187,20 +164,12 @@ impl Server for Running {
     }
 
     fn describe(&self) -> String {
-        let port = &self.shared.port;
-        let report = port.driver();
-        format!(
-            "completion port on {} ({}), {} threads of which {} run, doorman {}, {}",
-            report.name,
-            report.reason,
-            self.workers.len(),
-            port.concurrency(),
-            report.doorman,
-            match self.entrance {
-                Entrance::Thread(_) => "a thread that accepts",
-                _ => "accepts posted",
-            }
-        )
+        let carried = self.crew.describe(&self.shared.port);
+        let accepts = match self.entrance {
+            Entrance::Thread(_) => "a thread that accepts",
+            _ => "accepts posted",
+        };
+        format!("completion port on {carried}, {accepts}")
     }
 }
 
@@ -226,61 +195,16 @@ impl Running {
         }
         // Each operation in flight comes back to a worker: an idle connection is closed, an echo
         // that was under way is taken up again.
-        shared.connections.for_each(|stream| {
+        let cancel = |stream: &Stream| {
             stream.cancel_all();
-        });
-        let in_time = shared.connections.wait_until_none(deadline) && self.dismiss(deadline);
-        let left = if in_time { 0 } else { self.force() };
-        shared.port.close();
+        };
+        shared.connections.for_each(|_| true, cancel);
+        let (port, connections, counters) = (&shared.port, &shared.connections, &shared.counters);
+        let last = Worker::new(&shared, counters.last());
+        let left = self.crew.stop(port, connections, deadline, |packet| last.serve(packet));
+        counters.of(counters.last()).failed(Failure::Aborted, left);
         let status = Status { connected: 0, ..shared.figures() };
         Stopped { status, left }
-    }
-
-    /// Ends the workers once they have taken all that is queued, and then serves what a client
-    /// that was accepted at the last moment has brought. False when the deadline came first.
-    fn dismiss(&mut self, deadline: Option<Instant>) -> bool {
-        let shared = &self.shared;
-        for _ in &self.workers {
-            // The port is open, so it cannot refuse.
-            let _ = shared.port.post(connection::End);
-        }
-        if !shared.crew.wait_until_none(deadline) {
-            return false;
-        }
-        for worker in self.workers.drain(..) {
-            // A worker's panic was reported by its thread, and there is nobody else to tell.
-            let _ = worker.join();
-        }
-        let last = Worker::new(shared, shared.counters.last());
-        loop {
-            let wait = match (shared.connections.open(), deadline) {
-                (0, _) => Duration::ZERO,
-                (_, None) => Duration::MAX,
-                (_, Some(end)) => end.saturating_duration_since(Instant::now()),
-            };
-            match shared.port.take_timeout(wait) {
-                Ok(Packet::Posted(connection::End)) => {}
-                Ok(packet) => last.serve(packet),
-                Err(_) => break,
-            }
-        }
-        shared.port.leave();
-        shared.connections.open() == 0
-    }
-
-    /// Ends what is still open; returns how many connections that were.
-    fn force(&mut self) -> u64 {
-        let shared = &self.shared;
-        let left = shared.connections.take_all(|stream| stream.abort());
-        shared.counters.of(shared.counters.last()).failed(Failure::Aborted, left);
-        shared.port.close();
-        let farewell = Instant::now().checked_add(FAREWELL);
-        if shared.crew.wait_until_none(farewell) {
-            for worker in self.workers.drain(..) {
-                let _ = worker.join();
-            }
-        }
-        left
     }
 }
 
@@ -290,13 +214,7 @@ impl Shared {
     }
 
     fn status(&self) -> Status {
-        let snapshot = self.port.snapshot();
-        let threads = Threads {
-            waiting: snapshot.waiting,
-            released: snapshot.released,
-            paused: snapshot.paused,
-        };
-        Status { threads, ..self.figures() }
+        Status { threads: self.port.snapshot().into(), ..self.figures() }
     }
 
     /// The status without the threads.

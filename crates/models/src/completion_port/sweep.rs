@@ -8,8 +8,8 @@
 //! Main disadvantage: each round visits every connection, so a million of them cost a million
 //! cache misses per round.
 
-use super::connection::{Connection, Connections, SHARDS, Serving};
-use overlapped::TcpStream;
+use super::connection::{Connection, Connections, Stream};
+use overlapped_serving::SHARDS;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ impl Sweep {
     }
 
     /// Sets the time and looks at the next shard; calls `end` with what has been idle for too long.
-    pub(super) fn look(&self, connections: &Connections, end: impl FnMut(&TcpStream<Serving>)) {
+    pub(super) fn look(&self, connections: &Connections, end: impl FnMut(&Stream)) {
         let now = self.ticks_at(self.start.elapsed());
         self.now.store(now, Ordering::Relaxed);
         let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) as usize % SHARDS;

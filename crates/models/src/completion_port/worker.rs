@@ -4,21 +4,14 @@
 //! server is stopped (E91).
 
 use super::Shared;
-use super::connection::{Connection, End, Receive, Serving};
+use super::connection::{Connection, Receive, Serving, Stream};
 use super::counters::Own;
-use super::notice::Notice;
 use super::sweep;
-use crate::failure::{Failure, is_aborted};
 use crate::handler::{Reply, call};
 use crate::platform;
 use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket};
+use overlapped_serving::{Failure, is_aborted, take_until_end};
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
-use std::time::Instant;
-
-type Stream = overlapped::TcpStream<Serving>;
 
 /// A thread that serves, as it sees the server.
 pub(super) struct Worker<'a> {
@@ -27,60 +20,14 @@ pub(super) struct Worker<'a> {
     counters: &'a Own,
 }
 
-/// How many workers there are.
-#[derive(Default)]
-pub(super) struct Crew {
-    running: AtomicUsize,
-    none: Notice,
-}
-
-impl Crew {
-    /// Waits until every worker has ended; false when the deadline came first.
-    pub(super) fn wait_until_none(&self, deadline: Option<Instant>) -> bool {
-        self.none.wait_for(deadline, || self.running.load(Ordering::SeqCst) == 0)
-    }
-}
-
-/// A worker's presence in the crew; ends with its thread, however that ends.
-struct OnDuty(Arc<Shared>);
-
-impl OnDuty {
-    fn begin(shared: &Arc<Shared>) -> Self {
-        shared.crew.running.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(shared))
-    }
-}
-
-impl Drop for OnDuty {
-    fn drop(&mut self) {
-        let crew = &self.0.crew;
-        if crew.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            crew.none.give();
-        }
-    }
-}
-
 impl<'a> Worker<'a> {
-    /// Starts the worker of this number on a thread of its own.
-    pub(super) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<JoinHandle<()>> {
-        let on_duty = OnDuty::begin(shared);
-        std::thread::Builder::new()
-            .name(format!("worker {number}"))
-            .spawn(move || Worker::new(&on_duty.0, number).run())
-    }
-
     /// `number` says which counters are its own.
     pub(super) fn new(shared: &'a Shared, number: usize) -> Self {
         Self { shared, number, counters: shared.counters.of(number) }
     }
 
-    fn run(&self) {
-        loop {
-            match self.shared.port.take() {
-                Ok(Packet::Posted(End)) | Err(_) => return,
-                Ok(packet) => self.serve(packet),
-            }
-        }
+    pub(super) fn run(&self) {
+        take_until_end(&self.shared.port, |packet| self.serve(packet));
     }
 
     /// Does what a packet asks for.

@@ -6,8 +6,8 @@
 //! after some period (M98), and so that no two threads ever touch the same list (E7). A thread
 //! without connections ends when another one is empty too: one is kept for the next client.
 
-use super::lock;
 use super::tally::{Meter, OnDuty, Tally};
+use overlapped_serving::lock;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;

@@ -5,7 +5,7 @@ use super::crew::{Crew, Duty};
 use super::doorkeeper::Doorkeeper;
 use super::register::Member;
 use super::running::Staff;
-use crate::failure::Failure;
+use overlapped_serving::Failure;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

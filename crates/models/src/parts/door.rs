@@ -5,11 +5,12 @@
 //! backlog, and nobody spins on one that stays ready. The thread that stops the server closes the
 //! door, whatever its own thread is doing.
 
+use super::Common;
 use super::conversation::Line;
 use super::doorkeeper::is_the_clients;
 use super::guest::Guest;
 use super::register::{Member, RETRY_AFTER};
-use super::{Common, lock};
+use overlapped_serving::lock;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard};

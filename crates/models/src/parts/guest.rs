@@ -5,7 +5,7 @@ use super::Common;
 use super::conversation::{Conversation, Desk, Line, Next};
 use super::patience::Terms;
 use super::register::{Member, Ticket};
-use crate::failure::Failure;
+use overlapped_serving::Failure;
 use std::sync::Arc;
 use std::time::Instant;
 

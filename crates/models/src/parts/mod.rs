@@ -14,7 +14,8 @@
 //! - [`running`] is the server as whoever started it has it, and its stop in phases.
 //!
 //! [`Common`] is what all threads of one server share: most models have one in an `Arc`.
-//! `completion_port` keeps its own list and figures, and takes the doorkeeper.
+//! `completion_port` takes the doorkeeper; its list, threads and figures are those that servers on
+//! one port share, in `overlapped-serving`. From there all models have the kinds of errors.
 //!
 //! A message costs no lock and no allocation here, unless its echo does not fit into the system's
 //! buffer. A connection costs the register's lock twice.
@@ -35,7 +36,7 @@ pub(crate) mod tally;
 use crate::handler::Handler;
 use crate::model::{Limits, Status};
 use register::{Member, Register};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tally::Tally;
 
 /// What all threads of one server share.
@@ -70,9 +71,4 @@ impl<M: Member> Common<M> {
             ..self.register.figures()
         }
     }
-}
-
-/// Locks what nobody panics with.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

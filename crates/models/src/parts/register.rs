@@ -5,9 +5,8 @@
 //! Its lock is taken when a connection comes and when it goes, never per message.
 
 use super::doorkeeper::Admission;
-use super::lock;
-use crate::failure::Failure;
 use crate::model::Status;
+use overlapped_serving::{Failure, lock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,11 +1,11 @@
 //! What the threads of a server count, each in a place of its own, added up by whoever asks.
 
-use super::lock;
 use crate::handler::{self, Handler, Reply};
 use crate::model::{Status, Threads};
+use overlapped_serving::{Count, lock};
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -30,8 +30,8 @@ struct State {
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Meter {
-    messages: AtomicU64,
-    bytes: AtomicU64,
+    messages: Count,
+    bytes: Count,
     in_handler: AtomicBool,
 }
 
@@ -58,8 +58,8 @@ impl Tally {
         let state = lock(&self.state);
         let (mut messages, mut bytes, mut released) = (state.messages, state.bytes, 0);
         for meter in state.threads.values() {
-            messages += meter.messages.load(Ordering::Relaxed);
-            bytes += meter.bytes.load(Ordering::Relaxed);
+            messages += meter.messages.get();
+            bytes += meter.bytes.get();
             released += usize::from(meter.in_handler.load(Ordering::Relaxed));
         }
         let waiting = state.threads.len() - released;
@@ -89,12 +89,8 @@ impl Tally {
 impl Meter {
     /// Gives the handler what was received and counts it; `None` when it panicked.
     pub(crate) fn call(&self, handler: &dyn Handler, input: &[u8]) -> Option<Reply> {
-        // One writer, who needs no atomic addition.
-        let add = |count: &AtomicU64, more: u64| {
-            count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
-        };
-        add(&self.messages, 1);
-        add(&self.bytes, input.len() as u64);
+        self.messages.add(1);
+        self.bytes.add(input.len() as u64);
         self.in_handler.store(true, Ordering::Relaxed);
         let reply = handler::call(handler, input);
         self.in_handler.store(false, Ordering::Relaxed);
@@ -121,8 +117,8 @@ impl Drop for OnDuty {
     fn drop(&mut self) {
         let mut state = lock(&self.tally.state);
         state.threads.remove(&self.number);
-        state.messages += self.meter.messages.load(Ordering::Relaxed);
-        state.bytes += self.meter.bytes.load(Ordering::Relaxed);
+        state.messages += self.meter.messages.get();
+        state.bytes += self.meter.bytes.get();
         if state.threads.is_empty() {
             self.tally.nobody.notify_all();
         }

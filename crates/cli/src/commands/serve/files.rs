@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use overlapped_http_files::{AccessLog, Server as FileServer, TimeLimits};
-use overlapped_models::{Errors, Limits, Server, Status, Stopped, Threads};
+use overlapped_models::{Limits, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{self, Usage};
@@ -145,17 +145,8 @@ fn translate(status: &overlapped_http_files::Status) -> Status {
         accepted: status.accepted,
         messages: status.responses,
         bytes: status.body_bytes,
-        errors: Errors {
-            reset: status.errors.reset,
-            timed_out: status.errors.timed_out,
-            aborted: status.errors.aborted,
-            other: status.errors.other,
-        },
+        errors: status.errors,
         accept_deferrals: status.accept_deferrals,
-        threads: Threads {
-            waiting: status.threads.waiting,
-            released: status.threads.released,
-            paused: status.threads.paused,
-        },
+        threads: status.threads,
     }
 }

@@ -1,0 +1,34 @@
+//! What servers on one completion port share.
+//!
+//! - [`Connections`] is the list of all that are open, so that a sweep and a stop reach those on
+//!   which nothing happens. A key that is [`Listed`] keeps the place of its connection.
+//! - [`Crew`] are the worker threads: how many, what they do until the [`End`], and how a stop ends
+//!   them in phases. It calls the list.
+//! - [`Errors`], [`Threads`], [`Count`] and [`Failures`] are what is counted, and [`Failure`] is why a
+//!   connection ended before its time. They know nobody.
+//! - [`Notice`] tells a thread that waits to look again. The list and the crew call it.
+//!
+//! The completion port of `overlapped-models` and the server of `overlapped-http-files` are made of
+//! it. It is no framework: the port, the protocol, what a packet means, how long a client may take
+//! and how a stop begins stay with each server, which calls these and is never called, but for the
+//! closures that it hands over.
+#![forbid(unsafe_code)]
+
+mod connections;
+mod crew;
+mod failure;
+mod figures;
+mod notice;
+
+pub use connections::{Connections, Listed, SHARDS};
+pub use crew::{Crew, End, take_until_end, worker_threads};
+pub use failure::{Failure, is_aborted};
+pub use figures::{Count, Errors, Failures, Threads};
+pub use notice::Notice;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks what nobody panics with; one that was poisoned all the same is used on.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
