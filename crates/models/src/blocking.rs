@@ -34,6 +34,10 @@ impl Model for Blocking {
         "blocking"
     }
 
+    fn has_a_thread_per_connection(&self) -> bool {
+        true
+    }
+
     fn start(
         &self,
         listener: TcpListener,

@@ -14,6 +14,12 @@ pub trait Model: Send + Sync {
     /// The name to choose it by, in lower case with hyphens.
     fn name(&self) -> &'static str;
 
+    /// Whether each connection has a thread to itself, so that their number is limited by that of the
+    /// machine's threads, and each costs a stack.
+    fn has_a_thread_per_connection(&self) -> bool {
+        false
+    }
+
     /// Serves `listener` until the server is stopped.
     ///
     /// # Errors

@@ -13,9 +13,6 @@ use overlapped_load::limits;
 use super::Task;
 use crate::words;
 
-/// Models that have a thread for each connection.
-const THREAD_PER_CONNECTION: [&str; 1] = ["blocking"];
-
 /// What the kernel holds for a connection with both its ends, in KiB. Measured are 10.
 const KERNEL_KIB: u64 = 12;
 
@@ -80,16 +77,20 @@ impl Guard {
 /// How many connections the threads of the machine allow in all; None for a model that needs no thread
 /// for a connection, and where the system does not tell.
 pub fn connection_threads(task: &Task) -> Option<u64> {
-    if !THREAD_PER_CONNECTION.contains(&task.model) {
+    if !has_a_thread_per_connection(task) {
         return None;
     }
     let free = limits::machine_threads().ok()?.saturating_sub(limits::machine_threads_open().ok()?);
     Some(free / 4 * 3)
 }
 
+fn has_a_thread_per_connection(task: &Task) -> bool {
+    overlapped_models::model(task.model).is_some_and(|model| model.has_a_thread_per_connection())
+}
+
 fn needed_kib(task: &Task) -> u64 {
     let message = (task.message_bytes as u64 / 1_024).min(LARGEST_BUFFER_KIB) * BUFFERS;
-    let thread = if THREAD_PER_CONNECTION.contains(&task.model) { THREAD_KIB } else { 0 };
+    let thread = if has_a_thread_per_connection(task) { THREAD_KIB } else { 0 };
     u64::from(task.connections) * (KERNEL_KIB + ENDS_KIB + message + thread)
 }
 
