@@ -28,7 +28,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    pub(crate) fn of(facts: &std::fs::Metadata) -> Self {
+    /// Those of a file that is here; its size is left alone.
+    pub fn of(facts: &std::fs::Metadata) -> Self {
         let mut times = FileTimes::new();
         if let Ok(time) = facts.modified() {
             times = times.set_modified(time);

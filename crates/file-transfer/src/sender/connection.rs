@@ -1,0 +1,247 @@
+//! What is kept per connection, and the list of all that are open.
+
+use super::settings::Outcome;
+use crate::lock;
+use crate::wire::{REQUEST_BYTES, Request};
+use overlapped::{OpenFile, Protocol, TransmissionProgress};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub(crate) type Stream = overlapped::TcpStream<Sending>;
+
+/// The types that travel through the sender's port.
+pub(crate) struct Sending;
+
+impl Protocol for Sending {
+    type Key = Connection;
+    type Operation = Work;
+    type Message = End;
+}
+
+/// What is posted: the worker that takes it ends.
+pub(crate) struct End;
+
+/// What an operation is part of.
+pub(crate) enum Work {
+    /// A receive for the rest of a request, of which so much has come.
+    Request([u8; REQUEST_BYTES], usize),
+    /// A word that the checksum takes a while.
+    Wait,
+    /// A file on its way.
+    Body(Box<Body>),
+    /// An answer without a file.
+    Refusal,
+    /// A receive for the end of the fetcher's side.
+    Farewell(Outcome),
+    /// Of the listener and of the timer.
+    Other,
+}
+
+/// A file on its way.
+pub(crate) struct Body {
+    pub(crate) file: Arc<OpenFile>,
+    pub(crate) identity: crate::wire::Identity,
+    pub(crate) request: Request,
+    pub(crate) from: u64,
+    pub(crate) head_bytes: u64,
+    pub(crate) body_bytes: u64,
+}
+
+/// The completion key of a connection.
+pub(crate) struct Connection {
+    number: u64,
+    /// None for the listener.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) begun: Instant,
+    /// A word of patience is on its way.
+    pub(crate) is_told: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waits_for: Waits,
+    /// When its time is over, unless it moves.
+    until: Option<Instant>,
+    /// Why the sweep has ended it.
+    late: Option<Late>,
+    progress: Option<TransmissionProgress>,
+    head_bytes: u64,
+    /// How far it was when the sweep looked last.
+    seen: u64,
+    /// Bytes of the file that are counted already.
+    counted: u64,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The fetcher's request.
+    #[default]
+    Request,
+    /// Our checksum.
+    Checksum,
+    /// That the fetcher takes the file.
+    Body,
+    /// The fetcher's end.
+    Farewell,
+}
+
+/// What took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Late {
+    Request,
+    Body,
+    Farewell,
+}
+
+impl Connection {
+    pub(crate) fn new(number: u64, peer: Option<SocketAddr>) -> Self {
+        Self {
+            number,
+            peer,
+            begun: Instant::now(),
+            is_told: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// It waits for this, until then.
+    pub(crate) fn waits(&self, waits_for: Waits, limit: Option<Duration>) {
+        let mut state = lock(&self.state);
+        state.waits_for = waits_for;
+        state.until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    }
+
+    /// A transmission begins, whose head has so many bytes.
+    pub(crate) fn transmits(
+        &self,
+        progress: TransmissionProgress,
+        head_bytes: u64,
+        limit: Duration,
+    ) {
+        self.waits(Waits::Body, Some(limit));
+        let mut state = lock(&self.state);
+        state.progress = Some(progress);
+        state.head_bytes = head_bytes;
+    }
+
+    pub(crate) fn waits_for(&self) -> Waits {
+        lock(&self.state).waits_for
+    }
+
+    pub(crate) fn late(&self) -> Option<Late> {
+        lock(&self.state).late
+    }
+
+    /// Bytes of the file that the system has taken.
+    pub(crate) fn bytes(&self) -> u64 {
+        let state = lock(&self.state);
+        let sent = state.progress.as_ref().map_or(0, TransmissionProgress::bytes);
+        sent.saturating_sub(state.head_bytes)
+    }
+
+    /// How many of them were not counted before.
+    pub(crate) fn count(&self) -> u64 {
+        let bytes = self.bytes();
+        let mut state = lock(&self.state);
+        bytes.saturating_sub(std::mem::replace(&mut state.counted, bytes))
+    }
+
+    /// Marks it if its time is over now.
+    fn is_over(&self, now: Instant, stall: Duration) -> bool {
+        let bytes = self.bytes();
+        let mut state = lock(&self.state);
+        if state.late.is_some() {
+            return true;
+        }
+        if state.waits_for == Waits::Body && bytes != state.seen {
+            state.seen = bytes;
+            state.until = now.checked_add(stall);
+        }
+        if state.until.is_none_or(|until| now < until) {
+            return false;
+        }
+        state.late = Some(match state.waits_for {
+            Waits::Request => Late::Request,
+            Waits::Body => Late::Body,
+            Waits::Farewell => Late::Farewell,
+            // That is our own time.
+            Waits::Checksum => return false,
+        });
+        true
+    }
+}
+
+/// All that are open.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: Mutex<HashMap<u64, Stream>>,
+    none: Condvar,
+}
+
+impl Connections {
+    pub(crate) fn add(&self, stream: &Stream) {
+        lock(&self.open).insert(stream.key().number, stream.clone());
+    }
+
+    /// Takes one out. False when that was done before.
+    pub(crate) fn remove(&self, stream: &Stream) -> bool {
+        let mut open = lock(&self.open);
+        let removed = open.remove(&stream.key().number);
+        if open.is_empty() {
+            self.none.notify_all();
+        }
+        drop(open);
+        removed.is_some()
+    }
+
+    pub(crate) fn has(&self, stream: &Stream) -> bool {
+        lock(&self.open).contains_key(&stream.key().number)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Stream> {
+        lock(&self.open).values().cloned().collect()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.open).len()
+    }
+
+    /// Those whose time is over.
+    pub(crate) fn over(&self, stall: Duration) -> Vec<Stream> {
+        let now = Instant::now();
+        self.all().into_iter().filter(|stream| stream.key().is_over(now, stall)).collect()
+    }
+
+    /// Those that wait for a checksum and are not being told so.
+    pub(crate) fn patient(&self) -> Vec<Stream> {
+        let mut all = self.all();
+        all.retain(|stream| {
+            let key = stream.key();
+            key.waits_for() == Waits::Checksum && !key.is_told.swap(true, Ordering::AcqRel)
+        });
+        all
+    }
+
+    /// Waits until none is open; false when the deadline came first.
+    pub(crate) fn wait_until_none(&self, deadline: Option<Instant>) -> bool {
+        let mut open = lock(&self.open);
+        while !open.is_empty() {
+            open = match deadline {
+                None => self.none.wait(open).unwrap_or_else(PoisonError::into_inner),
+                Some(end) => {
+                    let rest = end.saturating_duration_since(Instant::now());
+                    if rest.is_zero() {
+                        return false;
+                    }
+                    self.none.wait_timeout(open, rest).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        true
+    }
+}
