@@ -119,6 +119,10 @@ impl Fetch<'_> {
     /// Fetches without a look at what may be there.
     fn anew(&self, place: &Place) -> Result<Fetched, Failure> {
         let request = Request { with_checksum: self.settings.verify, ..Request::default() };
+        if let Place::File(path) = place {
+            // Nobody need be asked for what cannot be put there.
+            place.look_at(path, self.settings.force)?;
+        }
         let (stream, head) = self.ask(request)?;
         let path = place.path_for(&head)?;
         place.look_at(&path, self.settings.force)?;

@@ -99,6 +99,9 @@ impl Sender {
         settings: &SendSettings,
         watch: impl SendWatch + 'static,
     ) -> io::Result<Self> {
+        let mut served = Served { path: path.to_owned(), name: String::new() };
+        // What is wrong with the file is told now, and not to the first fetcher.
+        served.open()?;
         let name = match &settings.name {
             Some(name) => name.clone().into_bytes(),
             None => {
@@ -110,9 +113,7 @@ impl Sender {
             Ok(_) => return Err(unfit(&name, "it is not UTF-8")),
             Err(why) => return Err(unfit(&name, why)),
         };
-        let served = Served { path: path.to_owned(), name };
-        // What is wrong with the file is told now, and not to the first fetcher.
-        served.open()?;
+        served.name = name;
         let port = Port::<Sending>::builder().build()?;
         let threads = 2 * port.concurrency() + 1;
         let key = Connection::new(0, None);
