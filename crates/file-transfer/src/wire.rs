@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     fn identity() -> Identity {
-        let time = UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
+        let time = UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_700);
         Identity { bytes: 0x0102_0304_0506, time: Time::of(time) }
     }
 
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(&bytes[..16], b"OVLFETCH\0\x01\0\x03\0\0\0\0");
         assert_eq!(&bytes[16..32], &[0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(&bytes[32..40], &1_700_000_000u64.to_be_bytes());
-        assert_eq!(&bytes[40..48], &[0x07, 0x5b, 0xcd, 0x15, 0, 0, 0, 0]);
+        assert_eq!(&bytes[40..48], &[0x07, 0x5b, 0xcc, 0xbc, 0, 0, 0, 0]);
 
         let head =
             FileHead { name_bytes: 9, identity: identity(), offset: 7, checksum: Some([0xab; 32]) };

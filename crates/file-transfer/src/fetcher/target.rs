@@ -159,7 +159,9 @@ impl Unfinished {
             }),
             Err(error) => {
                 drop(file);
-                let _ = remove(&path);
+                if !resume {
+                    let _ = remove(&path);
+                }
                 Err(unwritable(error))
             }
         }

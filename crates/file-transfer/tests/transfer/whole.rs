@@ -31,7 +31,8 @@ fn r65_r67_every_size_arrives_whole_by_one_operation_that_ends_the_connection() 
                     let _ = std::fs::remove_file(&target);
                     let settings =
                         FetchSettings { buffers, buffer_bytes, sync, resume, verify, ..settings() };
-                    let fetched = get(world.address, &target, &settings).expect("it is fetched");
+                    let fetched = get(world.address, &target, &settings)
+                        .unwrap_or_else(|failure| panic!("{size} {settings:?}: {failure}"));
                     assert!(scratch.read("target") == contents(size), "{size} {settings:?}");
                     assert_eq!(fetched.bytes, size as u64);
                     assert_eq!(fetched.received_bytes, size as u64);
