@@ -133,6 +133,18 @@ impl Connection {
         lock(&self.state).waits_for
     }
 
+    /// Has `tell` start to say that the checksum takes a while, if that is waited for and not being said.
+    ///
+    /// The answer begins only after the connection has stopped waiting, for which it needs the lock
+    /// that is held here: so nothing can come behind the answer.
+    pub(crate) fn tell_to_wait(&self, tell: impl FnOnce()) {
+        let state = lock(&self.state);
+        if state.waits_for == Waits::Checksum && !self.is_told.swap(true, Ordering::AcqRel) {
+            tell();
+        }
+        drop(state);
+    }
+
     pub(crate) fn late(&self) -> Option<Late> {
         lock(&self.state).late
     }
@@ -215,16 +227,6 @@ impl Connections {
     pub(crate) fn over(&self, stall: Duration) -> Vec<Stream> {
         let now = Instant::now();
         self.all().into_iter().filter(|stream| stream.key().is_over(now, stall)).collect()
-    }
-
-    /// Those that wait for a checksum and are not being told so.
-    pub(crate) fn patient(&self) -> Vec<Stream> {
-        let mut all = self.all();
-        all.retain(|stream| {
-            let key = stream.key();
-            key.waits_for() == Waits::Checksum && !key.is_told.swap(true, Ordering::AcqRel)
-        });
-        all
     }
 
     /// Waits until none is open; false when the deadline came first.

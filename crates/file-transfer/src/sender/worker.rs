@@ -279,8 +279,10 @@ impl Worker<'_> {
                 _ => stream.close(),
             }
         }
-        for stream in self.0.connections.patient() {
-            let _ = stream.send(&Answer::Wait.encode(), Work::Wait);
+        for stream in self.0.connections.all() {
+            stream.key().tell_to_wait(|| {
+                let _ = stream.send(&Answer::Wait.encode(), Work::Wait);
+            });
         }
         // A port that is closed needs no further look.
         let _ = self.0.port.timer(self.0.settings.tick, Work::Other);

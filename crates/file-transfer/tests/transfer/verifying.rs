@@ -1,7 +1,10 @@
 //! Checksums, made by one side and compared by the other.
 
-use crate::world::{Harm, Scratch, World, contents, get, proxy, quick, settings};
-use overlapped_file_transfer::{FetchSettings, Kind};
+use crate::world::{Harm, PATIENCE, Scratch, World, contents, get, proxy, quick, settings};
+use overlapped_file_transfer::{FetchSettings, Kind, SendSettings};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 #[test]
 fn a_byte_that_is_changed_on_the_way_is_found_wherever_it_is() {
@@ -58,4 +61,30 @@ fn the_checksum_is_made_again_when_the_file_has_changed() {
     assert_eq!(first.checksum, again.checksum);
     assert_ne!(first.checksum, other.checksum);
     assert_eq!(scratch.read("target"), b"abcd");
+}
+
+#[test]
+fn words_of_patience_come_before_the_answer_and_never_behind_it() {
+    let scratch = Scratch::new();
+    let source = scratch.write("source", b"");
+    let tick = Duration::from_micros(100);
+    let world = World::new(&source, &SendSettings { tick, ..quick() });
+    let request: Vec<u8> = b"OVLFETCH\0\x01\0\x02".iter().copied().chain([0; 36]).collect();
+    let mut words = 0;
+    for round in 0..60 {
+        // Another length each time, so another checksum.
+        let length = if cfg!(debug_assertions) { 400_000 } else { 8_000_000 } + round;
+        scratch.write("source", &contents(length));
+        let mut stream = TcpStream::connect(world.address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        stream.write_all(&request).expect("it reads");
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).expect("the file, and the end");
+        while answers[11] == 1 {
+            answers.drain(..80);
+            words += 1;
+        }
+        assert_eq!(answers.len(), 80 + 6 + length, "in round {round}");
+    }
+    assert!(words > 0, "the checksums were made too fast for this test");
 }
