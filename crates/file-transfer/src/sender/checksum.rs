@@ -2,9 +2,8 @@
 //! file takes minutes, and nobody else shall wait for that.
 
 use super::Shared;
-use super::connection::{Stream, Waits};
+use super::connection::{Message, Stream, Waits};
 use super::served::identity_of;
-use super::worker::Worker;
 use crate::lock;
 use crate::wire::{Identity, Reason, Request};
 use sha2::{Digest, Sha256};
@@ -54,7 +53,7 @@ impl Checksums {
     }
 
     /// Tells everybody who waits.
-    fn tell(&self, shared: &Arc<Shared>, outcome: Made) {
+    fn tell(&self, shared: &Shared, outcome: Made) {
         let mut state = lock(&self.0);
         state.is_running = false;
         let waiting = std::mem::take(&mut state.waiting);
@@ -62,12 +61,15 @@ impl Checksums {
             state.known = Some(*known);
         }
         drop(state);
-        let worker = Worker(shared);
         for (stream, request) in waiting {
-            match &outcome {
-                Ok(_) => worker.answer(&stream, request),
-                Err((reason, text)) => worker.refuse(&stream, *reason, text.clone()),
-            }
+            // The workers answer, since this thread ends now: on Windows a system may cancel what a
+            // thread has in flight when it ends.
+            let message = match &outcome {
+                Ok(_) => Message::Known(stream, request),
+                Err((reason, text)) => Message::Unknown(stream, *reason, text.clone()),
+            };
+            // A port that is closed has nobody left who waits.
+            let _ = shared.port.post(message);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::settings::Outcome;
 use crate::lock;
-use crate::wire::{REQUEST_BYTES, Request};
+use crate::wire::{REQUEST_BYTES, Reason, Request};
 use overlapped::{OpenFile, Protocol, TransmissionProgress};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,11 +18,18 @@ pub(crate) struct Sending;
 impl Protocol for Sending {
     type Key = Connection;
     type Operation = Work;
-    type Message = End;
+    type Message = Message;
 }
 
-/// What is posted: the worker that takes it ends.
-pub(crate) struct End;
+/// What is posted.
+pub(crate) enum Message {
+    /// The worker that takes it ends.
+    End,
+    /// The checksum that this fetcher waits for is known.
+    Known(Stream, Request),
+    /// There is no checksum, for this reason, and in words.
+    Unknown(Stream, Reason, String),
+}
 
 /// What an operation is part of.
 pub(crate) enum Work {

@@ -3,7 +3,7 @@
 //! - `settings` is what it is allowed and what it tells.
 //! - `served` opens the file, `checksum` reads it through once for those who want to verify.
 //! - `connection` is what is kept per fetcher, with the limits of time.
-//! - `worker` takes packets; nobody else starts operations, save the thread of `checksum`.
+//! - `worker` takes packets; nobody else starts operations.
 
 mod checksum;
 mod connection;
@@ -12,7 +12,7 @@ pub(crate) mod settings;
 mod worker;
 
 use crate::{lock, name};
-use connection::{Connection, Connections, End, Sending, Waits, Work};
+use connection::{Connection, Connections, Message, Sending, Waits, Work};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
 use served::Served;
 use settings::{SendSettings, SendStatus, SendWatch};
@@ -202,7 +202,7 @@ impl Sender {
         }
         for _ in &self.workers {
             // The port is open, so it cannot refuse.
-            let _ = shared.port.post(End);
+            let _ = shared.port.post(Message::End);
         }
         for worker in self.workers.drain(..) {
             // A worker's panic was reported by its thread, and there is nobody else to tell.

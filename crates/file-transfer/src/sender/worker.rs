@@ -7,7 +7,7 @@
 //! ```
 
 use super::Shared;
-use super::connection::{Body, Connection, End, Late, Sending, Stream, Waits, Work};
+use super::connection::{Body, Connection, Late, Message, Sending, Stream, Waits, Work};
 use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::is_aborted;
@@ -18,7 +18,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Whoever acts for the sender: its threads, and the one that makes checksums.
+/// A thread of the port, as it sees the sender.
 pub(crate) struct Worker<'a>(pub(crate) &'a Arc<Shared>);
 
 /// Which of the counters of errors it is.
@@ -35,7 +35,7 @@ impl Worker<'_> {
     pub(crate) fn run(&self) {
         loop {
             match self.0.port.take() {
-                Ok(Packet::Posted(End)) | Err(_) => return,
+                Ok(Packet::Posted(Message::End)) | Err(_) => return,
                 Ok(packet) => self.serve(packet),
             }
         }
@@ -68,6 +68,10 @@ impl Worker<'_> {
                 // It was told to the watch before; what is left is an end that loses nothing.
                 let _ = stream.shutdown(Shutdown::Write);
                 self.await_end(&stream, Outcome::Failed(String::new()));
+            }
+            Packet::Posted(Message::Known(stream, request)) => self.answer(&stream, request),
+            Packet::Posted(Message::Unknown(stream, reason, text)) => {
+                self.refuse(&stream, reason, text);
             }
             Packet::Timer { .. } => self.look_at_the_time(),
             // The listener was closed, or nothing that the sender started.
@@ -154,7 +158,7 @@ impl Worker<'_> {
     }
 
     /// Sends head and file as one operation.
-    pub(crate) fn answer(&self, stream: &Stream, request: Request) {
+    fn answer(&self, stream: &Stream, request: Request) {
         let served = &self.0.served;
         let (file, identity) = match served.open() {
             Ok(opened) => opened,
@@ -252,7 +256,7 @@ impl Worker<'_> {
     }
 
     /// Tells the fetcher that it gets no file, and why.
-    pub(crate) fn refuse(&self, stream: &Stream, reason: Reason, text: String) {
+    fn refuse(&self, stream: &Stream, reason: Reason, text: String) {
         if !self.0.connections.has(stream) {
             // It was ended by force meanwhile.
             return;

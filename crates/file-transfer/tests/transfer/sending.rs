@@ -4,7 +4,7 @@ use crate::world::{PATIENCE, Scratch, World, contents, get, quick, settings};
 use overlapped_file_transfer::{Outcome, SendSettings};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Large enough not to fit into what two sockets hold.
 const LARGE: u64 = 256 << 20;
@@ -106,12 +106,14 @@ fn who_takes_nothing_is_not_waited_for() {
 fn who_stays_after_the_last_byte_is_not_waited_for() {
     let scratch = Scratch::new();
     let source = scratch.write("source", &contents(1_000));
-    let limit = Duration::from_millis(200);
+    let limit = Duration::from_secs(3);
     let world = World::new(&source, &SendSettings { stall_time: limit, ..quick() });
     let mut stream = connect(&world);
+    let begun = Instant::now();
     stream.write_all(&request()).expect("it reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the file, and the end");
+    assert!(begun.elapsed() < limit, "the end comes with the last byte, and not when it gives up");
     assert_eq!(answer.len(), 80 + 6 + 1_000);
     let text = why(&world);
     assert!(text.contains("it did not end within"), "{text}");
@@ -189,4 +191,29 @@ fn more_fetchers_than_are_allowed_wait() {
     assert!(!world.sender.wait_for_deliveries(1, Duration::from_millis(200)));
     drop(first);
     assert_eq!(waits.join().expect("it ends").expect("it is fetched"), 1_000);
+}
+
+#[test]
+fn who_asks_for_a_part_of_another_file_gets_all_of_this_one() {
+    let scratch = Scratch::new();
+    let source = scratch.write("source", &contents(1_000));
+    let world = World::new(&source, &quick());
+    let head = |offset: u64, identity: &[u8]| {
+        let mut stream = connect(&world);
+        let mut bytes = request();
+        bytes[16..24].copy_from_slice(&offset.to_be_bytes());
+        bytes[24..48].copy_from_slice(identity);
+        stream.write_all(&bytes).expect("it reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the file, and the end");
+        answer
+    };
+    let all = head(0, &[0; 24]);
+    assert_eq!(all[86..], contents(1_000));
+    let mut identity = all[24..48].to_vec();
+    assert_eq!(head(900, &identity)[86..], contents(1_000)[900..]);
+    assert_eq!(head(1_000, &identity).len(), 86);
+    identity[15] ^= 1;
+    assert_eq!(head(900, &identity)[16..24], [0; 8], "it begins at the start");
+    assert_eq!(head(900, &identity)[86..], contents(1_000));
 }
