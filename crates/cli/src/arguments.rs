@@ -3,11 +3,11 @@
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{client, compare, copy, doctor, model_server, serve, stress};
+use crate::commands::{client, compare, copy, doctor, fetch, model_server, send, serve, stress};
 use crate::exit::Usage;
 use crate::output;
 
-/// Overlapped: I/O completion ports in Rust. Serve, load, compare, copy and inspect.
+/// Overlapped: I/O completion ports in Rust. Serve, load, compare, copy, send, fetch and inspect.
 #[derive(Parser, Debug)]
 #[command(name = "overlapped", version, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -29,6 +29,10 @@ pub enum Command {
     Compare(compare::CompareArguments),
     /// Copy files and folders by reads and writes in flight on a completion port.
     Copy(copy::CopyArguments),
+    /// Send a file to whoever fetches it, each time as one operation.
+    Send(send::SendArguments),
+    /// Fetch the file that `overlapped send` sends.
+    Fetch(fetch::FetchArguments),
     /// Tell what this machine offers and which limits stand in the way.
     Doctor(doctor::DoctorArguments),
     #[command(name = "internal-serve", hide = true)]
@@ -50,7 +54,7 @@ pub fn parse() -> anyhow::Result<Option<Command>> {
                 Ok(None)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Usage(
-                "say what to do: serve, client, stress, compare, copy or doctor (see 'overlapped --help')"
+                "say what to do: serve, client, stress, compare, copy, send, fetch or doctor (see 'overlapped --help')"
                     .to_owned(),
             )
             .into()),

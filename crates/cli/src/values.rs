@@ -3,7 +3,27 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use clap::ValueEnum;
+use overlapped_copy::Sync;
 use overlapped_load::plan::MOST_PROCESSES;
+
+/// What must have reached the device before a command is done.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub enum SyncWhat {
+    None,
+    File,
+    All,
+}
+
+impl From<SyncWhat> for Sync {
+    fn from(what: SyncWhat) -> Self {
+        match what {
+            SyncWhat::None => Self::None,
+            SyncWhat::File => Self::File,
+            SyncWhat::All => Self::All,
+        }
+    }
+}
 
 /// Reads `host:port`; a name is looked up, and an IPv4 address is preferred.
 pub fn address(text: &str) -> Result<SocketAddr, String> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use overlapped_copy::Sync;
+
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -25,6 +27,21 @@ pub fn size(bytes: f64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{value:.0} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// Bytes per second in megabytes of 1,000,000; 0 where there was no time.
+pub fn megabytes_per_second(bytes: u64, time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { bytes as f64 / 1e6 / seconds } else { 0.0 }
+}
+
+/// What must have reached the device, as options name it.
+pub fn of_sync(sync: Sync) -> &'static str {
+    match sync {
+        Sync::None => "none",
+        Sync::File => "file",
+        Sync::All => "all",
+    }
 }
 
 /// A latency given in microseconds.

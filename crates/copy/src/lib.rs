@@ -45,6 +45,20 @@ pub use plan::Plan;
 pub use settings::{Settings, Sync, Unbuffered};
 pub use summary::{Failure, Summary};
 
+/// A file that is not complete yet, and what is known of it: for other crates that write a target beside
+/// itself, as a copy does.
+///
+/// [`Temporary`](unfinished::Temporary) is the file, [`Record`](unfinished::Record) the list of what
+/// came whole, and the functions are what systems do differently.
+pub mod unfinished {
+    pub use crate::platform::{
+        Attributes, forget_cached, preset, settle_closed, settle_open, sync_folder,
+    };
+    pub use crate::record::{Piece, Record, Source};
+    pub use crate::runs::Part;
+    pub use crate::temporary::{Names, Temporary, remove};
+}
+
 /// What somebody who looks on is told while files are copied, from any of the threads that do it.
 pub trait Watch: std::marker::Sync {
     /// So many more bytes of the sources are done, in as many more files.

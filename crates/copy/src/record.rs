@@ -23,21 +23,47 @@ const HELD_BACK: usize = 32;
 
 /// A part that was written, and the checksum of what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) part: Part,
-    pub(crate) sum: u32,
+pub struct Piece {
+    /// Which part.
+    pub part: Part,
+    /// The CRC-32 of its bytes.
+    pub sum: u32,
+}
+
+/// What tells one state of a source from another: a record holds for one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its length.
+    pub bytes: u64,
+    /// When it was changed last, in nanoseconds since 1970.
+    pub time_ns: i128,
+}
+
+impl Source {
+    /// Of a file that is here.
+    pub fn of(facts: &Metadata) -> Self {
+        let time_ns = match facts.modified().map(|time| time.duration_since(UNIX_EPOCH)) {
+            Ok(Ok(after)) => after.as_nanos().cast_signed(),
+            Ok(Err(before)) => -before.duration().as_nanos().cast_signed(),
+            Err(_) => 0,
+        };
+        Self { bytes: facts.len(), time_ns }
+    }
 }
 
 /// A record that is appended to.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub struct Record {
     file: File,
     held_back: Vec<u8>,
 }
 
 impl Record {
-    /// Begins an empty record of a copy of the source with these facts.
-    pub(crate) fn begin(path: &Path, source: &Metadata) -> io::Result<Self> {
+    /// Begins an empty record of a copy of this source.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn begin(path: &Path, source: Source) -> io::Result<Self> {
         let mut file = File::create(path)?;
         file.write_all(&header(source))?;
         Ok(Self { file, held_back: Vec::new() })
@@ -45,7 +71,10 @@ impl Record {
 
     /// Goes on with a record that is there, and gives what it says; None when it is not of this
     /// source as it is now.
-    pub(crate) fn resume(path: &Path, source: &Metadata) -> io::Result<Option<(Self, Vec<Piece>)>> {
+    ///
+    /// # Errors
+    /// There is a file that cannot be read.
+    pub fn resume(path: &Path, source: Source) -> io::Result<Option<(Self, Vec<Piece>)>> {
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let mut file = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -56,15 +85,18 @@ impl Record {
         if bytes.get(..HEADER_BYTES) != Some(&header(source)) {
             return Ok(None);
         }
-        let pieces = pieces_in(&bytes[HEADER_BYTES..], source.len());
+        let pieces = pieces_in(&bytes[HEADER_BYTES..], source.bytes);
         // What a torn last entry has left is overwritten.
         let whole = (bytes.len() - HEADER_BYTES) / ENTRY_BYTES * ENTRY_BYTES;
         io::Seek::seek(&mut file, io::SeekFrom::Start((HEADER_BYTES + whole) as u64))?;
         Ok(Some((Self { file, held_back: Vec::new() }, pieces)))
     }
 
-    /// Takes note of a piece.
-    pub(crate) fn add(&mut self, piece: Piece) -> io::Result<()> {
+    /// Takes note of a piece, whose ends are multiples of 4,096 or the end of the source.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, piece: Piece) -> io::Result<()> {
         self.held_back.extend_from_slice(&piece.part.offset.to_le_bytes());
         self.held_back.extend_from_slice(&(piece.part.length as u32).to_le_bytes());
         self.held_back.extend_from_slice(&piece.sum.to_le_bytes());
@@ -72,23 +104,21 @@ impl Record {
     }
 
     /// Writes what was held back.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
         self.file.write_all(&self.held_back)?;
         self.held_back.clear();
         Ok(())
     }
 }
 
-fn header(source: &Metadata) -> [u8; HEADER_BYTES] {
-    let time_ns = match source.modified().map(|time| time.duration_since(UNIX_EPOCH)) {
-        Ok(Ok(after)) => after.as_nanos().cast_signed(),
-        Ok(Err(before)) => -before.duration().as_nanos().cast_signed(),
-        Err(_) => 0,
-    };
+fn header(source: Source) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..16].copy_from_slice(MAGIC);
-    bytes[16..24].copy_from_slice(&source.len().to_le_bytes());
-    bytes[32..].copy_from_slice(&time_ns.to_le_bytes());
+    bytes[16..24].copy_from_slice(&source.bytes.to_le_bytes());
+    bytes[32..].copy_from_slice(&source.time_ns.to_le_bytes());
     bytes
 }
 
@@ -121,8 +151,8 @@ mod tests {
         let path = folder.join(format!("overlapped-record-{}", std::process::id()));
         let source = folder.join(format!("overlapped-record-source-{}", std::process::id()));
         std::fs::write(&source, vec![0; 10_000]).expect("a file can be written");
-        let facts = source.metadata().expect("it is there");
-        let mut record = Record::begin(&path, &facts).expect("a file can be made");
+        let facts = Source::of(&source.metadata().expect("it is there"));
+        let mut record = Record::begin(&path, facts).expect("a file can be made");
         let pieces = [piece(4096, 4096, 7), piece(8192, 1808, u32::MAX)];
         pieces.iter().for_each(|it| record.add(*it).expect("it can be written"));
         // What can be no part of the source is not believed.
@@ -132,15 +162,15 @@ mod tests {
         record.flush().and_then(|()| record.file.write_all(&[9; 5])).expect("it can be written");
 
         let (mut record, found) =
-            Record::resume(&path, &facts).expect("it can be read").expect("it is of this source");
+            Record::resume(&path, facts).expect("it can be read").expect("it is of this source");
         assert_eq!(found, pieces);
         record.add(piece(0, 4096, 3)).and_then(|()| record.flush()).expect("it can be written");
-        let (_, found) = Record::resume(&path, &facts).expect("it can be read").expect("the same");
+        let (_, found) = Record::resume(&path, facts).expect("it can be read").expect("the same");
         assert_eq!(found, [pieces[0], pieces[1], piece(0, 4096, 3)]);
 
         std::fs::write(&source, vec![0; 10_001]).expect("a file can be written");
-        let facts = source.metadata().expect("it is there");
-        assert!(Record::resume(&path, &facts).expect("it can be read").is_none());
+        let facts = Source::of(&source.metadata().expect("it is there"));
+        assert!(Record::resume(&path, facts).expect("it can be read").is_none());
         std::fs::remove_file(&path).and_then(|()| std::fs::remove_file(&source)).expect("gone");
     }
 }

@@ -9,9 +9,11 @@ pub(crate) const GRAIN: u64 = 4096;
 
 /// A part of a file: where it begins and how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) offset: u64,
-    pub(crate) length: usize,
+pub struct Part {
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: usize,
 }
 
 /// The parts of a file that nobody has claimed yet, in the order of their places.

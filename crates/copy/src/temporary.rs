@@ -10,8 +10,33 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How a name ends that is not final.
-const ENDING: &str = ".overlapped-copy";
+/// How the names of files end that are not the target yet, and who may read them.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The file that becomes the target.
+    pub file: &'static str,
+    /// The record of what is in it.
+    pub record: &'static str,
+    /// Whether a new file is readable for its owner alone, whatever is usual, until it has its final
+    /// permissions.
+    pub is_private: bool,
+}
+
+/// The names that a copy uses.
+const COPY: Names =
+    Names { file: ".overlapped-copy", record: ".overlapped-record", is_private: true };
+
+impl Names {
+    /// Where the temporary file of `target` lies.
+    pub fn file_for(&self, target: &Path) -> PathBuf {
+        with_ending(target, self.file)
+    }
+
+    /// Where the record of what is in the temporary file lies.
+    pub fn record_for(&self, target: &Path) -> PathBuf {
+        with_ending(target, self.record)
+    }
+}
 
 /// The longest name that is part of a temporary one; file systems allow 255 bytes in all.
 const NAME_BYTES_MAX: usize = 200;
@@ -21,36 +46,50 @@ const TRIES: usize = 16;
 
 /// A file that is not complete yet.
 #[derive(Debug)]
-pub(crate) struct Temporary {
-    pub(crate) path: PathBuf,
-    pub(crate) file: File,
-    pub(crate) unbuffered: bool,
+pub struct Temporary {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The file, open for reading and writing, on Windows for overlapped access, and locked.
+    pub file: File,
+    /// Whether the system's cache is passed by.
+    pub unbuffered: bool,
     /// A former run has made it.
-    pub(crate) is_old: bool,
+    pub is_old: bool,
 }
 
 impl Temporary {
+    /// Makes the temporary file of a copy to `target`.
+    pub(crate) fn of_copy(target: &Path, unbuffered: bool, reuse: bool) -> io::Result<Self> {
+        Self::open(&COPY, target, unbuffered, reuse)
+    }
+
     /// Makes the temporary file for `target`. One that a former run has left is taken if `reuse`
     /// says so, and replaced otherwise.
-    pub(crate) fn open(target: &Path, unbuffered: bool, reuse: bool) -> io::Result<Self> {
-        let path = path_for(target);
+    ///
+    /// # Errors
+    /// It cannot be made; `ResourceBusy` while another run writes it.
+    pub fn open(names: &Names, target: &Path, unbuffered: bool, reuse: bool) -> io::Result<Self> {
+        let path = names.file_for(target);
+        let is_private = names.is_private;
         for _ in 0..TRIES {
-            match platform::open_temporary(&path, true, unbuffered) {
+            match platform::open_temporary(&path, true, unbuffered, is_private) {
                 Ok((file, unbuffered)) => {
                     return Ok(Self { path, file, unbuffered, is_old: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            let (file, unbuffered) = match platform::open_temporary(&path, false, unbuffered) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Err(error),
-                Err(error) => {
-                    let text = format!("{} stands in the way ({error}): remove it", path.display());
-                    return Err(io::Error::new(error.kind(), text));
-                }
-            };
+            let (file, unbuffered) =
+                match platform::open_temporary(&path, false, unbuffered, is_private) {
+                    Ok(opened) => opened,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Err(error),
+                    Err(error) => {
+                        let text =
+                            format!("{} stands in the way ({error}): remove it", path.display());
+                        return Err(io::Error::new(error.kind(), text));
+                    }
+                };
             // Whoever had it locked may have given it its final name meanwhile.
             if !platform::is_at(&file, &path) {
                 continue;
@@ -60,7 +99,7 @@ impl Temporary {
             }
             drop(file);
             remove(&path)?;
-            remove(&record_for(target))?;
+            remove(&names.record_for(target))?;
         }
         Err(platform::busy())
     }
@@ -68,12 +107,12 @@ impl Temporary {
 
 /// Where the temporary file of `target` lies.
 pub(crate) fn path_for(target: &Path) -> PathBuf {
-    with_ending(target, ENDING)
+    COPY.file_for(target)
 }
 
 /// Where the record of what is in the temporary file lies.
 pub(crate) fn record_for(target: &Path) -> PathBuf {
-    with_ending(target, ".overlapped-record")
+    COPY.record_for(target)
 }
 
 fn with_ending(target: &Path, ending: &str) -> PathBuf {
@@ -90,7 +129,10 @@ fn with_ending(target: &Path, ending: &str) -> PathBuf {
 }
 
 /// Removes a file that may not be there.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// It is there and stays.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

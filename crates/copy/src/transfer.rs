@@ -13,7 +13,7 @@
 
 use crate::engine::Copying;
 use crate::platform::{self, Attributes};
-use crate::record::{Piece, Record};
+use crate::record::{Piece, Record, Source};
 use crate::runs::{GRAIN, Part, Runs};
 use crate::settings::{Settings, Sync};
 use crate::summary::Failure;
@@ -104,10 +104,10 @@ impl Transfer {
         let (mut record, mut pieces) = (None, Vec::new());
         if settings.resume && !runs.is_empty() {
             let at = temporary::record_for(&target_path);
-            let found = if is_old { Record::resume(&at, &facts)? } else { None };
+            let found = if is_old { Record::resume(&at, Source::of(&facts))? } else { None };
             (record, pieces) = match found {
                 Some((record, pieces)) => (Some(record), pieces),
-                None => (Some(Record::begin(&at, &facts)?), Vec::new()),
+                None => (Some(Record::begin(&at, Source::of(&facts))?), Vec::new()),
             };
         }
         if is_old && pieces.is_empty() {

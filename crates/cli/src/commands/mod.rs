@@ -6,7 +6,9 @@ pub mod client;
 pub mod compare;
 pub mod copy;
 pub mod doctor;
+pub mod fetch;
 pub mod model_server;
+pub mod send;
 pub mod serve;
 pub mod stress;
 
@@ -21,6 +23,8 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Stress(arguments)) => stress::run(arguments),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Copy(arguments)) => copy::run(arguments),
+        Some(Command::Send(arguments)) => send::run(arguments),
+        Some(Command::Fetch(arguments)) => fetch::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         Some(Command::ServeWorker(arguments)) => serve::run_worker(&arguments),
         Some(Command::StressWorker) => stress::run_worker(),

@@ -18,7 +18,7 @@ fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn a_wrong_command_line_is_code_2() {
-    refused(&[], 2, &["serve, client, stress, compare, copy or doctor"]);
+    refused(&[], 2, &["serve, client, stress, compare, copy, send, fetch or doctor"]);
     refused(&["serv"], 2, &["'serv'", "'serve'"]);
     refused(&["serve", "--thread", "3"], 2, &["'--thread'", "'--threads'", "serve --help"]);
     refused(&["serve", "--threads", "0"], 2, &["--threads", "at least 1"]);

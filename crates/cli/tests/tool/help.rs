@@ -8,7 +8,7 @@ use crate::process::{run, tool};
 fn the_help_names_every_command_and_no_internal_one() {
     let help = run(&["--help"]);
     assert_eq!(help.code(), 0);
-    for command in ["serve", "client", "stress", "compare", "copy", "doctor"] {
+    for command in ["serve", "client", "stress", "compare", "copy", "send", "fetch", "doctor"] {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command}: {}", help.output);
     }
     assert!(!help.output.contains("internal"), "{}", help.output);
@@ -94,6 +94,37 @@ fn every_command_explains_its_options() {
                 "--sync",
                 "--resume",
                 "--verify",
+                "--quiet",
+                "--until-input-ends",
+                "--json",
+            ],
+        ),
+        (
+            "send",
+            &[
+                "<FILE>",
+                "127.0.0.1:12346",
+                "--name",
+                "--times",
+                "--max-connections",
+                "--request-timeout",
+                "--stall-timeout",
+                "--drain-seconds",
+                "--quiet",
+                "--until-input-ends",
+                "--json",
+            ],
+        ),
+        (
+            "fetch",
+            &[
+                "<ADDRESS>",
+                "[TARGET]",
+                "--force",
+                "--resume",
+                "--verify",
+                "--sync",
+                "--timeout",
                 "--quiet",
                 "--until-input-ends",
                 "--json",

@@ -22,3 +22,4 @@ mod schema;
 mod serve;
 mod stress;
 mod system;
+mod transfer;

@@ -56,7 +56,7 @@ impl Engine<'_> {
         let unwritable = |error: io::Error| {
             (failure(&target_path, "it cannot be written", &error), would_fail_again(&error))
         };
-        let temporary = Temporary::open(&target_path, wants_unbuffered, self.settings.resume)
+        let temporary = Temporary::of_copy(&target_path, wants_unbuffered, self.settings.resume)
             .map_err(unwritable)?;
         if wants_unbuffered && !temporary.unbuffered {
             self.no_unbuffered(&target_path);

@@ -20,14 +20,19 @@ pub(crate) fn open_source(path: &Path, unbuffered: bool) -> io::Result<(File, bo
     Ok((file, unbuffered))
 }
 
-/// Opens a temporary file for reading and writing, for nobody else: makes it if `new`, or opens the
-/// one that is there. It is locked as long as it is open.
-pub(crate) fn open_temporary(path: &Path, new: bool, unbuffered: bool) -> io::Result<(File, bool)> {
+/// Opens a temporary file for reading and writing: makes it if `new`, readable for nobody else if
+/// `is_private`, or opens the one that is there. It is locked as long as it is open.
+pub(crate) fn open_temporary(
+    path: &Path,
+    new: bool,
+    unbuffered: bool,
+    is_private: bool,
+) -> io::Result<(File, bool)> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(new)
-        .mode(0o600)
+        .mode(if is_private { 0o600 } else { 0o666 })
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)?;
     match file.try_lock() {
@@ -98,7 +103,7 @@ pub(crate) fn has_contents(file: &File) -> io::Result<bool> {
 }
 
 /// Makes a new file `bytes` long. `reserve` takes the room for them at once.
-pub(crate) fn preset(file: &File, bytes: u64, reserve: bool) -> io::Result<()> {
+pub fn preset(file: &File, bytes: u64, reserve: bool) -> io::Result<()> {
     if reserve {
         match fallocate(file, FallocateFlags::empty(), 0, bytes) {
             Err(Errno::NOTSUP | Errno::NOSYS) => {}
@@ -110,7 +115,7 @@ pub(crate) fn preset(file: &File, bytes: u64, reserve: bool) -> io::Result<()> {
 
 /// Asks the system to forget what it has in its cache of the file, so that a read comes from the
 /// device. It may refuse.
-pub(crate) fn forget_cached(file: &File) {
+pub fn forget_cached(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
 }
 
@@ -121,7 +126,7 @@ pub(crate) fn permissions_of(facts: &Metadata) -> Permissions {
 }
 
 /// Gives a file that is written its attributes, while it is open.
-pub(crate) fn settle_open(file: &File, attributes: &Attributes) -> io::Result<()> {
+pub fn settle_open(file: &File, attributes: &Attributes) -> io::Result<()> {
     if let Some(bytes) = attributes.cut_to {
         file.set_len(bytes)?;
     }
@@ -130,7 +135,7 @@ pub(crate) fn settle_open(file: &File, attributes: &Attributes) -> io::Result<()
 }
 
 /// Gives a file its attributes when it is closed. Nothing is left to do.
-pub(crate) fn settle_closed(_path: &Path, _attributes: &Attributes) -> io::Result<()> {
+pub fn settle_closed(_path: &Path, _attributes: &Attributes) -> io::Result<()> {
     Ok(())
 }
 
@@ -142,7 +147,7 @@ pub(crate) fn settle_folder(path: &Path, attributes: &Attributes) -> io::Result<
 }
 
 /// Brings the names in a folder to the device.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(here)?.sync_all()
 }

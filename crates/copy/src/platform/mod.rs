@@ -7,26 +7,29 @@ mod linux;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::*;
+pub use linux::*;
 #[cfg(windows)]
-pub(crate) use windows::*;
+pub use windows::*;
 
 use std::fs::FileTimes;
 use std::io;
 
 /// What a finished file has of its source.
 #[derive(Debug)]
-pub(crate) struct Attributes {
-    pub(crate) times: FileTimes,
-    pub(crate) permissions: std::fs::Permissions,
+pub struct Attributes {
+    /// When it was read and changed.
+    pub times: FileTimes,
+    /// Who may do what with it.
+    pub permissions: std::fs::Permissions,
     /// Its size in bytes, if it may be another yet.
-    pub(crate) cut_to: Option<u64>,
+    pub cut_to: Option<u64>,
     /// Whether all of it must be on the device.
-    pub(crate) synced: bool,
+    pub synced: bool,
 }
 
 impl Attributes {
-    pub(crate) fn of(facts: &std::fs::Metadata) -> Self {
+    /// Those of a file that is here; its size is left alone.
+    pub fn of(facts: &std::fs::Metadata) -> Self {
         let mut times = FileTimes::new();
         if let Ok(time) = facts.modified() {
             times = times.set_modified(time);

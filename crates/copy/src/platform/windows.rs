@@ -27,8 +27,13 @@ pub(crate) fn open_source(path: &Path, unbuffered: bool) -> io::Result<(File, bo
 }
 
 /// Opens a temporary file for reading and writing, for nobody else: makes it if `new`, or opens the
-/// one that is there. Others may not write it as long as it is open.
-pub(crate) fn open_temporary(path: &Path, new: bool, unbuffered: bool) -> io::Result<(File, bool)> {
+/// one that is there. Others may not write it as long as it is open. It is as private as its folder.
+pub(crate) fn open_temporary(
+    path: &Path,
+    new: bool,
+    unbuffered: bool,
+    _is_private: bool,
+) -> io::Result<(File, bool)> {
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
@@ -66,12 +71,12 @@ pub(crate) fn has_contents(_file: &File) -> io::Result<bool> {
 }
 
 /// Makes a new file `bytes` long.
-pub(crate) fn preset(file: &File, bytes: u64, _reserve: bool) -> io::Result<()> {
+pub fn preset(file: &File, bytes: u64, _reserve: bool) -> io::Result<()> {
     file.set_len(bytes)
 }
 
 /// There is no call for it.
-pub(crate) fn forget_cached(_file: &File) {}
+pub fn forget_cached(_file: &File) {}
 
 /// What of the source's permissions a copy has.
 pub(crate) fn permissions_of(facts: &Metadata) -> Permissions {
@@ -79,12 +84,12 @@ pub(crate) fn permissions_of(facts: &Metadata) -> Permissions {
 }
 
 /// Nothing is done while the file is open.
-pub(crate) fn settle_open(_file: &File, _attributes: &Attributes) -> io::Result<()> {
+pub fn settle_open(_file: &File, _attributes: &Attributes) -> io::Result<()> {
     Ok(())
 }
 
 /// Gives a file its attributes when it is closed.
-pub(crate) fn settle_closed(path: &Path, attributes: &Attributes) -> io::Result<()> {
+pub fn settle_closed(path: &Path, attributes: &Attributes) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     if let Some(bytes) = attributes.cut_to {
         file.set_len(bytes)?;
@@ -102,7 +107,7 @@ pub(crate) fn settle_folder(_path: &Path, _attributes: &Attributes) -> io::Resul
 }
 
 /// There is no call for it.
-pub(crate) fn sync_folder(_path: &Path) -> io::Result<()> {
+pub fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use overlapped_copy::{Plan, Settings, Stop, Sync, Unbuffered, copy_until};
+use overlapped_copy::{Plan, Settings, Stop, Unbuffered, copy_until};
 use overlapped_load::limits;
 
 use crate::exit::{Reported, Usage, complain};
@@ -57,7 +57,7 @@ pub struct CopyArguments {
     /// What must be on the device: nothing; each file before it gets its name; or the new names in
     /// their folders as well (on Windows the same as file).
     #[arg(long, value_name = "WHAT", value_enum, default_value = "none")]
-    sync: SyncWhat,
+    sync: values::SyncWhat,
     /// Leave what an interrupted copy can be gone on from (also .NAME.overlapped-record), go on from
     /// what a former copy with --resume has left if the source has its size and time still, and leave
     /// files alone whose target has the same size and time.
@@ -83,13 +83,6 @@ enum UnbufferedWhen {
     Never,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum SyncWhat {
-    None,
-    File,
-    All,
-}
-
 impl CopyArguments {
     fn settings(&self, plan: &Plan) -> anyhow::Result<Settings> {
         let settings = Settings {
@@ -101,11 +94,7 @@ impl CopyArguments {
                 UnbufferedWhen::Never => Unbuffered::Never,
             },
             memory_bytes: platform::machine().memory_kib.map(|kib| kib * 1_024),
-            sync: match self.sync {
-                SyncWhat::None => Sync::None,
-                SyncWhat::File => Sync::File,
-                SyncWhat::All => Sync::All,
-            },
+            sync: self.sync.into(),
             resume: self.resume,
             verify: self.verify,
         };

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use overlapped_copy::{Settings, Summary, Sync};
+use overlapped_copy::{Settings, Summary};
 use serde::Serialize;
 
-use crate::words::{grouped, size};
+use crate::words::{grouped, megabytes_per_second, of_sync, size};
 
 /// The summary as a document; its schema is `schema/copy.schema.json`.
 #[derive(Serialize)]
@@ -52,19 +52,6 @@ struct Failed {
     text: String,
 }
 
-fn megabytes_per_second(summary: &Summary) -> f64 {
-    let seconds = summary.time.as_secs_f64();
-    if seconds > 0.0 { summary.bytes as f64 / 1e6 / seconds } else { 0.0 }
-}
-
-fn word_of(sync: Sync) -> &'static str {
-    match sync {
-        Sync::None => "none",
-        Sync::File => "file",
-        Sync::All => "all",
-    }
-}
-
 impl<'a> Document<'a> {
     pub fn of(summary: &'a Summary, settings: &Settings) -> Self {
         let failed = |it: &overlapped_copy::Failure| Failed {
@@ -84,7 +71,7 @@ impl<'a> Document<'a> {
             hole_bytes: summary.hole_bytes,
             resumed_bytes: summary.resumed_bytes,
             verified_bytes: summary.verified_bytes,
-            megabytes_per_second: megabytes_per_second(summary),
+            megabytes_per_second: megabytes_per_second(summary.bytes, summary.time),
             operations: Operations {
                 reads: summary.reads,
                 writes: summary.writes,
@@ -98,7 +85,7 @@ impl<'a> Document<'a> {
                 reason: &summary.buffering,
             },
             carrier: &summary.carrier,
-            sync: word_of(settings.sync),
+            sync: of_sync(settings.sync),
             failures: summary.failures.iter().map(failed).collect(),
         }
     }
@@ -127,7 +114,7 @@ pub fn text(summary: &Summary, settings: &Settings) -> String {
         grouped(summary.bytes),
         size(summary.bytes as f64),
         summary.time.as_secs_f64(),
-        grouped(megabytes_per_second(summary).round() as u64)
+        grouped(megabytes_per_second(summary.bytes, summary.time).round() as u64)
     );
     for (count, what) in [
         (summary.hole_bytes, "kept as holes"),
@@ -158,6 +145,6 @@ pub fn text(summary: &Summary, settings: &Settings) -> String {
     };
     row("cache", format!("{how} ({})", summary.buffering));
     row("carrier", summary.carrier.clone());
-    row("sync", word_of(settings.sync).to_owned());
+    row("sync", of_sync(settings.sync).to_owned());
     text
 }

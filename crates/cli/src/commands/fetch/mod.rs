@@ -1,0 +1,105 @@
+//! `fetch`: the file that `overlapped send` sends.
+//!
+//! The fetching is in the crate `overlapped-file-transfer`. Here are its options, the bar (`screen`) and
+//! the summary in words and as a document (`report`).
+
+mod report;
+mod screen;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use overlapped_file_transfer::{FetchSettings, Kind, Stop, fetch};
+
+use crate::exit::{Reported, complain};
+use crate::interrupt::{self, EndArguments};
+use crate::words::size;
+use crate::{output, values};
+use report::Document;
+use screen::Screen;
+
+/// Options of `fetch`.
+#[derive(Args, Debug)]
+pub struct FetchArguments {
+    /// Where `overlapped send` listens: HOST:PORT.
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
+    address: SocketAddr,
+    /// What the file shall be called, or the folder for it [default: the current folder, under the
+    /// sender's name].
+    ///
+    /// It is written under a temporary name beside the target (.NAME.overlapped-fetch) and renamed at
+    /// the end, so a target is always whole: the old one or the new one. Its time is that of the
+    /// sender's file. A sender's name is taken only if it is a plain one: no parts of a path, no dot
+    /// in front, no control characters, nothing that the system reserves.
+    #[arg(value_name = "TARGET")]
+    target: Option<PathBuf>,
+    /// Replace a file that is there.
+    #[arg(long, short)]
+    force: bool,
+    /// Leave what an interrupted fetch can be gone on from (also .NAME.overlapped-fetched), go on from
+    /// what a former fetch with --resume has left if the sender's file has its length and time still,
+    /// and leave a target alone that has the same length and time.
+    #[arg(long)]
+    resume: bool,
+    /// Flush the file, read it back and compare its SHA-256 with the sender's before it gets its name.
+    #[arg(long)]
+    verify: bool,
+    /// What must be on the device: nothing; the file before it gets its name; or the name in its folder
+    /// as well (on Windows the same as file).
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "none")]
+    sync: values::SyncWhat,
+    /// How long the sender may say nothing.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::positive_duration)]
+    timeout: Duration,
+    /// Show neither progress nor summary, only what went wrong.
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    end: EndArguments,
+    /// Print the summary as a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(arguments: FetchArguments) -> anyhow::Result<()> {
+    let stop = Stop::default();
+    let told = stop.clone();
+    interrupt::on_first_or(arguments.end, move || told.request())?;
+    let settings = FetchSettings {
+        silence_time: arguments.timeout,
+        force: arguments.force,
+        sync: arguments.sync.into(),
+        resume: arguments.resume,
+        verify: arguments.verify,
+        ..FetchSettings::default()
+    };
+    let screen = Screen::new(arguments.quiet);
+    let outcome = fetch(arguments.address, arguments.target.as_deref(), &settings, &screen, &stop);
+    screen.finish();
+    if arguments.json {
+        output::json_document(&Document::of(&outcome, &settings))?;
+    }
+    match outcome {
+        Ok(fetched) => {
+            if !arguments.json && !arguments.quiet {
+                output::text(&report::text(&fetched))?;
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            let mut text = failure.text;
+            if failure.kind == Kind::Stopped {
+                text.push_str(": no target is half written");
+            }
+            if failure.kept_bytes > 0 {
+                let kept = size(failure.kept_bytes as f64);
+                text.push_str(&format!("; {kept} are kept, and the same command goes on"));
+            }
+            complain(&text);
+            Err(Reported.into())
+        }
+    }
+}

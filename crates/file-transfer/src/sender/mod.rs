@@ -1,0 +1,227 @@
+//! The sender: one file for whoever connects.
+//!
+//! - `settings` is what it is allowed and what it tells.
+//! - `served` opens the file, `checksum` reads it through once for those who want to verify.
+//! - `connection` is what is kept per fetcher, with the limits of time.
+//! - `worker` takes packets; nobody else starts operations.
+
+mod checksum;
+mod connection;
+mod served;
+pub(crate) mod settings;
+mod worker;
+
+use crate::name;
+use connection::{Connection, Message, Sending, Waits, Work};
+use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
+use overlapped_serving::{Connections, lock};
+use served::Served;
+use settings::{SendSettings, SendStatus, SendWatch};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use worker::Worker;
+
+/// Accepts that are kept posted.
+const POSTED_ACCEPTS: usize = 10;
+
+const STOPPING: u8 = 1;
+const ENDING: u8 = 2;
+
+/// What the sender's threads share.
+pub(crate) struct Shared {
+    port: Port<Sending>,
+    served: Served,
+    settings: SendSettings,
+    watch: Box<dyn SendWatch>,
+    connections: Connections<Sending>,
+    checksums: checksum::Checksums,
+    /// 0, then `STOPPING`, then `ENDING`.
+    phase: AtomicU8,
+    counts: Mutex<SendStatus>,
+    /// The counts have changed.
+    changed: Condvar,
+}
+
+impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) >= STOPPING
+    }
+
+    fn is_ending(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) >= ENDING
+    }
+
+    fn status(&self) -> SendStatus {
+        let mut status = lock(&self.counts);
+        self.connections.for_each(|_| true, |stream| status.bytes += stream.key().count());
+        SendStatus { connected: self.connections.open(), ..*status }
+    }
+}
+
+/// A running sender. Dropping it ends what is open by force.
+pub struct Sender {
+    shared: Arc<Shared>,
+    listener: TcpListener<Sending>,
+    workers: Vec<JoinHandle<()>>,
+    has_ended: bool,
+}
+
+/// How a sender ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// The final figures.
+    pub status: SendStatus,
+    /// How many connections were ended by force at the deadline.
+    pub left: u64,
+}
+
+impl Sender {
+    /// Sends the file at `path` to whoever connects to `listener`, until it is stopped.
+    ///
+    /// The file is opened anew for each fetcher, so one that is changed or replaced is sent as it is
+    /// then.
+    ///
+    /// # Errors
+    /// The file cannot be opened or is none, its name is one that no fetcher takes (`InvalidInput`; then
+    /// [`SendSettings::name`] helps), or descriptors or threads are short.
+    ///
+    /// # Platform
+    /// Windows for clients runs two transmissions at a time and lets others wait (X80).
+    pub fn start(
+        listener: std::net::TcpListener,
+        path: &Path,
+        settings: &SendSettings,
+        watch: impl SendWatch + 'static,
+    ) -> io::Result<Self> {
+        let mut served = Served { path: path.to_owned(), name: String::new() };
+        // What is wrong with the file is told now, and not to the first fetcher.
+        served.open()?;
+        let name = match &settings.name {
+            Some(name) => name.clone().into_bytes(),
+            None => {
+                path.file_name().unwrap_or_default().to_string_lossy().into_owned().into_bytes()
+            }
+        };
+        let name = match name::check(&name) {
+            Ok(name) if !name.contains(char::REPLACEMENT_CHARACTER) => name.to_owned(),
+            Ok(_) => return Err(unfit(&name, "it is not UTF-8")),
+            Err(why) => return Err(unfit(&name, why)),
+        };
+        served.name = name;
+        let port = Port::<Sending>::builder().build()?;
+        let threads = 2 * port.concurrency() + 1;
+        let key = Connection::new(None);
+        let listener = port.associate(ListenSocket::try_from(listener)?, key)?;
+        let shared = Arc::new(Shared {
+            port,
+            served,
+            settings: settings.clone(),
+            watch: Box::new(watch),
+            connections: Connections::default(),
+            checksums: checksum::Checksums::default(),
+            phase: AtomicU8::new(0),
+            counts: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        // From here on, dropping it on an error ends what was started.
+        let mut sender = Self { shared, listener, workers: Vec::new(), has_ended: false };
+        for number in 0..threads {
+            let shared = Arc::clone(&sender.shared);
+            let builder = std::thread::Builder::new().name(format!("sender {number}"));
+            sender.workers.push(builder.spawn(move || Worker(&shared).run())?);
+        }
+        sender.shared.port.timer(settings.tick, Work::Other)?;
+        let window = AcceptWindow::new(POSTED_ACCEPTS).connections(settings.connections);
+        sender.listener.accept_window(window, || Work::Other)?;
+        Ok(sender)
+    }
+
+    /// What it has done so far.
+    pub fn status(&self) -> SendStatus {
+        self.shared.status()
+    }
+
+    /// The name that fetchers are told.
+    pub fn name(&self) -> &str {
+        &self.shared.served.name
+    }
+
+    /// Waits until so many deliveries are done, or for `timeout`; true when they are.
+    pub fn wait_for_deliveries(&self, count: u64, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut counts = lock(&self.shared.counts);
+        while counts.deliveries < count {
+            let rest =
+                deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if rest.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(counts, rest);
+            counts = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Ends the sender in phases: nobody is accepted any more; who has asked for nothing is closed; who
+    /// has asked gets the file. What is open after `deadline` is ended by force.
+    pub fn stop(mut self, deadline: Duration) -> Stopped {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> Stopped {
+        self.has_ended = true;
+        let shared = &self.shared;
+        shared.phase.store(STOPPING, Ordering::SeqCst);
+        self.listener.close();
+        let has_not_asked = |key: &Connection| key.waits_for() == Waits::Request;
+        shared.connections.for_each(has_not_asked, |stream| stream.close());
+        let deadline = Instant::now().checked_add(deadline);
+        let in_time = shared.connections.wait_until_none(deadline);
+        shared.phase.store(ENDING, Ordering::SeqCst);
+        let mut left = 0;
+        if !in_time {
+            let mut counts = lock(&shared.counts);
+            left = shared.connections.take_all(|stream| {
+                counts.bytes += stream.key().count();
+                stream.abort();
+            });
+            counts.errors.aborted += left;
+        }
+        for _ in &self.workers {
+            // The port is open, so it cannot refuse.
+            let _ = shared.port.post(Message::End);
+        }
+        for worker in self.workers.drain(..) {
+            // A worker's panic was reported by its thread, and there is nobody else to tell.
+            let _ = worker.join();
+        }
+        shared.port.close();
+        Stopped { status: shared.status(), left }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end(Duration::ZERO);
+        }
+    }
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+fn unfit(name: &[u8], why: &str) -> io::Error {
+    let name = String::from_utf8_lossy(name);
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("no fetcher takes the name {name:?}, since {why}: give another name"),
+    )
+}
