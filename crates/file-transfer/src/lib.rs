@@ -42,8 +42,8 @@ mod sender;
 mod wire;
 
 pub use fetcher::failure::{Failure, Kind};
+pub use fetcher::fetch;
 pub use fetcher::settings::{FetchSettings, Fetched, Stage, Watch};
-pub use fetcher::{Stop, fetch};
-pub use overlapped_copy::Sync;
+pub use overlapped_copy::{Stop, Sync};
 pub use sender::settings::{Ended, Outcome, SendErrors, SendSettings, SendStatus, SendWatch};
 pub use sender::{Sender, Stopped};

@@ -19,33 +19,15 @@ use crate::wire::{Identity, Request};
 use conversation::Head;
 use failure::{Failure, Kind};
 use overlapped::{FilesChoice, Packet, Port, Protocol, TakeError, TcpStream};
-use overlapped_copy::Sync;
+use overlapped_copy::{Stop, Sync};
 use settings::{FetchSettings, Fetched, Stage, Watch};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use target::{Place, Unfinished};
 
 /// How soon a fetch that waits notices that it was stopped.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// Ends a fetch early, from any thread.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks for the end. Asking again changes nothing.
-    pub fn request(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether the end was asked for.
-    pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// The types that travel through the fetcher's port.
 struct Fetching;
