@@ -43,12 +43,17 @@ fn clients_that_reset_are_counted_and_end_alone(model: &'static dyn Model) {
     let reason = "a wait for a socket there may take the news of a reset away from the next call";
     let some_are_ends = model.name() != "completion-port"
         && is_left_out_on_wine("the count of clients that reset", reason);
-    service.until("all who reset are gone", |status| status.connected == 1);
-    let counted = if some_are_ends { 0..=MANY as u64 } else { MANY as u64..=MANY as u64 };
-    assert!(counted.contains(&service.status().errors.reset), "{:?}", service.status());
+    // Not asked for in one moment: a connection may be off the list before its end is counted.
+    match some_are_ends {
+        true => service.until("all who reset are gone", |status| status.connected == 1),
+        false => {
+            service.until("all resets are counted", |status| status.errors.reset == MANY as u64)
+        }
+    }
     stays.echo(b"still here");
     is_well(&service, 1);
-    assert_eq!(service.status().errors.total(), service.status().errors.reset);
+    let errors = service.status().errors;
+    assert_eq!(errors.total(), if some_are_ends { errors.reset } else { MANY as u64 });
 }
 
 /// F20.
