@@ -54,7 +54,7 @@ pub mod unfinished {
     pub use crate::platform::{
         Attributes, forget_cached, preset, settle_closed, settle_open, sync_folder,
     };
-    pub use crate::record::{Piece, Record, Source};
+    pub use crate::record::{Piece, Record, Source, ns_since_1970};
     pub use crate::runs::Part;
     pub use crate::temporary::{Names, Temporary, remove};
 }

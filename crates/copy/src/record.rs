@@ -9,7 +9,7 @@ use crate::runs::{GRAIN, Part};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const MAGIC: &[u8; 16] = b"overlapped-rec-1";
 const HEADER_BYTES: usize = 48;
@@ -42,12 +42,15 @@ pub struct Source {
 impl Source {
     /// Of a file that is here.
     pub fn of(facts: &Metadata) -> Self {
-        let time_ns = match facts.modified().map(|time| time.duration_since(UNIX_EPOCH)) {
-            Ok(Ok(after)) => after.as_nanos().cast_signed(),
-            Ok(Err(before)) => -before.duration().as_nanos().cast_signed(),
-            Err(_) => 0,
-        };
-        Self { bytes: facts.len(), time_ns }
+        Self { bytes: facts.len(), time_ns: facts.modified().map_or(0, ns_since_1970) }
+    }
+}
+
+/// A time in nanoseconds since 1970, or before it.
+pub fn ns_since_1970(time: SystemTime) -> i128 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos().cast_signed(),
+        Err(before) => -before.duration().as_nanos().cast_signed(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! `docs/send-and-fetch.md` has the same byte by byte. Numbers are big-endian. Nothing here allocates
 //! by what the peer says, and nothing that it says is believed beyond its own field.
 
+use overlapped_copy::unfinished::ns_since_1970;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The version of the protocol that both sides must speak.
@@ -17,8 +18,10 @@ pub(crate) const HEAD_BYTES: usize = 80;
 /// The longest name, in bytes of UTF-8: what file systems allow.
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 
-const REQUEST_MAGIC: &[u8; 8] = b"OVLFETCH";
-const ANSWER_MAGIC: &[u8; 8] = b"OVLSENDS";
+/// What a request begins with.
+pub(crate) const REQUEST_MAGIC: &[u8; 8] = b"OVLFETCH";
+/// What an answer begins with.
+pub(crate) const ANSWER_MAGIC: &[u8; 8] = b"OVLSENDS";
 
 const HEAD_ONLY: u16 = 1;
 const WITH_CHECKSUM: u16 = 2;
@@ -32,10 +35,7 @@ pub(crate) struct Time {
 
 impl Time {
     pub(crate) fn of(time: SystemTime) -> Self {
-        let ns = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => after.as_nanos().cast_signed(),
-            Err(before) => -before.duration().as_nanos().cast_signed(),
-        };
+        let ns = ns_since_1970(time);
         let seconds = i64::try_from(ns.div_euclid(1_000_000_000)).unwrap_or_default();
         Self { seconds, nanoseconds: ns.rem_euclid(1_000_000_000) as u32 }
     }

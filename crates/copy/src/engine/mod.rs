@@ -59,7 +59,8 @@ pub(crate) struct Slot {
     buffer: Option<Buffer>,
 }
 
-/// Ends a copy, or a fetch, early, from any thread: nothing more is started, what is in flight is waited for.
+/// Ends a copy, or a fetch, early, from any thread: nothing more is started, what is in flight is
+/// waited for.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 

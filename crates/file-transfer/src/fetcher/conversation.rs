@@ -3,7 +3,9 @@
 use super::failure::{Failure, Kind};
 use super::settings::Stage;
 use super::{Fetch, Stream, Work};
-use crate::wire::{Answer, FileHead, HEAD_BYTES, Identity, Reason, Request, Unreadable, VERSION};
+use crate::wire::{
+    ANSWER_MAGIC, Answer, FileHead, HEAD_BYTES, Identity, Reason, Request, Unreadable, VERSION,
+};
 use overlapped::{Buffer, Packet, Received, TcpSocket};
 use std::io;
 
@@ -93,8 +95,8 @@ impl Fetch<'_> {
                     bytes[filled..filled + buffer.len()].copy_from_slice(&buffer);
                     filled += buffer.len();
                     // What is no answer of ours is known by its first bytes.
-                    let start = &bytes[..filled.min(8)];
-                    if bytes.len() == HEAD_BYTES && !b"OVLSENDS".starts_with(start) {
+                    let start = &bytes[..filled.min(ANSWER_MAGIC.len())];
+                    if bytes.len() == HEAD_BYTES && !ANSWER_MAGIC.starts_with(start) {
                         return Err(self.foreign(Unreadable::Foreign));
                     }
                 }

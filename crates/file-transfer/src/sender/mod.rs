@@ -14,7 +14,7 @@ mod worker;
 use crate::name;
 use connection::{Connection, Message, Sending, Waits, Work};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Connections, lock};
+use overlapped_serving::{Connections, lock, worker_threads};
 use served::Served;
 use settings::{SendSettings, SendStatus, SendWatch};
 use std::io;
@@ -113,7 +113,7 @@ impl Sender {
         };
         served.name = name;
         let port = Port::<Sending>::builder().build()?;
-        let threads = 2 * port.concurrency() + 1;
+        let threads = worker_threads(0, port.concurrency());
         let key = Connection::new(None);
         let listener = port.associate(ListenSocket::try_from(listener)?, key)?;
         let shared = Arc::new(Shared {

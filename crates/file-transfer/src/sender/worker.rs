@@ -10,7 +10,7 @@ use super::Shared;
 use super::connection::{Body, Connection, Late, Message, Sending, Stream, Waits, Work};
 use super::served::identity_of;
 use super::settings::{Ended, Outcome};
-use crate::wire::{Answer, FileHead, REQUEST_BYTES, Reason, Request, Unreadable};
+use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
 use overlapped::{Accepted, Buffer, Packet, Received, Transmission};
 use overlapped_serving::{is_aborted, lock};
 use std::io;
@@ -125,7 +125,7 @@ impl Worker<'_> {
         let end = count + came.len();
         bytes[count..end].copy_from_slice(came);
         // What is none of ours is known by its first bytes, and need not be waited for.
-        let is_ours = b"OVLFETCH".starts_with(&bytes[..end.min(8)]);
+        let is_ours = REQUEST_MAGIC.starts_with(&bytes[..end.min(REQUEST_MAGIC.len())]);
         if end < REQUEST_BYTES && is_ours {
             return self.receive_request(stream, bytes, end);
         }
