@@ -33,7 +33,7 @@ mod windows_numbers {
     signed! {
         winsock: WSAEWOULDBLOCK, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEALREADY,
             WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET, WSAEINVAL, WSAEISCONN, WSAENOTCONN,
-            WSAEMSGSIZE, WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
+            WSAETIMEDOUT, WSAEHOSTUNREACH, WSAENETUNREACH, WSAEMSGSIZE, WSAESHUTDOWN, WSAENOTSOCK, WSA_OPERATION_ABORTED;
         found: ERROR_NO_DATA, ERROR_ALREADY_EXISTS, ERROR_INVALID_HANDLE;
     }
 }
@@ -47,6 +47,9 @@ codes! {
     ABORTED = CONNABORTED, WSAECONNABORTED;
     REFUSED = CONNREFUSED, WSAECONNREFUSED;
     RESET = CONNRESET, WSAECONNRESET;
+    TIMED_OUT = TIMEDOUT, WSAETIMEDOUT;
+    HOST_UNREACHABLE = HOSTUNREACH, WSAEHOSTUNREACH;
+    NETWORK_UNREACHABLE = NETUNREACH, WSAENETUNREACH;
     INVALID = INVAL, WSAEINVAL;
     IS_CONNECTED = ISCONN, WSAEISCONN;
     NOT_CONNECTED = NOTCONN, WSAENOTCONN;
@@ -63,6 +66,10 @@ codes! {
     /// Sent to a peer that has closed. The standard library calls the Windows number so, too.
     BROKEN_PIPE = PIPE, ERROR_NO_DATA;
 }
+
+/// What says, beside a reset, that an established connection is lost. The system says it once; the
+/// next call would find what looks like the end.
+pub(crate) const LOSSES: [i32; 4] = [ABORTED, TIMED_OUT, HOST_UNREACHABLE, NETWORK_UNREACHABLE];
 
 /// What an accept reports of a connection that failed before it was accepted.
 #[cfg(target_os = "linux")]

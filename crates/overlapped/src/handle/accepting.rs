@@ -210,7 +210,7 @@ impl<P: Protocol> TcpListener<P> {
         window: AcceptWindow,
         operation: impl Fn() -> P::Operation + Send + Sync + 'static,
     ) -> io::Result<()> {
-        self.0.admits_window()?;
+        self.0.admits_starts()?;
         let places = Places { open: AtomicUsize::new(0), listener: self.0.downgrade() };
         self.0.with_accepting(|accepting, posted| {
             if accepting.is_some() || posted > 0 {

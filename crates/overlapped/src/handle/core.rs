@@ -8,7 +8,8 @@
 use super::accepting::{Accepting, Held};
 use super::delivery::{By, Delivery};
 use super::lane::{Advance, Lane};
-use super::state::{Direction, Link, Pending, State, port_closed};
+use super::refusals::port_closed;
+use super::state::{Direction, Link, Pending, State};
 use super::{Association, TcpSocket};
 use crate::driver::Event;
 use crate::driver::socket::Socket;
@@ -55,7 +56,7 @@ impl<P: Protocol> Handle<P> {
             link,
             origin,
             ended: false,
-            reset: false,
+            lost: None,
             shut_receive: false,
             shut_send: false,
             end_when_sent: false,
@@ -317,8 +318,17 @@ impl<P: Protocol> Handle<P> {
         call(self.0.state.lock().open_socket()?)
     }
 
+    /// Makes `call` on the socket of an established connection.
+    pub(crate) fn with_connection<R>(
+        &self,
+        call: impl FnOnce(&Socket) -> io::Result<R>,
+    ) -> io::Result<R> {
+        call(self.0.state.lock().open_connection()?)
+    }
+
     pub(crate) fn connected_at(&self) -> Option<Instant> {
-        self.0.state.lock().connected_at
+        let state = self.0.state.lock();
+        state.connected_at.filter(|_| state.socket.is_some())
     }
 
     pub(crate) fn key(&self) -> &P::Key {
@@ -335,8 +345,8 @@ impl<P: Protocol> Handle<P> {
 
     // ------------------------------------------------- what only listeners have; see accepting.rs
 
-    /// Fails when neither the handle nor its port can start anything any more.
-    pub(crate) fn admits_window(&self) -> io::Result<()> {
+    /// Fails when the handle or its port can start nothing any more.
+    pub(crate) fn admits_starts(&self) -> io::Result<()> {
         if self.0.port.is_closed() {
             return Err(port_closed());
         }

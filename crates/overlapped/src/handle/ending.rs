@@ -3,7 +3,8 @@
 use super::core::{Core, Handle};
 use super::delivery::{By, Delivery};
 use super::state::{Direction, State};
-use crate::operation::{OperationId, Task, aborted};
+use crate::driver::code;
+use crate::operation::{OperationId, Task, aborted, loss};
 use crate::port::Protocol;
 use crate::sync::MutexGuard;
 use std::io;
@@ -140,23 +141,30 @@ impl<P: Protocol> Handle<P> {
         drop((dropped, accepting));
     }
 
+    /// Ends directions of the connection. Each is ended once; to end it again is no error.
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let mut state = self.0.state.lock();
+        state.admits_shutdown()?;
+        let ends_receive = how != Shutdown::Write && !state.shut_receive;
+        let ends_send = how != Shutdown::Read && !state.shut_send;
         // What was sent before goes out first, so the end waits for the sends in flight.
-        let waits = how != Shutdown::Read
-            && state.link.is_established()
-            && state.in_flight(Direction::Send) > 0;
-        let socket = state.open_socket()?;
-        match how {
-            Shutdown::Write if waits => {}
-            Shutdown::Both if waits => socket.shutdown(Shutdown::Read)?,
-            _ => socket.shutdown(how)?,
+        let waits = ends_send && state.in_flight(Direction::Send) > 0;
+        let now = match (ends_receive, ends_send && !waits) {
+            (true, true) => Some(Shutdown::Both),
+            (true, false) => Some(Shutdown::Read),
+            (false, true) => Some(Shutdown::Write),
+            (false, false) => None,
+        };
+        match now.map_or(Ok(()), |now| state.socket().shutdown(now)) {
+            // The connection is over already, though no operation has met that yet.
+            Err(error) if is_over(&error) => {}
+            done => done?,
         }
         state.end_when_sent |= waits;
-        state.shut_receive |= how != Shutdown::Write;
-        state.shut_send |= how != Shutdown::Read;
+        state.shut_receive |= ends_receive;
+        state.shut_send |= ends_send;
         #[cfg(windows)]
-        if state.shut_receive && state.is_overlapped() {
+        if ends_receive && state.is_overlapped() {
             let mut delivery = Delivery::by(By::Other);
             self.end_receives(&mut state, &mut delivery);
             drop(state);
@@ -164,6 +172,11 @@ impl<P: Protocol> Handle<P> {
         }
         Ok(())
     }
+}
+
+/// Whether a shutdown found nothing that could still be ended.
+fn is_over(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(code::NOT_CONNECTED) || loss(error).is_some()
 }
 
 impl<P: Protocol> Drop for Core<P> {

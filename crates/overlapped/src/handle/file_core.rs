@@ -6,7 +6,7 @@
 
 use super::Association;
 use super::open_file::OpenFile;
-use super::state::port_closed;
+use super::refusals::port_closed;
 use crate::driver::code;
 use crate::driver::files::{Job, Request, Step, SystemFile, Tag, Which};
 use crate::error::Refused;

@@ -5,7 +5,7 @@
 //! - [`TcpStream`], [`TcpListener`] and [`UdpSocket`] are the handles: cheap to clone, shared by threads. The
 //!   operations on them are in [`crate::operation`], one file each.
 //! - [`core`] is one handle and the three steps of its operations; [`state`] what its lock guards;
-//!   [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
+//!   [`refusals`] which call is refused in which state; [`lane`] one direction of that; [`delivery`] where packets go; [`ending`] cancel and close;
 //!   [`reuse`] one handle for several connections; [`accepting`] the window of posted accepts;
 //!   `overlapping` (Windows) what differs when the kernel carries the operations.
 //! - [`OpenFile`] and its handle [`File`] are the same for files; [`file_core`] is the state of one
@@ -26,6 +26,7 @@ mod models;
 mod open_file;
 #[cfg(windows)]
 mod overlapping;
+mod refusals;
 mod reuse;
 mod sockets;
 pub(crate) mod state;

@@ -316,9 +316,9 @@ impl<P: Protocol> Handle<P> {
                 .is_some_and(|task| state.admits_to_kernel(direction, task))
         {
             let Some(mut pending) = state.pop(direction) else { break };
-            if state.reset {
+            if let Some(lost) = state.lost {
                 // The system reports a reset once; every operation in flight is told (P140).
-                pending.task.fail(code::error(code::RESET));
+                pending.task.fail(code::error(lost));
                 self.conclude_and_complete(state, pending, delivery);
                 continue;
             }

@@ -6,7 +6,6 @@
 use super::core::{Core, Handle, WeakHandle};
 use super::delivery::{By, Delivery};
 use super::state::{Link, State};
-use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::operation::accept_into::AcceptInto;
 use crate::operation::disconnect::Disconnect;
@@ -25,6 +24,8 @@ pub(crate) enum Origin {
     Fresh,
     Accepted,
     Connected,
+    /// A connect was cancelled, and the system may have gone on with it.
+    Cancelled,
     /// It was made by the standard library.
     Unknown,
 }
@@ -34,7 +35,7 @@ impl<P: Protocol> State<P> {
     fn forget_connection(&mut self, link: Link) {
         self.link = link;
         self.ended = false;
-        self.reset = false;
+        self.lost = None;
         self.shut_receive = false;
         self.shut_send = false;
         self.end_when_sent = false;
@@ -96,25 +97,14 @@ impl<P: Protocol> Handle<P> {
 
     /// Keeps the stream for an accept of `listener`, or says why it cannot be.
     pub(crate) fn reserve_for(&self, listener: &Self) -> io::Result<()> {
-        let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if !Arc::ptr_eq(&self.0.port, &listener.0.port) {
-            return invalid("the stream belongs to another port than the listener");
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the stream belongs to another port than the listener",
+            ));
         }
         let mut state = self.0.state.lock();
-        state.open_socket()?;
-        match (state.link, state.origin) {
-            (Link::Unconnected, Origin::Accepted | Origin::Unknown) => {}
-            (Link::Unconnected, Origin::Connected) => {
-                return invalid("the stream came from a connect: let it connect again");
-            }
-            (Link::Unconnected, Origin::Fresh) => {
-                return invalid(
-                    "the stream was never accepted: post an accept and associate what it yields",
-                );
-            }
-            (Link::Reserved, _) => return invalid("the stream waits in an accept already"),
-            _ => return invalid("the stream is connected: disconnect it first"),
-        }
+        state.admits_accept_into()?;
         state.link = Link::Reserved;
         self.0.port.reservations.lock().insert(self.0.token, listener.downgrade());
         Ok(())
@@ -171,20 +161,5 @@ impl<P: Protocol> Handle<P> {
         delivery.add(&self.0.port, pending.aborted());
         drop(state);
         delivery.finish();
-    }
-}
-
-/// Why a stream that was disconnected or waits for an accept may not connect.
-pub(super) fn may_connect(link: Link, origin: Origin) -> io::Result<()> {
-    let invalid = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-    match (link, origin) {
-        (Link::Reserved, _) => invalid("the stream waits in an accept"),
-        (Link::Unconnected, Origin::Accepted) => {
-            invalid("the stream came from an accept: give it to one with accept_into")
-        }
-        (Link::Unconnected, _) => Ok(()),
-        (Link::Connecting, _) => Err(code::error(code::ALREADY)),
-        (Link::Connected | Link::Disconnecting, _) => Err(code::error(code::IS_CONNECTED)),
-        (Link::Listening | Link::Datagrams, _) => Err(code::error(code::INVALID)),
     }
 }

@@ -53,7 +53,7 @@ impl TcpSocket {
     /// Our address.
     ///
     /// # Errors
-    /// The system's.
+    /// `InvalidInput` when the socket is bound to none.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }

@@ -7,10 +7,10 @@ use super::Admission;
 use super::accepting::Accepting;
 use super::core::Handle;
 use super::lane::{Advance, Lane};
-use super::reuse::{Origin, may_connect};
+use super::reuse::Origin;
 use crate::driver::code;
 use crate::driver::socket::Socket;
-use crate::operation::{Progress, Surroundings, Task, aborted, is_reset};
+use crate::operation::{Progress, Surroundings, Task, aborted, loss};
 use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
@@ -27,8 +27,9 @@ pub(super) struct State<P: Protocol> {
     pub(super) origin: Origin,
     /// The peer has ended its direction or the connection failed: a short read proves nothing.
     pub(super) ended: bool,
-    /// The connection was reset; whatever is started from now on fails with it (P160).
-    pub(super) reset: bool,
+    /// The error that ended the connection, once an operation has met it: whatever is started from
+    /// then on fails with it, too (P160).
+    pub(super) lost: Option<i32>,
     pub(super) shut_receive: bool,
     pub(super) shut_send: bool,
     /// The system is to be told that we have ended sending when nothing is left to be sent.
@@ -106,38 +107,6 @@ impl<P: Protocol> State<P> {
         self.socket.as_ref().expect("the caller knows that the handle is open")
     }
 
-    pub(super) fn open_socket(&self) -> io::Result<&Socket> {
-        self.socket.as_ref().ok_or_else(|| code::error(code::CLOSED))
-    }
-
-    /// Whether an operation may be started at all.
-    pub(super) fn admits(&self, task: &Task, port: &Inner<P>) -> io::Result<()> {
-        if port.is_closed() {
-            return Err(port_closed());
-        }
-        self.open_socket()?;
-        let refusal = match (task, self.link) {
-            (Task::Connect(_), link) => return may_connect(link, self.origin),
-            (
-                Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_) | Task::Disconnect(_),
-                Link::Unconnected | Link::Connecting | Link::Reserved,
-            ) => Some(code::NOT_CONNECTED),
-            (Task::Disconnect(_), Link::Disconnecting) => Some(code::ALREADY),
-            (Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_), Link::Disconnecting) => {
-                Some(code::SHUT_DOWN)
-            }
-            (Task::Receive(_), _) if self.shut_receive => Some(code::SHUT_DOWN),
-            (Task::Send(_) | Task::TransmitFile(_), _) if self.shut_send => Some(code::SHUT_DOWN),
-            (Task::Receive(_) | Task::Send(_) | Task::TransmitFile(_) | Task::Disconnect(_), _)
-                if self.reset =>
-            {
-                Some(code::RESET)
-            }
-            _ => None,
-        };
-        refusal.map_or(Ok(()), |code| Err(code::error(code)))
-    }
-
     /// Whether the alarm must be set to try again; it is, from now on.
     pub(super) fn owes_retry(&mut self) -> bool {
         !std::mem::replace(&mut self.retry_is_due, true)
@@ -209,15 +178,15 @@ impl<P: Protocol> State<P> {
     }
 
     pub(super) fn advance(&mut self, direction: Direction, port: &Inner<P>) -> Advance<Pending<P>> {
-        let Self { socket: Some(socket), receive, send, ended, reset, .. } = self else {
+        let Self { socket: Some(socket), receive, send, ended, lost, .. } = self else {
             return Advance::Idle;
         };
         let with = Surroundings { socket, pool: &port.pool };
-        let reset = *reset;
+        let lost = *lost;
         let attempt = |task: &mut Task| {
-            if reset {
+            if let Some(lost) = lost {
                 // The system reports a reset once; every operation in flight is told (P140).
-                task.fail(code::error(code::RESET));
+                task.fail(code::error(lost));
                 return Progress::Complete { drained: false };
             }
             task.perform(with)
@@ -247,22 +216,40 @@ impl<P: Protocol> State<P> {
             }
         }
         let error = task.error()?;
+        if matches!(task, Task::Connect(_)) && is_cancelled(error) && self.link == Link::Unconnected
+        {
+            // The system may go on with it.
+            self.origin = Origin::Cancelled;
+        }
         if let Task::Disconnect(disconnect) = &*task {
             // Failed or cancelled: the connection is what it was before.
             self.link = Link::Connected;
             self.shut_send |= disconnect.has_ended;
         }
-        if is_reset(error) && self.link.is_established() {
-            self.reset = true;
+        let loss = match &*task {
+            // It was connected, and has not ended it: the system has lost it.
+            Task::Disconnect(_) if error.raw_os_error() == Some(code::NOT_CONNECTED) => {
+                Some(code::RESET)
+            }
+            _ => loss(error),
+        };
+        if let Some(loss) = loss
+            && self.link.is_established()
+        {
+            let lost = *self.lost.get_or_insert(loss);
             self.receive.set_ready();
             self.send.set_ready();
-            task.fail(code::error(code::RESET));
+            task.fail(code::error(lost));
         }
         task.error().map(|error| match error.raw_os_error() {
             Some(code) => code::error(code),
             None => io::Error::new(error.kind(), error.to_string()),
         })
     }
+}
+
+fn is_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(code::CANCELED)
 }
 
 /// What the link is while this operation is in flight, if that changes it.
@@ -272,8 +259,4 @@ pub(super) fn link_under_way(task: &Task) -> Option<Link> {
         Task::Disconnect(_) => Some(Link::Disconnecting),
         _ => None,
     }
-}
-
-pub(super) fn port_closed() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
 }

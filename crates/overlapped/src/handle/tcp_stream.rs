@@ -38,10 +38,14 @@ impl<P: Protocol> TcpStream<P> {
         self.0.cancel_all()
     }
 
-    /// Ends the connection in one direction or both. What was sent before still goes out.
+    /// Ends the connection in one direction or both. What was sent before still goes out: the end
+    /// waits for the sends in flight. A direction that was ended before stays so, which is no error,
+    /// nor is it one that the connection is over already.
     ///
     /// # Errors
-    /// The system's, and "bad descriptor" on a closed handle.
+    /// "Not connected" before the connection stands and after a
+    /// [`disconnect`](Self::disconnect): a connect in flight goes on (P162). What an operation has
+    /// met, such as a reset. "Bad descriptor" on a closed handle.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
@@ -62,20 +66,25 @@ impl<P: Protocol> TcpStream<P> {
     /// Our address.
     ///
     /// # Errors
-    /// The system's, and "bad descriptor" on a closed handle.
+    /// `InvalidInput` when the socket is bound to none, and "bad descriptor" on a closed handle.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.with_socket(|socket| socket.local_addr())
     }
 
-    /// The peer's address.
+    /// The peer's address, as soon as the packet of the accept or connect was queued.
     ///
     /// # Errors
     /// "Not connected", and "bad descriptor" on a closed handle.
+    ///
+    /// # Platform
+    /// On Linux also "not connected" when both directions have ended, or after a reset: the system
+    /// has forgotten the address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.with_socket(|socket| socket.peer_addr())
+        self.0.with_connection(|socket| socket.peer_addr())
     }
 
-    /// How long ago the connection was established; `None` while it is not (X26).
+    /// How long ago the connection was established; `None` before it is, after a disconnect and
+    /// after the close (X26). It goes on when the connection has ended or was lost.
     ///
     /// For an accepted connection it counts from its association.
     pub fn connected_for(&self) -> Option<Duration> {

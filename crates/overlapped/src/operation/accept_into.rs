@@ -116,7 +116,8 @@ impl<P: Protocol> TcpListener<P> {
         stream: &TcpStream<P>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        if let Err(error) = self.admits_single().and_then(|()| stream.0.reserve_for(&self.0)) {
+        let admitted = self.0.admits_starts().and_then(|()| self.admits_single());
+        if let Err(error) = admitted.and_then(|()| stream.0.reserve_for(&self.0)) {
             return Err(Refused::new(error, operation));
         }
         let into = AcceptInto {

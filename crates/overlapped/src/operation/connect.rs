@@ -143,7 +143,8 @@ impl<P: Protocol> TcpStream<P> {
     /// that the system reports at once.
     ///
     /// # Cancellation
-    /// A cancelled connect leaves the socket in an unknown state: close the stream.
+    /// A cancelled connect leaves the socket in an unknown state: close the stream. Nothing else can
+    /// be started on it; a further connect is refused as `InvalidInput`.
     pub fn connect(
         &self,
         address: SocketAddr,

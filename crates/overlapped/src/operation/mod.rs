@@ -185,7 +185,11 @@ pub(crate) fn aborted() -> io::Error {
     code::error(code::CANCELED)
 }
 
-/// A connection that the peer reset, however the system reports it.
-pub(crate) fn is_reset(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(code::RESET | code::BROKEN_PIPE))
+/// How the connection was lost, if this error of an operation says that it was.
+pub(crate) fn loss(error: &io::Error) -> Option<i32> {
+    match error.raw_os_error()? {
+        // A connection that the peer reset, however the system reports it.
+        code::RESET | code::BROKEN_PIPE => Some(code::RESET),
+        other => code::LOSSES.contains(&other).then_some(other),
+    }
 }

@@ -1,11 +1,13 @@
-//! Connects of the port (X50-X57, P31, P33, P46).
+//! Connects of the port (X50-X57, P31, P33, P46, P162).
 
 use crate::errno;
 use crate::on_every_driver;
-use crate::packets::{assert_nothing_comes, code, connected, next, outcome, received, sent};
+use crate::packets::{
+    accepted, assert_nothing_comes, code, connected, next, outcome, received, sent,
+};
 use crate::world::{Numbers, Peer, World};
 use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpStream};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -191,6 +193,51 @@ fn x57_a_connect_that_goes_on_can_be_cancelled_or_closed(world: &World) {
     assert_nothing_comes(&port);
 }
 
+fn p162_a_shutdown_while_connecting_is_refused_and_the_connect_goes_on(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, peers, address) = full_listener(world);
+    let stream = fresh(world, &port);
+    stream.connect(address, (), 1).expect("a connect can be started");
+    for how in [Shutdown::Read, Shutdown::Write, Shutdown::Both] {
+        let refused = stream.shutdown(how).expect_err("it is not connected yet");
+        assert_eq!(refused.raw_os_error(), Some(errno::NOT_CONNECTED));
+    }
+    assert_nothing_comes(&port);
+    // Somebody accepts what filled the backlog, and then the connection.
+    let others = world.exact_port(1);
+    let listener = others.associate(listener, 9).expect("a listener is associated");
+    listener.accept(2).expect("an accept can be posted");
+    drop(accepted(&others).result.expect("one waits in the backlog"));
+    listener.accept(3).expect("an accept can be posted");
+    let peer = others.associate(accepted(&others).result.expect("ours comes").socket, 4);
+    let peer = peer.expect("a socket is associated");
+    assert!(connected(&port).result.is_ok());
+
+    stream.send(b"still", 5).expect("it is connected");
+    assert!(sent(&port).result.is_ok());
+    peer.receive_pooled(6).expect("it is connected");
+    assert_eq!(&received(&others).buffer[..], b"still");
+    drop(peers);
+}
+
+fn p162_a_shutdown_before_the_connect_does_not_spoil_it(world: &World) {
+    let port = world.exact_port(1);
+    let stream = fresh(world, &port);
+    let spoiled = |stream: &TcpStream<Numbers>| {
+        let refused = stream.shutdown(Shutdown::Both).expect_err("it is not connected");
+        assert_eq!(refused.raw_os_error(), Some(errno::NOT_CONNECTED));
+    };
+    spoiled(&stream);
+    assert_eq!(refusal(&port, &stream, nobody(world)), Some(errno::REFUSED));
+    spoiled(&stream);
+    let outside = world.peer_listener();
+    stream.connect(outside.address(), b"first ", 2).expect("a connect can be started");
+    assert!(connected(&port).result.is_ok());
+    stream.send(b"later", 3).expect("it is connected");
+    assert!(sent(&port).result.is_ok());
+    assert_eq!(outside.accept().receive_exact(11), b"first later");
+}
+
 fn a_stream_that_connected_is_like_one_that_was_accepted(world: &World) {
     const ROUNDS: u8 = 200;
     let port = world.exact_port(1);
@@ -214,6 +261,8 @@ fn a_stream_that_connected_is_like_one_that_was_accepted(world: &World) {
 
 on_every_driver! {
     a_stream_that_connected_is_like_one_that_was_accepted,
+    p162_a_shutdown_before_the_connect_does_not_spoil_it,
+    p162_a_shutdown_while_connecting_is_refused_and_the_connect_goes_on,
     x26_a_stream_knows_since_when_it_is_connected,
     x50_a_stream_may_be_bound_before_it_connects_and_need_not,
     x51_a_connect_completes_only_when_all_first_data_is_sent,

@@ -18,6 +18,7 @@ mod numbers {
     pub const REFUSED: i32 = Errno::CONNREFUSED.raw_os_error();
     pub const RESET: i32 = Errno::CONNRESET.raw_os_error();
     pub const SHUT_DOWN: i32 = Errno::SHUTDOWN.raw_os_error();
+    pub const TIMED_OUT: i32 = Errno::TIMEDOUT.raw_os_error();
     pub const WOULD_BLOCK: i32 = Errno::AGAIN.raw_os_error();
     /// What an accept meets when descriptors or memory run short.
     pub const SHORTAGES: [i32; 4] = [
@@ -49,6 +50,7 @@ mod numbers {
     pub const REFUSED: i32 = 10061;
     pub const RESET: i32 = 10054;
     pub const SHUT_DOWN: i32 = 10058;
+    pub const TIMED_OUT: i32 = 10060;
     pub const WOULD_BLOCK: i32 = 10035;
     /// What an accept meets when handles or memory run short.
     pub const SHORTAGES: [i32; 4] = [10024, 10055, 8, 1450];

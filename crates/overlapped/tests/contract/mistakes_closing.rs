@@ -1,5 +1,5 @@
 //! Handles that end: their number may be another's at once, the peer gets what was sent, and whoever
-//! holds or drops them meanwhile finds nothing broken (F11, F30-F32, F36, F56).
+//! holds or drops them meanwhile finds nothing broken (F11, F30-F32, F36, F56, P160).
 
 use crate::closing_handles::end_of;
 use crate::connecting::full_listener;
@@ -10,8 +10,10 @@ use crate::packets::{
     assert_nothing_comes, code, next, outcome, received, send_until_one_waits, sent,
 };
 use crate::world::{Numbers, PATIENCE, Peer, World};
+use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, OperationId, Packet, Port, Protocol, Received, TcpListener, TcpStream};
 use std::collections::BTreeSet;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Instant;
@@ -211,6 +213,28 @@ fn f36_after_a_reset_that_met_no_operation_every_receive_tells(world: &World) {
         }
         assert_nothing_comes(&port);
     }
+}
+
+/// The system tells once that a connection has timed out, and afterwards it looks ended.
+#[test]
+fn p160_a_connection_that_has_timed_out_tells_every_operation() {
+    let network = Network::new(0);
+    let world = World::Simulated(network.clone());
+    let port = world.exact_port(1);
+    let (stream, peer) = world.stream(&port, 7);
+    stream.receive_pooled(1).expect("it is connected");
+    network.faults().fail_next(Call::Receive, 1, errno::TIMED_OUT);
+    drop(peer);
+    assert_eq!(code(&received(&port).result), Some(errno::TIMED_OUT));
+    let refused = stream.receive_pooled(2).expect_err("the connection is lost");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::TIMED_OUT));
+    let refused = stream.send(b"x", 3).expect_err("the connection is lost");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::TIMED_OUT));
+    let refused = stream.disconnect(4).expect_err("the connection is lost");
+    assert_eq!(refused.error.raw_os_error(), Some(errno::TIMED_OUT));
+    let refused = stream.shutdown(Shutdown::Both).expect_err("the connection is lost");
+    assert_eq!(refused.raw_os_error(), Some(errno::TIMED_OUT));
+    assert_nothing_comes(&port);
 }
 
 /// Of each key one can see whether it was dropped.

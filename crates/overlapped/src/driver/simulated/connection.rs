@@ -243,8 +243,7 @@ impl State {
     }
 
     pub(super) fn local_addr(&mut self, id: SocketId) -> io::Result<SocketAddr> {
-        let nothing = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        Ok(self.endpoint(id)?.local.unwrap_or(nothing))
+        self.endpoint(id)?.local.ok_or_else(|| code::error(code::INVALID))
     }
 
     pub(super) fn peer_addr(&mut self, id: SocketId) -> io::Result<SocketAddr> {

@@ -153,7 +153,9 @@ impl SystemSocket {
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(SocketAddr::try_from(net::getsockname(&self.0)?)?)
+        let address = SocketAddr::try_from(net::getsockname(&self.0)?)?;
+        // Bound to nothing: Linux calls that all addresses and no port, Windows an error.
+        if address.port() == 0 { Err(Errno::INVAL.into()) } else { Ok(address) }
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
