@@ -152,8 +152,14 @@ impl Crew {
         self.join(deadline)
     }
 
-    /// Waits until every worker has ended; false when the deadline came first.
-    fn join(&mut self, deadline: Option<Instant>) -> bool {
+    /// How many threads were started.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Waits until every worker has ended; false when the deadline came first. It ends none: for a
+    /// server that has told its workers to end by a message of its own.
+    pub fn join(&mut self, deadline: Option<Instant>) -> bool {
         let presence = &self.presence;
         if !presence.none.wait_for(deadline, || presence.count.load(Ordering::SeqCst) == 0) {
             return false;

@@ -16,7 +16,11 @@ use std::path::Path;
 pub struct OpenFile(pub(crate) SystemFile);
 
 impl OpenFile {
-    /// Opens the file at `path`. The call waits for the disk, and for a pipe's other end.
+    /// Opens the file at `path`.
+    ///
+    /// The call waits for the disk, and for as long as it takes for a pipe's other end or the holder of a
+    /// lease. Give [`FileOptions::regular`] for a name that somebody else may change: then it waits for
+    /// nobody, and refuses what is no regular file.
     ///
     /// # Errors
     /// Each names the path: the system's; `InvalidInput` for options that contradict each other;

@@ -32,11 +32,13 @@
 //!
 //! [`carrier`] makes and chooses them, and lets the one stand in for the other.
 //!
-//! [`system_file`] is one open file of the system and its calls. The handle of a file calls this
+//! [`system_file`] is one open file of the system and its calls, [`opening`] how a name that somebody else
+//! may change is opened without waiting. The handle of a file calls this
 //! folder; it calls nobody but through [`Job`].
 
 mod carrier;
 mod helpers;
+mod opening;
 #[cfg(target_os = "linux")]
 mod ring;
 mod system_file;
@@ -44,6 +46,7 @@ mod system_file;
 mod system_file_windows;
 
 pub(crate) use carrier::{Files, Means};
+pub use opening::{open_at_once, open_regular};
 pub use system_file::FileOptions;
 pub(crate) use system_file::SystemFile;
 

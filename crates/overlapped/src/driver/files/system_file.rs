@@ -4,8 +4,13 @@
 //! it has positions, and what alignment unbuffered access asks for.
 
 use super::Request;
+use super::opening::open_regular_with;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt;
+#[cfg(windows)]
+use std::os::windows::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How a file is opened. Everything is off until it is switched on.
@@ -29,6 +34,7 @@ pub struct FileOptions {
     create_new: bool,
     truncate: bool,
     unbuffered: bool,
+    regular: bool,
 }
 
 impl FileOptions {
@@ -77,6 +83,14 @@ impl FileOptions {
         self.unbuffered = on;
         self
     }
+
+    /// Refuses what is no regular file, and opens without waiting for anybody: for a name that somebody
+    /// else may change, as [`open_regular`](crate::open_regular) says. Without it a pipe, a terminal or
+    /// a device is opened as well, and the opening of a pipe waits for its other end.
+    pub fn regular(mut self, on: bool) -> Self {
+        self.regular = on;
+        self
+    }
 }
 
 /// What one file may be asked for.
@@ -116,8 +130,13 @@ impl SystemFile {
             .create(options.create)
             .create_new(options.create_new)
             .truncate(options.truncate);
-        imp::prepare_options(&mut system, options.unbuffered);
-        let file = system.open(path).map_err(|error| {
+        let flags = imp::open_flags(options.unbuffered);
+        let opened = if options.regular {
+            open_regular_with(path, &system, flags)
+        } else {
+            system.custom_flags(flags).open(path)
+        };
+        let file = opened.map_err(|error| {
             // Windows says that access was denied.
             if path.is_dir() {
                 return is_directory();
@@ -135,6 +154,7 @@ impl SystemFile {
         found.readable = options.read;
         found.writable = options.write;
         found.unbuffered = options.unbuffered;
+        imp::prepare(&file, &found)?;
         Self::from_parts(file, &found)
     }
 
@@ -278,12 +298,12 @@ use super::system_file_windows as imp;
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, OpenOptions, USUAL_ALIGNMENT, io};
+    use super::{File, USUAL_ALIGNMENT, io};
     use rustix::fs::{
         AtFlags, FallocateFlags, OFlags, StatxFlags, fallocate, fcntl_getfl, fcntl_setfl, statx,
     };
     use rustix::io::Errno;
-    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    use std::os::unix::fs::FileExt;
 
     /// How a file was opened.
     pub(super) struct Found {
@@ -308,7 +328,8 @@ mod imp {
         }
     }
 
-    /// A pipe that does not wait would end operations that are to wait.
+    /// A pipe that does not wait would end operations that are to wait, and an io_uring tells an operation
+    /// on a file that does not wait to come again.
     pub(super) fn prepare(file: &File, found: &Found) -> io::Result<()> {
         if found.flags.contains(OFlags::NONBLOCK) {
             fcntl_setfl(file, found.flags - OFlags::NONBLOCK)?;
@@ -316,10 +337,8 @@ mod imp {
         Ok(())
     }
 
-    pub(super) fn prepare_options(options: &mut OpenOptions, unbuffered: bool) {
-        if unbuffered {
-            options.custom_flags(OFlags::DIRECT.bits().cast_signed());
-        }
+    pub(super) fn open_flags(unbuffered: bool) -> i32 {
+        if unbuffered { OFlags::DIRECT.bits().cast_signed() } else { 0 }
     }
 
     /// What the file system says, or the usual block where it does not (before Linux 6.1).

@@ -6,9 +6,8 @@
 #![allow(unsafe_code)]
 
 use super::system_file::USUAL_ALIGNMENT;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_HANDLE_EOF, ERROR_IO_PENDING, HANDLE};
@@ -38,9 +37,8 @@ pub(super) fn prepare(_file: &File, _found: &Found) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn prepare_options(options: &mut OpenOptions, unbuffered: bool) {
-    let unbuffered = if unbuffered { FILE_FLAG_NO_BUFFERING } else { 0 };
-    options.custom_flags(FILE_FLAG_OVERLAPPED | unbuffered);
+pub(super) fn open_flags(unbuffered: bool) -> u32 {
+    FILE_FLAG_OVERLAPPED | if unbuffered { FILE_FLAG_NO_BUFFERING } else { 0 }
 }
 
 pub(super) fn alignment(_file: &File) -> usize {
