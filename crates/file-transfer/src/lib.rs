@@ -38,6 +38,7 @@
 
 mod fetcher;
 mod name;
+mod rate;
 mod sender;
 mod wire;
 

@@ -209,6 +209,7 @@ impl Fetch<'_> {
         from: u64,
     ) -> Result<Fetched, Failure> {
         let Identity { bytes, .. } = head.identity;
+        self.watch.begun(&unfinished.path);
         let mut fetched = Fetched {
             path: unfinished.target.clone(),
             bytes,

@@ -58,6 +58,12 @@ pub trait Watch {
         let _ = (path, bytes);
     }
 
+    /// A temporary file was made. The fetch removes it when it does not come to its end, unless it is one
+    /// to go on from; who ends the process before that may do so instead.
+    fn begun(&self, temporary: &Path) {
+        let _ = temporary;
+    }
+
     /// Another stage begins, in which so many bytes come, the first `from` of them already there.
     fn stage(&self, stage: Stage, from: u64, bytes: u64) {
         let _ = (stage, from, bytes);

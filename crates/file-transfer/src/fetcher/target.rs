@@ -104,7 +104,8 @@ pub(super) struct Unfinished {
     pub(super) file: File<Fetching>,
     /// What a former run has left is of no use.
     pub(super) is_of_another: bool,
-    path: PathBuf,
+    /// Where it is.
+    pub(super) path: PathBuf,
     record_path: PathBuf,
     /// None once it was let go of.
     kept: Option<std::fs::File>,

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::connection::{Message, Stream, Waits};
-use super::served::identity_of;
+use super::served::{identity_of, open_for_reads};
 use crate::wire::{Identity, Reason, Request};
 use overlapped_serving::lock;
 use sha2::{Digest, Sha256};
@@ -52,6 +52,17 @@ impl Checksums {
         }
     }
 
+    /// Lets go of a fetcher that waits no more.
+    pub(crate) fn forget(&self, stream: &Stream) {
+        let mut state = lock(&self.0);
+        let is_it =
+            |(waiting, _): &mut (Stream, Request)| std::ptr::eq(waiting.key(), stream.key());
+        let gone: Vec<_> = state.waiting.extract_if(.., is_it).collect();
+        drop(state);
+        // The last handle of a connection goes where no lock is held.
+        drop(gone);
+    }
+
     /// Tells everybody who waits.
     fn tell(&self, shared: &Shared, outcome: Made) {
         let mut state = lock(&self.0);
@@ -79,18 +90,22 @@ type Made = Result<(Identity, [u8; 32]), (Reason, String)>;
 fn make(shared: &Shared) -> Made {
     let unreadable = |error: io::Error| (Reason::Unreadable, format!("it cannot be read: {error}"));
     for _ in 0..TRIES {
-        let file = std::fs::File::open(&shared.served.path).map_err(unreadable)?;
+        let file = open_for_reads(&shared.served.path).map_err(unreadable)?;
         let identity = || file.metadata().and_then(|facts| identity_of(&facts));
         let before = identity().map_err(unreadable)?;
-        let sum = sum_of(shared, &file).map_err(unreadable)?;
+        let sum = sum_of(shared, &file, before.bytes).map_err(unreadable)?;
         if identity().map_err(unreadable)? == before {
+            let sum = sum.ok_or_else(|| unreadable(io::ErrorKind::UnexpectedEof.into()))?;
             return Ok((before, sum));
         }
     }
     Err((Reason::Restless, "it changes too often for a checksum".to_owned()))
 }
 
-fn sum_of(shared: &Shared, mut file: &std::fs::File) -> io::Result<[u8; 32]> {
+/// The checksum of the first `bytes` of the file, and not of what is added meanwhile; None if there are
+/// fewer.
+fn sum_of(shared: &Shared, file: &std::fs::File, bytes: u64) -> io::Result<Option<[u8; 32]>> {
+    let mut file = file.take(bytes);
     let mut block = vec![0; BLOCK_BYTES];
     let mut sum = Sha256::new();
     loop {
@@ -98,7 +113,7 @@ fn sum_of(shared: &Shared, mut file: &std::fs::File) -> io::Result<[u8; 32]> {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "the sender ends"));
         }
         match file.read(&mut block) {
-            Ok(0) => return Ok(sum.finalize().into()),
+            Ok(0) => return Ok((file.limit() == 0).then(|| sum.finalize().into())),
             Ok(count) => sum.update(&block[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

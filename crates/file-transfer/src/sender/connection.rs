@@ -1,6 +1,7 @@
 //! What is kept per connection.
 
-use super::settings::Outcome;
+use super::settings::{Outcome, SendSettings};
+use crate::rate::is_below;
 use crate::wire::{REQUEST_BYTES, Reason, Request};
 use overlapped::{OpenFile, Protocol, TransmissionProgress};
 use overlapped_serving::{Listed, lock};
@@ -78,6 +79,8 @@ struct State {
     head_bytes: u64,
     /// How far it was when the sweep looked last.
     seen: u64,
+    /// Since when its rate is measured, and how far it was then.
+    measured: Option<(Instant, u64)>,
     /// Bytes of the file that are counted already.
     counted: u64,
 }
@@ -100,7 +103,10 @@ pub(crate) enum Waits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
     Request,
+    /// Nothing of the file was taken.
     Body,
+    /// The file was taken, at less than the least rate.
+    Rate,
     Farewell,
 }
 
@@ -143,6 +149,7 @@ impl Connection {
         let mut state = lock(&self.state);
         state.progress = Some(progress);
         state.head_bytes = head_bytes;
+        state.measured = Some((Instant::now(), 0));
     }
 
     pub(crate) fn waits_for(&self) -> Waits {
@@ -180,7 +187,7 @@ impl Connection {
     }
 
     /// Marks it if its time is over now.
-    pub(crate) fn is_over(&self, now: Instant, stall: Duration) -> bool {
+    pub(crate) fn is_over(&self, now: Instant, settings: &SendSettings) -> bool {
         let bytes = self.bytes();
         let mut state = lock(&self.state);
         if state.late.is_some() {
@@ -188,7 +195,19 @@ impl Connection {
         }
         if state.waits_for == Waits::Body && bytes != state.seen {
             state.seen = bytes;
-            state.until = now.checked_add(stall);
+            state.until = now.checked_add(settings.stall_time);
+        }
+        if state.waits_for == Waits::Body
+            && let Some((since, had)) = state.measured
+        {
+            let time = now.saturating_duration_since(since);
+            if time >= settings.rate_time {
+                state.measured = Some((now, bytes));
+                if is_below(settings.least_rate, bytes - had, time) {
+                    state.late = Some(Late::Rate);
+                    return true;
+                }
+            }
         }
         if state.until.is_none_or(|until| now < until) {
             return false;

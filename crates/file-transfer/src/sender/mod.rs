@@ -14,19 +14,22 @@ mod worker;
 use crate::name;
 use connection::{Connection, Message, Sending, Waits, Work};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Connections, lock, worker_threads};
+use overlapped_serving::{Connections, Crew, lock, worker_threads};
 use served::Served;
 use settings::{SendSettings, SendStatus, SendWatch};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use worker::Worker;
 
 /// Accepts that are kept posted.
 const POSTED_ACCEPTS: usize = 10;
+
+/// How long a stop waits at least for workers to end. One that is held, by the file's disk or by whoever
+/// looks on, is left to itself.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 const STOPPING: u8 = 1;
 const ENDING: u8 = 2;
@@ -66,7 +69,7 @@ impl Shared {
 pub struct Sender {
     shared: Arc<Shared>,
     listener: TcpListener<Sending>,
-    workers: Vec<JoinHandle<()>>,
+    crew: Crew,
     has_ended: bool,
 }
 
@@ -128,12 +131,9 @@ impl Sender {
             changed: Condvar::new(),
         });
         // From here on, dropping it on an error ends what was started.
-        let mut sender = Self { shared, listener, workers: Vec::new(), has_ended: false };
-        for number in 0..threads {
-            let shared = Arc::clone(&sender.shared);
-            let builder = std::thread::Builder::new().name(format!("sender {number}"));
-            sender.workers.push(builder.spawn(move || Worker(&shared).run())?);
-        }
+        let mut sender = Self { shared, listener, crew: Crew::default(), has_ended: false };
+        let of_workers = Arc::clone(&sender.shared);
+        sender.crew.start(threads, move |_| Worker(&of_workers).run())?;
         sender.shared.port.timer(settings.tick, Work::Other)?;
         let window = AcceptWindow::new(POSTED_ACCEPTS).connections(settings.connections);
         sender.listener.accept_window(window, || Work::Other)?;
@@ -167,7 +167,8 @@ impl Sender {
     }
 
     /// Ends the sender in phases: nobody is accepted any more; who has asked for nothing is closed; who
-    /// has asked gets the file. What is open after `deadline` is ended by force.
+    /// has asked gets the file. What is open after `deadline` is ended by force. A worker that is held
+    /// then, by the file's disk or by [`SendWatch`], is left to itself.
     pub fn stop(mut self, deadline: Duration) -> Stopped {
         self.end(deadline)
     }
@@ -191,14 +192,12 @@ impl Sender {
             });
             counts.errors.aborted += left;
         }
-        for _ in &self.workers {
+        for _ in 0..self.crew.threads() {
             // The port is open, so it cannot refuse.
             let _ = shared.port.post(Message::End);
         }
-        for worker in self.workers.drain(..) {
-            // A worker's panic was reported by its thread, and there is nobody else to tell.
-            let _ = worker.join();
-        }
+        let at_least = Instant::now() + FAREWELL;
+        self.crew.join(deadline.map(|deadline| deadline.max(at_least)));
         shared.port.close();
         Stopped { status: shared.status(), left }
     }

@@ -1,5 +1,6 @@
 //! What a sender is allowed, and what it tells.
 
+use crate::rate::LEAST_RATE;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +20,14 @@ pub struct SendSettings {
     /// On Windows it is seen every 64 MiB how far a transmission is, so a limit must leave time for
     /// that many.
     pub stall_time: Duration,
+    /// How many bytes of the file a fetcher must take a second, on average over `rate_time`; 0 is any. One
+    /// that takes a little now and then would hold its place for ever.
+    pub least_rate: u64,
+    /// For how long a fetcher's rate is measured.
+    ///
+    /// # Platform
+    /// See `stall_time`.
+    pub rate_time: Duration,
     /// How often is looked at the time, and how often a fetcher is told that its checksum takes longer.
     pub tick: Duration,
 }
@@ -30,6 +39,8 @@ impl Default for SendSettings {
             connections: 64,
             request_time: Duration::from_secs(10),
             stall_time: Duration::from_secs(if cfg!(windows) { 600 } else { 60 }),
+            least_rate: LEAST_RATE,
+            rate_time: Duration::from_secs(if cfg!(windows) { 600 } else { 60 }),
             tick: Duration::from_secs(1),
         }
     }

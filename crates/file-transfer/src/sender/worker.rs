@@ -61,14 +61,22 @@ impl Worker<'_> {
             } => {
                 self.transmitted(&stream, &body, transferred, result);
             }
-            Packet::Sent { stream, operation: Work::Wait, .. } => {
-                // One that is gone is found when the file is sent to it.
+            Packet::Sent { stream, operation: Work::Wait, result, .. } => {
                 stream.key().is_told.store(false, Ordering::Release);
+                // A checksum may take hours, for which one that has gone shall not keep its place.
+                if let Err(error) = result
+                    && stream.key().waits_for() == Waits::Checksum
+                {
+                    self.0.checksums.forget(&stream);
+                    let text = format!("it went while its checksum was made: {error}");
+                    self.fail(&stream, Fault::Cut, &text);
+                    stream.close();
+                }
             }
             Packet::Sent { stream, operation: Work::Refusal, .. } => {
                 // It was told to the watch before; what is left is an end that loses nothing.
                 let _ = stream.shutdown(Shutdown::Write);
-                self.await_end(&stream, Outcome::Failed(String::new()));
+                self.listen_for_end(&stream, Outcome::Failed(String::new()));
             }
             Packet::Posted(Message::Known(stream, request)) => self.answer(&stream, request),
             Packet::Posted(Message::Unknown(stream, reason, text)) => {
@@ -194,9 +202,17 @@ impl Worker<'_> {
         let sent = transferred.saturating_sub(body.head_bytes);
         let of = body.body_bytes;
         if let Err(error) = result {
-            if stream.key().late() == Some(Late::Body) {
-                let limit = self.0.settings.stall_time;
-                let text = format!("it took nothing for {limit:?}, after {sent} of {of} bytes");
+            let settings = &self.0.settings;
+            let late = match stream.key().late() {
+                Some(Late::Body) => Some(format!("nothing for {:?}", settings.stall_time)),
+                Some(Late::Rate) => Some(format!(
+                    "less than {} bytes a second for {:?}",
+                    settings.least_rate, settings.rate_time
+                )),
+                _ => None,
+            };
+            if let Some(late) = late {
+                let text = format!("it took {late}, after {sent} of {of} bytes");
                 return self.fail(stream, Fault::TimedOut, &text);
             }
             let text = format!("it was cut after {sent} of {of} bytes: {error}");
@@ -226,6 +242,11 @@ impl Worker<'_> {
     /// All is sent. That it has arrived is known when the fetcher ends its side.
     fn await_end(&self, stream: &Stream, outcome: Outcome) {
         stream.key().waits(Waits::Farewell, Some(self.0.settings.stall_time));
+        self.listen_for_end(stream, outcome);
+    }
+
+    /// Goes on waiting for the end. What comes before it gives no more time.
+    fn listen_for_end(&self, stream: &Stream, outcome: Outcome) {
         if let Err(refused) = stream.receive(Buffer::with_capacity(64), Work::Farewell(outcome)) {
             let Work::Farewell(outcome) = refused.returned.1 else { return };
             self.farewell(stream, outcome, Err(refused.error));
@@ -235,7 +256,7 @@ impl Worker<'_> {
     fn farewell(&self, stream: &Stream, outcome: Outcome, result: io::Result<Received>) {
         match (&outcome, &result) {
             // Whatever it still says, it is not listened to.
-            (_, Ok(Received::Data(_))) => return self.await_end(stream, outcome),
+            (_, Ok(Received::Data(_))) => return self.listen_for_end(stream, outcome),
             // A refusal was told before.
             (Outcome::Failed(_), _) => {
                 self.0.connections.remove(stream);
@@ -273,8 +294,8 @@ impl Worker<'_> {
     /// Every tick: ends those whose time is over, and tells those that wait for a checksum to go on
     /// waiting.
     fn look_at_the_time(&self) {
-        let (now, stall) = (Instant::now(), self.0.settings.stall_time);
-        let is_over = |key: &Connection| key.is_over(now, stall);
+        let now = Instant::now();
+        let is_over = |key: &Connection| key.is_over(now, &self.0.settings);
         self.0.connections.for_each(is_over, |stream| {
             // What is in flight comes back as aborted, to whoever ends the connection.
             match stream.key().waits_for() {
