@@ -1,15 +1,37 @@
 //! What ends a command early: Ctrl-C and SIGTERM, or, where that is asked for, the end of standard
-//! input. The first is told to the command; a second Ctrl-C ends the process at once.
+//! input. The first is told to the command, and the time that it has to end begins; a command that has
+//! not ended then is ended by force. A second Ctrl-C ends the process at once.
+//!
+//! The force is needed because a thread can be held where nothing reaches it: by a disk or a mount that
+//! does not answer, or by a pipe on standard output that nobody reads.
 
 use std::io;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 
+use crate::exit::complain;
+
 /// The exit code of a process that a second Ctrl-C has ended.
 const ENDED_AT_ONCE: i32 = 130;
+
+/// The exit code of a process that did not end in time.
+const ENDED_BY_FORCE: i32 = 1;
+
+/// How long a command may take to end that has no option for it.
+pub const USUAL_DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a command may take beyond its time, to say what it has done.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// How long the last words and the removal of what is left may take; what holds the process may hold
+/// these, too.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How a command may be told to end, beside Ctrl-C.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -19,36 +41,97 @@ pub struct EndArguments {
     until_input_ends: bool,
 }
 
-/// Calls `told` at the first Ctrl-C or SIGTERM. Once per process.
-pub fn on_first(told: impl Fn() + Send + Sync + 'static) -> anyhow::Result<()> {
-    on_first_or(EndArguments::default(), told)
+/// Files that are of no use to anybody if the process ends now.
+static LEFTOVERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Has this file removed if the process is ended by force.
+pub fn remove_when_forced(path: &Path) {
+    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
 }
 
-/// Calls `told` at the first Ctrl-C or SIGTERM, or when what `end` names has come. Once per process.
+/// Calls `told` at the first Ctrl-C or SIGTERM. Once per process, which ends by force when it has not
+/// ended `drain` and a little later.
+pub fn on_first(drain: Duration, told: impl Fn() + Send + Sync + 'static) -> anyhow::Result<()> {
+    on_first_or(EndArguments::default(), drain, told)
+}
+
+/// Calls `told` at the first Ctrl-C or SIGTERM, or when what `end` names has come. Once per process,
+/// which ends by force when it has not ended `drain` and a little later.
 pub fn on_first_or(
     end: EndArguments,
+    drain: Duration,
     told: impl Fn() + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    let seen = Arc::new(AtomicBool::new(false));
-    let told = Arc::new(told);
+    let (begin, begun) = sync_channel(1);
+    // It is there before it is needed, when threads may be short.
+    std::thread::Builder::new()
+        .name("end by force".to_owned())
+        .spawn(move || watch(&begun, drain))
+        .context("cannot start a thread to watch the end")?;
+    let first = Arc::new(First { seen: AtomicBool::new(false), begin, told });
     if end.until_input_ends {
-        let (seen, told) = (seen.clone(), told.clone());
+        let first = Arc::clone(&first);
         std::thread::Builder::new()
             .name("input".to_owned())
             .spawn(move || {
                 // Input that cannot be read has ended, too.
                 let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-                if !seen.swap(true, Ordering::AcqRel) {
-                    told();
-                }
+                first.is_now();
             })
             .context("cannot start a thread to watch standard input")?;
     }
     ctrlc::set_handler(move || {
-        if seen.swap(true, Ordering::AcqRel) {
+        if !first.is_now() {
             std::process::exit(ENDED_AT_ONCE);
         }
-        told();
     })
     .context("Ctrl-C cannot be caught")
+}
+
+/// The first that asks for the end.
+struct First<Told> {
+    seen: AtomicBool,
+    /// Begins the time.
+    begin: SyncSender<()>,
+    told: Told,
+}
+
+impl<Told: Fn()> First<Told> {
+    /// Tells the command, if nobody has done so yet.
+    fn is_now(&self) -> bool {
+        let is_first = !self.seen.swap(true, Ordering::AcqRel);
+        if is_first {
+            // Before the command is told, which may be what is held.
+            let _ = self.begin.try_send(());
+            (self.told)();
+        }
+        is_first
+    }
+}
+
+/// Ends the process when its time is over. A process that ends by itself takes this thread with it.
+fn watch(begun: &Receiver<()>, drain: Duration) {
+    if begun.recv().is_err() {
+        return;
+    }
+    // A time that no clock expresses is none.
+    let Some(limit) = drain.checked_add(SLACK) else { return };
+    std::thread::sleep(limit);
+    let (tell, told) = channel();
+    let last_words = move || {
+        let leftovers =
+            std::mem::take(&mut *LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner));
+        for path in leftovers {
+            let _ = std::fs::remove_file(path);
+        }
+        complain(
+            "ended by force, since it did not end in time: a disk does not answer, or nobody reads \
+             what it says",
+        );
+        let _ = tell.send(());
+    };
+    if std::thread::Builder::new().spawn(last_words).is_ok() {
+        let _ = told.recv_timeout(LAST_WORDS);
+    }
+    std::process::exit(ENDED_BY_FORCE);
 }

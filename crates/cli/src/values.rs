@@ -85,6 +85,23 @@ pub fn processes(text: &str) -> Result<u32, String> {
     Ok(number)
 }
 
+/// Reads a number of bytes that may be large, or 0: `64`, `16k`, `1m`, `5g`, `2t`, in powers of 1,024.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "write a number of bytes as 64, 16k, 1m, 5g or 2t".to_owned();
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(['k', 'm', 'g', 't']);
+    let power = match &lower[digits.len()..] {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.replace(['_', ','], "").parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << power).ok_or_else(wrong)
+}
+
 /// Reads a size in bytes: `64`, `16k`, `1m`; k and m are 1,024 and 1,048,576.
 pub fn size(text: &str) -> Result<usize, String> {
     let (digits, unit) = match text.to_ascii_lowercase().strip_suffix(['k', 'm']) {
@@ -138,6 +155,10 @@ mod tests {
         assert_eq!(size("64"), Ok(64));
         assert_eq!(size("16k"), Ok(16_384));
         assert_eq!(size("1M"), Ok(1_048_576));
+        assert_eq!((bytes("0"), bytes("1k"), bytes("2T")), (Ok(0), Ok(1_024), Ok(2 << 40)));
+        for wrong in ["", "k", "-1", "1kk", "1x", "99999999t"] {
+            assert!(bytes(wrong).is_err(), "{wrong:?}");
+        }
         assert!(size("0").is_err() && size("k").is_err() && size("4000m").is_err());
     }
 }

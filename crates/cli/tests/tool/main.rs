@@ -11,6 +11,8 @@ mod copy;
 #[cfg(target_os = "linux")]
 mod copy_on_linux;
 mod doctor;
+#[cfg(target_os = "linux")]
+mod ending;
 mod files;
 mod help;
 #[cfg(target_os = "linux")]

@@ -1,9 +1,11 @@
 //! The result document: all that was measured, as it is written and read again.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use overlapped::open_at_once;
 use overlapped_load::failure::Failures;
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +183,19 @@ pub struct Measurement {
     pub notes: Vec<String>,
 }
 
+/// No document is nearly as long; what is longer is a device, or somebody's mistake.
+const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Reads a file, or a pipe that somebody writes to.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = open_at_once(path, OpenOptions::new().read(true))?;
+    if file.take(DOCUMENT_BYTES_MAX + 1).read_to_string(&mut text)? as u64 > DOCUMENT_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too long for a document"));
+    }
+    Ok(text)
+}
+
 impl Document {
     /// Reads a document that was written earlier.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -189,7 +204,7 @@ impl Document {
             format: String,
         }
         let place = path.display();
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {place}"))?;
+        let text = read(path).with_context(|| format!("cannot read {place}"))?;
         let hint = "give a file that `overlapped compare --json FILE` has written";
         let head: Head = serde_json::from_str(&text)
             .with_context(|| format!("{place} is no result of a comparison; {hint}"))?;

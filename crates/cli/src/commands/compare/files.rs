@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use overlapped::open_at_once;
 use tempfile::NamedTempFile;
 
 use super::document::Document;
@@ -110,7 +111,8 @@ fn open(path: &Path) -> anyhow::Result<Target> {
     match fs::metadata(&path) {
         Ok(there) if there.is_dir() => anyhow::bail!("it is a folder"),
         Ok(there) if !there.is_file() => {
-            let file = File::options().write(true).open(&path)?;
+            // A pipe that nobody reads is told now, and not waited for.
+            let file = open_at_once(&path, File::options().write(true))?;
             Ok(Target::Stream { file, path })
         }
         _ => {

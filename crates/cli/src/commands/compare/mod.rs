@@ -39,6 +39,9 @@ use measure::guard::Guard;
 use screen::Screen;
 use settings::{Paces, Settings};
 
+/// How long the servers and the load of a measurement may take to end, one after the other.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// Options of `compare`.
 #[derive(Args, Debug)]
 pub struct CompareArguments {
@@ -136,7 +139,7 @@ fn say(document: &Document, files: Files) -> anyhow::Result<()> {
 fn measure_all(settings: &Settings, end: EndArguments) -> anyhow::Result<Document> {
     let interrupts = Arc::new(Mutex::new(Interrupts::default()));
     let told = interrupts.clone();
-    interrupt::on_first_or(end, move || {
+    interrupt::on_first_or(end, DRAIN, move || {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.seen = true;
         if let Some(load) = &told.load {

@@ -119,7 +119,7 @@ pub fn run(arguments: CopyArguments) -> anyhow::Result<()> {
     };
     let stop = Stop::default();
     let told = stop.clone();
-    interrupt::on_first_or(arguments.end, move || told.request())?;
+    interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || told.request())?;
     let plan = Plan::new(sources, target, arguments.recursive)?;
     let settings = arguments.settings(&plan)?;
     let screen = Screen::new(&plan, arguments.quiet);

@@ -67,7 +67,7 @@ pub struct FetchArguments {
 pub fn run(arguments: FetchArguments) -> anyhow::Result<()> {
     let stop = Stop::default();
     let told = stop.clone();
-    interrupt::on_first_or(arguments.end, move || told.request())?;
+    interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || told.request())?;
     let settings = FetchSettings {
         silence_time: arguments.timeout,
         force: arguments.force,
@@ -76,7 +76,7 @@ pub fn run(arguments: FetchArguments) -> anyhow::Result<()> {
         verify: arguments.verify,
         ..FetchSettings::default()
     };
-    let screen = Screen::new(arguments.quiet);
+    let screen = Screen::new(arguments.quiet, arguments.resume);
     let outcome = fetch(arguments.address, arguments.target.as_deref(), &settings, &screen, &stop);
     screen.finish();
     if arguments.json {

@@ -6,17 +6,18 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use overlapped_file_transfer::{Stage, Watch};
 
-use crate::output;
+use crate::{interrupt, output};
 
 pub struct Screen {
     bar: ProgressBar,
     quiet: bool,
+    resume: bool,
 }
 
 const TEMPLATE: &str = "{msg}{bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
 
 impl Screen {
-    pub fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool, resume: bool) -> Self {
         let bar = ProgressBar::new(0);
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -25,7 +26,7 @@ impl Screen {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
         };
-        Self { bar, quiet }
+        Self { bar, quiet, resume }
     }
 
     pub fn finish(&self) {
@@ -37,6 +38,12 @@ impl Watch for Screen {
     fn found(&self, path: &Path, bytes: u64) {
         let _ = path;
         self.bar.set_length(bytes);
+    }
+
+    fn begun(&self, temporary: &Path) {
+        if !self.resume {
+            interrupt::remove_when_forced(temporary);
+        }
     }
 
     fn stage(&self, stage: Stage, from: u64, bytes: u64) {

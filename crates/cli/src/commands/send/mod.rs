@@ -6,6 +6,7 @@
 mod report;
 mod screen;
 
+use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use overlapped::open_regular;
 use overlapped_file_transfer::{SendSettings, Sender};
 use overlapped_load::limits;
 
@@ -59,6 +61,10 @@ pub struct SendArguments {
     /// every 64 MiB, 10m].
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     stall_timeout: Option<Duration>,
+    /// Bytes of the file that a fetcher must take a second, on average over a minute (on Windows over
+    /// ten); 0 is any.
+    #[arg(long, value_name = "SIZE", default_value = "1k", value_parser = values::bytes)]
+    least_rate: u64,
     /// How long fetchers may take to get the rest after Ctrl-C or the last of --times.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u64,
@@ -89,6 +95,7 @@ impl SendArguments {
             connections: self.max_connections as usize,
             request_time: self.request_timeout,
             stall_time: self.stall_timeout.unwrap_or(usual.stall_time),
+            least_rate: self.least_rate,
             ..usual
         })
     }
@@ -98,11 +105,12 @@ impl SendArguments {
 pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&interrupted);
-    interrupt::on_first_or(arguments.end, move || told.store(true, Ordering::Release))?;
+    let drain = Duration::from_secs(arguments.drain_seconds);
+    interrupt::on_first_or(arguments.end, drain, move || told.store(true, Ordering::Release))?;
     let settings = arguments.settings()?;
     let begun = Instant::now();
     // Before the address is taken, so that what is wrong with the file is told first.
-    std::fs::File::open(&arguments.file)
+    open_regular(&arguments.file, OpenOptions::new().read(true))
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
     let listener = listen(arguments.address, arguments.max_connections)?;
     let address = listener.local_addr()?;
@@ -120,7 +128,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
         screen.draw(&sender.status());
     }
     screen.finish();
-    let stopped = sender.stop(Duration::from_secs(arguments.drain_seconds));
+    let stopped = sender.stop(drain);
     let document = Document::of(&name, address, arguments.times, begun.elapsed(), &stopped);
     if arguments.json {
         output::json_document(&document)?;

@@ -13,7 +13,7 @@ use crate::output;
 /// Serves until Ctrl-C, or what `end` names.
 pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
     let (interrupted, interrupts) = channel();
-    interrupt::on_first_or(end, move || {
+    interrupt::on_first_or(end, settings.drain, move || {
         let _ = interrupted.send(());
     })?;
     let address = listener.local_addr()?;

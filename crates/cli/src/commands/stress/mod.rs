@@ -118,7 +118,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     let configs = arguments.resolve()?;
     let (sender, events) = channel();
     let interrupted = sender.clone();
-    interrupt::on_first_or(arguments.end, move || {
+    interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let bar = progress_bar(arguments.total_messages());

@@ -164,6 +164,8 @@ impl Team {
             let (number, line) = match event {
                 Event::Interrupt => {
                     interrupted = true;
+                    stopped = true;
+                    deadline = Some(Instant::now() + GRACE);
                     self.tell_all(&Order::Stop)?;
                     continue;
                 }

@@ -22,7 +22,7 @@ pub fn run() -> anyhow::Result<()> {
     let run = Run::start(config).context("cannot start the load")?;
 
     let control = run.control();
-    interrupt::on_first(move || control.stop())?;
+    interrupt::on_first(interrupt::USUAL_DRAIN, move || control.stop())?;
     let control = run.control();
     std::thread::Builder::new().name("orders".to_owned()).spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {

@@ -63,7 +63,8 @@ pub fn check(_processes: u32) -> anyhow::Result<()> {
 pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
     let (sender, events) = channel();
     let interrupted = sender.clone();
-    interrupt::on_first_or(end, move || {
+    // Workers that do not end in time are killed after this.
+    interrupt::on_first_or(end, settings.drain + GRACE, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let address = listener.local_addr()?;
@@ -179,7 +180,7 @@ fn sum(members: &[Member]) -> (Figures, u64) {
 pub fn run_worker(settings: &Settings) -> anyhow::Result<()> {
     platform::end_with_parent();
     let (interrupted, interrupts) = channel();
-    interrupt::on_first(move || {
+    interrupt::on_first(settings.drain, move || {
         let _ = interrupted.send(());
     })?;
     let listener = TcpListener::from(
