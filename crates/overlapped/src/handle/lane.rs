@@ -58,6 +58,14 @@ impl<T> Lane<T> {
         }
     }
 
+    /// Puts back what was taken out by [`Lane::pop`], so that it is next again.
+    #[cfg(any(windows, all(test, not(loom))))]
+    pub(crate) fn push_first(&mut self, operation: T) {
+        if let Some(second) = self.first.replace(operation) {
+            self.rest.get_or_insert_default().push_front(second);
+        }
+    }
+
     /// The operation that is next.
     #[cfg_attr(not(windows), expect(dead_code, reason = "only a completion driver looks ahead"))]
     pub(crate) fn first(&self) -> Option<&T> {
@@ -123,4 +131,26 @@ pub(crate) enum Advance<T> {
     Yields,
     /// The first operation is complete and out of the lane.
     Complete(T),
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p150_what_is_put_back_for_want_of_something_keeps_its_turn() {
+        let mut lane = Lane::new();
+        for number in 1..=3 {
+            lane.push(number);
+        }
+        let first = lane.pop().expect("there are three");
+        lane.push_first(first);
+        assert_eq!(lane.len(), 3);
+        assert_eq!(
+            [lane.pop(), lane.pop(), lane.pop(), lane.pop()],
+            [Some(1), Some(2), Some(3), None]
+        );
+        lane.push_first(4);
+        assert_eq!((lane.pop(), lane.is_empty()), (Some(4), true));
+    }
 }

@@ -270,7 +270,8 @@ impl<P: Protocol> Handle<P> {
                 match state.issue(label.direction, pending, port) {
                     Ok(()) => {}
                     Err((error, pending)) if is_shortage(&error, &pending.task) => {
-                        state.push(label.direction, pending);
+                        // What was started after it waits for it.
+                        state.push_first(label.direction, pending);
                         retry = true;
                     }
                     Err((error, mut pending)) => {
@@ -325,7 +326,7 @@ impl<P: Protocol> Handle<P> {
             match state.issue(direction, pending, port) {
                 Ok(()) => {}
                 Err((error, pending)) if is_shortage(&error, &pending.task) => {
-                    state.push(direction, pending);
+                    state.push_first(direction, pending);
                     return true;
                 }
                 Err((error, mut pending)) => {

@@ -182,3 +182,29 @@ fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
         assert!(matches!(step, Step::Work(Work::Packet(packet)) if packet == number));
     }
 }
+
+/// A look lasts a while, and a thread's number may be another's when it is over.
+#[test]
+fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
+    let mut wakes = Wakes::default();
+    let mut rules = Rules::<u32, u32, NoSeat>::new(1, true);
+    let (runs, looks) = (rules.enrol(NoSeat), rules.enrol(NoSeat));
+    rules.insert(1, &mut wakes).expect("the port is open");
+    rules.insert(2, &mut wakes).expect("the port is open");
+    let step = rules.arrive(runs, false, &mut wakes);
+    assert!(matches!(step, Step::Work(Work::Packet(1))));
+    assert!(matches!(rules.arrive(looks, false, &mut wakes), Step::Poll { .. }));
+    let step = rules.returned(looks, &mut Vec::new(), true, false, &mut wakes);
+    let Step::Look(mut suspects) = step else { panic!("one packet is withheld, not {step:?}") };
+    suspects.iter_mut().for_each(|suspect| suspect.asleep = true);
+
+    rules.dismiss(runs, &mut wakes);
+    let next = rules.enrol(NoSeat);
+    assert_eq!(next, runs, "numbers are used again");
+    let step = rules.arrive(next, false, &mut wakes);
+    assert!(matches!(step, Step::Work(Work::Packet(2))));
+
+    let _ = rules.looked(looks, suspects, false, &mut wakes);
+    let sizes = rules.sizes();
+    assert_eq!((sizes.released, sizes.paused), (1, 0), "it was not looked at");
+}

@@ -147,13 +147,14 @@ impl<J: Job> Flight<J> {
         } else {
             let errno = Errno::from_raw_os_error(result.wrapping_neg());
             match errno {
-                // A thread that ends takes its requests back (P146), and a signal may interrupt
-                // one. Unless it was cancelled, nobody wants that.
-                Errno::CANCELED | Errno::INTR if !place.cancelled => return true,
-                Errno::CANCELED | Errno::INTR => {
+                // Whatever kept the kernel from it: there is nothing more to try.
+                Errno::CANCELED | Errno::INTR | Errno::AGAIN if place.cancelled => {
                     self.abort(id, reaped);
                     return false;
                 }
+                // A thread that ends takes its requests back (P146), and a signal may interrupt
+                // one. Nobody wants that.
+                Errno::CANCELED | Errno::INTR => return true,
                 Errno::AGAIN if place.delays < DELAYS_MAX => {
                     place.delays += 1;
                     return true;
@@ -165,7 +166,10 @@ impl<J: Job> Flight<J> {
         let step = unsafe { place.block.job() }.advance(outcome);
         match step {
             Step::GoesOn if place.cancelled => self.abort(id, reaped),
-            Step::GoesOn => return true,
+            Step::GoesOn => {
+                place.delays = 0;
+                return true;
+            }
             Step::Complete => {
                 let job = self.take(id);
                 reaped.done.extend(job);
@@ -264,4 +268,80 @@ impl<J: Job> Flight<J> {
 /// what is longer would be cut, and go on like any short transfer.
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::files::SystemFile;
+
+    struct Read {
+        file: SystemFile,
+        room: [u8; 8],
+        aborted: bool,
+    }
+
+    impl Job for Read {
+        fn tag(&self) -> Tag {
+            Tag { file: 1, operation: 1 }
+        }
+
+        fn request(&mut self) -> (&SystemFile, Request<'_>) {
+            (&self.file, Request::Read { room: &mut self.room, offset: 0 })
+        }
+
+        fn advance(&mut self, outcome: io::Result<usize>) -> Step {
+            if outcome.is_ok() { Step::GoesOn } else { Step::Complete }
+        }
+
+        fn abort(&mut self) {
+            self.aborted = true;
+        }
+
+        fn deliver(self: Box<Self>) {}
+    }
+
+    /// One job that the kernel would have, and its number.
+    fn one_under_way(flight: &mut Flight<Read>, reaped: &mut Reaped<Read>) -> u64 {
+        let file = std::fs::File::open("Cargo.toml").expect("the package has one");
+        let file = file.try_into().expect("it is a file");
+        let id = flight.insert(Box::new(Read { file, room: [0; 8], aborted: false }));
+        // Nobody submits it, so nothing happens to it but what the test says.
+        assert!(flight.entry(id, reaped).is_some());
+        id
+    }
+
+    const fn failed(errno: Errno) -> i32 {
+        -errno.raw_os_error()
+    }
+
+    /// However the kernel says that it did not do it: whoever drains the ring asks it nothing more.
+    #[test]
+    fn p132_a_cancelled_job_that_was_not_done_is_over_at_once() {
+        for errno in [Errno::CANCELED, Errno::INTR, Errno::AGAIN] {
+            let (mut flight, mut reaped) = (Flight::new(), Reaped::default());
+            let id = one_under_way(&mut flight, &mut reaped);
+            assert_eq!(flight.cancel_everything(), [id]);
+            assert!(!flight.complete(id, failed(errno), &mut reaped), "{errno:?} is tried again");
+            assert!(flight.is_empty());
+            assert!(matches!(&reaped.done[..], [job] if job.aborted), "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn each_request_of_a_job_may_be_put_off_so_often() {
+        let (mut flight, mut reaped) = (Flight::new(), Reaped::default());
+        let id = one_under_way(&mut flight, &mut reaped);
+        for _request in 0..3 {
+            for _ in 0..DELAYS_MAX {
+                assert!(flight.complete(id, failed(Errno::AGAIN), &mut reaped));
+            }
+            assert!(flight.complete(id, 1, &mut reaped), "it goes on");
+        }
+        for _ in 0..DELAYS_MAX {
+            assert!(flight.complete(id, failed(Errno::AGAIN), &mut reaped));
+        }
+        assert!(!flight.complete(id, failed(Errno::AGAIN), &mut reaped), "that is its result");
+        assert_eq!(reaped.done.len(), 1);
+    }
 }

@@ -31,7 +31,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             let Some(member) = self.members[suspect.member].as_mut() else {
                 continue;
             };
-            if member.moves != suspect.moves {
+            if member.last_move != suspect.last_move {
                 continue;
             }
             match (member.standing, suspect.asleep) {
@@ -78,7 +78,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             let slot = slot.as_ref()?;
             matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
                 member,
-                moves: slot.moves,
+                last_move: slot.last_move,
                 seat: slot.seat.clone(),
                 asleep: false,
             })

@@ -40,6 +40,8 @@ pub(crate) struct Rules<T, E, S> {
     /// Events taken from the driver and not performed yet: not packets, and not in the snapshot.
     ready: VecDeque<E>,
     members: Vec<Option<Member<T, E, S>>>,
+    /// How often a thread has moved.
+    moves: u64,
     /// The waiting stack, newest last.
     parked: Vec<MemberId>,
     polling: usize,
@@ -70,6 +72,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             queue: VecDeque::new(),
             ready: VecDeque::new(),
             members: Vec::new(),
+            moves: 0,
             parked: Vec::new(),
             polling: 0,
             for_pollers: VecDeque::new(),

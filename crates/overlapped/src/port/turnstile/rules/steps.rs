@@ -38,7 +38,7 @@ pub(crate) enum Step<T, E, S> {
 #[derive(Debug)]
 pub(crate) struct Suspect<S> {
     pub(super) member: MemberId,
-    pub(super) moves: u64,
+    pub(super) last_move: u64,
     pub(crate) seat: S,
     pub(crate) asleep: bool,
 }

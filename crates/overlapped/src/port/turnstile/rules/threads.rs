@@ -32,14 +32,16 @@ pub(super) struct Member<T, E, S> {
     pub(super) seat: S,
     pub(super) standing: Standing,
     pub(super) handed: Option<Handed<T, E>>,
-    /// Counts the thread's own moves, so that what the doorman saw can be told from what is.
-    pub(super) moves: u64,
+    /// The number of its last move among those of all threads, so that what the doorman saw can be
+    /// told from what is, also when the thread's own number has been given to another since.
+    pub(super) last_move: u64,
 }
 
 impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     /// Gives a thread a number. It is bound, and counted, from its first [`Rules::arrive`].
     pub(crate) fn enrol(&mut self, seat: S) -> MemberId {
-        let member = Member { seat, standing: Standing::Outside, handed: None, moves: 0 };
+        let last_move = self.next_move();
+        let member = Member { seat, standing: Standing::Outside, handed: None, last_move };
         match self.members.iter().position(Option::is_none) {
             Some(free) => {
                 self.members[free] = Some(member);
@@ -120,9 +122,15 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     }
 
     pub(super) fn set(&mut self, id: MemberId, standing: Standing) {
+        let last_move = self.next_move();
         let member = self.member(id);
         member.standing = standing;
-        member.moves += 1;
+        member.last_move = last_move;
+    }
+
+    fn next_move(&mut self) -> u64 {
+        self.moves += 1;
+        self.moves
     }
 
     pub(super) fn member(&mut self, id: MemberId) -> &mut Member<T, E, S> {
