@@ -96,6 +96,7 @@ mod error;
 mod handle;
 pub mod notify;
 mod operation;
+mod panics;
 mod port;
 pub mod readiness;
 mod sync;

@@ -7,10 +7,12 @@
 
 use super::TcpListener;
 use super::core::{Handle, WeakHandle};
+use super::refusals::port_closed;
 use super::state::Direction;
 use crate::error::Refused;
 use crate::operation::accept::Accept;
 use crate::operation::timer::TimerId;
+use crate::panics::{Panics, contained};
 use crate::port::Protocol;
 use std::io;
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub(crate) struct Accepting<P: Protocol> {
 pub(super) struct Held<P: Protocol> {
     pub(super) token: u64,
     pub(super) handle: Handle<P>,
-    pub(super) silence: TimerId,
+    pub(super) silence: Option<TimerId>,
 }
 
 impl<P: Protocol> Accepting<P> {
@@ -134,6 +136,7 @@ impl<P: Protocol> GiveBack for Places<P> {
         self.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(listener) = Handle::upgrade(&self.listener) {
             refill(&listener);
+            contained(|| drop(listener));
         }
     }
 }
@@ -159,36 +162,61 @@ pub(crate) fn taken<P: Protocol>(listener: &Handle<P>) {
 }
 
 /// Posts accepts until the window is full or the limit on connections is reached.
-fn refill<P: Protocol>(listener: &Handle<P>) {
-    loop {
-        let next = listener.with_accepting(|accepting, posted| {
-            let accepting = accepting.as_mut()?;
-            if !accepting.has_room(posted) {
-                return None;
-            }
-            accepting.outstanding += 1;
-            accepting.starting += 1;
-            Some((Arc::clone(&accepting.operation), accepting.window.first_data.is_some()))
-        });
-        let Some((make_operation, with_first_data)) = next else {
-            return;
-        };
-        let task = Accept::task(with_first_data);
-        let started = listener.start(Direction::Receive, task, make_operation());
-        listener.with_accepting(|accepting, _| {
-            if let Some(accepting) = accepting {
+///
+/// It runs wherever a place becomes free: on a thread that takes a packet, and on one that drops a
+/// connection, which may be unwinding. Neither has a part in a panic of the user's closure, so it
+/// ends here; the place is tried again after a while, as after a shortage.
+pub(super) fn refill<P: Protocol>(listener: &Handle<P>) {
+    let mut panics = Panics::default();
+    while post_next(listener, &mut panics) {}
+}
+
+/// Posts one accept; false when no more are to be posted now.
+fn post_next<P: Protocol>(listener: &Handle<P>, panics: &mut Panics) -> bool {
+    let next = listener.with_accepting(|accepting, posted| {
+        let accepting = accepting.as_mut()?;
+        if !accepting.has_room(posted) {
+            return None;
+        }
+        accepting.outstanding += 1;
+        accepting.starting += 1;
+        Some((Arc::clone(&accepting.operation), accepting.window.first_data.is_some()))
+    });
+    let Some((make_operation, with_first_data)) = next else { return false };
+    let operation = panics.run(|| make_operation());
+    // It is the last share when the listener was closed meanwhile.
+    panics.run(|| drop(make_operation));
+    let Some(operation) = operation else {
+        let is_kept = listener.with_accepting(|accepting, _| {
+            accepting.as_mut().is_some_and(|accepting| {
+                accepting.outstanding -= 1;
                 accepting.starting -= 1;
-            }
+                true
+            })
         });
-        match started {
-            Ok(_) => {}
-            // Nothing is accepted any more.
-            Err(_) if listener.is_closed() => return,
-            // The window reports a failure at once as a packet, so that the accept is posted anew
-            // when somebody has seen it.
-            Err(Refused { returned: (task, operation), .. }) => {
-                listener.report(task, operation);
-            }
+        if is_kept {
+            listener.retry_later();
+        }
+        return false;
+    };
+    let started = listener.start(Direction::Receive, Accept::task(with_first_data), operation);
+    listener.with_accepting(|accepting, _| {
+        if let Some(accepting) = accepting {
+            accepting.starting -= 1;
+        }
+    });
+    match started {
+        Ok(_) => true,
+        Err(Refused { returned: (task, operation), .. }) => {
+            let goes_on = !listener.is_closed();
+            panics.run(|| match goes_on {
+                // The window reports a failure at once as a packet, so that the accept is posted anew
+                // when somebody has seen it.
+                true => listener.report(task, operation),
+                // Nothing is accepted any more.
+                false => drop(operation),
+            });
+            goes_on
         }
     }
 }
@@ -203,8 +231,15 @@ impl<P: Protocol> TcpListener<P> {
     /// The window holds the listener: it accepts until [`close`](Self::close), or until the port
     /// is closed, even if every handle is dropped.
     ///
+    /// `operation` is called on whichever thread makes room: this one at first, then one that takes
+    /// a packet of the window or drops a connection under its limit. No lock is held then, and it
+    /// may call the library. A panic of it ends there, after the panic hook has told of it; no
+    /// client and no packet is lost by it. The accept is posted after a while (50 ms) instead, for
+    /// which `operation` is called anew, and counts as
+    /// [put off](crate::Counters::accept_deferrals).
+    ///
     /// # Errors
-    /// A window is kept already, single accepts are posted, or the listener is closed.
+    /// A window is kept already, single accepts are posted, or the listener or the port is closed.
     pub fn accept_window(
         &self,
         window: AcceptWindow,
@@ -212,6 +247,17 @@ impl<P: Protocol> TcpListener<P> {
     ) -> io::Result<()> {
         self.0.admits_starts()?;
         let places = Places { open: AtomicUsize::new(0), listener: self.0.downgrade() };
+        // Made before, and dropped after the lock is free if it is not taken: its closure is the
+        // user's.
+        let mut new = Some(Box::new(Accepting {
+            window,
+            operation: Arc::new(operation),
+            outstanding: 0,
+            starting: 0,
+            places: Arc::new(places),
+            held: Vec::new(),
+        }));
+        let port = self.0.port();
         self.0.with_accepting(|accepting, posted| {
             if accepting.is_some() || posted > 0 {
                 return Err(io::Error::new(
@@ -219,14 +265,11 @@ impl<P: Protocol> TcpListener<P> {
                     "accepts are posted on this listener already; it takes one window and no others",
                 ));
             }
-            *accepting = Some(Box::new(Accepting {
-                window,
-                operation: Arc::new(operation),
-                outstanding: 0,
-                starting: 0,
-                places: Arc::new(places),
-                held: Vec::new(),
-            }));
+            // Looked at under the lock: closing the port takes what is there after it said so.
+            if port.is_closed() {
+                return Err(port_closed());
+            }
+            *accepting = new.take();
             Ok(())
         })?;
         #[cfg(windows)]

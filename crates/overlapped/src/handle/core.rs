@@ -5,7 +5,7 @@
 //! Values of the user's are never dropped under it. The order of locks is: listener, a
 //! stream or socket that it accepts for, turnstile.
 
-use super::accepting::{Accepting, Held};
+use super::accepting::{self, Accepting, Held};
 use super::delivery::{By, Delivery};
 use super::lane::{Advance, Lane};
 use super::refusals::port_closed;
@@ -304,11 +304,30 @@ impl<P: Protocol> Handle<P> {
         self.close();
     }
 
-    /// Tries again after the system was short of something.
+    /// Tries again after the system was short of something, or a closure of the user's panicked.
     pub(crate) fn retry(&self, delivery: &mut Delivery<P>) {
-        self.0.state.lock().retry_is_due = false;
+        let keeps_window = {
+            let mut state = self.0.state.lock();
+            state.retry_is_due = false;
+            state.accepting.is_some()
+        };
         let event = Event { token: self.0.token, readable: true, writable: true, ended: false };
         self.perform(event, delivery);
+        if keeps_window {
+            accepting::refill(self);
+        }
+    }
+
+    /// Has [`Handle::retry`] called after a while.
+    pub(super) fn retry_later(&self) {
+        let retry = self.0.state.lock().owes_retry();
+        if retry {
+            self.0.port.defer(&self.0);
+        }
+    }
+
+    pub(super) fn port(&self) -> &Arc<Inner<P>> {
+        &self.0.port
     }
 
     pub(crate) fn with_socket<R>(
@@ -381,8 +400,8 @@ impl<P: Protocol> Handle<P> {
 
     pub(super) fn forget_held(&self, token: u64) {
         let held = self.with_accepting(|accepting, _| accepting.as_mut()?.forget_held(token));
-        if let Some(held) = held {
-            drop(self.0.port.timers.cancel(held.silence));
+        if let Some(silence) = held.and_then(|held| held.silence) {
+            drop(self.0.port.timers.cancel(silence));
         }
     }
 }

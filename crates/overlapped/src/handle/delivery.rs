@@ -2,6 +2,7 @@
 
 use super::core::Handle;
 use super::{Admission, TcpSocket};
+use crate::panics::Panics;
 use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
@@ -74,8 +75,18 @@ impl<P: Protocol> Delivery<P> {
     /// To be called without any lock held.
     pub(crate) fn finish(self) -> Option<Packet<P>> {
         if let Some(later) = self.later {
-            for (listener, token) in later.finished_holds {
-                listener.forget_held(token);
+            let Later { refused, finished_holds, discarded, admissions } = *later;
+            let mut panics = Panics::default();
+            for (listener, token) in finished_holds {
+                panics.run(|| listener.forget_held(token));
+                panics.run(|| drop(listener));
+            }
+            panics.drop_each(refused);
+            panics.drop_each(discarded);
+            panics.drop_each(admissions);
+            // A thread that takes packets has no part in it, and is owed its own.
+            if self.by != By::Performer {
+                panics.resume();
             }
         }
         self.first

@@ -5,6 +5,7 @@ use super::delivery::{By, Delivery};
 use super::state::{Direction, State};
 use crate::driver::code;
 use crate::operation::{OperationId, Task, aborted, loss};
+use crate::panics::Panics;
 use crate::port::Protocol;
 use crate::sync::MutexGuard;
 use std::io;
@@ -51,11 +52,13 @@ impl<P: Protocol> Handle<P> {
         }
         let held = state.accepting.as_ref().map(|accepting| accepting.held());
         drop(state);
+        let mut panics = Panics::default();
         for held in held.into_iter().flatten() {
-            held.close();
+            panics.run(|| held.close());
             count += 1;
         }
-        delivery.finish();
+        panics.run(|| delivery.finish());
+        panics.resume();
         count
     }
 
@@ -95,16 +98,20 @@ impl<P: Protocol> Handle<P> {
         self.abort_all(&mut state, &mut delivery);
         drop(state);
         self.0.port.registry.retire(self.0.token);
+        let mut panics = Panics::default();
         if let Some(accepting) = accepting {
             for held in accepting.held() {
-                held.close();
+                panics.run(|| held.close());
             }
+            panics.run(|| drop(accepting));
         }
         if let Some(listener) = listener.as_ref().and_then(Handle::upgrade) {
-            listener.cancel_accept_into(self);
+            panics.run(|| listener.cancel_accept_into(self));
+            panics.run(|| drop(listener));
         }
-        drop(admission);
-        delivery.finish();
+        panics.run(|| drop(admission));
+        panics.run(|| delivery.finish());
+        panics.resume();
     }
 
     /// Closes the socket so that the peer sees a reset.
@@ -138,7 +145,15 @@ impl<P: Protocol> Handle<P> {
             state.cancel_all_held();
             state.accepting.take()
         };
-        drop((dropped, accepting));
+        let mut panics = Panics::default();
+        panics.drop_each(dropped);
+        if let Some(accepting) = accepting {
+            for held in accepting.held() {
+                panics.run(|| held.discard());
+            }
+            panics.run(|| drop(accepting));
+        }
+        panics.resume();
     }
 
     /// Ends directions of the connection. Each is ended once; to end it again is no error.

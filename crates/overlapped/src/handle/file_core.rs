@@ -12,6 +12,7 @@ use crate::driver::files::{Job, Request, Step, SystemFile, Tag, Which};
 use crate::error::Refused;
 use crate::operation::file_task::FileTask;
 use crate::operation::{OperationId, aborted};
+use crate::panics::{Panics, contained};
 use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
@@ -93,16 +94,23 @@ impl<P: Protocol> FileHandle<P> {
                 Err(Refused::new(error, (task, operation)))
             }
             Ok(done) => {
+                let mut panics = Panics::default();
                 for job in done {
                     let is_own = job.tag() == own;
                     let packet = job.into_packet();
                     // A packet that the closed port refuses is dropped here.
-                    drop(if is_own { port.queue_own(packet) } else { port.queue(packet) });
+                    panics.drop_each(if is_own {
+                        port.queue_own(packet).err()
+                    } else {
+                        port.queue(packet).err()
+                    });
                 }
-                // Whoever closed the handle meanwhile may not have found the operation.
-                if self.0.file.lock().is_none() {
-                    self.cancel_which(Which::One(own));
+                // Whoever closed handle or port meanwhile may not have found the operation.
+                let is_closed = self.0.file.lock().is_none();
+                if is_closed || port.is_closed() {
+                    panics.run(|| self.cancel_which(Which::One(own)));
                 }
+                panics.resume();
                 Ok(OperationId(id))
             }
         }
@@ -127,9 +135,11 @@ impl<P: Protocol> FileHandle<P> {
     fn cancel_which(&self, which: Which) -> usize {
         let port = &self.0.port;
         let (count, done) = port.files.cancel(which);
+        let mut panics = Panics::default();
         for job in done {
-            drop(port.queue(job.into_packet()));
+            panics.drop_each(port.queue(job.into_packet()).err());
         }
+        panics.resume();
         count
     }
 
@@ -141,7 +151,6 @@ impl<P: Protocol> FileHandle<P> {
             self.0.port.files.closed();
             self.cancel_all();
         }
-        drop(file);
     }
 
     pub(crate) fn open_file(&self) -> io::Result<Arc<SystemFile>> {
@@ -204,6 +213,7 @@ impl<P: Protocol> Job for FileJob<P> {
 
     fn deliver(self: Box<Self>) {
         let port = Arc::clone(&self.holder.0.port);
-        drop(port.queue(self.into_packet()));
+        // The thread serves all files, and is to go on.
+        contained(|| drop(port.queue(self.into_packet())));
     }
 }

@@ -26,7 +26,7 @@ mod models;
 mod open_file;
 #[cfg(windows)]
 mod overlapping;
-mod refusals;
+pub(crate) mod refusals;
 mod reuse;
 mod sockets;
 pub(crate) mod state;

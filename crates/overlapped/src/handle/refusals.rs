@@ -102,6 +102,6 @@ fn invalid(why: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
-pub(super) fn port_closed() -> io::Error {
+pub(crate) fn port_closed() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
 }

@@ -152,6 +152,18 @@ impl<P: Protocol> State<P> {
         }
     }
 
+    /// Puts an operation back that is next in its direction.
+    #[cfg(windows)]
+    pub(super) fn push_first(&mut self, direction: Direction, pending: Pending<P>) {
+        if let Some(link) = link_under_way(&pending.task) {
+            self.link = link;
+        }
+        match direction {
+            Direction::Receive => self.receive.push_first(pending),
+            Direction::Send => self.send.push_first(Box::new(pending)),
+        }
+    }
+
     pub(super) fn pop(&mut self, direction: Direction) -> Option<Pending<P>> {
         match direction {
             Direction::Receive => self.receive.pop(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 ///
 /// A handle is shared by cloning; its methods take `&self`, and any number of operations may be in
 /// flight in each direction. Every operation in flight holds a handle and its packet gives it back;
-/// when the last one is dropped the connection is closed, in the background and gracefully. To keep
-/// the handle for the next connection, [`disconnect`](Self::disconnect) it.
+/// when the last one is dropped the connection is [closed](Self::close). To keep the handle for the
+/// next connection, [`disconnect`](Self::disconnect) it.
 ///
 /// Starting operations of one direction from several threads at once leaves their order to chance
 /// (P151); a receive and a send at once are fine (P152).
@@ -53,7 +53,11 @@ impl<P: Protocol> TcpStream<P> {
     /// Closes the connection now, whoever else holds a handle. Every operation in flight completes
     /// as aborted (P140), and its packet may be taken after this has returned (P141).
     ///
-    /// The peer sees a graceful end, or a reset if received data was left unread (P143).
+    /// What was sent before still goes out, and the peer sees a graceful end. If received data was
+    /// left unread, or more comes afterwards, it sees a reset instead, and may lose what was sent and
+    /// it has not read yet (P143). Who answers a peer that may still be sending
+    /// [disconnects](Self::disconnect), or [shuts down](Self::shutdown) sending and goes on receiving
+    /// for a while.
     pub fn close(&self) {
         self.0.close();
     }

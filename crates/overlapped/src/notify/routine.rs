@@ -6,6 +6,7 @@
 
 use super::system;
 use crate::operation::Task;
+use crate::panics::Panics;
 use crate::sync::Mutex;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -79,17 +80,19 @@ thread_local! {
 }
 
 impl Drop for Thread {
-    /// The thread ends: nothing more runs, and what is left is dropped (P147).
+    /// The thread ends: nothing more runs, and what is left is dropped (P147). A panic of it ends
+    /// here: out of a value of the thread's it would end the process.
     fn drop(&mut self) {
+        let mut panics = Panics::default();
         if let Some(queue) = self.queue.get() {
             let mut state = queue.state.lock();
             state.has_ended = true;
             let left = std::mem::take(&mut state.due);
             drop(state);
-            drop(left);
+            panics.drop_each(left);
         }
         let left = std::mem::take(&mut *self.routines.borrow_mut());
-        drop(left);
+        panics.drop_each(left.into_values());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::aborted;
 use crate::error::Refused;
+use crate::handle::refusals::port_closed;
 use crate::port::packet::Packet;
 use crate::port::timers::Due;
 use crate::port::{Port, Protocol};
@@ -29,11 +30,17 @@ impl<P: Protocol> Port<P> {
         operation: P::Operation,
     ) -> Result<TimerId, Refused<P::Operation>> {
         let inner = self.inner();
-        if inner.is_closed() {
-            let error = io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed");
-            return Err(Refused::new(error, operation));
-        }
-        Ok(inner.timers.start(&inner.engine, after, Due::Operation(operation)))
+        let operation = Due::Operation(operation);
+        let started = match inner.is_closed() {
+            true => Err(operation),
+            false => inner.timers.start(&inner.engine, after, operation),
+        };
+        started.map_err(|refused| {
+            let Due::Operation(operation) = refused else {
+                unreachable!("what is given back is what was given")
+            };
+            Refused::new(port_closed(), operation)
+        })
     }
 
     /// Cancels a timer; its packet comes as aborted.

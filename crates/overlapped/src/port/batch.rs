@@ -23,9 +23,10 @@ impl<P: Protocol> Batch<P> {
         max: usize,
         deadline: Deadline,
     ) -> Result<Self, TakeError> {
-        let mut packets = VecDeque::from([port.take_undelivered(deadline)?]);
-        port.take_more(&mut packets, max);
-        Ok(Self { port: Arc::clone(port), packets })
+        let packets = VecDeque::from([port.take_undelivered(deadline)?]);
+        let mut batch = Self { port: Arc::clone(port), packets };
+        port.take_more(&mut batch.packets, max);
+        Ok(batch)
     }
 
     /// How many packets are left.

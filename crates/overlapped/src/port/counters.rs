@@ -32,7 +32,8 @@ pub struct Counters {
     pub over_limit_moments: u64,
     /// How often the doorman looked whether the running threads really run.
     pub doorman_looks: u64,
-    /// How often accepting, or a disconnect, was put off for want of descriptors or memory.
+    /// How often accepting, or a disconnect, was put off for want of descriptors or memory, or an
+    /// accept of a window since its closure panicked.
     pub accept_deferrals: u64,
     /// The time from a packet's completion to its taking, of every sixteenth queued packet.
     pub queue_delay: DelayHistogram,

@@ -20,6 +20,7 @@ use crate::handle::core::{Core, Handle, WeakHandle};
 use crate::handle::delivery::{By, Delivery};
 use crate::handle::file_core::FileJob;
 use crate::operation::timer::TimerId;
+use crate::panics::{Panics, contained};
 use crate::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -169,8 +170,19 @@ impl<P: Protocol> Inner<P> {
         let handle = self.registry.get(token, Handle::upgrade)?;
         let mut delivery = Delivery::by(By::Performer);
         handle.finish(finished, &mut delivery);
-        // Nobody is told of what ends with the port (P122).
-        delivery.finish().filter(|_| !self.is_closed())
+        let packet = delivery.finish();
+        contained(|| drop(handle));
+        self.unless_closed(packet)
+    }
+
+    /// Nobody is told of what ends with the port (P122).
+    #[cfg(windows)]
+    fn unless_closed(&self, packet: Option<Packet<P>>) -> Option<Packet<P>> {
+        if self.is_closed() {
+            contained(|| drop(packet));
+            return None;
+        }
+        packet
     }
 
     /// The packet of an operation on a file that the kernel has carried out.
@@ -178,7 +190,7 @@ impl<P: Protocol> Inner<P> {
     fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
         let Engine::Kernel(kernel) = &self.engine else { return None };
         let job = self.files.finish(&kernel.iocp, finished)?;
-        Some(job.into_packet()).filter(|_| !self.is_closed())
+        self.unless_closed(Some(job.into_packet()))
     }
 
     /// How many operations have finished without their packets being taken. On a readiness driver
@@ -207,6 +219,9 @@ impl<P: Protocol> Inner<P> {
 
     /// Performs what an event allows. Each packet is queued; for the first one the oldest packet of
     /// the queue is returned, which mostly is the same.
+    ///
+    /// Values of the user's may be dropped on the way, since the calling thread may have the last
+    /// share in a handle. Should that panic, the thread gets its packet all the same.
     fn perform(&self, event: Event) -> Option<Packet<P>> {
         let mut delivery = Delivery::by(By::Performer);
         if event.token == Event::ALARM {
@@ -221,6 +236,7 @@ impl<P: Protocol> Inner<P> {
             }
         } else if let Some(handle) = self.registry.get(event.token, Handle::upgrade) {
             handle.perform(event, &mut delivery);
+            contained(|| drop(handle));
         }
         delivery.finish()
     }
@@ -233,11 +249,13 @@ impl<P: Protocol> Inner<P> {
             Due::Retry(weak) => {
                 if let Some(handle) = Handle::upgrade(&weak) {
                     handle.retry(delivery);
+                    contained(|| drop(handle));
                 }
             }
             Due::Silence(weak) => {
                 if let Some(handle) = Handle::upgrade(&weak) {
-                    handle.end_silence();
+                    contained(|| handle.end_silence());
+                    contained(|| drop(handle));
                 }
             }
         }
@@ -246,36 +264,44 @@ impl<P: Protocol> Inner<P> {
     /// An operation met a shortage that no event will end; it is tried again after a while.
     pub(crate) fn defer(&self, handle: &Arc<Core<P>>) {
         self.accept_deferrals.fetch_add(1, Ordering::Relaxed);
-        self.timers.start(&self.engine, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
+        // A port that is closed tries nothing again.
+        let _ = self.timers.start(&self.engine, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
     }
 
-    /// Closes an accepted socket that stays silent for longer than `limit`.
-    pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) -> TimerId {
-        self.timers.start(&self.engine, limit, Due::Silence(Arc::downgrade(handle)))
+    /// Closes an accepted socket that stays silent for longer than `limit`. None on a port that has
+    /// been closed, which drops the socket.
+    pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) -> Option<TimerId> {
+        self.timers.start(&self.engine, limit, Due::Silence(Arc::downgrade(handle))).ok()
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
         let queued = packets.into_iter().map(|packet| Queued { packet, at: None }).collect();
-        // Refused by a closed port, they are dropped here, where no lock is held.
-        drop(self.engine.put_back(queued));
+        if let Err(refused) = self.engine.put_back(queued) {
+            // By a closed port. They are dropped here, where no lock is held.
+            let mut panics = Panics::default();
+            panics.drop_each(refused);
+            panics.resume();
+        }
     }
 
     pub(crate) fn close(self: &Arc<Self>) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        let mut panics = Panics::default();
         self.unwatch_signals();
-        let queued = self.engine.close();
-        drop(queued);
-        self.timers.clear();
-        self.files.close();
+        panics.drop_each(self.engine.close());
+        panics.drop_each(self.timers.close());
+        panics.run(|| self.files.close());
         for weak in self.registry.values() {
             if let Some(handle) = Handle::upgrade(&weak) {
-                handle.discard();
+                panics.run(|| handle.discard());
+                panics.run(|| drop(handle));
             }
         }
         #[cfg(windows)]
         self.drain();
+        panics.resume();
     }
 
     /// Takes back what the kernel still held when the port was closed. What it does not give back

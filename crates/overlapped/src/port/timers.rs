@@ -23,6 +23,8 @@ pub(crate) struct Timers<P: Protocol>(Mutex<Queue<P>>);
 struct Queue<P: Protocol> {
     due: BTreeMap<TimerId, Due<P>>,
     next: u64,
+    /// The port is closed. Whoever asked the port before that, and comes after it, finds this.
+    closed: bool,
 }
 
 /// Times that a clock cannot express are treated as this far away: a hundred years.
@@ -30,20 +32,29 @@ const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl<P: Protocol> Timers<P> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Queue { due: BTreeMap::new(), next: 0 }))
+        Self(Mutex::new(Queue { due: BTreeMap::new(), next: 0, closed: false }))
     }
 
-    pub(crate) fn start(&self, engine: &Engine<P>, after: Duration, due: Due<P>) -> TimerId {
+    /// Gives back what was to be due when the port is closed (P122).
+    pub(crate) fn start(
+        &self,
+        engine: &Engine<P>,
+        after: Duration,
+        due: Due<P>,
+    ) -> Result<TimerId, Due<P>> {
         let now = Instant::now();
         let at = now.checked_add(after).unwrap_or(now + FAR_AWAY);
         let mut queue = self.0.lock();
+        if queue.closed {
+            return Err(due);
+        }
         let id = TimerId { at, number: queue.next };
         queue.next += 1;
         queue.due.insert(id, due);
         if queue.due.first_key_value().is_some_and(|(first, _)| *first == id) {
             engine.arm(Some(at));
         }
-        id
+        Ok(id)
     }
 
     /// Takes a timer out. The alarm may ring once for nothing.
@@ -67,8 +78,40 @@ impl<P: Protocol> Timers<P> {
         due
     }
 
-    pub(crate) fn clear(&self) {
-        let due = std::mem::take(&mut self.0.lock().due);
-        drop(due);
+    /// Takes out everything, and starts nothing any more.
+    pub(crate) fn close(&self) -> impl Iterator<Item = Due<P>> + use<P> {
+        let mut queue = self.0.lock();
+        queue.closed = true;
+        std::mem::take(&mut queue.due).into_values()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::driver::{DriverChoice, simulated};
+
+    struct Nothing;
+
+    impl Protocol for Nothing {
+        type Key = ();
+        type Operation = u32;
+        type Message = ();
+    }
+
+    /// The port was seen open, and was closed before the timer was in the queue.
+    #[test]
+    fn p122_a_timer_that_comes_after_the_end_is_given_back_and_does_not_stay() {
+        let network = Some(simulated::Network::new(0));
+        let (engine, _) = Engine::<Nothing>::build(DriverChoice::Simulated, network, 1, false)
+            .expect("it needs nothing");
+        let timers = Timers::new();
+        let far = Duration::from_secs(3600);
+        assert!(timers.start(&engine, far, Due::Operation(1)).is_ok());
+        let left: Vec<_> = timers.close().collect();
+        assert!(matches!(left[..], [Due::Operation(1)]));
+        let refused = timers.start(&engine, far, Due::Operation(2));
+        assert!(matches!(refused, Err(Due::Operation(2))));
+        assert_eq!(timers.close().count(), 0, "nothing has stayed");
     }
 }

@@ -66,14 +66,17 @@ impl Carrier {
         self.port_for()
     }
 
-    pub fn port_for<P: Protocol>(self) -> Port<P> {
-        let choice = match self {
+    pub fn choice(self) -> FilesChoice {
+        match self {
             Self::Ring => FilesChoice::Ring,
             Self::Helpers => FilesChoice::Helpers,
             #[cfg(windows)]
             Self::Kernel => FilesChoice::Automatic,
-        };
-        let builder = Port::<P>::builder().driver(SYSTEM).files(choice);
+        }
+    }
+
+    pub fn port_for<P: Protocol>(self) -> Port<P> {
+        let builder = Port::<P>::builder().driver(SYSTEM).files(self.choice());
         builder.concurrency(1).doorman(false).build().expect("a port can be made")
     }
 }

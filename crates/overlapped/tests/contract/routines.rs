@@ -411,3 +411,34 @@ fn a_send_with_a_routine_tells_the_thread_while_another_one_waits_for_events() {
     event.set();
     assert!(comes(&event));
 }
+
+/// Values of a thread's are dropped when it ends, and a panic out of one would end the process.
+#[test]
+fn destructors_of_routines_that_never_run_panic_without_harm() {
+    struct Panics(Arc<AtomicUsize>);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a destructor panics, as it is to");
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let value = || Panics(Arc::clone(&dropped));
+    let (stream, _peer) = pair();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let here = RoutineThread::current().expect("a name");
+            for _ in 0..2 {
+                let (queued, kept) = (value(), value());
+                here.queue(move || drop(queued)).expect("queues");
+                stream.receive_then(room(), move |_| drop(kept)).expect("starts");
+            }
+        });
+    });
+    // The scope does not wait for the values of its threads.
+    let start = std::time::Instant::now();
+    while dropped.load(Ordering::SeqCst) < 4 {
+        assert!(Some(start.elapsed()) < LONG, "{} of 4", dropped.load(Ordering::SeqCst));
+        thread::yield_now();
+    }
+}

@@ -12,6 +12,8 @@ use crate::driver::iocp::{
     block::Finished,
     files::{Given, OverlappedFiles},
 };
+#[cfg(target_os = "linux")]
+use crate::panics::Panics;
 use crate::sync::Mutex;
 use std::io;
 use std::sync::OnceLock;
@@ -314,13 +316,15 @@ impl<J: Job> Files<J> {
             // The port takes back what the kernel has.
             #[cfg(windows)]
             Some(Carrier::Overlapped { overlapped, helpers, .. }) => {
-                helpers.close();
                 overlapped.cancel_all();
+                helpers.close();
             }
             #[cfg(target_os = "linux")]
             Some(Carrier::Ring { ring, stand_in, .. }) => {
-                stand_in.close();
-                drop(ring::Ring::close(ring));
+                let mut panics = Panics::default();
+                panics.run(|| stand_in.close());
+                panics.run(|| ring::Ring::close(ring));
+                panics.resume();
             }
         }
     }

@@ -8,6 +8,7 @@
 //! them are performed at a time.
 
 use super::{Done, Job, NotStarted, Step, Tag, Which, port_closed};
+use crate::panics::Panics;
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::io;
@@ -113,7 +114,9 @@ impl<J: Job> Helpers<J> {
             std::mem::take(&mut state.waiting)
         };
         self.0.changed.notify_all();
-        drop(waiting);
+        let mut panics = Panics::default();
+        panics.drop_each(waiting);
+        panics.resume();
     }
 }
 

@@ -26,6 +26,7 @@ mod flight;
 mod setup;
 
 use super::{Done, Job, NotStarted, Which, port_closed};
+use crate::panics::Panics;
 use crate::sync::{Mutex, MutexGuard};
 use flight::Flight;
 use io_uring::{IoUring, opcode, squeue};
@@ -69,6 +70,16 @@ pub(crate) struct Reaped<J> {
 impl<J> Default for Reaped<J> {
     fn default() -> Self {
         Self { done: Vec::new(), stranded: Vec::new() }
+    }
+}
+
+impl<J> Reaped<J> {
+    /// Drops all the jobs, with the user's values in them.
+    fn discard(self) -> Panics {
+        let mut panics = Panics::default();
+        panics.drop_each(self.done);
+        panics.drop_each(self.stranded);
+        panics
     }
 }
 
@@ -284,16 +295,15 @@ impl<J: Job> Ring<J> {
             ring.take_back(&mut submitting, &mut reaped);
             ring.flight.lock().is_empty()
         };
-        drop(reaped);
-        if is_empty {
-            return None;
-        }
         let drained = Arc::clone(ring);
         // Without a thread the jobs stay where they are, and their memory is never freed.
-        std::thread::Builder::new()
-            .name("overlapped-drain".to_owned())
-            .spawn(move || drained.drain())
-            .ok()
+        let thread = (!is_empty).then(|| {
+            std::thread::Builder::new()
+                .name("overlapped-drain".to_owned())
+                .spawn(move || drained.drain())
+        });
+        reaped.discard().resume();
+        thread.and_then(Result::ok)
     }
 
     /// Drops each job when the kernel has let go of it.
@@ -311,7 +321,8 @@ impl<J: Job> Ring<J> {
                 debug_assert!(again.is_empty(), "what is cancelled does not go on");
                 flight.is_empty()
             };
-            drop(reaped);
+            // A panic of the user's is none of this thread's.
+            drop(reaped.discard());
             if is_empty {
                 return;
             }
