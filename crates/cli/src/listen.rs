@@ -3,13 +3,33 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use clap::Args;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::exit::Usage;
 use crate::platform;
 
+/// Whose clients a listening socket of IPv6 takes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct StackArguments {
+    /// Take clients of IPv4 as well where the address is one of IPv6, such as [::]:12345; they have
+    /// addresses like ::ffff:192.0.2.1 then.
+    #[arg(long)]
+    dual_stack: bool,
+}
+
 /// Opens a listening socket. The system cuts `backlog` down to its own limit.
-pub fn listen(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
-    open(address, backlog, |_| Ok(())).map_err(|error| anyhow::anyhow!(explain(address, &error)))
+pub fn listen(
+    address: SocketAddr,
+    stack: StackArguments,
+    backlog: u32,
+) -> anyhow::Result<TcpListener> {
+    if stack.dual_stack && address.is_ipv4() {
+        let message = format!("--dual-stack needs an address of IPv6, not {address}: use [::]");
+        return Err(Usage(format!("{message}:{}", address.port())).into());
+    }
+    open(address, stack, backlog, |_| Ok(()))
+        .map_err(|error| anyhow::anyhow!(explain(address, &error)))
 }
 
 /// Opens a listening socket on a port that other processes listen on in the same way; each connection
@@ -18,17 +38,22 @@ pub fn listen(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> 
 /// # Platform
 /// For Linux. Elsewhere the port is not shared, and the second process is refused.
 pub fn listen_shared(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
-    open(address, backlog, platform::share_port)
+    open(address, StackArguments::default(), backlog, platform::share_port)
         .map_err(|error| anyhow::anyhow!(explain(address, &error)))
 }
 
 fn open(
     address: SocketAddr,
+    stack: StackArguments,
     backlog: u32,
     prepare: impl FnOnce(&Socket) -> io::Result<()>,
 ) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     platform::prepare_to_listen(&socket)?;
+    if address.is_ipv6() {
+        // The default differs between systems, and on Linux between machines.
+        socket.set_only_v6(!stack.dual_stack)?;
+    }
     prepare(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(platform::backlog(backlog))?;
@@ -51,15 +76,17 @@ fn explain(address: SocketAddr, error: &io::Error) -> String {
 mod tests {
     use super::*;
 
+    const ALONE: StackArguments = StackArguments { dual_stack: false };
+
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
     #[test]
     fn an_address_in_use_is_told_with_the_remedy() {
-        let first = listen(address(0), 1).expect("a free port");
+        let first = listen(address(0), ALONE, 1).expect("a free port");
         let taken = first.local_addr().expect("a bound socket");
-        let error = listen(taken, 1).expect_err("the port is taken");
+        let error = listen(taken, ALONE, 1).expect_err("the port is taken");
         let text = error.to_string();
         assert!(text.contains(&taken.to_string()) && text.contains("port 0"), "{text}");
     }
@@ -74,7 +101,25 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_told_as_that() {
-        let error = listen("192.0.2.1:0".parse().expect("an address"), 1).expect_err("not ours");
+        let foreign = "192.0.2.1:0".parse().expect("an address");
+        let error = listen(foreign, ALONE, 1).expect_err("not ours");
         assert!(error.to_string().contains("not an address of this machine"), "{error}");
+    }
+    #[test]
+    fn all_addresses_of_ipv6_are_no_addresses_of_ipv4_unless_that_is_asked_for() {
+        for dual_stack in [false, true] {
+            let all = "[::]:0".parse().expect("an address");
+            let listener = match listen(all, StackArguments { dual_stack }, 1) {
+                Ok(listener) => listener,
+                Err(error) => return println!("skipped: there is no IPv6 here: {error}"),
+            };
+            let port = listener.local_addr().expect("it is bound").port();
+            let by_ipv4 = std::net::TcpStream::connect(address(port));
+            assert_eq!(by_ipv4.is_ok(), dual_stack, "{by_ipv4:?}");
+            let by_ipv6 = std::net::TcpStream::connect((std::net::Ipv6Addr::LOCALHOST, port));
+            assert!(by_ipv6.is_ok(), "{by_ipv6:?}");
+        }
+        let error = listen(address(0), StackArguments { dual_stack: true }, 1).expect_err("IPv4");
+        assert!(error.is::<Usage>() && error.to_string().contains("[::]:0"), "{error}");
     }
 }

@@ -25,16 +25,25 @@ impl From<SyncWhat> for Sync {
     }
 }
 
-/// Reads `host:port`; a name is looked up, and an IPv4 address is preferred.
+/// Reads `host:port`; a name is looked up, and an IPv4 address is preferred. One that is written as
+/// IPv6 (`[::ffff:192.0.2.1]:80`) is an IPv4 address all the same.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let is_mapped = address.ip().to_canonical().is_ipv4();
+        return Ok(if is_mapped {
+            (address.ip().to_canonical(), address.port()).into()
+        } else {
+            address
+        });
     }
-    if text.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+    let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = split else {
         return Err("write it as HOST:PORT, for example 127.0.0.1:12345".to_owned());
-    }
+    };
+    // In brackets it is an address with the name of an interface, as [fe80::1%eth0]:80.
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let found: Vec<SocketAddr> =
-        text.to_socket_addrs().map_err(|error| error.to_string())?.collect();
+        (host, port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
     found
         .iter()
         .find(|address| address.is_ipv4())
@@ -141,6 +150,11 @@ mod tests {
     fn addresses_are_told_how_to_be_written() {
         assert_eq!(address("127.0.0.1:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
         assert!(address("[::1]:80").is_ok());
+        assert_eq!(address("[::ffff:127.0.0.1]:80"), Ok(SocketAddr::from(([127, 0, 0, 1], 80))));
+        if cfg!(target_os = "linux") {
+            let of_the_loopback = "[fe80::1%1]:80".parse().map_err(|_| String::new());
+            assert_eq!(address("[fe80::1%lo]:80"), of_the_loopback);
+        }
         for wrong in ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "80"] {
             let error = address(wrong).expect_err("not an address");
             assert!(error.contains("HOST:PORT"), "{wrong:?}: {error}");

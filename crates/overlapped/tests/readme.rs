@@ -95,9 +95,14 @@ fn tests_of_the_suite() -> BTreeSet<String> {
     for file in files(&root().join("crates/overlapped/tests/contract"), "rs") {
         let module = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         let text = read(&file);
-        let lists =
-            ["on_every_driver", "on_every_driver_that_limits", "on_every_carrier", "in_both_forms"]
-                .map(|list| between(&text, &format!("\n{list}! {{"), "}"));
+        let lists = [
+            "on_every_driver",
+            "on_every_driver_and_family",
+            "on_every_driver_that_limits",
+            "on_every_carrier",
+            "in_both_forms",
+        ]
+        .map(|list| between(&text, &format!("\n{list}! {{"), "}"));
         let listed = lists.into_iter().flatten().flat_map(|list| {
             let lines = list.lines().filter(|line| !line.trim_start().starts_with("//"));
             lines.flat_map(|line| line.split(',')).collect::<Vec<_>>()

@@ -76,7 +76,7 @@ pub fn run(arguments: &ModelServerArguments) -> anyhow::Result<()> {
     let listener = if arguments.shared || arguments.join.is_some() {
         listen::listen_shared(place, backlog)?
     } else {
-        listen::listen(place, backlog)?
+        listen::listen(place, listen::StackArguments::default(), backlog)?
     };
     let address = listener.local_addr()?;
     let limits = Limits { connections: arguments.connections, ..Limits::default() };

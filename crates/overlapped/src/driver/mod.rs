@@ -40,6 +40,7 @@ pub(crate) mod code;
 pub(crate) mod descriptors;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
+pub(crate) mod family;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;

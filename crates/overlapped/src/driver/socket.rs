@@ -1,5 +1,6 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
+use super::family::Family;
 use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
@@ -32,23 +33,29 @@ macro_rules! either {
 
 impl Socket {
     /// A non-blocking stream socket, bound to nothing.
-    pub(crate) fn stream(v6: bool) -> io::Result<Self> {
-        SystemSocket::stream(v6).map(Self::System)
+    pub(crate) fn stream(family: Family) -> io::Result<Self> {
+        SystemSocket::stream(family).map(Self::System)
+    }
+
+    /// A non-blocking socket that listens on `address`.
+    pub(crate) fn listener(address: SocketAddr, family: Family, backlog: u32) -> io::Result<Self> {
+        family.check(address)?;
+        SystemSocket::listener(address, family, backlog).map(Self::System)
     }
 
     /// A fresh stream socket of the same kind.
     pub(crate) fn fresh(&self) -> io::Result<Self> {
         Ok(match self {
-            Self::System(socket) => Self::stream(socket.local_addr()?.is_ipv6())?,
+            Self::System(socket) => Self::stream(socket.family())?,
             Self::Simulated(socket) => Self::Simulated(Box::new(socket.fresh()?)),
         })
     }
 
     /// A non-blocking datagram socket, bound to `address`.
-    pub(crate) fn datagram(address: SocketAddr) -> io::Result<Self> {
-        let socket = SystemSocket::datagram(address.is_ipv6())?;
+    pub(crate) fn datagram(address: SocketAddr, family: Family) -> io::Result<Self> {
+        let socket = Self::System(SystemSocket::datagram(family)?);
         socket.bind(address)?;
-        Ok(Self::System(socket))
+        Ok(socket)
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -4,6 +4,7 @@ use super::core::Handle;
 use super::reuse::Origin;
 use super::state::Link;
 use super::{Admission, TcpListener, TcpStream, UdpSocket};
+use crate::driver::family::Family;
 use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::port::Protocol;
@@ -30,15 +31,16 @@ impl TcpSocket {
     /// # Errors
     /// The system's, for want of descriptors for example.
     pub fn v4() -> io::Result<Self> {
-        Socket::stream(false).map(Self::from_parts)
+        Socket::stream(Family::V4).map(Self::from_parts)
     }
 
-    /// A fresh IPv6 socket, to be connected after its association.
+    /// A fresh IPv6 socket, to be connected after its association. It reaches addresses of IPv6
+    /// alone: one of IPv4 is refused as of another family, also in its mapped form.
     ///
     /// # Errors
     /// The system's, for want of descriptors for example.
     pub fn v6() -> io::Result<Self> {
-        Socket::stream(true).map(Self::from_parts)
+        Socket::stream(Family::V6).map(Self::from_parts)
     }
 
     /// Binds the socket to a local address; port 0 lets the system choose. A socket that is not
@@ -86,17 +88,23 @@ impl ListenSocket {
     ///
     /// Addresses that a closed server left in waiting can be used again at once.
     ///
+    /// On an address of IPv6 it takes clients of IPv6 alone, also on `[::]`, on either system and
+    /// whatever the system's default is; [`bind_dual_stack`](Self::bind_dual_stack) takes both.
+    ///
     /// # Errors
     /// The system's: the address is in use, is not of this machine, or needs a right (a port below
     /// 1024 on Linux).
     pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-        Self::try_from(std::net::TcpListener::from(socket))
+        Socket::listener(address, Family::of(address), backlog).map(Self)
+    }
+
+    /// As [`bind`](Self::bind), for clients of IPv6 and of IPv4: on `[::]`, which then stands for
+    /// all addresses of the machine. A client of IPv4 has a mapped address, `::ffff:192.0.2.1`.
+    ///
+    /// # Errors
+    /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
+    pub fn bind_dual_stack(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        Socket::listener(address, Family::Both, backlog).map(Self)
     }
 
     /// The address that is listened on.
@@ -125,10 +133,22 @@ pub struct DatagramSocket(Socket);
 impl DatagramSocket {
     /// Binds to `address`; port 0 lets the system choose.
     ///
+    /// On an address of IPv6 it exchanges datagrams with IPv6 alone, also on `[::]`, on either
+    /// system; [`bind_dual_stack`](Self::bind_dual_stack) does with both.
+    ///
     /// # Errors
     /// The system's: the address is in use, is not of this machine, or needs a right.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Socket::datagram(address).map(Self)
+        Socket::datagram(address, Family::of(address)).map(Self)
+    }
+
+    /// As [`bind`](Self::bind), for IPv6 and for IPv4. Somebody of IPv4 has a mapped address,
+    /// `::ffff:192.0.2.1`, as the sender of a datagram and as the one to send to.
+    ///
+    /// # Errors
+    /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
+    pub fn bind_dual_stack(address: SocketAddr) -> io::Result<Self> {
+        Socket::datagram(address, Family::Both).map(Self)
     }
 
     /// The address that datagrams reach.

@@ -76,7 +76,10 @@ impl Connect {
     #[cfg(windows)]
     pub(crate) fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
         match with.socket {
-            Socket::System(socket) => socket.bind_if_unbound(self.target.address),
+            Socket::System(socket) => {
+                socket.family().check(self.target.address)?;
+                socket.bind_if_unbound()
+            }
             Socket::Simulated(_) => Ok(()),
         }
     }
@@ -139,7 +142,8 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Errors
     /// What fails at once gives the buffers and the operation back and queues no packet: connected
-    /// already, a connect in progress (X52), closed, or the port is closed. So does a refusal
+    /// already, a connect in progress (X52), closed, or the port is closed; "address family not
+    /// supported" for an address of the other family, on every driver. So does a refusal
     /// that the system reports at once.
     ///
     /// # Cancellation

@@ -31,11 +31,8 @@ impl Task {
                 disconnect.prepare(with);
                 Ok(())
             }
-            Self::FirstData(_)
-            | Self::Receive(_)
-            | Self::Send(_)
-            | Self::SendTo(_)
-            | Self::TransmitFile(_) => Ok(()),
+            Self::SendTo(send) => send.prepare(with),
+            Self::FirstData(_) | Self::Receive(_) | Self::Send(_) | Self::TransmitFile(_) => Ok(()),
         }
     }
 

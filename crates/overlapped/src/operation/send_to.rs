@@ -39,6 +39,14 @@ impl SendTo {
     }
 
     #[cfg(windows)]
+    pub(super) fn prepare(&self, with: Surroundings<'_>) -> io::Result<()> {
+        match with.socket {
+            Socket::System(socket) => socket.family().check(*self.address),
+            Socket::Simulated(_) => Ok(()),
+        }
+    }
+
+    #[cfg(windows)]
     pub(super) fn request(&mut self) -> Request<'_> {
         Request::SendTo(&self.buffers, *self.address)
     }

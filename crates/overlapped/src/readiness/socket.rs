@@ -2,6 +2,7 @@
 
 use super::system::{self, Kind};
 use super::{MessageWindow, NetworkEvents, NetworkRecord};
+use crate::driver::family::Family;
 use crate::driver::system::SystemSocket;
 use crate::notify::EventObject;
 use std::fmt;
@@ -52,15 +53,15 @@ impl Socket {
     /// # Errors
     /// The system's, for want of descriptors for example.
     pub fn stream_v4() -> io::Result<Self> {
-        Ok(Self::make(SystemSocket::stream(false)?, Kind::Fresh))
+        Ok(Self::make(SystemSocket::stream(Family::V4)?, Kind::Fresh))
     }
 
-    /// A fresh IPv6 stream socket, to be connected.
+    /// A fresh IPv6 stream socket, to be connected to addresses of IPv6.
     ///
     /// # Errors
     /// The system's, for want of descriptors for example.
     pub fn stream_v6() -> io::Result<Self> {
-        Ok(Self::make(SystemSocket::stream(true)?, Kind::Fresh))
+        Ok(Self::make(SystemSocket::stream(Family::V6)?, Kind::Fresh))
     }
 
     fn make(system: SystemSocket, kind: Kind) -> Self {
@@ -132,7 +133,8 @@ impl Socket {
     ///
     /// # Errors
     /// `WouldBlock` says that it goes on (M21). While it goes on, and when it is connected, the
-    /// system's error for that. Otherwise the system's, and then nothing was started.
+    /// system's error for that. "Address family not supported" for an address of the other family.
+    /// Otherwise the system's, and then nothing was started.
     ///
     /// # Platform
     /// On Linux each connect enables `CONNECT`. Windows names no call that does.

@@ -2,7 +2,7 @@
 //! others (X14, X15, X27, X29-X31, F29).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, next, outcome};
 use crate::world::{Numbers, Peer, World};
 use overlapped::simulated::{Call, Network};
@@ -277,7 +277,7 @@ fn f29_clients_that_come_during_a_shortage_do_not_multiply_the_attempts() {
     }
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     a_limit_on_connections_admits_one_more_only_when_one_is_closed,
     a_window_and_single_accepts_exclude_each_other,
     p123_a_closed_port_or_listener_takes_no_window,

@@ -1,7 +1,7 @@
 //! Single posted accepts (P18, P31, P32, X14, X20-X32, F20).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{
     accepted, assert_nothing_comes, code, expect_queued, next, outcome, received,
 };
@@ -221,7 +221,7 @@ fn f29_a_shortage_of_descriptors_leaves_the_accept_posted_until_it_is_over() {
     }
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     p18_an_accepted_socket_is_not_associated_until_the_program_does_it,
     p31_an_accept_that_finds_a_client_at_once_queues_exactly_one_packet,
     x14_an_accept_without_first_data_completes_with_the_connection,

@@ -2,7 +2,7 @@
 
 use crate::crew::{Crew, Shape, expect_shape, poll_number, until, until_shape};
 use crate::world::{Numbers, PATIENCE, World};
-use crate::{on_every_driver, on_every_driver_that_limits};
+use crate::{on_every_driver_and_family, on_every_driver_that_limits};
 use overlapped::{Buffer, Packet, Port, Received, TakeError, TcpSocket};
 
 fn p1_a_port_is_whole_without_any_handle(world: &World) {
@@ -165,7 +165,7 @@ fn p19_association_queues_no_packet(world: &World) {
     assert_eq!(port.counters().queued, 0);
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     p1_a_port_is_whole_without_any_handle,
     p7_a_socket_that_the_driver_cannot_carry_is_refused_and_given_back,
     p8_p9_only_the_last_handle_ends_an_association,

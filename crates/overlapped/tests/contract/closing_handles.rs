@@ -2,7 +2,7 @@
 
 use crate::connecting::full_listener;
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{
     assert_nothing_comes, code, next, outcome, received, send_until_one_waits, sent,
 };
@@ -219,7 +219,7 @@ fn p146_operations_outlive_the_thread_that_started_them(world: &World) {
     assert_eq!(outcome(next(&port)), (3, Some(errno::CANCELED)));
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     a_send_in_flight_goes_out_whole_although_the_handle_was_dropped,
     the_connection_closes_when_its_last_handle_is_dropped,
     p140_a_closed_stream_starts_nothing_and_may_be_closed_again,

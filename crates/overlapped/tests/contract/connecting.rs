@@ -1,15 +1,14 @@
 //! Connects of the port (X50-X57, P31, P33, P46, P162).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::family::any;
+use crate::on_every_driver_and_family;
 use crate::packets::{
     accepted, assert_nothing_comes, code, connected, next, outcome, received, sent,
 };
 use crate::world::{Numbers, Peer, World};
 use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpStream};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-
-const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+use std::net::{Shutdown, SocketAddr};
 
 fn fresh(world: &World, port: &Port<Numbers>) -> TcpStream<Numbers> {
     port.associate(world.socket(), 5).expect("a fresh socket is associated")
@@ -24,8 +23,8 @@ pub fn nobody(world: &World) -> SocketAddr {
 /// A listener whose backlog is full and stays so while the result lives: a connect to it goes on.
 pub fn full_listener(world: &World) -> (ListenSocket, Vec<Peer>, SocketAddr) {
     let listener = match world {
-        World::System => ListenSocket::bind(ANY, 0),
-        World::Simulated(network) => network.listen(ANY, 1),
+        World::System => ListenSocket::bind(any(), 0),
+        World::Simulated(network) => network.listen(any(), 1),
     }
     .expect("one can listen");
     let address = listener.local_addr().expect("a listener has an address");
@@ -45,7 +44,7 @@ fn x50_a_stream_may_be_bound_before_it_connects_and_need_not(world: &World) {
     let port = world.exact_port(1);
     let outside = world.peer_listener();
     let socket = world.socket();
-    socket.bind(ANY).expect("the system chooses a port");
+    socket.bind(any()).expect("the system chooses a port");
     let bound = socket.local_addr().expect("it is bound");
     assert_ne!(bound.port(), 0);
     let stream = port.associate(socket, 5).expect("a fresh socket is associated");
@@ -259,7 +258,7 @@ fn a_stream_that_connected_is_like_one_that_was_accepted(world: &World) {
     assert_nothing_comes(&port);
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     a_stream_that_connected_is_like_one_that_was_accepted,
     p162_a_shutdown_before_the_connect_does_not_spoil_it,
     p162_a_shutdown_while_connecting_is_refused_and_the_connect_goes_on,

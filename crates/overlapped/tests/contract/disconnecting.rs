@@ -2,7 +2,8 @@
 //! What becomes of the handle then is in [`reusing`](crate::reusing).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::family::loopback;
+use crate::on_every_driver_and_family;
 use crate::packets::{
     accepted, assert_nothing_comes, code, next, outcome, received, send_until_one_waits, sent,
     wait_for_data,
@@ -100,7 +101,7 @@ fn x63_a_disconnect_waits_for_the_sends_before_it_and_not_for_the_peer(world: &W
     assert_eq!(refused.error.raw_os_error(), Some(errno::SHUT_DOWN));
     let refused = stream.disconnect(3).expect_err("one disconnect is enough");
     assert_eq!(refused.error.raw_os_error(), Some(errno::ALREADY));
-    let refused = stream.connect(([127, 0, 0, 1], 1).into(), (), 4).expect_err("it is connected");
+    let refused = stream.connect((loopback(), 1).into(), (), 4).expect_err("it is connected");
     assert_eq!(refused.error.raw_os_error(), Some(errno::IS_CONNECTED));
     assert_eq!(port.snapshot().queued as u64, sends - 1, "one send and the disconnect wait");
     std::thread::scope(|scope| {
@@ -276,7 +277,7 @@ fn x63_a_disconnect_waits_for_a_descriptor_and_the_peer_does_not() {
     assert_eq!(&received(&port).buffer[..], b"heard");
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     x61_a_stream_that_is_not_connected_cannot_be_disconnected,
     x63_a_disconnect_waits_for_the_sends_before_it_and_not_for_the_peer,
     x63_after_a_shutdown_and_the_peers_end_a_disconnect_succeeds,

@@ -6,6 +6,7 @@
 
 mod accept_window;
 mod accepting;
+mod addresses;
 mod association;
 mod batches;
 mod cancelling;
@@ -22,6 +23,7 @@ mod doorman;
 mod endurance;
 mod errno;
 mod events;
+mod family;
 mod files;
 mod files_cancelling;
 mod files_closing;

@@ -3,6 +3,7 @@
 
 use crate::crew::Crew;
 use crate::errno;
+use crate::family::any;
 use crate::on_every_driver;
 use crate::packets::{
     assert_nothing_comes, code, expect_queued, next, outcome, received, sent, wait_for_data,
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// A listening socket that somebody else has made, where there are such.
 fn adopted_listener(world: &World) -> ListenSocket {
     match world {
-        World::System => std::net::TcpListener::bind("127.0.0.1:0")
+        World::System => std::net::TcpListener::bind(any())
             .and_then(ListenSocket::try_from)
             .expect("a listener of the standard library is adopted"),
         World::Simulated(_) => world.listen_socket(),

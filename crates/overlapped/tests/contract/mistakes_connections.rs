@@ -3,7 +3,7 @@
 
 use crate::connecting::full_listener;
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, next, received};
 use crate::threads::{Worker, until};
 use crate::world::{Numbers, Peer, World};
@@ -150,7 +150,7 @@ fn f27_a_connect_that_is_refused_later_is_told_to_the_thread_that_waits(world: &
     worker.end();
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     f21_f22_f28_addresses_and_shutdown_work_right_after_accept_and_connect,
     f23_first_data_and_addresses_are_right_whatever_room_there_is,
     f24_a_burst_of_a_thousand_connects_is_served,

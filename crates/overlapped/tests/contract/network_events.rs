@@ -3,7 +3,7 @@
 
 use crate::in_both_forms;
 use crate::plain_sockets::{
-    Teller, client, drain, listener, nobody, pair, reset, start_connect, take,
+    Teller, client, drain, fresh, listener, nobody, pair, reset, start_connect, take,
 };
 use crate::world::PATIENCE;
 use overlapped::readiness::{NetworkEvents, Socket, SocketSet, select};
@@ -151,7 +151,7 @@ fn m57_accept_is_told_once_and_again_after_an_accept_that_leaves_a_connection(te
 
 fn m57_m66_connect_is_told_once_and_write_with_it(teller: &Teller) {
     let (_listener, address) = listener();
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     teller.select(&socket, CONNECT | WRITE | READ | CLOSE);
     teller.expect_nothing(&socket);
     start_connect(&socket, address);
@@ -166,7 +166,7 @@ fn m57_m66_connect_is_told_once_and_write_with_it(teller: &Teller) {
 }
 
 fn m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one(teller: &Teller) {
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     teller.select(&socket, CONNECT | WRITE | READ);
     // Windows names no call that enables it again, and Wine does not tell of a second failure.
     let attempts = if cfg!(windows) { 1 } else { 2 };
@@ -182,7 +182,7 @@ fn m57_a_failed_connect_is_told_with_its_error_and_again_for_the_next_one(teller
 }
 
 fn m57_a_failed_connect_is_told_with_its_error_although_that_was_taken(teller: &Teller) {
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     teller.select(&socket, CONNECT);
     start_connect(&socket, nobody());
     let start = Instant::now();

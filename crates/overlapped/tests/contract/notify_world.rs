@@ -1,5 +1,6 @@
 //! What the tests of events, operations with events, and routines share.
 
+use crate::family::any;
 use overlapped::notify::{EventObject, Listener, Stream, Waited, wait_any};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) fn comes(event: &EventObject) -> bool {
 
 /// A connection: a stream of the library and its peer.
 pub(crate) fn pair() -> (Stream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let listener = TcpListener::bind(any()).expect("a listener");
     let peer = TcpStream::connect(listener.local_addr().expect("its address")).expect("connects");
     peer.set_read_timeout(LONG).expect("a time-out");
     peer.set_nodelay(true).expect("no delay");
@@ -35,7 +36,7 @@ pub(crate) fn pair() -> (Stream, TcpStream) {
 
 /// A listener of the library.
 pub(crate) fn listener() -> Listener {
-    Listener::try_from(TcpListener::bind("127.0.0.1:0").expect("a listener")).expect("a listener")
+    Listener::try_from(TcpListener::bind(any()).expect("a listener")).expect("a listener")
 }
 
 /// A client of `listener`.

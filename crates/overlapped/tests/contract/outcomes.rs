@@ -2,7 +2,7 @@
 
 use crate::crew::{Crew, Shape, expect_shape, number, poll_number, shape};
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::threads::Order;
 use crate::world::{PATIENCE, World};
 use overlapped::{Buffer, Packet, Received, TakeError};
@@ -164,7 +164,7 @@ fn p107_the_rest_of_a_dropped_batch_releases_who_waits(world: &World) {
     crew.expect(Shape { waiting: 1, released: 4, ..Shape::EMPTY });
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     p100_a_successful_operation_is_a_packet_with_its_result,
     p100_a_failed_operation_is_a_packet_that_gives_everything_back,
     p100_a_post_is_a_packet_without_a_result,

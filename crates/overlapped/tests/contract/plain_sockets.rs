@@ -1,6 +1,7 @@
 //! What the tests of readiness are made of: plain sockets and their peers, and the two ways in which
 //! network events are told.
 
+use crate::family::{any, is_v6};
 use crate::world::{PATIENCE, World, wine_differs};
 use overlapped::notify::{EventObject, Waited, wait_any};
 use overlapped::readiness::{Message, MessageWindow, NetworkEvents, Socket, SocketSet, select};
@@ -18,9 +19,15 @@ pub fn on_wine(test: &str, why: &str) -> bool {
 }
 
 pub fn listener() -> (Socket, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    let listener = TcpListener::bind(any()).expect("one can listen");
     let address = listener.local_addr().expect("it has an address");
     (Socket::try_from(listener).expect("it becomes non-blocking"), address)
+}
+
+/// A stream socket that is connected to nobody.
+pub fn fresh() -> Socket {
+    let socket = if is_v6() { Socket::stream_v6() } else { Socket::stream_v4() };
+    socket.expect("a socket can be made")
 }
 
 pub fn client(address: SocketAddr) -> TcpStream {
@@ -32,7 +39,7 @@ pub fn client(address: SocketAddr) -> TcpStream {
 
 /// A connection: our end, and the peer's.
 pub fn pair() -> (Socket, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    let listener = TcpListener::bind(any()).expect("one can listen");
     let peer = client(listener.local_addr().expect("it has an address"));
     let (stream, _) = listener.accept().expect("the peer has connected");
     (Socket::try_from(stream).expect("it becomes non-blocking"), peer)
@@ -40,14 +47,14 @@ pub fn pair() -> (Socket, TcpStream) {
 
 /// A datagram socket that sends to itself.
 pub fn echo_of_itself() -> Socket {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("it can be bound");
+    let socket = UdpSocket::bind(any()).expect("it can be bound");
     socket.connect(socket.local_addr().expect("it is bound")).expect("it can be connected");
     Socket::try_from(socket).expect("it becomes non-blocking")
 }
 
 /// An address at which nobody listens.
 pub fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("one can listen");
+    let listener = TcpListener::bind(any()).expect("one can listen");
     listener.local_addr().expect("it has an address")
 }
 
@@ -112,7 +119,11 @@ pub enum Teller {
 macro_rules! in_both_forms {
     ($($name:ident),+ $(,)?) => {
         mod events {
-            $(#[test] fn $name() { super::$name(&$crate::plain_sockets::Teller::event()); })+
+            $(#[test] fn $name() {
+                $crate::family::over_both(stringify!($name), false, || {
+                    super::$name(&$crate::plain_sockets::Teller::event())
+                });
+            })+
         }
         mod messages {
             $(#[test] fn $name() { super::$name(&$crate::plain_sockets::Teller::window()); })+

@@ -2,7 +2,7 @@
 //! (P30-P33, P43, P44, P158, P160-P164, F41, F10).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, expect_queued, received, wait_for_data};
 use crate::world::{Peer, World};
 use overlapped::simulated::{Call, Network};
@@ -292,7 +292,7 @@ fn p163_a_shortage_at_the_start_gives_everything_back_and_later_is_reported_by_p
     assert_eq!(&received(&port).buffer[..], b"abc", "the failed one took nothing");
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     p31_a_receive_that_finds_its_data_at_once_queues_exactly_one_packet,
     p32_a_receive_that_waits_queues_its_packet_when_data_comes,
     p33_a_receive_that_fails_at_once_gives_everything_back_and_queues_nothing,

@@ -5,7 +5,7 @@ use crate::disconnecting::{
     accepted_stream, assert_ends, assert_speak, disconnect, disconnected, receive_all,
 };
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, connected, next, outcome, sent};
 use crate::world::{Numbers, World};
 use overlapped::simulated::{Call, Network};
@@ -375,7 +375,7 @@ fn x65_streams_are_used_again_whatever_the_seed() {
     }
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     x65_a_stream_that_connected_connects_again_under_the_same_key,
     x34_x65_a_stream_that_was_accepted_is_accepted_into_under_the_same_key,
     x64_a_stream_is_used_again_only_as_it_came,

@@ -1,7 +1,8 @@
 //! What a select promises (M30 to M46).
 
+use crate::family::any;
 use crate::plain_sockets::{
-    QUIET, client, echo_of_itself, fill, listener, nobody, pair, reset, start_connect, take,
+    QUIET, client, echo_of_itself, fill, fresh, listener, nobody, pair, reset, start_connect, take,
 };
 use crate::world::PATIENCE;
 use overlapped::readiness::{Socket, SocketSet, select};
@@ -140,7 +141,7 @@ fn m37_readable_is_a_connection_data_an_end_or_a_reset() {
 #[test]
 fn m38_writable_is_a_connect_that_succeeded_and_room_to_send() {
     let (_listener, address) = listener();
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     start_connect(&socket, address);
     assert_eq!(state(&socket, PATIENCE), [false, true, false]);
 
@@ -153,7 +154,7 @@ fn m38_writable_is_a_connect_that_succeeded_and_room_to_send() {
 
 #[test]
 fn m39_m40_a_failed_connect_is_in_the_set_for_exceptions_only_and_may_be_tried_again() {
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     for _ in 0..2 {
         match socket.connect(nobody()) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -193,9 +194,9 @@ fn m41_after_a_reset_a_socket_is_readable_and_writable() {
 
 #[test]
 fn m42_a_stream_that_never_connected_is_ready_for_nothing_and_a_datagram_socket_can_send() {
-    let socket = Socket::stream_v4().expect("a socket can be made");
+    let socket = fresh();
     assert_eq!(state(&socket, QUIET), [false; 3]);
-    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("it can be bound");
+    let datagrams = std::net::UdpSocket::bind(any()).expect("it can be bound");
     let datagrams = Socket::try_from(datagrams).expect("it becomes non-blocking");
     assert_eq!(state(&datagrams, PATIENCE), [false, true, false]);
 }
@@ -247,7 +248,7 @@ fn m21_m26_what_cannot_proceed_would_block() {
     let nothing = socket.receive(&mut [0; 8]).expect_err("nothing was sent");
     assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
     fill(&socket);
-    let connecting = Socket::stream_v4().expect("a socket can be made");
+    let connecting = fresh();
     start_connect(&connecting, address);
     assert_eq!(state(&connecting, PATIENCE), [false, true, false]);
     // Once it is connected, it is so (10056 on Windows).

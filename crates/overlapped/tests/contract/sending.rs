@@ -2,7 +2,7 @@
 //! P150-P155, P160, P162, F10).
 
 use crate::errno;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, next, received, send_until_one_waits, sent};
 use crate::world::World;
 use overlapped::simulated::{Call, Network};
@@ -276,7 +276,7 @@ fn p163_a_send_that_fails_after_a_part_went_out_says_so_by_its_packet() {
     assert_eq!(peer.receive_all(), [2; 1_000]);
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     p31_a_send_that_is_done_at_once_queues_exactly_one_packet,
     p33_a_send_that_fails_at_once_gives_everything_back_and_queues_nothing,
     p45_sending_nothing_succeeds_with_a_packet_and_is_not_the_end,

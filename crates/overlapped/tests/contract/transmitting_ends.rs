@@ -3,7 +3,7 @@
 
 use crate::errno;
 use crate::files_world::Scratch;
-use crate::on_every_driver;
+use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, transmitted};
 use crate::transmitting::{pattern, readable};
 use crate::world::{Peer, World};
@@ -133,7 +133,7 @@ fn x76_a_file_that_shrinks_ends_its_transmission_where_it_ends() {
     }
 }
 
-on_every_driver! {
+on_every_driver_and_family! {
     x84_a_cancelled_transmission_tells_how_many_bytes_went_out,
     x77_the_file_stays_open_until_the_packet_and_no_longer,
     x67_the_stream_ends_behind_the_last_byte_if_that_was_asked_for,

@@ -1,12 +1,14 @@
-//! The world a test runs in: a driver, and peers that speak to it from outside.
+//! The world a test runs in: a driver, peers that speak to it from outside, and the
+//! [family](crate::family) of their addresses.
 
+use crate::family::{self, any};
 use overlapped::simulated::{self, Network};
 use overlapped::{
     DatagramSocket, DriverChoice, ListenSocket, Port, PortBuilder, Protocol, TcpListener,
     TcpSocket, TcpStream, UdpSocket,
 };
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 /// The protocol of the tests: keys, per-operation data and posts are all plain numbers.
@@ -19,14 +21,13 @@ impl Protocol for Numbers {
     type Message = u64;
 }
 
-/// No test waits longer than this for anything; it fails instead.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// No test waits longer than this for anything; it fails instead. It is long, since a test may run
+/// at the lowest priority beside programs that take all of the processors.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The driver of this system's own sockets.
 pub const SYSTEM: DriverChoice =
     if cfg!(windows) { DriverChoice::Iocp } else { DriverChoice::Epoll };
-
-const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One driver and what is outside of it.
 #[derive(Clone)]
@@ -51,6 +52,36 @@ macro_rules! on_every_driver {
         }
         mod simulated {
             $(#[test] fn $name() { super::$name(&$crate::world::World::simulated()); })+
+        }
+    };
+}
+
+/// The same for tests in which addresses matter: each runs over IPv4 and over IPv6.
+#[macro_export]
+macro_rules! on_every_driver_and_family {
+    ($($name:ident),+ $(,)?) => {
+        #[cfg(target_os = "linux")]
+        mod epoll {
+            $(#[test] fn $name() {
+                $crate::family::over_both(stringify!($name), false, || {
+                    super::$name(&$crate::world::World::System)
+                });
+            })+
+        }
+        #[cfg(windows)]
+        mod iocp {
+            $(#[test] fn $name() {
+                $crate::family::over_both(stringify!($name), false, || {
+                    super::$name(&$crate::world::World::System)
+                });
+            })+
+        }
+        mod simulated {
+            $(#[test] fn $name() {
+                $crate::family::over_both(stringify!($name), true, || {
+                    super::$name(&$crate::world::World::simulated())
+                });
+            })+
         }
     };
 }
@@ -136,8 +167,8 @@ impl World {
 
     pub fn listen_socket(&self) -> ListenSocket {
         match self {
-            Self::System => ListenSocket::bind(ANY, 1024),
-            Self::Simulated(network) => network.listen(ANY, 1024),
+            Self::System => ListenSocket::bind(any(), 1024),
+            Self::Simulated(network) => network.listen(any(), 1024),
         }
         .expect("one can listen on a port that the system chooses")
     }
@@ -166,7 +197,9 @@ impl World {
     /// A fresh socket to connect from the port.
     pub fn socket(&self) -> TcpSocket {
         match self {
+            Self::System if family::is_v6() => TcpSocket::v6().expect("a socket can be made"),
             Self::System => TcpSocket::v4().expect("a socket can be made"),
+            Self::Simulated(network) if family::is_v6() => network.stream_v6(),
             Self::Simulated(network) => network.stream(),
         }
     }
@@ -175,17 +208,17 @@ impl World {
     pub fn peer_listener(&self) -> PeerListener {
         match self {
             Self::System => PeerListener::System(
-                std::net::TcpListener::bind(ANY).expect("one can listen outside"),
+                std::net::TcpListener::bind(any()).expect("one can listen outside"),
             ),
             Self::Simulated(network) => {
-                PeerListener::Simulated(network.listener(ANY).expect("one can listen outside"))
+                PeerListener::Simulated(network.listener(any()).expect("one can listen outside"))
             }
         }
     }
 
     /// A datagram socket of the port under `key`, and its address.
     pub fn datagram(&self, port: &Port<Numbers>, key: u64) -> (UdpSocket<Numbers>, SocketAddr) {
-        let socket = self.datagram_socket(ANY).expect("a datagram socket can be bound");
+        let socket = self.datagram_socket(any()).expect("a datagram socket can be bound");
         let address = socket.local_addr().expect("it is bound");
         (port.associate(socket, key).expect("a datagram socket is associated"), address)
     }
@@ -201,12 +234,12 @@ impl World {
     pub fn datagram_peer(&self) -> DatagramPeer {
         match self {
             Self::System => {
-                let socket = std::net::UdpSocket::bind(ANY).expect("it can be bound");
+                let socket = std::net::UdpSocket::bind(any()).expect("it can be bound");
                 socket.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
                 DatagramPeer::System(socket)
             }
             Self::Simulated(network) => {
-                DatagramPeer::Simulated(network.datagram_peer(ANY).expect("it can be bound"))
+                DatagramPeer::Simulated(network.datagram_peer(any()).expect("it can be bound"))
             }
         }
     }
@@ -221,7 +254,7 @@ impl World {
     pub fn connected_socket(&self) -> (TcpSocket, Peer) {
         match self {
             Self::System => {
-                let listener = std::net::TcpListener::bind(ANY).expect("one can listen outside");
+                let listener = std::net::TcpListener::bind(any()).expect("one can listen outside");
                 let address = listener.local_addr().expect("a listener has an address");
                 let peer = self.connect(address);
                 let (stream, _) = listener.accept().expect("the peer has connected");
@@ -231,7 +264,7 @@ impl World {
             Self::Simulated(network) => {
                 let port = self.port::<Numbers>(|builder| builder.concurrency(1));
                 let listener = port
-                    .associate(network.listen(ANY, 1).expect("one can listen"), 0)
+                    .associate(network.listen(any(), 1).expect("one can listen"), 0)
                     .expect("a listener is associated");
                 listener.accept(0).expect("an accept is posted");
                 let peer = self.connect(listener.local_addr().expect("it has an address"));

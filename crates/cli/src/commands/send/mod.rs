@@ -21,7 +21,7 @@ use overlapped_load::limits;
 
 use crate::exit::{Reported, complain};
 use crate::interrupt::{self, EndArguments};
-use crate::listen::listen;
+use crate::listen::{StackArguments, listen};
 use crate::{output, values};
 use report::Document;
 use screen::{Screen, Told};
@@ -45,6 +45,8 @@ pub struct SendArguments {
     /// Whoever reaches the address gets the file, and nothing is encrypted on the way.
     #[arg(default_value = "127.0.0.1:12346", value_name = "ADDRESS", value_parser = values::address)]
     address: SocketAddr,
+    #[command(flatten)]
+    stack: StackArguments,
     /// Name that fetchers are told [default: the file's own].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -112,7 +114,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
     // Before the address is taken, so that what is wrong with the file is told first.
     open_regular(&arguments.file, OpenOptions::new().read(true))
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
-    let listener = listen(arguments.address, arguments.max_connections)?;
+    let listener = listen(arguments.address, arguments.stack, arguments.max_connections)?;
     let address = listener.local_addr()?;
     let screen = Screen::new(arguments.quiet);
     let told = Told::new(&screen, arguments.quiet);

@@ -33,6 +33,8 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
 pub struct ServeArguments {
     /// Where to listen; port 0 picks a free port [default: 127.0.0.1:12345].
     address: Option<String>,
+    #[command(flatten)]
+    stack: listen::StackArguments,
     /// What is served.
     #[arg(long, value_enum, default_value_t = App::Echo)]
     app: App,
@@ -138,7 +140,7 @@ pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     family::check(arguments.processes)?;
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(&arguments, descriptors)?;
-    let listener = listen::listen(address, settings.backlog)?;
+    let listener = listen::listen(address, arguments.stack, settings.backlog)?;
     if settings.processes > 1 {
         family::run(&settings, listener, arguments.end)
     } else {

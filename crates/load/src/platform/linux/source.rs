@@ -13,6 +13,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(crate) fn bound_socket(source: IpAddr, _number: u32) -> io::Result<Socket> {
     let source = SocketAddr::new(source, 0);
     let socket = Socket::new(Domain::for_address(source), Type::STREAM, Some(Protocol::TCP))?;
+    if source.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
     socket.bind(&source.into())?;
     Ok(socket)

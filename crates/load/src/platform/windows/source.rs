@@ -18,6 +18,9 @@ pub(crate) fn bound_socket(source: IpAddr, number: u32) -> io::Result<Socket> {
         let port = first + ((number + step) % ports) as u16;
         let source = SocketAddr::new(source, port);
         let socket = Socket::new(Domain::for_address(source), Type::STREAM, Some(Protocol::TCP))?;
+        if source.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
         match socket.bind(&source.into()) {
             Ok(()) => return Ok(socket),
             Err(error) if is_taken(&error) => taken = error,

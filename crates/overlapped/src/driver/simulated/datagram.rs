@@ -10,8 +10,8 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What a datagram over IPv4 holds at the most.
-const LONGEST_BYTES: usize = 65_507;
+/// What a datagram over IPv4, and one over IPv6, holds at the most.
+const LONGEST_BYTES: [usize; 2] = [65_507, 65_527];
 /// How often, on average, a datagram overtakes the one before when there is a seed.
 const OVERTAKES_ONE_IN: u64 = 8;
 
@@ -79,7 +79,7 @@ impl State {
             return Err(code::error(code::INVALID));
         }
         let bytes: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
-        if bytes.len() > LONGEST_BYTES {
+        if bytes.len() > LONGEST_BYTES[usize::from(address.is_ipv6())] {
             return Err(code::error(code::MESSAGE_TOO_LONG));
         }
         let to_ip = address.ip();

@@ -45,6 +45,7 @@ pub use peer::{Peer, PeerListener};
 pub(crate) use socket::SimulatedSocket;
 
 use super::Event;
+use super::family::Family;
 use super::socket::Socket;
 use crate::handle::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::sync::Mutex;
@@ -120,15 +121,25 @@ impl Network {
     /// # Errors
     /// The system's "address in use".
     pub fn listen(&self, address: SocketAddr, backlog: usize) -> io::Result<ListenSocket> {
-        let socket = SimulatedSocket::open(&self.shared);
+        let socket = SimulatedSocket::open(&self.shared, Family::of(address));
         socket.bind(address)?;
         socket.listen(backlog)?;
         Ok(ListenSocket::from_parts(Socket::Simulated(Box::new(socket))))
     }
 
-    /// An unconnected socket, for a port to be associated with and to connect.
+    /// An unconnected IPv4 socket, for a port to be associated with and to connect.
     pub fn stream(&self) -> TcpSocket {
-        TcpSocket::from_parts(Socket::Simulated(Box::new(SimulatedSocket::open(&self.shared))))
+        self.stream_of(Family::V4)
+    }
+
+    /// An unconnected IPv6 socket, for a port to be associated with and to connect.
+    pub fn stream_v6(&self) -> TcpSocket {
+        self.stream_of(Family::V6)
+    }
+
+    fn stream_of(&self, family: Family) -> TcpSocket {
+        let socket = SimulatedSocket::open(&self.shared, family);
+        TcpSocket::from_parts(Socket::Simulated(Box::new(socket)))
     }
 
     /// A datagram socket bound to `address`, for a port to be associated with; port 0 is any free

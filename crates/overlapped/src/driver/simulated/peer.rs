@@ -5,6 +5,7 @@
 use super::socket::SimulatedSocket;
 use super::state::{Shared, SocketId, State};
 use super::waiters::Waiters;
+use crate::driver::family::Family;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Peer {
         source: Option<SocketAddr>,
         address: SocketAddr,
     ) -> io::Result<Self> {
-        let socket = SimulatedSocket::open(shared);
+        let socket = SimulatedSocket::open(shared, Family::of(address));
         if let Some(source) = source {
             socket.bind(source)?;
         }
@@ -160,7 +161,7 @@ impl Peer {
 
 impl PeerListener {
     pub(super) fn bind(shared: &Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
-        let socket = SimulatedSocket::open(shared);
+        let socket = SimulatedSocket::open(shared, Family::of(address));
         socket.bind(address)?;
         socket.listen(BACKLOG)?;
         Ok(Self(Outside::new(socket)?))
@@ -172,7 +173,8 @@ impl PeerListener {
     /// `TimedOut` when nobody connected.
     pub fn accept(&self) -> io::Result<Peer> {
         let (id, _) = self.0.wait_for("a connection", State::accept)?;
-        let socket = SimulatedSocket::adopt(self.0.socket.shared(), id);
+        let listener = &self.0.socket;
+        let socket = SimulatedSocket::adopt(listener.shared(), id, listener.family());
         Ok(Peer(Outside::new(socket)?))
     }
 

@@ -4,6 +4,7 @@
 use super::datagram::Inbox;
 use super::faults::Call;
 use super::state::{Flags, Role, Shared, SocketId};
+use crate::driver::family::Family;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -19,30 +20,35 @@ const CONNECTED_AT_ONCE_ONE_IN: u64 = 4;
 pub(crate) struct SimulatedSocket {
     shared: Arc<Shared>,
     id: SocketId,
+    family: Family,
 }
 
 impl SimulatedSocket {
     /// Takes over an endpoint that has no owner yet.
-    pub(super) fn adopt(shared: &Arc<Shared>, id: SocketId) -> Self {
-        Self { shared: Arc::clone(shared), id }
+    pub(super) fn adopt(shared: &Arc<Shared>, id: SocketId, family: Family) -> Self {
+        Self { shared: Arc::clone(shared), id, family }
     }
 
     /// A socket that is bound to nothing.
-    pub(super) fn open(shared: &Arc<Shared>) -> Self {
+    pub(super) fn open(shared: &Arc<Shared>, family: Family) -> Self {
         let id = shared.state.lock().open();
-        Self::adopt(shared, id)
+        Self::adopt(shared, id, family)
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
     }
 
     /// A fresh socket in the same network.
     pub(crate) fn fresh(&self) -> io::Result<Self> {
         self.shared.state.lock().fault(self.id, Call::Open)?;
-        Ok(Self::open(&self.shared))
+        Ok(Self::open(&self.shared, self.family))
     }
 
     /// A datagram socket, bound to `address`.
     pub(super) fn datagrams(shared: &Arc<Shared>, address: SocketAddr) -> io::Result<Self> {
         let id = shared.state.lock().open_as(Role::Datagrams(Inbox::default()));
-        let socket = Self::adopt(shared, id);
+        let socket = Self::adopt(shared, id, Family::of(address));
         socket.bind(address)?;
         Ok(socket)
     }
@@ -115,6 +121,7 @@ impl SimulatedSocket {
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         state.fault(self.id, Call::SendTo)?;
+        self.family.check(address)?;
         state.send_to(self.id, buffers, address)
     }
 
@@ -124,13 +131,14 @@ impl SimulatedSocket {
             state.fault(self.id, Call::Accept)?;
             state.accept(self.id)?
         };
-        Ok((Self::adopt(&self.shared, id), remote))
+        Ok((Self::adopt(&self.shared, id, self.family), remote))
     }
 
     /// Starts to connect; `WouldBlock` when it goes on, which without a seed it always does.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         state.fault(self.id, Call::Connect)?;
+        self.family.check(address)?;
         let started = state.connect(self.id, address);
         let goes_on = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
         if started.as_ref().is_err_and(goes_on)
@@ -147,6 +155,7 @@ impl SimulatedSocket {
     }
 
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
         self.shared.state.lock().bind(self.id, address)
     }
 

@@ -17,7 +17,7 @@ fn any_port() -> SocketAddr {
 }
 
 fn listener(network: &Network, backlog: usize) -> SimulatedSocket {
-    let socket = SimulatedSocket::open(&network.shared);
+    let socket = SimulatedSocket::open(&network.shared, Family::V4);
     socket.bind(any_port()).unwrap();
     socket.listen(backlog).unwrap();
     socket
@@ -25,7 +25,7 @@ fn listener(network: &Network, backlog: usize) -> SimulatedSocket {
 
 /// Starts to connect; the socket, and whether the connection is there.
 fn connect(network: &Network, to: SocketAddr) -> (SimulatedSocket, io::Result<()>) {
-    let socket = SimulatedSocket::open(&network.shared);
+    let socket = SimulatedSocket::open(&network.shared, Family::V4);
     match socket.connect(to) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         other => other.unwrap(),

@@ -1,5 +1,6 @@
 //! A socket of Linux.
 
+use crate::driver::family::Family;
 use crate::driver::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -9,35 +10,69 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(crate) struct SystemSocket(OwnedFd);
+pub(crate) struct SystemSocket {
+    descriptor: OwnedFd,
+    family: Family,
+}
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 impl SystemSocket {
     /// A non-blocking stream socket, bound to nothing.
-    pub(crate) fn stream(v6: bool) -> io::Result<Self> {
-        Self::open(v6, SocketType::STREAM)
+    pub(crate) fn stream(family: Family) -> io::Result<Self> {
+        Self::open(family, SocketType::STREAM)
     }
 
     /// A non-blocking datagram socket, bound to nothing.
-    pub(crate) fn datagram(v6: bool) -> io::Result<Self> {
-        Self::open(v6, SocketType::DGRAM)
+    pub(crate) fn datagram(family: Family) -> io::Result<Self> {
+        Self::open(family, SocketType::DGRAM)
     }
 
-    fn open(v6: bool, kind: SocketType) -> io::Result<Self> {
-        let family = if v6 { AddressFamily::INET6 } else { AddressFamily::INET };
-        Ok(Self(net::socket_with(family, kind, FLAGS, None)?))
+    /// A non-blocking socket that listens on `address`. Addresses that a closed one left in waiting
+    /// can be used again at once.
+    pub(crate) fn listener(address: SocketAddr, family: Family, backlog: u32) -> io::Result<Self> {
+        let socket = Self::stream(family)?;
+        sockopt::set_socket_reuseaddr(&socket.descriptor, true)?;
+        socket.bind(address)?;
+        net::listen(&socket.descriptor, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(socket)
+    }
+
+    fn open(family: Family, kind: SocketType) -> io::Result<Self> {
+        let domain = if family.is_v6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let descriptor = net::socket_with(domain, kind, FLAGS, None)?;
+        if family.is_v6() {
+            // The default is the administrator's, and another one on other systems.
+            sockopt::set_ipv6_v6only(&descriptor, family == Family::V6)?;
+        }
+        Ok(Self { descriptor, family })
+    }
+
+    /// Takes over a socket that was made elsewhere.
+    fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let family = match sockopt::socket_domain(&descriptor)? {
+            AddressFamily::INET6 if sockopt::ipv6_v6only(&descriptor)? => Family::V6,
+            AddressFamily::INET6 => Family::Both,
+            _ => Family::V4,
+        };
+        Ok(Self { descriptor, family })
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let received = retry_on_intr(|| net::recv(&self.0, &mut *buffer, RecvFlags::empty()));
+        let received =
+            retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::empty()));
         received.map(|(_, length)| length).map_err(io::Error::from)
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
     pub(crate) fn peek(&self) -> io::Result<bool> {
         let mut byte = [0];
-        let (_, length) = retry_on_intr(|| net::recv(&self.0, &mut byte, RecvFlags::PEEK))?;
+        let (_, length) =
+            retry_on_intr(|| net::recv(&self.descriptor, &mut byte, RecvFlags::PEEK))?;
         Ok(length > 0)
     }
 
@@ -45,10 +80,13 @@ impl SystemSocket {
         let more = if more { SendFlags::MORE } else { SendFlags::empty() };
         let flags = SendFlags::NOSIGNAL | more;
         let sent = retry_on_intr(|| match buffers {
-            [one] => net::send(&self.0, one, flags),
-            several => {
-                net::sendmsg(&self.0, several, &mut net::SendAncillaryBuffer::default(), flags)
-            }
+            [one] => net::send(&self.descriptor, one, flags),
+            several => net::sendmsg(
+                &self.descriptor,
+                several,
+                &mut net::SendAncillaryBuffer::default(),
+                flags,
+            ),
         });
         sent.map_err(io::Error::from)
     }
@@ -63,7 +101,7 @@ impl SystemSocket {
     ) -> io::Result<usize> {
         let sent = retry_on_intr(|| {
             let mut offset = offset;
-            rustix::fs::sendfile(&self.0, file, Some(&mut offset), length)
+            rustix::fs::sendfile(&self.descriptor, file, Some(&mut offset), length)
         });
         sent.map_err(io::Error::from)
     }
@@ -76,7 +114,7 @@ impl SystemSocket {
     ) -> io::Result<(usize, io::Result<SocketAddr>)> {
         // With this flag the length is that of the datagram, not of what fitted.
         let (filled, length, from) =
-            retry_on_intr(|| net::recvfrom(&self.0, &mut *buffer, RecvFlags::TRUNC))?;
+            retry_on_intr(|| net::recvfrom(&self.descriptor, &mut *buffer, RecvFlags::TRUNC))?;
         if filled < length {
             return Ok((filled, Err(Errno::MSGSIZE.into())));
         }
@@ -86,26 +124,27 @@ impl SystemSocket {
 
     /// How many bytes of a stream can be received now.
     pub(crate) fn unread(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.0)?)
+        Ok(rustix::io::ioctl_fionread(&self.descriptor)?)
     }
 
     pub(crate) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let received = retry_on_intr(|| net::recv(&self.0, &mut *buffer, RecvFlags::OOB));
+        let received = retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::OOB));
         received.map(|(_, length)| length).map_err(io::Error::from)
     }
 
     pub(crate) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
-        Ok(retry_on_intr(|| net::send(&self.0, data, flags))?)
+        Ok(retry_on_intr(|| net::send(&self.descriptor, data, flags))?)
     }
 
     /// Sends the buffers as one datagram.
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
         retry_on_intr(|| match buffers {
-            [] => net::sendto(&self.0, &[], SendFlags::empty(), &address),
-            [one] => net::sendto(&self.0, one, SendFlags::empty(), &address),
+            [] => net::sendto(&self.descriptor, &[], SendFlags::empty(), &address),
+            [one] => net::sendto(&self.descriptor, one, SendFlags::empty(), &address),
             several => net::sendmsg_addr(
-                &self.0,
+                &self.descriptor,
                 &address,
                 several,
                 &mut net::SendAncillaryBuffer::default(),
@@ -116,14 +155,16 @@ impl SystemSocket {
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
-        let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.0, FLAGS))?;
+        let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.descriptor, FLAGS))?;
         let address = address.ok_or(Errno::CONNABORTED)?;
-        Ok((Self(socket), SocketAddr::try_from(address)?))
+        let accepted = Self { descriptor: socket, family: self.family };
+        Ok((accepted, SocketAddr::try_from(address)?))
     }
 
     /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
-        match net::connect(&self.0, &address) {
+        self.family.check(address)?;
+        match net::connect(&self.descriptor, &address) {
             Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
             other => Ok(other?),
         }
@@ -131,8 +172,8 @@ impl SystemSocket {
 
     /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
     pub(crate) fn connected(&self) -> io::Result<()> {
-        sockopt::socket_error(&self.0)??;
-        match net::getpeername(&self.0) {
+        sockopt::socket_error(&self.descriptor)??;
+        match net::getpeername(&self.descriptor) {
             Ok(_) => Ok(()),
             Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => Err(error.into()),
@@ -140,7 +181,8 @@ impl SystemSocket {
     }
 
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
-        Ok(retry_on_intr(|| net::bind(&self.0, &address))?)
+        self.family.check(address)?;
+        Ok(retry_on_intr(|| net::bind(&self.descriptor, &address))?)
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
@@ -149,17 +191,17 @@ impl SystemSocket {
             Shutdown::Write => net::Shutdown::Write,
             Shutdown::Both => net::Shutdown::Both,
         };
-        Ok(retry_on_intr(|| net::shutdown(&self.0, how))?)
+        Ok(retry_on_intr(|| net::shutdown(&self.descriptor, how))?)
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = SocketAddr::try_from(net::getsockname(&self.0)?)?;
+        let address = SocketAddr::try_from(net::getsockname(&self.descriptor)?)?;
         // Bound to nothing: Linux calls that all addresses and no port, Windows an error.
         if address.port() == 0 { Err(Errno::INVAL.into()) } else { Ok(address) }
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        match net::getpeername(&self.0)? {
+        match net::getpeername(&self.descriptor)? {
             Some(address) => Ok(SocketAddr::try_from(address)?),
             None => Err(Errno::NOTCONN.into()),
         }
@@ -167,29 +209,29 @@ impl SystemSocket {
 
     /// The error of the socket, which is taken by this.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        Ok(sockopt::socket_error(&self.0)?.err().map(io::Error::from))
+        Ok(sockopt::socket_error(&self.descriptor)?.err().map(io::Error::from))
     }
 
     pub(crate) fn set_blocking(&self, on: bool) -> io::Result<()> {
-        Ok(rustix::io::ioctl_fionbio(&self.0, !on)?)
+        Ok(rustix::io::ioctl_fionbio(&self.descriptor, !on)?)
     }
 
     pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        Ok(sockopt::set_socket_broadcast(&self.0, on)?)
+        Ok(sockopt::set_socket_broadcast(&self.descriptor, on)?)
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        Ok(sockopt::set_tcp_nodelay(&self.0, on)?)
+        Ok(sockopt::set_tcp_nodelay(&self.descriptor, on)?)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        Ok(sockopt::set_socket_linger(&self.0, linger)?)
+        Ok(sockopt::set_socket_linger(&self.descriptor, linger)?)
     }
 }
 
 impl AsFd for SystemSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 
@@ -198,7 +240,7 @@ impl TryFrom<TcpStream> for SystemSocket {
 
     fn try_from(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self(stream.into()))
+        Self::adopt(stream.into())
     }
 }
 
@@ -207,7 +249,7 @@ impl TryFrom<TcpListener> for SystemSocket {
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self(listener.into()))
+        Self::adopt(listener.into())
     }
 }
 
@@ -216,6 +258,6 @@ impl TryFrom<UdpSocket> for SystemSocket {
 
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self(socket.into()))
+        Self::adopt(socket.into())
     }
 }

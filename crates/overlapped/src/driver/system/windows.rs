@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::driver::code;
+use crate::driver::family::Family;
 use crate::driver::iocp::Extensions;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
@@ -16,25 +17,46 @@ use windows_sys::Win32::Networking::WinSock::{SIO_UDP_CONNRESET, WSAIoctl};
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
     socket: Socket,
+    family: Family,
     /// What the provider was asked for; see [`SystemSocket::extensions`].
     extensions: OnceLock<Box<Extensions>>,
 }
 
 impl SystemSocket {
     /// A non-blocking stream socket, bound to nothing.
-    pub(crate) fn stream(v6: bool) -> io::Result<Self> {
-        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
-        Self::non_blocking(Socket::new(domain, Type::STREAM, None)?)
+    pub(crate) fn stream(family: Family) -> io::Result<Self> {
+        Self::non_blocking(Self::open(family, Type::STREAM)?, family)
     }
 
     /// A non-blocking datagram socket, bound to nothing.
-    pub(crate) fn datagram(v6: bool) -> io::Result<Self> {
-        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
-        Self::deaf_to_unreachable(Socket::new(domain, Type::DGRAM, None)?)
+    pub(crate) fn datagram(family: Family) -> io::Result<Self> {
+        Self::deaf_to_unreachable(Self::open(family, Type::DGRAM)?, family)
+    }
+
+    /// A non-blocking socket that listens on `address`.
+    pub(crate) fn listener(address: SocketAddr, family: Family, backlog: u32) -> io::Result<Self> {
+        let socket = Self::open(family, Type::STREAM)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Self::non_blocking(socket, family)
+    }
+
+    fn open(family: Family, kind: Type) -> io::Result<Socket> {
+        let domain = if family.is_v6() { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, kind, None)?;
+        if family.is_v6() {
+            // The default is another one on other systems.
+            socket.set_only_v6(family == Family::V6)?;
+        }
+        Ok(socket)
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
     }
 
     /// A port that nobody holds at the other end is no error of a later receive (L14).
-    fn deaf_to_unreachable(socket: Socket) -> io::Result<Self> {
+    fn deaf_to_unreachable(socket: Socket, family: Family) -> io::Result<Self> {
         let off = 0_u32;
         let mut returned = 0;
         // SAFETY: the socket is open for the whole call, the input is the four bytes of `off`, there
@@ -55,12 +77,12 @@ impl SystemSocket {
         if failed != 0 {
             return Err(io::Error::last_os_error());
         }
-        Self::non_blocking(socket)
+        Self::non_blocking(socket, family)
     }
 
-    fn non_blocking(socket: Socket) -> io::Result<Self> {
+    fn non_blocking(socket: Socket, family: Family) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, extensions: OnceLock::new() })
+        Ok(Self { socket, family, extensions: OnceLock::new() })
     }
 
     /// The extension functions of this socket's provider, which is asked once (X1).
@@ -74,19 +96,20 @@ impl SystemSocket {
 
     /// Binds the socket to an address that the system chooses, unless it is bound: an overlapped
     /// connect asks for that (X50).
-    pub(crate) fn bind_if_unbound(&self, target: SocketAddr) -> io::Result<()> {
+    pub(crate) fn bind_if_unbound(&self) -> io::Result<()> {
         if self.local_addr().is_ok() {
             return Ok(());
         }
-        self.bind(match target {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        self.bind(if self.family.is_v6() {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
         })
     }
 
     /// A fresh socket that can accept a connection of this listener.
     pub(crate) fn for_accept(&self) -> io::Result<Self> {
-        Self::stream(self.local_addr()?.is_ipv6())
+        Self::stream(self.family)
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -137,17 +160,19 @@ impl SystemSocket {
 
     /// Sends the buffers as one datagram.
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
         self.socket.send_to_vectored(buffers, &address.into()).map(|_| ())
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = self.socket.accept()?;
         let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok((Self::non_blocking(socket)?, address))
+        Ok((Self::non_blocking(socket, self.family)?, address))
     }
 
     /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
         self.socket.connect(&address.into())
     }
 
@@ -161,6 +186,7 @@ impl SystemSocket {
     }
 
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
         self.socket.bind(&address.into())
     }
 
@@ -204,11 +230,20 @@ impl AsRawSocket for SystemSocket {
     }
 }
 
+/// The family of a socket that was made elsewhere.
+fn family_of(address: SocketAddr, socket: &Socket) -> io::Result<Family> {
+    Ok(match Family::of(address) {
+        Family::V6 if !socket.only_v6()? => Family::Both,
+        family => family,
+    })
+}
+
 impl TryFrom<TcpStream> for SystemSocket {
     type Error = io::Error;
 
     fn try_from(stream: TcpStream) -> io::Result<Self> {
-        Self::non_blocking(stream.into())
+        let family = family_of(stream.local_addr()?, &socket2::SockRef::from(&stream))?;
+        Self::non_blocking(stream.into(), family)
     }
 }
 
@@ -216,7 +251,8 @@ impl TryFrom<TcpListener> for SystemSocket {
     type Error = io::Error;
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
-        Self::non_blocking(listener.into())
+        let family = family_of(listener.local_addr()?, &socket2::SockRef::from(&listener))?;
+        Self::non_blocking(listener.into(), family)
     }
 }
 
@@ -224,6 +260,7 @@ impl TryFrom<UdpSocket> for SystemSocket {
     type Error = io::Error;
 
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        Self::deaf_to_unreachable(socket.into())
+        let family = family_of(socket.local_addr()?, &socket2::SockRef::from(&socket))?;
+        Self::deaf_to_unreachable(socket.into(), family)
     }
 }

@@ -19,10 +19,10 @@ fn a_connect_to_nobody_is_refused() {
 #[test]
 fn an_established_connect_is_an_edge_with_both_addresses() {
     let network = Network::new(0);
-    let wildcard = SimulatedSocket::open(&network.shared);
+    let wildcard = SimulatedSocket::open(&network.shared, Family::V4);
     wildcard.bind(([0, 0, 0, 0], 80).into()).unwrap();
     wildcard.listen(1).unwrap();
-    let socket = SimulatedSocket::open(&network.shared);
+    let socket = SimulatedSocket::open(&network.shared, Family::V4);
     socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
     network.register(&socket, 1).unwrap();
     assert_eq!(events(&network), event(1, "rwe"), "a socket without a connection, as on Linux");
@@ -41,7 +41,7 @@ fn an_established_connect_is_an_edge_with_both_addresses() {
 #[test]
 fn calls_that_do_not_fit_the_socket_fail_as_on_linux() {
     let network = Network::new(0);
-    let fresh = SimulatedSocket::open(&network.shared);
+    let fresh = SimulatedSocket::open(&network.shared, Family::V4);
     assert_eq!(number(receive(&fresh)), code::NOT_CONNECTED);
     assert_eq!(number(send(&fresh, b"x")), code::BROKEN_PIPE);
     assert_eq!(number(fresh.accept()), code::INVALID);
@@ -139,7 +139,7 @@ fn every_ephemeral_port_serves_one_connection_to_an_address() {
     let address = listener.local_addr().unwrap();
     let mut open = Vec::new();
     let error = loop {
-        let socket = SimulatedSocket::open(&network.shared);
+        let socket = SimulatedSocket::open(&network.shared, Family::V4);
         match socket.connect(address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             other => break other,

@@ -43,7 +43,7 @@ fn each_kind_of_call_can_fail_and_a_peer_cannot() {
     network.register(&server, 1).unwrap();
     assert_eq!(number(server.peek()), EMFILE);
     assert_eq!(number(send(&server, b"x")), EMFILE);
-    let socket = SimulatedSocket::open(&network.shared);
+    let socket = SimulatedSocket::open(&network.shared, Family::V4);
     let to = inside.local_addr().unwrap();
     assert_eq!(number(socket.connect(to)), EMFILE);
     assert_eq!(number(socket.connect(to)), code::WOULD_BLOCK);
@@ -189,7 +189,8 @@ fn with_a_seed_some_connects_are_done_at_once_and_none_without() {
         let network = Network::new(seed);
         let listener = listener(&network, 100);
         let to = listener.local_addr().unwrap();
-        let sockets: Vec<_> = (0..100).map(|_| SimulatedSocket::open(&network.shared)).collect();
+        let sockets: Vec<_> =
+            (0..100).map(|_| SimulatedSocket::open(&network.shared, Family::V4)).collect();
         sockets.iter().filter(|socket| socket.connect(to).is_ok()).count()
     };
     assert_eq!(connects_at_once(0), 0);

@@ -186,6 +186,7 @@ fn a_fresh_socket_and_a_refused_one() {
         said
     };
     let network = Network::new(0);
-    let simulated = run(Socket::Simulated(Box::new(SimulatedSocket::open(&network.shared))));
-    assert_eq!(simulated, run(Socket::stream(false).unwrap()));
+    let simulated =
+        run(Socket::Simulated(Box::new(SimulatedSocket::open(&network.shared, Family::V4))));
+    assert_eq!(simulated, run(Socket::stream(Family::V4).unwrap()));
 }
