@@ -1,5 +1,6 @@
-//! What a start that fails at once gives back.
+//! What a start that fails at once gives back, and what an error says that its kind does not.
 
+use crate::driver::code;
 use std::fmt;
 use std::io;
 
@@ -45,4 +46,31 @@ impl<T> std::error::Error for Refused<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
     }
+}
+
+/// Whether an operation was *aborted*: it was cancelled, or its handle was closed (P132, P140).
+///
+/// This is how to ask on every system. [`io::ErrorKind`] has no kind for it: `ECANCELED` (125) of
+/// Linux has none at all, and 995 of Windows has that of a timeout, [`io::ErrorKind::TimedOut`]. So
+/// ask this before you ask for the kind.
+///
+/// ```
+/// use overlapped::{Buffer, Packet, Port, Protocol, is_aborted};
+/// # use overlapped::TcpSocket;
+/// # struct Nothing;
+/// # impl Protocol for Nothing { type Key = (); type Operation = (); type Message = (); }
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let socket = TcpSocket::try_from(std::net::TcpStream::connect(listener.local_addr()?)?)?;
+/// # let port = Port::<Nothing>::new()?;
+/// # let stream = port.associate(socket, ())?;
+/// stream.receive(Buffer::with_capacity(100), ())?;
+/// stream.cancel_all();
+/// match port.take().unwrap() {
+///     Packet::Received { result: Err(error), .. } if is_aborted(&error) => {} // By us.
+///     _ => panic!("nothing was sent, and nobody reset the connection"),
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_aborted(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(code::CANCELED)
 }

@@ -106,7 +106,7 @@ pub use driver::files::{FileOptions, FilesChoice, open_at_once, open_regular};
 pub use driver::signals::Signal;
 pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};
-pub use error::Refused;
+pub use error::{Refused, is_aborted};
 pub use handle::{
     AcceptWindow, Associable, Association, DatagramSocket, File, ListenSocket, OpenFile,
     TcpListener, TcpSocket, TcpStream, UdpSocket,

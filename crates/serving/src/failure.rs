@@ -1,6 +1,7 @@
 //! Why a connection ended before its time.
 
 use crate::Errors;
+use overlapped::is_aborted;
 use std::io::{Error, ErrorKind};
 
 /// Why a connection ended otherwise than gracefully.
@@ -49,13 +50,6 @@ impl Failure {
             Self::Other => &mut errors.other,
         } += count;
     }
-}
-
-/// Whether an overlapped operation was cancelled, or its handle closed.
-pub fn is_aborted(error: &Error) -> bool {
-    /// `ERROR_OPERATION_ABORTED`, or `ECANCELED`.
-    const ABORTED: i32 = if cfg!(windows) { 995 } else { 125 };
-    error.raw_os_error() == Some(ABORTED)
 }
 
 #[cfg(test)]

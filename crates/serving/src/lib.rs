@@ -22,7 +22,7 @@ mod notice;
 
 pub use connections::{Connections, Listed, SHARDS};
 pub use crew::{Crew, End, take_until_end, worker_threads};
-pub use failure::{Failure, is_aborted};
+pub use failure::Failure;
 pub use figures::{Count, Errors, Failures, Threads};
 pub use notice::Notice;
 

@@ -11,8 +11,8 @@ use super::connection::{Body, Connection, Late, Message, Sending, Stream, Waits,
 use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
-use overlapped::{Accepted, Buffer, Packet, Received, Transmission};
-use overlapped_serving::{is_aborted, lock};
+use overlapped::{Accepted, Buffer, Packet, Received, Transmission, is_aborted};
+use overlapped_serving::lock;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use super::counters::Own;
 use super::sweep;
 use crate::handler::{Reply, call};
 use crate::platform;
-use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket};
-use overlapped_serving::{Failure, is_aborted, take_until_end};
+use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket, is_aborted};
+use overlapped_serving::{Failure, take_until_end};
 use std::io;
 
 /// A thread that serves, as it sees the server.

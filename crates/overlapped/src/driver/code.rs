@@ -90,7 +90,18 @@ pub(crate) const FAILED_EARLY: [i32; 9] = {
 
 /// What an accept reports of a connection that failed before it was accepted (X30).
 #[cfg(windows)]
-pub(crate) const FAILED_EARLY: [i32; 3] = [ABORTED, RESET, NOT_CONNECTED];
+pub(crate) const FAILED_EARLY: [i32; 7] = {
+    use windows_sys::Win32::Networking::WinSock as winsock;
+    [
+        ABORTED,
+        RESET,
+        NOT_CONNECTED,
+        winsock::WSAENETRESET,
+        winsock::WSAENETUNREACH,
+        winsock::WSAEHOSTUNREACH,
+        winsock::WSAEHOSTDOWN,
+    ]
+};
 
 /// What says that descriptors or memory have run short for now.
 #[cfg(target_os = "linux")]
@@ -104,15 +115,70 @@ pub(crate) const SHORT_OF: [i32; 4] = {
     ]
 };
 
-/// What says that handles or memory have run short for now (P163).
+/// What says that handles, memory or a quota of it have run short for now (P163), by the numbers of
+/// the socket functions and by those of all others.
 #[cfg(windows)]
-pub(crate) const SHORT_OF: [i32; 4] = {
-    use windows_sys::Win32::Foundation::{ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY};
+pub(crate) const SHORT_OF: [i32; 10] = {
+    use windows_sys::Win32::Foundation as found;
     use windows_sys::Win32::Networking::WinSock::{WSAEMFILE, WSAENOBUFS};
-    [WSAEMFILE, WSAENOBUFS, ERROR_NOT_ENOUGH_MEMORY as i32, ERROR_NO_SYSTEM_RESOURCES as i32]
+    [
+        WSAEMFILE,
+        WSAENOBUFS,
+        found::ERROR_TOO_MANY_OPEN_FILES as i32,
+        found::ERROR_NOT_ENOUGH_MEMORY as i32,
+        found::ERROR_OUTOFMEMORY as i32,
+        found::ERROR_NO_SYSTEM_RESOURCES as i32,
+        found::ERROR_WORKING_SET_QUOTA as i32,
+        found::ERROR_PAGEFILE_QUOTA as i32,
+        found::ERROR_COMMITMENT_LIMIT as i32,
+        found::ERROR_NOT_ENOUGH_QUOTA as i32,
+    ]
 };
 
 /// The error of this number, as the system's own call would give it.
 pub(crate) fn error(code: i32) -> std::io::Error {
     std::io::Error::from_raw_os_error(code)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn what_the_library_makes_has_the_same_kind_on_every_system() {
+        let same = [
+            (WOULD_BLOCK, ErrorKind::WouldBlock),
+            (ADDRESS_IN_USE, ErrorKind::AddrInUse),
+            (ADDRESS_NOT_AVAILABLE, ErrorKind::AddrNotAvailable),
+            (ABORTED, ErrorKind::ConnectionAborted),
+            (REFUSED, ErrorKind::ConnectionRefused),
+            (RESET, ErrorKind::ConnectionReset),
+            (INVALID, ErrorKind::InvalidInput),
+            (NOT_CONNECTED, ErrorKind::NotConnected),
+            (EXISTS, ErrorKind::AlreadyExists),
+            (BROKEN_PIPE, ErrorKind::BrokenPipe),
+        ];
+        for (code, kind) in same {
+            assert_eq!(error(code).kind(), kind, "{code}");
+        }
+        let of_none = [
+            FAMILY_NOT_SUPPORTED,
+            ALREADY,
+            IS_CONNECTED,
+            MESSAGE_TOO_LONG,
+            SHUT_DOWN,
+            CLOSED,
+            FILE_CLOSED,
+        ];
+        // The kind for those that have none is not stable, but its name is known.
+        let name = |code| format!("{:?}", error(code).kind());
+        assert!(of_none.into_iter().all(|code| name(code) == "Uncategorized"));
+        // This one differs, which is why there is a function to ask.
+        let of_aborted = if cfg!(windows) { "TimedOut" } else { "Uncategorized" };
+        assert_eq!(name(CANCELED), of_aborted);
+        assert!(crate::is_aborted(&error(CANCELED)));
+        assert!(!crate::is_aborted(&error(ABORTED)), "that is the connection's end");
+        assert!(!crate::is_aborted(&ErrorKind::TimedOut.into()));
+    }
 }

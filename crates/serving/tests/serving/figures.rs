@@ -1,8 +1,8 @@
 //! What is counted of a port and its operations.
 
 use crate::world::{PATIENCE, World};
-use overlapped::Packet;
-use overlapped_serving::{Failure, Threads, is_aborted};
+use overlapped::{Packet, is_aborted};
+use overlapped_serving::{Failure, Threads};
 use std::time::Duration;
 
 #[test]
