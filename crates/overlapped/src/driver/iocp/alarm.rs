@@ -3,33 +3,41 @@
 use super::Marker;
 use crate::sync::Mutex;
 use std::ffi::c_void;
+use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::ptr::null;
+use std::sync::Arc;
 use std::time::Instant;
-use windows_sys::Win32::Foundation::{FILETIME, HANDLE};
+use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::IO::PostQueuedCompletionStatus;
 use windows_sys::Win32::System::Threading::{
     CloseThreadpoolTimer, CreateThreadpoolTimer, PTP_CALLBACK_INSTANCE, PTP_TIMER,
     SetThreadpoolTimer, WaitForThreadpoolTimerCallbacks,
 };
 
-/// The timer, or zero while there is none. Kept as a number, since it is only passed on.
 #[derive(Debug)]
-pub(super) struct Alarm(Mutex<PTP_TIMER>);
+pub(super) struct Alarm {
+    /// The timer, or zero while there is none. Kept as a number, since it is only passed on.
+    timer: Mutex<PTP_TIMER>,
+    /// The port that rings. The alarm holds it open until its last callback has ended, in whatever
+    /// order the alarm and the other owners go.
+    port: Arc<OwnedHandle>,
+}
 
 impl Alarm {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(0))
+    pub(super) fn new(port: Arc<OwnedHandle>) -> Self {
+        Self { timer: Mutex::new(0), port }
     }
 
-    /// Queues a marker on `port` at the time given, in place of any time set before. The port must
-    /// stay open until the alarm is dropped.
-    pub(super) fn set(&self, port: HANDLE, at: Option<Instant>) {
-        let mut timer = self.0.lock();
+    /// Queues a marker on the port at the time given, in place of any time set before.
+    pub(super) fn set(&self, at: Option<Instant>) {
+        let mut timer = self.timer.lock();
         if *timer == 0 {
             if at.is_none() {
                 return;
             }
-            // SAFETY: the context is a handle that is only passed on, and outlives the timer.
+            let port = self.port.as_raw_handle();
+            // SAFETY: the context is a handle that is only passed on; `port` holds it open for
+            // longer than the timer is there.
             *timer = unsafe { CreateThreadpoolTimer(Some(ring), port, null()) };
             if *timer == 0 {
                 // Without memory for a timer there is none for its packet either; the next set
@@ -51,13 +59,13 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        let timer = *self.0.lock();
+        let timer = *self.timer.lock();
         if timer == 0 {
             return;
         }
         // SAFETY: the timer is open, and stopped for good by this.
         unsafe { SetThreadpoolTimer(timer, null(), 0, 0) };
-        // SAFETY: as above. Afterwards no callback runs, so the port may be closed.
+        // SAFETY: as above. Afterwards no callback runs, and only then is `port` let go.
         unsafe { WaitForThreadpoolTimerCallbacks(timer, 1) };
         // SAFETY: nobody else has the timer.
         unsafe { CloseThreadpoolTimer(timer) };
@@ -65,7 +73,7 @@ impl Drop for Alarm {
 }
 
 unsafe extern "system" fn ring(_: PTP_CALLBACK_INSTANCE, port: *mut c_void, _: PTP_TIMER) {
-    // SAFETY: the owner of the alarm keeps the port open until the alarm is dropped. A post that
-    // fails for want of memory is repeated by the next set.
+    // SAFETY: the alarm holds the port open until this has returned. A post that fails for want of
+    // memory is repeated by the next set.
     unsafe { PostQueuedCompletionStatus(port, 0, Marker::Alarm.key(), null()) };
 }

@@ -40,6 +40,7 @@ pub(crate) use request::TransmitRequest;
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
@@ -101,7 +102,8 @@ pub(crate) const TAKE_MAX: usize = 64;
 /// A completion port of the system.
 #[derive(Debug)]
 pub(crate) struct Iocp {
-    port: OwnedHandle,
+    /// Shared with the alarm, whose callbacks use it.
+    port: Arc<OwnedHandle>,
     alarm: Alarm,
     /// Operations that the kernel holds.
     in_flight: AtomicUsize,
@@ -117,8 +119,8 @@ impl Iocp {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the call has just made this handle, and nobody else has it.
-        let port = unsafe { OwnedHandle::from_raw_handle(port) };
-        Ok(Self { port, alarm: Alarm::new(), in_flight: AtomicUsize::new(0) })
+        let port = Arc::new(unsafe { OwnedHandle::from_raw_handle(port) });
+        Ok(Self { alarm: Alarm::new(Arc::clone(&port)), port, in_flight: AtomicUsize::new(0) })
     }
 
     fn raw(&self) -> HANDLE {
@@ -191,7 +193,7 @@ impl Iocp {
 
     /// Sets, moves or (with `None`) stops the alarm, which queues [`Marker::Alarm`].
     pub(crate) fn arm(&self, at: Option<Instant>) {
-        self.alarm.set(self.raw(), at);
+        self.alarm.set(at);
     }
 
     /// How many operations the kernel holds, or has finished without their packets being taken.

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::STATUS_PENDING;
 use windows_sys::Win32::Networking::WinSock::{SOCKET, WSABUF, WSARecv};
@@ -136,6 +137,17 @@ fn f9_packets_that_a_stranger_posts_are_passed_over() {
         Ok(Packet::Received { buffer, operation: 1, .. }) => assert_eq!(&buffer[..], b"ours"),
         _ => panic!("our receive was owed"),
     }
+}
+
+#[test]
+fn the_alarm_holds_its_port_open_until_it_is_gone() {
+    let Iocp { port, alarm, .. } = Iocp::new(1).expect("a port can be made");
+    let watched = Arc::downgrade(&port);
+    alarm.set(Some(Instant::now() + PATIENCE));
+    drop(port);
+    assert_eq!(watched.strong_count(), 1, "its callback may still use the port");
+    drop(alarm);
+    assert_eq!(watched.strong_count(), 0, "no callback can come any more");
 }
 
 /// How many handles this process has open.
