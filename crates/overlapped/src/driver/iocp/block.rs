@@ -58,6 +58,11 @@ impl Outcome {
         self.ended(status::of_socket)
     }
 
+    /// As a transmission of a file on a socket reports it.
+    pub(crate) fn of_transmission(self) -> Ended {
+        self.ended(status::of_transmission)
+    }
+
     /// As an operation on a file reports it.
     pub(super) fn of_file(self) -> Ended {
         self.ended(status::of_file)
@@ -65,6 +70,7 @@ impl Outcome {
 
     fn ended(self, number: impl Fn(NTSTATUS) -> i32) -> Ended {
         let result = match self.status {
+            // Success, and information, such as that a receive has only a part.
             0.. => Ok(()),
             _ => Err(io::Error::from_raw_os_error(number(self.status))),
         };
