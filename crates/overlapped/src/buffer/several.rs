@@ -57,22 +57,37 @@ impl Buffers {
         }
     }
 
+    /// How many of the buffers hold anything.
+    pub(crate) fn part_count(&self) -> usize {
+        self.parts_after(0).count()
+    }
+
+    /// What is left after `skip` bytes, in the order in which it is sent; nothing of it is empty.
+    pub(crate) fn parts_after(&self, mut skip: usize) -> impl Iterator<Item = &[u8]> {
+        self.as_slice().iter().filter_map(move |buffer| {
+            let skipped = skip.min(buffer.len());
+            skip -= skipped;
+            Some(&buffer[skipped..]).filter(|part| !part.is_empty())
+        })
+    }
+
     /// Writes the slices of what is left after `skip` bytes into `slices`; returns how many.
-    pub(crate) fn rest<'a>(&'a self, mut skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
+    pub(crate) fn rest<'a>(&'a self, skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
         let mut count = 0;
-        for buffer in self.as_slice() {
-            if skip >= buffer.len() {
-                skip -= buffer.len();
-                continue;
-            }
-            if count == slices.len() {
-                break;
-            }
-            slices[count] = IoSlice::new(&buffer[skip..]);
-            skip = 0;
+        for (slice, part) in slices.iter_mut().zip(self.parts_after(skip)) {
+            *slice = IoSlice::new(part);
             count += 1;
         }
         count
+    }
+
+    /// Everything in one piece.
+    pub(crate) fn joined(&self) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(self.byte_len());
+        for part in self.parts_after(0) {
+            joined.extend_from_slice(part);
+        }
+        joined
     }
 }
 

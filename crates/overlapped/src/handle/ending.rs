@@ -162,8 +162,8 @@ impl<P: Protocol> Handle<P> {
         state.admits_shutdown()?;
         let ends_receive = how != Shutdown::Write && !state.shut_receive;
         let ends_send = how != Shutdown::Read && !state.shut_send;
-        // What was sent before goes out first, so the end waits for the sends in flight.
-        let waits = ends_send && state.in_flight(Direction::Send) > 0;
+        // What was sent before goes out first, so the end waits for what the system does not have.
+        let waits = ends_send && state.sends_to_come() > 0;
         let now = match (ends_receive, ends_send && !waits) {
             (true, true) => Some(Shutdown::Both),
             (true, false) => Some(Shutdown::Read),

@@ -72,6 +72,11 @@ impl<T> Lane<T> {
         self.first.as_ref()
     }
 
+    #[cfg(windows)]
+    pub(crate) fn first_mut(&mut self) -> Option<&mut T> {
+        self.first.as_mut()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<T> {
         let first = self.first.take()?;
         if let Some(rest) = &mut self.rest {

@@ -20,6 +20,7 @@ use crate::port::engine::Engine;
 use crate::port::inner::Inner;
 use crate::sync::MutexGuard;
 use std::io;
+use std::net::Shutdown;
 use std::os::windows::io::RawSocket;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,33 @@ impl<P: Protocol> State<P> {
 
     pub(super) fn held(&self, direction: Direction) -> usize {
         self.in_flight.labels().filter(|label| label.direction == direction).count()
+    }
+
+    /// The sends that wait here for their turn, and those of which only a step is with the kernel. A
+    /// disconnect is the end itself.
+    pub(super) fn sends_not_with_kernel(&self) -> usize {
+        let ends = self.next_waiting(Direction::Send).is_some_and(Task::is_disconnect);
+        let in_steps = |label: &&Label| label.direction == Direction::Send && label.in_steps;
+        self.send.len() - usize::from(ends) + self.in_flight.labels().filter(in_steps).count()
+    }
+
+    /// A disconnect waits until the packets of the sends before it are taken. The peer need not:
+    /// it is told the end as soon as the kernel has all of the sends, and sees it behind them.
+    pub(super) fn tell_end_of_disconnect(&mut self) {
+        if self.sends_not_with_kernel() > 0 {
+            return;
+        }
+        let Some(Task::Disconnect(disconnect)) =
+            self.send.first_mut().map(|pending| &mut pending.task)
+        else {
+            return;
+        };
+        if let Some(socket) = &self.socket
+            && !disconnect.has_ended
+            && socket.shutdown(Shutdown::Write).is_ok()
+        {
+            disconnect.note_end();
+        }
     }
 
     /// Whether the next operation of this direction may go to the kernel now.
@@ -146,7 +174,7 @@ impl<P: Protocol> State<P> {
         }
         if !self.resets {
             // It fails only for a connection that is over already.
-            let _ = socket.shutdown(std::net::Shutdown::Write);
+            let _ = socket.shutdown(Shutdown::Write);
         }
         self.settle_held();
     }
@@ -212,6 +240,7 @@ impl<P: Protocol> Handle<P> {
             || !state.admits_to_kernel(direction, &pending.task)
         {
             state.push(direction, pending);
+            state.tell_end_of_disconnect();
             return Ok(id);
         }
         match state.issue(direction, pending, port) {
@@ -245,7 +274,10 @@ impl<P: Protocol> Handle<P> {
         };
         let with = state.socket.as_ref().map(|socket| Surroundings { socket, pool: &port.pool });
         let is_over = with.is_none() || port.is_closed();
-        let mut ended = outcome.of_socket();
+        let mut ended = match &pending.task {
+            Task::TransmitFile(_) => outcome.of_transmission(),
+            _ => outcome.of_socket(),
+        };
         if (is_over || label.cancelled) && ended.result.is_err() {
             // However the kernel calls the end of an operation whose handle was closed (F30).
             ended.result = Err(aborted());

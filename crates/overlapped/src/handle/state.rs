@@ -124,15 +124,27 @@ impl<P: Protocol> State<P> {
         waiting
     }
 
+    /// How many sends the end of the stream has to wait for: those that the system was not given as
+    /// a whole. What a kernel has of them goes out before the end, whether their packets were taken
+    /// or not.
+    pub(super) fn sends_to_come(&self) -> usize {
+        #[cfg(windows)]
+        return self.sends_not_with_kernel();
+        #[cfg(not(windows))]
+        self.send.len()
+    }
+
     /// Ends the sending direction if that waited for the last send.
     pub(super) fn end_if_sent(&mut self) {
-        if self.end_when_sent && self.in_flight(Direction::Send) == 0 {
+        if self.end_when_sent && self.sends_to_come() == 0 {
             self.end_when_sent = false;
             if let Some(socket) = &self.socket {
                 // It fails only for a connection that is over already.
                 let _ = socket.shutdown(Shutdown::Write);
             }
         }
+        #[cfg(windows)]
+        self.tell_end_of_disconnect();
     }
 
     pub(super) fn lane_may_attempt(&self, direction: Direction) -> bool {

@@ -56,6 +56,13 @@ impl Disconnect {
         Progress::Complete { drained: false }
     }
 
+    /// The peer was told the end before the turn of the disconnect came.
+    #[cfg(windows)]
+    pub(crate) fn note_end(&mut self) {
+        self.has_ended = true;
+        self.was_ended = true;
+    }
+
     #[cfg(windows)]
     pub(super) fn prepare(&mut self, with: Surroundings<'_>) {
         discard_unread(with);

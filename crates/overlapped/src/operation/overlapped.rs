@@ -85,15 +85,16 @@ impl Task {
     pub(crate) fn is_alone(&self) -> bool {
         match self {
             Self::Receive(receive) => receive.waits_for_data(),
+            Self::Send(send) => send.goes_in_steps(),
             Self::Connect(_) | Self::Disconnect(_) | Self::FirstData(_) | Self::TransmitFile(_) => {
                 true
             }
-            Self::Accept(_)
-            | Self::AcceptInto(_)
-            | Self::ReceiveFrom(_)
-            | Self::Send(_)
-            | Self::SendTo(_) => false,
+            Self::Accept(_) | Self::AcceptInto(_) | Self::ReceiveFrom(_) | Self::SendTo(_) => false,
         }
+    }
+
+    pub(crate) fn is_disconnect(&self) -> bool {
+        matches!(self, Self::Disconnect(_))
     }
 
     /// Which stream an accept is for, as the address of its handle.

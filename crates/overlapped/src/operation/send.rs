@@ -3,7 +3,10 @@
 use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::{Buffer, Buffers};
 #[cfg(windows)]
-use crate::driver::iocp::{block::Ended, request::Request};
+use crate::driver::iocp::{
+    block::Ended,
+    request::{Request, fit_one_call},
+};
 use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
 use crate::error::Refused;
 use crate::handle::TcpStream;
@@ -42,7 +45,8 @@ impl Send {
         Request::Send(&self.buffers, self.transferred)
     }
 
-    /// The kernel takes a stream's send as a whole or fails it; were it short, it would go on.
+    /// The kernel takes a call's part as a whole or fails it. With more than one call takes, it goes
+    /// on.
     #[cfg(windows)]
     pub(crate) fn finish(&mut self, ended: Ended) -> Progress {
         self.transferred += ended.transferred;
@@ -51,6 +55,12 @@ impl Send {
             return Progress::Blocked;
         }
         Progress::Complete { drained: false }
+    }
+
+    /// Whether it takes more than one call.
+    #[cfg(windows)]
+    pub(crate) fn goes_in_steps(&self) -> bool {
+        !fit_one_call(&self.buffers)
     }
 
     /// Whether bytes went out.
@@ -124,7 +134,9 @@ impl<P: Protocol> TcpStream<P> {
     /// Completes with [`Packet::Sent`] when the system has taken every byte, or with an error and
     /// the number of bytes taken before it. That the buffers are free again does not mean that the
     /// peer has the data (P155). Sends of one stream go out in the order in which they were
-    /// started, each as a whole (P150). Sending nothing completes with success (P45).
+    /// started, each as a whole (P150), however many buffers it has: of what the system does not
+    /// take in one call, the rest follows in further calls (P153). Sending nothing completes with
+    /// success (P45).
     ///
     /// # Errors
     /// What fails at once gives buffers and operation back and queues no packet (P33): not

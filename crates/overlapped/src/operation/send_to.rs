@@ -4,7 +4,10 @@ use super::{Progress, Surroundings, Task, not_performed};
 use crate::buffer::Buffers;
 use crate::driver::code;
 #[cfg(windows)]
-use crate::driver::iocp::{block::Ended, request::Request};
+use crate::driver::iocp::{
+    block::Ended,
+    request::{CALL_BUFFERS_MAX, Request},
+};
 use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
 use crate::error::Refused;
 use crate::handle::UdpSocket;
@@ -24,6 +27,9 @@ pub(crate) struct SendTo {
     pub(crate) buffers: Buffers,
     /// Boxed, since an address is large and every handle has room for one task.
     pub(crate) address: Box<SocketAddr>,
+    /// The datagram in one piece, if one call does not take it otherwise.
+    #[cfg(windows)]
+    joined: Option<Box<Buffers>>,
     pub(crate) result: io::Result<()>,
 }
 
@@ -39,20 +45,23 @@ impl SendTo {
     }
 
     #[cfg(windows)]
-    pub(super) fn prepare(&self, with: Surroundings<'_>) -> io::Result<()> {
-        match with.socket {
-            Socket::System(socket) => socket.family().check(*self.address),
-            Socket::Simulated(_) => Ok(()),
+    pub(super) fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
+        if let Socket::System(socket) = with.socket {
+            socket.family().check(*self.address)?;
         }
+        let joined = in_one_piece(&self.buffers, CALL_BUFFERS_MAX)?;
+        self.joined = joined.map(|joined| Box::new(joined.into()));
+        Ok(())
     }
 
     #[cfg(windows)]
     pub(super) fn request(&mut self) -> Request<'_> {
-        Request::SendTo(&self.buffers, *self.address)
+        Request::SendTo(self.joined.as_deref().unwrap_or(&self.buffers), *self.address)
     }
 
     #[cfg(windows)]
     pub(super) fn finish(&mut self, ended: Ended) {
+        self.joined = None;
         self.result = ended.result;
     }
 
@@ -76,26 +85,28 @@ fn send_whole(socket: &Socket, buffers: &Buffers, address: SocketAddr) -> io::Re
     if let Some(one) = buffers.as_one() {
         return socket.send_to(&[IoSlice::new(one)], address);
     }
+    if let Some(joined) = in_one_piece(buffers, SEND_BUFFERS_MAX)? {
+        return socket.send_to(&[IoSlice::new(&joined)], address);
+    }
     let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
     let count = buffers.rest(0, &mut slices);
-    let in_slices: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-    let length = buffers.byte_len();
-    if in_slices == length {
-        return socket.send_to(&slices[..count], address);
-    }
-    if length > NONE_LONGER_BYTES {
+    socket.send_to(&slices[..count], address)
+}
+
+/// One call sends a datagram, so more buffers than a call takes are joined before. What is too long
+/// for any datagram is not joined, nor given to the system.
+fn in_one_piece(buffers: &Buffers, most: usize) -> io::Result<Option<Vec<u8>>> {
+    if buffers.byte_len() > NONE_LONGER_BYTES {
         return Err(code::error(code::MESSAGE_TOO_LONG));
     }
-    // One call does not take as many buffers, and a datagram is sent by one call.
-    let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &buffer[..]).collect();
-    socket.send_to(&[IoSlice::new(&parts.concat())], address)
+    Ok((buffers.part_count() > most).then(|| buffers.joined()))
 }
 
 impl<P: Protocol> UdpSocket<P> {
     /// Starts to send the filled parts of `buffers`, in order, as one datagram to `address`.
     ///
     /// Completes with [`Packet::SentTo`] when the system has taken the datagram, whole or not at
-    /// all. Whether it arrives is not known. Datagrams of one socket are handed to the system in
+    /// all, however many buffers it has (P153). Whether it arrives is not known. Datagrams of one socket are handed to the system in
     /// the order in which their sends were started (P150). Sending nothing sends an empty datagram.
     ///
     /// # Errors
@@ -114,7 +125,13 @@ impl<P: Protocol> UdpSocket<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
         let address = Box::new(address);
-        let send = SendTo { buffers: buffers.into(), address, result: not_performed() };
+        let send = SendTo {
+            buffers: buffers.into(),
+            address,
+            #[cfg(windows)]
+            joined: None,
+            result: not_performed(),
+        };
         self.0.start(Direction::Send, Task::SendTo(send), operation).map_err(|refused| {
             refused.map(|(task, operation)| match task {
                 Task::SendTo(send) => (send.buffers, operation),

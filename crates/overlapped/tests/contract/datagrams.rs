@@ -228,16 +228,24 @@ fn p153_several_buffers_are_one_datagram(world: &World) {
     let port = world.exact_port(1);
     let (socket, _) = world.datagram(&port, 1);
     let peer = world.datagram_peer();
-    // The second has more buffers than one system call takes.
-    for count in [3_usize, 1_100] {
+    // All but the first are more buffers than one call of some system takes.
+    for (count, room) in [(3_usize, 7), (1_025, 7), (1_100, 1), (3_000, 5)] {
         let parts: Vec<Buffer> =
-            (0..count).map(|n| Buffer::from(vec![n as u8; n % 5 * 7])).collect();
+            (0..count).map(|n| Buffer::from(vec![n as u8; 1 + n % room])).collect();
         let expected: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
         socket.send_to(Buffers::from(parts), peer.address(), 1).expect("it can be started");
         let packet = sent_to(&port);
         assert_eq!(packet.transferred, expected.len());
         assert_eq!(packet.buffers.iter().count(), count, "each buffer comes back");
         assert_eq!(peer.receive_from().0, expected);
+    }
+    // However many buffers it has, no datagram is longer than the network takes.
+    for count in [1, 1_100] {
+        let parts: Vec<Buffer> = (0..count).map(|_| vec![0; 65_536 / count + 1].into()).collect();
+        let refused = socket.send_to(Buffers::from(parts), peer.address(), 1);
+        let refused = refused.expect_err("it is too long for a datagram");
+        assert_eq!(refused.error.raw_os_error(), Some(errno::MESSAGE_TOO_LONG));
+        assert_eq!(refused.returned.0.iter().count(), count, "each buffer comes back");
     }
 }
 

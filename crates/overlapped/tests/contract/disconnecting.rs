@@ -157,6 +157,16 @@ fn receives_in_flight_are_aborted_before_the_disconnect_completes(world: &World)
     assert_nothing_comes(&port);
 }
 
+fn x63_the_end_goes_out_behind_finished_sends_though_nobody_takes_their_packets(world: &World) {
+    let port = world.exact_port(1);
+    let (stream, peer) = world.stream(&port, 7);
+    stream.send(b"all of it", 1).expect("a send can be started");
+    stream.disconnect(2).expect("it is connected");
+    assert_eq!(receive_all(&peer), 9);
+    assert_eq!(outcome(next(&port)), (1, None));
+    assert_eq!(outcome(next(&port)), (2, None));
+}
+
 fn x63_after_a_shutdown_and_the_peers_end_a_disconnect_succeeds(world: &World) {
     let port = world.exact_port(1);
     let (listener, _) = world.listen(&port, 1);
@@ -281,6 +291,7 @@ on_every_driver_and_family! {
     x61_a_stream_that_is_not_connected_cannot_be_disconnected,
     x63_a_disconnect_waits_for_the_sends_before_it_and_not_for_the_peer,
     x63_after_a_shutdown_and_the_peers_end_a_disconnect_succeeds,
+    x63_the_end_goes_out_behind_finished_sends_though_nobody_takes_their_packets,
     f31_a_disconnect_with_unread_data_is_no_reset,
     receives_in_flight_are_aborted_before_the_disconnect_completes,
     a_disconnect_gives_the_place_under_the_limit_back,

@@ -76,16 +76,17 @@ fn p150_sends_go_out_whole_and_in_the_order_they_were_started(world: &World) {
 fn p153_several_buffers_go_out_as_one_send_in_their_order(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
-    // More than one system call takes, with empty ones between.
+    // More than one call of any system takes, with empty ones between.
     let parts: Vec<Buffer> =
-        (0..300_usize).map(|n| Buffer::from(vec![n as u8; n % 5 * 97])).collect();
+        (0..3_000_usize).map(|n| Buffer::from(vec![n as u8; n % 5 * 7])).collect();
     let expected: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
     stream.send(Buffers::from(parts), 1).expect("a send can be started");
     stream.send(b"after", 2).expect("a send can be started");
-    assert_eq!(peer.receive_exact(expected.len()), expected);
+    // What takes several calls goes on when a thread takes packets.
     let packet = sent(&port);
     assert_eq!((packet.operation, packet.transferred), (1, expected.len()));
+    assert_eq!(peer.receive_exact(expected.len()), expected);
     assert_eq!(peer.receive_exact(5), b"after");
     let back: Vec<usize> = packet.buffers.iter().map(|buffer| buffer.len()).collect();
     assert_eq!(back, lengths, "each buffer comes back as it was");
@@ -199,6 +200,47 @@ fn p162_what_was_sent_before_a_shutdown_still_goes_out(world: &World) {
 }
 
 /// The worker may have the packet before the starting call has returned to the starter.
+fn p162_the_end_goes_out_behind_finished_sends_though_nobody_takes_their_packets(world: &World) {
+    for how in [Shutdown::Write, Shutdown::Both] {
+        let port = world.exact_port(1);
+        let (stream, peer) = world.stream(&port, 7);
+        for number in 0..3 {
+            stream.send(b"all of it", number).expect("a send can be started");
+            // Where one send at a time is with the kernel, the next would wait for this.
+            if world.is_kernel() && number < 2 {
+                assert!(sent(&port).result.is_ok());
+            }
+        }
+        stream.shutdown(how).expect("it is connected");
+        assert_eq!(peer.receive_all().len(), 27, "{how:?}");
+    }
+}
+
+fn p153_a_send_of_many_buffers_that_waits_is_whole_and_keeps_its_place(world: &World) {
+    const BUFFERS: usize = 2_500;
+    const LENGTH: usize = 4_000;
+    let port = world.exact_port(1);
+    let (stream, peer) = world.stream(&port, 7);
+    let parts: Vec<Buffer> = (0..BUFFERS).map(|n| Buffer::from(vec![n as u8; LENGTH])).collect();
+    stream.send(Buffers::from(parts), 1).expect("a send can be started");
+    stream.send(b"after", 2).expect("a send can be started");
+    stream.shutdown(Shutdown::Write).expect("it is connected");
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for number in 0..BUFFERS {
+                assert!(peer.receive_exact(LENGTH).iter().all(|byte| *byte == number as u8));
+            }
+            peer.receive_all()
+        });
+        for (number, length) in [(1, BUFFERS * LENGTH), (2, 5)] {
+            let packet = sent(&port);
+            assert_eq!((packet.operation, packet.transferred), (number, length));
+            assert!(packet.result.is_ok(), "{:?}", packet.result);
+        }
+        assert_eq!(reader.join().expect("all bytes came in order"), b"after");
+    });
+}
+
 fn f10_a_packet_taken_before_its_start_returned_is_complete(world: &World) {
     const SENDS: u64 = 5_000;
     let port = world.exact_port(2);
@@ -282,10 +324,12 @@ on_every_driver_and_family! {
     p45_sending_nothing_succeeds_with_a_packet_and_is_not_the_end,
     p150_sends_go_out_whole_and_in_the_order_they_were_started,
     p152_a_receive_and_a_send_may_be_started_by_two_threads_at_once,
+    p153_a_send_of_many_buffers_that_waits_is_whole_and_keeps_its_place,
     p153_several_buffers_go_out_as_one_send_in_their_order,
     p155_a_send_completes_before_the_peer_has_received_anything,
     p160_a_reset_ends_a_send_in_flight_with_the_bytes_that_went_out,
     p162_after_shutdown_of_sending_a_send_fails_at_once,
+    p162_the_end_goes_out_behind_finished_sends_though_nobody_takes_their_packets,
     p162_what_was_sent_before_a_shutdown_still_goes_out,
     f10_a_packet_taken_before_its_start_returned_is_complete,
 }

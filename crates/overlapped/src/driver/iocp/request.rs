@@ -22,7 +22,7 @@ pub(crate) enum Request<'a> {
     Receive(&'a mut [u8]),
     /// Say when a receive would find something, and take nothing: the zero-byte receive (P164).
     ReceiveReady,
-    /// Send what is left of the buffers after so many bytes.
+    /// Send what is left of the buffers after so many bytes, or as much of it as one call takes.
     Send(&'a Buffers, usize),
     /// Accept a connection on the fresh socket.
     Accept(&'a mut AcceptRoom),
@@ -32,7 +32,7 @@ pub(crate) enum Request<'a> {
     Disconnect,
     /// Receive one datagram, and its sender's address.
     ReceiveFrom(&'a mut [u8], &'a mut AddressRoom),
-    /// Send the buffers as one datagram.
+    /// Send the buffers, of which one call takes all, as one datagram.
     SendTo(&'a Buffers, SocketAddr),
     /// Send a part of a file.
     TransmitFile(TransmitRequest<'a>),
@@ -53,8 +53,17 @@ pub(crate) struct TransmitRequest<'a> {
     pub(crate) room: &'a mut TransmitRoom,
 }
 
-/// The most that one slice of a call can be: lengths have 32 bits.
-const SLICE_MAX: usize = 1 << 30;
+/// The most that one call moves: lengths, and the count of a packet, have 32 bits.
+const CALL_BYTES_MAX: usize = 1 << 30;
+
+/// The most buffers that one call takes. The system names no limit of its own; what it locks for a
+/// call grows with them, and with more than this some systems refuse a call as too long.
+pub(crate) const CALL_BUFFERS_MAX: usize = 1_024;
+
+/// Whether one call of a stream takes all of the buffers. If not, it takes several.
+pub(crate) fn fit_one_call(buffers: &Buffers) -> bool {
+    buffers.part_count() <= CALL_BUFFERS_MAX && buffers.byte_len() <= CALL_BYTES_MAX
+}
 
 impl Request<'_> {
     /// Makes the starting call. Afterwards, unless it failed, the kernel holds the operation, also
@@ -88,7 +97,7 @@ impl Request<'_> {
             Self::ReadAt(file, room, offset) => {
                 // SAFETY: the kernel does not have the block yet.
                 unsafe { set_offset(overlapped, offset) };
-                let length = room.len().min(SLICE_MAX) as u32;
+                let length = room.len().min(CALL_BYTES_MAX) as u32;
                 // SAFETY: the caller vouches for the file, the room and the block.
                 let done =
                     unsafe { ReadFile(file, room.as_mut_ptr(), length, null_mut(), overlapped) };
@@ -97,7 +106,7 @@ impl Request<'_> {
             Self::WriteAt(file, bytes, offset) => {
                 // SAFETY: the kernel does not have the block yet.
                 unsafe { set_offset(overlapped, offset) };
-                let length = bytes.len().min(SLICE_MAX) as u32;
+                let length = bytes.len().min(CALL_BYTES_MAX) as u32;
                 // SAFETY: as above; the bytes are only read.
                 let done =
                     unsafe { WriteFile(file, bytes.as_ptr(), length, null_mut(), overlapped) };
@@ -111,7 +120,7 @@ impl Request<'_> {
             Self::ReadAt(..) | Self::WriteAt(..) => Err(io::ErrorKind::Unsupported.into()),
             Self::Receive(room) => {
                 let slice =
-                    WSABUF { len: room.len().min(SLICE_MAX) as u32, buf: room.as_mut_ptr() };
+                    WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };
                 // SAFETY: the caller vouches for the room and the block.
                 unsafe { receive(raw, &slice, overlapped, routine) }
             }
@@ -196,7 +205,7 @@ impl Request<'_> {
             }
             Self::ReceiveFrom(room, from) => {
                 let slice =
-                    WSABUF { len: room.len().min(SLICE_MAX) as u32, buf: room.as_mut_ptr() };
+                    WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };
                 let mut flags = 0;
                 // SAFETY: the list of one is read during the call (P153); the caller vouches for the
                 // room, the place of the address and the block.
@@ -271,18 +280,19 @@ fn started_receive(done: bool) -> io::Result<()> {
     })
 }
 
-/// What is left of the buffers after `from` bytes; one empty slice when nothing is, since a send
-/// of no slices is no send.
-fn slices(buffers: &Buffers, mut from: usize) -> Vec<WSABUF> {
+/// What is left of the buffers after `from` bytes, as much of it as one call takes; one empty slice
+/// when nothing is left, since a send of no slices is no send.
+fn slices(buffers: &Buffers, from: usize) -> Vec<WSABUF> {
     let mut slices = Vec::with_capacity(1);
-    for buffer in buffers {
-        let skipped = from.min(buffer.len());
-        from -= skipped;
-        slices.extend(buffer[skipped..].chunks(SLICE_MAX).map(|part| WSABUF {
-            len: part.len() as u32,
-            // The kernel reads only.
-            buf: part.as_ptr().cast_mut(),
-        }));
+    let mut room = CALL_BYTES_MAX;
+    for part in buffers.parts_after(from).take(CALL_BUFFERS_MAX) {
+        let length = part.len().min(room);
+        if length == 0 {
+            break;
+        }
+        // The kernel reads only.
+        slices.push(WSABUF { len: length as u32, buf: part.as_ptr().cast_mut() });
+        room -= length;
     }
     if slices.is_empty() {
         slices.push(WSABUF { len: 0, buf: null_mut() });
