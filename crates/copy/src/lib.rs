@@ -10,9 +10,11 @@
 //! - [`settings`](Settings) is how it shall be done.
 //! - `engine` owns the port, its threads and the slots. It is the only one who takes packets.
 //! - `transfer` is one file on its way: its blocks, its phases, its end.
-//! - `temporary` is the file beside the target that becomes the target at the end, and `record` what
-//!   is known of its contents when a later run goes on from it.
-//! - `platform` is what differs between systems.
+//! - [`unfinished`] is the file that becomes the target at the end, what is known of its contents when a later
+//!   run goes on from it, and what former runs have left: the one place that makes and removes such files.
+//! - `folder` is an open folder, relative to which everything is opened, made, renamed and removed.
+//! - `inability` is what the target's file system cannot do, which is told and costs nothing else.
+//! - `platform` is what differs between systems about an open file.
 //!
 //! ```
 //! use overlapped_copy::{Plan, Settings, copy};
@@ -29,35 +31,25 @@
 //! ```
 
 mod engine;
+mod folder;
+mod inability;
 mod plan;
 mod platform;
-mod record;
+mod reserved;
 mod runs;
 mod settings;
 mod summary;
-mod temporary;
 #[cfg(test)]
 mod tests;
 mod transfer;
+pub mod unfinished;
 
 pub use engine::{Stop, copy, copy_until};
+pub use inability::{Inability, Warning};
 pub use plan::Plan;
+pub use reserved::reserved_on_windows;
 pub use settings::{Settings, Sync, Unbuffered};
 pub use summary::{Failure, Summary};
-
-/// A file that is not complete yet, and what is known of it: for other crates that write a target beside
-/// itself, as a copy does.
-///
-/// [`Temporary`](unfinished::Temporary) is the file, [`Record`](unfinished::Record) the list of what
-/// came whole, and the functions are what systems do differently.
-pub mod unfinished {
-    pub use crate::platform::{
-        Attributes, forget_cached, preset, settle_closed, settle_open, sync_folder,
-    };
-    pub use crate::record::{Piece, Record, Source, ns_since_1970};
-    pub use crate::runs::Part;
-    pub use crate::temporary::{Names, Temporary, remove};
-}
 
 /// What somebody who looks on is told while files are copied, from any of the threads that do it.
 pub trait Watch: std::marker::Sync {

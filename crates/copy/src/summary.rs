@@ -1,5 +1,6 @@
 //! What came of a copy.
 
+use crate::unfinished::Warning;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Summary {
     pub carrier: String,
     /// What could not be copied.
     pub failures: Vec<Failure>,
+    /// What file systems of the target could not do, each kind once for each of them.
+    pub warnings: Vec<Warning>,
     /// The copy was stopped before its end.
     pub stopped: bool,
 }

@@ -13,13 +13,13 @@
 
 use crate::engine::Copying;
 use crate::platform::{self, Attributes};
-use crate::record::{Piece, Record, Source};
 use crate::runs::{GRAIN, Part, Runs};
 use crate::settings::{Settings, Sync};
 use crate::summary::Failure;
-use crate::temporary::{self, Temporary};
+use crate::unfinished::{Piece, Record, Temporary, Warnings};
 use overlapped::File;
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,20 +44,18 @@ pub(crate) struct Claim {
 
 /// One file on its way.
 pub(crate) struct Transfer {
+    /// Which file of the plan it is.
+    pub(crate) number: usize,
     pub(crate) source_path: PathBuf,
     pub(crate) target_path: PathBuf,
     pub(crate) source: File<Copying>,
     pub(crate) target: File<Copying>,
-    pub(crate) temporary: TemporaryFile,
+    pub(crate) unbuffered: bool,
+    /// Something was there that is replaced.
+    replaces: bool,
     pub(crate) size: u64,
     pub(crate) hole_bytes: u64,
     state: Mutex<State>,
-}
-
-/// The temporary file without its name, until the transfer lets go of it.
-pub(crate) struct TemporaryFile {
-    pub(crate) path: PathBuf,
-    pub(crate) unbuffered: bool,
 }
 
 struct State {
@@ -75,51 +73,56 @@ struct State {
     /// It does not get its name: why, unless the copy was stopped.
     ended: Option<Option<Failure>>,
     attributes: Attributes,
-    /// The temporary file was put away, and its name may be another copy's by now.
-    let_go: bool,
-    /// To give the temporary file its attributes while it is open.
-    file: Option<std::fs::File>,
+    /// None once it has its name, or was put away.
+    temporary: Option<Temporary>,
 }
 
 /// What is needed to begin.
 pub(crate) struct Beginning {
+    pub(crate) number: usize,
     pub(crate) source_path: PathBuf,
     pub(crate) target_path: PathBuf,
     pub(crate) source: File<Copying>,
     pub(crate) target: File<Copying>,
     pub(crate) temporary: Temporary,
+    pub(crate) replaces: bool,
     pub(crate) facts: std::fs::Metadata,
     pub(crate) runs: Runs,
+    /// What is gone on from, and what it says is there.
+    pub(crate) record: Option<(Record, Vec<Piece>)>,
 }
 
 impl Transfer {
-    /// Gives the temporary file its size and, if that is wanted, looks for what is in it already.
+    /// Gives the temporary file its size.
     pub(crate) fn begin(beginning: Beginning, settings: &Settings) -> io::Result<Self> {
-        let Beginning { source_path, target_path, source, target, temporary, facts, runs } =
-            beginning;
+        let Beginning { number, source_path, target_path, source, target, .. } = beginning;
+        let Beginning { temporary, replaces, facts, runs, record, .. } = beginning;
         let size = facts.len();
-        let Temporary { path, file, unbuffered, is_old } = temporary;
         let mut attributes = Attributes::of(&facts);
         attributes.synced = settings.sync != Sync::None;
-        let (mut record, mut pieces) = (None, Vec::new());
-        if settings.resume && !runs.is_empty() {
-            let at = temporary::record_for(&target_path);
-            let found = if is_old { Record::resume(&at, Source::of(&facts))? } else { None };
-            (record, pieces) = match found {
-                Some((record, pieces)) => (Some(record), pieces),
-                None => (Some(Record::begin(&at, Source::of(&facts))?), Vec::new()),
-            };
-        }
-        if is_old && pieces.is_empty() {
-            file.set_len(0)?;
-        }
-        // A file of one block is made longer by the write of it.
-        let padded = if unbuffered { size.next_multiple_of(GRAIN) } else { size };
+        let (record, pieces) = match record {
+            Some((record, pieces)) => (Some(record), pieces),
+            None => (None, Vec::new()),
+        };
         let hole_bytes = size - runs.bytes();
-        if size > settings.block_bytes as u64 || hole_bytes > 0 || !pieces.is_empty() {
-            platform::preset(&file, padded, unbuffered && hole_bytes == 0)?;
+        // A file of one block is made longer by the write of it.
+        let unbuffered = temporary.unbuffered;
+        let padded = if unbuffered { size.next_multiple_of(GRAIN) } else { size };
+        let sized = temporary.file().and_then(|file| {
+            if temporary.is_old && pieces.is_empty() {
+                file.set_len(0)?;
+            }
+            if size > settings.block_bytes as u64 || hole_bytes > 0 || !pieces.is_empty() {
+                platform::preset(file, padded, unbuffered && hole_bytes == 0)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = sized {
+            // The error that is told is the first one.
+            let _ = record.map(Record::remove);
+            return Err(error);
         }
-        if padded != size || (is_old && !pieces.is_empty()) {
+        if padded != size || (temporary.is_old && !pieces.is_empty()) {
             attributes.cut_to = Some(size);
         }
         let phase = if pieces.is_empty() { Phase::Writing } else { Phase::Checking };
@@ -133,19 +136,20 @@ impl Transfer {
             record,
             ended: None,
             attributes,
-            let_go: false,
-            file: Some(file),
+            temporary: Some(temporary),
         };
-        let temporary = TemporaryFile { path, unbuffered };
+        let state = Mutex::new(state);
         Ok(Self {
+            number,
             source_path,
             target_path,
             source,
             target,
-            temporary,
+            unbuffered,
+            replaces,
             size,
             hole_bytes,
-            state: Mutex::new(state),
+            state,
         })
     }
 
@@ -256,7 +260,11 @@ impl Transfer {
     }
 
     /// The phase is over: goes to the next one, which may have nothing to do either.
-    pub(crate) fn next_phase(&self, settings: &Settings) -> Result<Phase, Option<Failure>> {
+    pub(crate) fn next_phase(
+        &self,
+        settings: &Settings,
+        warnings: &Warnings,
+    ) -> Result<Phase, Option<Failure>> {
         let mut state = self.state();
         if let Some(why) = state.ended.take() {
             return Err(why);
@@ -267,8 +275,9 @@ impl Transfer {
                 Phase::Writing
             }
             Phase::Writing => {
-                let settled = match &state.file {
-                    Some(file) => platform::settle_open(file, &state.attributes),
+                let noting = warnings.at(&self.target_path);
+                let settled = match &state.temporary {
+                    Some(temporary) => temporary.settle(&state.attributes, &noting),
                     None => Ok(()),
                 };
                 if let Err(error) = settled {
@@ -281,7 +290,7 @@ impl Transfer {
                 }
             }
             Phase::Flushing if settings.verify => {
-                if let Some(file) = &state.file {
+                if let Some(file) = state.temporary.as_ref().and_then(|it| it.file().ok()) {
                     platform::forget_cached(file);
                 }
                 state.pieces = std::mem::take(&mut state.written).into();
@@ -298,55 +307,54 @@ impl Transfer {
     }
 
     /// Gives the file its name. Nothing is outstanding.
-    pub(crate) fn finish(&self) -> Result<(), Failure> {
+    pub(crate) fn finish(
+        &self,
+        name: &OsStr,
+        avoid: &dyn Fn(&OsStr) -> bool,
+        warnings: &Warnings,
+    ) -> io::Result<()> {
         let mut state = self.state();
         self.source.close();
         self.target.close();
-        let had_record = state.record.take().is_some();
-        if cfg!(windows) {
-            // What is open cannot be renamed there.
-            state.file = None;
+        let State { temporary, attributes, .. } = &mut *state;
+        if let Some(temporary) = temporary {
+            let noting = warnings.at(&self.target_path);
+            temporary.give_name(name, self.replaces, attributes, avoid, &noting)?;
         }
-        platform::settle_closed(&self.temporary.path, &state.attributes)
-            .and_then(|()| match had_record {
-                true => temporary::remove(&temporary::record_for(&self.target_path)),
-                false => Ok(()),
-            })
-            .and_then(|()| std::fs::rename(&self.temporary.path, &self.target_path))
-            .map_err(|error| self.failure_at_target("it cannot get its name", &error))?;
-        state.let_go = true;
-        // The lock goes with it.
-        state.file = None;
+        state.temporary = None;
+        if let Some(record) = state.record.take() {
+            // It is of a file that is complete; a next copy would find it of no use.
+            let _ = record.remove();
+        }
         Ok(())
     }
 
     /// Gives the file up. Nothing is outstanding. What can be gone on from stays if `keep` says so.
     pub(crate) fn abandon(&self, keep: bool) -> io::Result<()> {
         let mut state = self.state();
-        if state.let_go {
-            return Ok(());
-        }
-        state.let_go = true;
         self.source.close();
         self.target.close();
         let record = state.record.take();
-        if cfg!(windows) {
-            state.file = None;
-        }
-        let outcome = match record {
-            Some(mut record) if keep => record.flush(),
-            record => {
-                let had_record = record.is_some();
-                drop(record);
-                let removed = match had_record {
-                    true => temporary::remove(&temporary::record_for(&self.target_path)),
-                    false => Ok(()),
-                };
-                removed.and_then(|()| temporary::remove(&self.temporary.path))
+        let Some(mut temporary) = state.temporary.take() else { return Ok(()) };
+        match record {
+            Some(mut record) if keep => {
+                record.flush()?;
+                temporary.abandon(true)
             }
-        };
-        state.file = None;
-        outcome
+            record => {
+                let removed = record.map_or(Ok(()), Record::remove);
+                removed.and(temporary.abandon(false))
+            }
+        }
+    }
+
+    /// A path of the temporary file, which may have no name.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn open_path(&self) -> String {
+        use std::os::fd::AsRawFd;
+        let state = self.state();
+        let temporary = state.temporary.as_ref().expect("it was not let go of");
+        format!("/proc/self/fd/{}", temporary.file().expect("it is open").as_raw_fd())
     }
 
     pub(crate) fn failure_at_target(&self, what: &str, error: &io::Error) -> Failure {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::process::{Ended, PATIENCE, Running, run, tool};
-use crate::schema;
+use crate::{schema, system};
 
 /// A folder of one test, which goes when the test is over.
 pub struct Scratch(PathBuf);
@@ -239,8 +239,8 @@ fn one_of_several_that_fails_does_not_keep_the_others() {
     assert_eq!(names_in(scratch.path("into").as_ref()), ["one", "two"]);
 }
 
-/// Starts a copy that takes long, one page at a time, over an old target, and waits until the file
-/// `sign` beside the target has `sign_bytes`.
+/// Starts a copy that takes long, one page at a time, over an old target, and waits until it has begun: the
+/// file whose name begins with `sign`, or one without a name, has `sign_bytes`.
 pub fn slow_copy(
     scratch: &Scratch,
     bytes: usize,
@@ -251,19 +251,41 @@ pub fn slow_copy(
     let target = scratch.write("target", b"old");
     let slow = ["copy", "--block-size", "4k", "--in-flight", "1", &source, &target];
     let running = Running::start_until_interrupted(&[&slow, options].concat());
-    let begun = Instant::now();
-    while fs::metadata(scratch.path(sign)).map_or(0, |facts| facts.len()) < sign_bytes {
-        assert!(begun.elapsed() < PATIENCE, "the copy does not begin");
-        std::thread::yield_now();
-    }
+    let unnamed_counts = (sign, sign_bytes) == BEGUN;
+    wait_for(|| {
+        let named = scratch.names().into_iter().find(|name| name.starts_with(sign));
+        let path = named.map(|name| scratch.path(&name)).unwrap_or_default();
+        fs::metadata(path).is_ok_and(|facts| facts.len() >= sign_bytes)
+            || (unnamed_counts && system::unnamed_bytes(running.id()) >= sign_bytes)
+    });
     running
 }
 
+/// Waits until something holds.
+pub fn wait_for(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+/// Names without the mark that says which file a temporary one is.
+pub fn without_marks(names: Vec<String>) -> Vec<String> {
+    let without = |name: String| match name.split_once(".overlapped-") {
+        Some((stem, rest)) => {
+            format!("{stem}.overlapped-{}", rest.split('-').next().unwrap_or_default())
+        }
+        None => name,
+    };
+    names.into_iter().map(without).collect()
+}
+
 /// The temporary file has its size: the copy has begun.
-pub const BEGUN: (&str, u64) = (".target.overlapped-copy", 1);
+pub const BEGUN: (&str, u64) = (".target.overlapped-copy-", 1);
 
 /// The record says of some blocks that they were written.
-const RECORDED: (&str, u64) = (".target.overlapped-record", 500);
+pub const RECORDED: (&str, u64) = (".target.overlapped-record-", 500);
 
 #[test]
 fn ctrl_c_leaves_the_old_target_and_nothing_else_or_what_can_be_gone_on_from() {
@@ -282,7 +304,7 @@ fn ctrl_c_leaves_the_old_target_and_nothing_else_or_what_can_be_gone_on_from() {
     assert_eq!(ended.code(), 1);
     assert!(ended.errors.contains("the same command goes on"), "{}", ended.errors);
     let left = [".target.overlapped-copy", ".target.overlapped-record", "source", "target"];
-    assert_eq!(scratch.names(), left);
+    assert_eq!(without_marks(scratch.names()), left);
     assert_eq!(scratch.read("target"), b"old");
     let (source, target) = (scratch.path("source"), scratch.path("target"));
     let ended = run(&["copy", "--resume", "--automatic", "--json", &source, &target]);

@@ -2,7 +2,7 @@
 //! process that is killed.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::copy::{BEGUN, Scratch, contents, copy_with, names_in, slow_copy};
+use crate::copy::{BEGUN, RECORDED, Scratch, contents, copy_with, names_in, slow_copy};
 use crate::process::{run, tool};
 use crate::system::send_signal;
 
@@ -178,22 +178,35 @@ fn r59_e35_a_full_disk_ends_the_copy_with_one_line_and_leaves_nothing() {
 
 #[test]
 fn a_copy_that_is_killed_leaves_the_old_target_and_the_next_one_cleans_up() {
-    for round in 0..5 {
-        let scratch = Scratch::new();
-        let running = slow_copy(&scratch, 16 << 20, &["--quiet"], BEGUN);
-        // Some moment later; which one does not matter.
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(round * 7) {
-            std::thread::yield_now();
+    const BYTES: usize = 16 << 20;
+    for (options, begun) in [(["--quiet"].as_slice(), BEGUN), (&["--resume"], RECORDED)] {
+        for round in 0..5 {
+            let scratch = Scratch::new();
+            let running = slow_copy(&scratch, BYTES, options, begun);
+            // Some moment later; which one does not matter.
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(round * 7) {
+                std::thread::yield_now();
+            }
+            send_signal(running.id(), Signal::KILL);
+            drop(running);
+            let now = scratch.read("target");
+            assert!(now == b"old" || now == contents(BYTES), "half of the target is there");
+            if now == b"old" && options == ["--quiet"] && has_unnamed_files(&scratch) {
+                assert_eq!(scratch.names(), ["source", "target"], "a file without a name is gone");
+            }
+            let (source, target) = (scratch.path("source"), scratch.path("target"));
+            let ended = run(&["copy", "-q", "--automatic", &source, &target]);
+            assert_eq!(ended.code(), 0, "{ended:?}");
+            assert!(scratch.read("target") == contents(BYTES));
+            assert_eq!(scratch.names(), ["source", "target"]);
         }
-        send_signal(running.id(), Signal::KILL);
-        drop(running);
-        let now = scratch.read("target");
-        assert!(now == b"old" || now == contents(16 << 20), "half of the target is there");
-        let (source, target) = (scratch.path("source"), scratch.path("target"));
-        let ended = run(&["copy", "-q", "--automatic", &source, &target]);
-        assert_eq!(ended.code(), 0, "{ended:?}");
-        assert!(scratch.read("target") == contents(16 << 20));
-        assert_eq!(scratch.names(), ["source", "target"]);
     }
+}
+
+/// Whether the file system of the tests has files without a name.
+fn has_unnamed_files(scratch: &Scratch) -> bool {
+    let flags = rustix::fs::OFlags::TMPFILE.bits().cast_signed();
+    let opened = OpenOptions::new().write(true).custom_flags(flags).open(scratch.path(""));
+    opened.is_ok()
 }

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
-use crate::copy::{Scratch, contents, names_in};
-use crate::process::{Ended, PATIENCE, Running, run};
-use crate::schema;
+use crate::copy::{Scratch, contents, names_in, wait_for};
+use crate::process::{Ended, Running, run};
+use crate::{schema, system};
 
 /// A sender on a free port, and where it listens.
 fn send(file: &str, options: &[&str]) -> (Running, String) {
@@ -164,12 +164,7 @@ fn an_interrupted_fetch_leaves_nothing() {
     head.extend([0; 48]);
     head.extend(b"n123");
     stream.write_all(&head).expect("it reads");
-    let temporary = Path::new(&scratch.path(".target.overlapped-fetch")).to_owned();
-    let begun = std::time::Instant::now();
-    while !temporary.exists() {
-        assert!(begun.elapsed() < PATIENCE, "it does not begin to write");
-        std::thread::yield_now();
-    }
+    wait_for(|| !scratch.names().is_empty() || system::unnamed_bytes(fetch.id()) == 1_000_000);
     let ended = fetch.interrupt();
     assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(line(&ended).contains("interrupted: no target is half written"), "{ended:?}");

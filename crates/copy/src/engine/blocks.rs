@@ -2,12 +2,13 @@
 //! phase of a transfer is over.
 
 use super::{Block, Engine, Slot, would_fail_again};
-use crate::record::Piece;
 use crate::runs::{GRAIN, Part};
 use crate::settings::Settings;
 use crate::summary::Failure;
 use crate::transfer::{Claim, Phase, Transfer, failure};
+use crate::unfinished::Piece;
 use overlapped::{Buffer, Refused};
+use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,7 +28,7 @@ impl Engine<'_> {
             Some(buffer) if length == block => buffer,
             kept => {
                 slot.buffer = kept;
-                if length == block || transfer.temporary.unbuffered {
+                if length == block || transfer.unbuffered {
                     let grain = GRAIN as usize;
                     Buffer::aligned(length.next_multiple_of(grain), grain)
                 } else {
@@ -109,7 +110,7 @@ impl Engine<'_> {
         if self.settings.verify || self.settings.resume {
             block.sum = crc32fast::hash(&buffer);
         }
-        let padding = if transfer.temporary.unbuffered {
+        let padding = if transfer.unbuffered {
             part.length.next_multiple_of(GRAIN as usize) - part.length
         } else {
             0
@@ -173,7 +174,7 @@ impl Engine<'_> {
     pub(super) fn go_on(&self, transfer: &Arc<Transfer>, slot: Slot) -> Option<Slot> {
         loop {
             let ended = transfer.phase();
-            let phase = match transfer.next_phase(self.settings) {
+            let phase = match transfer.next_phase(self.settings, &self.warnings) {
                 Ok(phase) => phase,
                 Err(failure) => {
                     self.abandon(transfer);
@@ -223,12 +224,20 @@ impl Engine<'_> {
     }
 
     pub(super) fn finish(&self, transfer: &Transfer) {
-        match transfer.finish() {
+        let entry = &self.plan.files[transfer.number];
+        let target = self.plan.folders[entry.folder].target;
+        let avoid = |name: &OsStr| self.plan.has_target(target, name);
+        match transfer.finish(entry.new_name(), &avoid, &self.warnings) {
             Ok(()) => {
                 self.tallies.finished(transfer);
                 self.watch.advanced(transfer.hole_bytes, 1);
             }
-            Err(failure) => {
+            Err(error) => {
+                let failure = if error.kind() == io::ErrorKind::AlreadyExists {
+                    self.was_made_meanwhile(transfer)
+                } else {
+                    transfer.failure_at_target("it cannot get its name", &error)
+                };
                 self.abandon(transfer);
                 self.tell(failure);
             }
@@ -237,8 +246,8 @@ impl Engine<'_> {
 
     pub(super) fn abandon(&self, transfer: &Transfer) {
         if let Err(error) = transfer.abandon(self.settings.resume) {
-            let path = &transfer.temporary.path;
-            self.tell(failure(path, "what was not finished cannot be put away", &error));
+            let what = "its temporary file (.NAME.overlapped-...) cannot be put away";
+            self.tell(transfer.failure_at_target(what, &error));
         }
     }
 }

@@ -6,10 +6,12 @@
 //! When all slots are idle, nothing is in flight, nothing is left to claim, and the copy is over.
 //!
 //! Here are the threads, and how slots find work. `opening` begins files, `blocks` moves them,
-//! `around` is what comes before and after them, `tallies` counts.
+//! `around` is what comes before and after them, `claims` knows what in the target is of this copy,
+//! `tallies` counts.
 
 mod around;
 mod blocks;
+mod claims;
 mod opening;
 mod tallies;
 
@@ -19,8 +21,11 @@ use crate::runs::GRAIN;
 use crate::settings::Settings;
 use crate::summary::{Failure, Summary};
 use crate::transfer::{Claim, Transfer};
+use crate::unfinished::{Leftovers, Warnings};
+use around::Place;
+use claims::Claims;
 use overlapped::{Buffer, FilesChoice, Packet, Port, Protocol};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,8 +90,12 @@ struct Engine<'a> {
     /// Something is wrong that would stop every other file, too.
     hopeless: AtomicBool,
     threads: usize,
-    /// Folders of the plan that were not there before, so nothing is in them.
-    new_folders: Vec<bool>,
+    /// How each folder of the plan's `targets` was found.
+    places: HashMap<usize, Place>,
+    /// What former runs have left in folders of `targets`, to go on from.
+    leftovers: HashMap<usize, Mutex<Leftovers>>,
+    claims: Claims,
+    warnings: Warnings,
     work: Mutex<Work>,
     tallies: Tallies,
     #[cfg(test)]
@@ -164,7 +173,10 @@ pub(crate) fn run(
         stop,
         hopeless: AtomicBool::new(false),
         threads,
-        new_folders: Vec::new(),
+        places: HashMap::new(),
+        leftovers: HashMap::new(),
+        claims: Claims::default(),
+        warnings: Warnings::default(),
         work: Mutex::default(),
         tallies: Tallies::default(),
         #[cfg(test)]
@@ -184,7 +196,8 @@ pub(crate) fn run(
         (None, _) => engine.port.driver().files,
     };
     let stopped = stop.is_requested() || engine.hopeless.load(Ordering::Acquire);
-    Ok(Summary { time: begun.elapsed(), carrier, stopped, ..summary })
+    let warnings = engine.warnings.all();
+    Ok(Summary { time: begun.elapsed(), carrier, stopped, warnings, ..summary })
 }
 
 /// What carries the operations, and why if it is not what the port would take by itself.

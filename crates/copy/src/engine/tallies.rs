@@ -79,7 +79,7 @@ impl Tallies {
     pub(super) fn finished(&self, transfer: &Transfer) {
         add(&self.files, 1);
         add(&self.hole_bytes, transfer.hole_bytes);
-        add(&self.files_unbuffered, u64::from(transfer.temporary.unbuffered));
+        add(&self.files_unbuffered, u64::from(transfer.unbuffered));
     }
 
     pub(super) fn kept(&self) {

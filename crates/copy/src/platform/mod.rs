@@ -1,5 +1,5 @@
-//! What differs between systems, with the same names in each file: how the two files are opened,
-//! where a source has holes, how the target gets its attributes, links, and folders.
+//! What differs between systems about an open file, with the same names in each: where a source has holes,
+//! and how the target gets its length, its times and its permissions.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -15,7 +15,7 @@ use std::fs::FileTimes;
 use std::io;
 
 /// What a finished file has of its source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attributes {
     /// When it was read and changed.
     pub times: FileTimes,
@@ -42,7 +42,24 @@ impl Attributes {
     }
 }
 
-/// Another process has the file.
-pub(crate) fn busy() -> io::Error {
-    io::Error::new(io::ErrorKind::ResourceBusy, "another copy is writing it: wait for that one")
+/// Passes by what a file system cannot do, and tells it to `cannot`; what shows that the device fails is an
+/// error still.
+pub(crate) fn unless_unable(
+    outcome: io::Result<()>,
+    cannot: &mut dyn FnMut(io::Error),
+) -> io::Result<()> {
+    match outcome {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::Unsupported
+                    | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            cannot(error);
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }

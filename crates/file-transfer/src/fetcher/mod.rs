@@ -62,9 +62,9 @@ struct Fetch<'a> {
 /// Fetches the file of the sender at `address`.
 ///
 /// With a `target` that is a folder, or none, which is the current folder, the file gets the name that
-/// the sender says, if it is a plain one; else it gets the name of the target. It is written beside its
-/// place (`.NAME.overlapped-fetch`) and renamed when it is whole, so what was there before stays until
-/// then, and stays for good if the fetch fails. Its time is that of the sender's file.
+/// the sender says, if it is a plain one; else it gets the name of the target. It is written without
+/// a name, or beside its place (`.NAME.overlapped-fetch-MARK`), and gets its name when it is whole, so what
+/// was there before stays until then, and stays for good if the fetch fails. Its time is that of the sender's file.
 ///
 /// # Errors
 /// [`Failure`] says what was wrong. Nothing new is left then, save with
@@ -209,7 +209,9 @@ impl Fetch<'_> {
         from: u64,
     ) -> Result<Fetched, Failure> {
         let Identity { bytes, .. } = head.identity;
-        self.watch.begun(&unfinished.path);
+        if let Some(path) = unfinished.temporary_path() {
+            self.watch.begun(&path);
+        }
         let mut fetched = Fetched {
             path: unfinished.target.clone(),
             bytes,
@@ -226,7 +228,10 @@ impl Fetch<'_> {
                 return Err(unfinished.abandon(keep, failure));
             }
         }
-        unfinished.finish(self.settings)?;
+        fetched.warnings = unfinished.finish(self.settings)?;
+        for warning in &fetched.warnings {
+            self.watch.note(&format!("warning: {warning}"));
+        }
         Ok(fetched)
     }
 

@@ -1,6 +1,6 @@
 //! How a file is fetched, and what comes of it.
 
-use overlapped_copy::Sync;
+use overlapped_copy::{Sync, Warning};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub trait Watch {
         let _ = (path, bytes);
     }
 
-    /// A temporary file was made. The fetch removes it when it does not come to its end, unless it is one
+    /// A temporary file that has a name was made. The fetch removes it when it does not come to its end, unless it is one
     /// to go on from; who ends the process before that may do so instead.
     fn begun(&self, temporary: &Path) {
         let _ = temporary;
@@ -111,4 +111,6 @@ pub struct Fetched {
     pub writes: u64,
     /// The most receives and writes that were in flight at one time.
     pub peak_in_flight: usize,
+    /// What the file system of the target could not do, each kind once.
+    pub warnings: Vec<Warning>,
 }

@@ -9,17 +9,18 @@ use crate::wire::{Identity, Time};
 use overlapped::{File, OpenFile, Port};
 use overlapped_copy::Sync;
 use overlapped_copy::unfinished::{
-    Attributes, Names, Part, Piece, Record, Source, Temporary, forget_cached, preset, remove,
-    settle_closed, settle_open, sync_folder,
+    Attributes, Folder, How, Leftovers, Names, Noting, Part, Piece, Record, Source, Temporary,
+    Warning, Warnings, forget_cached, new_file_mode, preset,
 };
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::FileTimes;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The names of what is not finished; others than a copy's, whose records are of files here.
-const NAMES: Names =
-    Names { file: ".overlapped-fetch", record: ".overlapped-fetched", is_private: false };
+const NAMES: Names = Names { file: ".overlapped-fetch-", record: ".overlapped-fetched-" };
 
 /// How long a piece of the record is; so much is lost at most when a fetch is cut.
 const PIECE_BYTES: u64 = 64 << 10;
@@ -104,17 +105,21 @@ pub(super) struct Unfinished {
     pub(super) file: File<Fetching>,
     /// What a former run has left is of no use.
     pub(super) is_of_another: bool,
-    /// Where it is.
-    pub(super) path: PathBuf,
-    record_path: PathBuf,
-    /// None once it was let go of.
-    kept: Option<std::fs::File>,
+    folder: Arc<Folder>,
+    name: OsString,
+    temporary: Temporary,
     identity: Identity,
     record: Option<Record>,
     /// What the record says is there.
     pieces: Vec<Piece>,
     /// Where the piece begins that is being received, its length so far, and its checksum.
     piece: (u64, u64, crc32fast::Hasher),
+    warnings: Warnings,
+}
+
+/// A fetch has one target, so no name is to be avoided: its own has no mark in it.
+fn avoid(_name: &OsStr) -> bool {
+    false
 }
 
 impl Unfinished {
@@ -125,16 +130,22 @@ impl Unfinished {
         identity: Identity,
         resume: bool,
     ) -> Result<Self, Failure> {
-        let unwritable = |error: io::Error| Failure::at(target, "it cannot be written", &error);
-        let record_path = NAMES.record_for(target);
-        let temporary = Temporary::open(&NAMES, target, false, resume).map_err(unwritable)?;
-        let Temporary { path, file, is_old, .. } = temporary;
-        let begun = (|| {
-            let found = match is_old && resume {
-                true => Record::resume(&record_path, source_of(identity))?,
+        let warnings = Warnings::default();
+        let opened = (|| {
+            let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+            let folder = Arc::new(Folder::open(target.parent().unwrap_or(Path::new("")))?);
+            let noting = warnings.at(target);
+            let mut left = Leftovers::of_one(&folder, &NAMES, resume, &name).take(&name);
+            let how = How { unbuffered: false, named: resume };
+            let temporary =
+                Temporary::open(&folder, &NAMES, &name, how, &mut left, &avoid, &noting)?;
+            let found = match temporary.is_old {
+                true => Record::resume(&folder, &mut left, source_of(identity), &noting),
                 false => None,
             };
-            let is_of_another = is_old && found.is_none();
+            left.remove(&folder, &noting);
+            let is_of_another = temporary.is_old && found.is_none();
+            let file = temporary.file()?;
             if is_of_another {
                 file.set_len(0)?;
             }
@@ -142,30 +153,29 @@ impl Unfinished {
                 Some((record, pieces)) => (Some(record), pieces),
                 None => (None, Vec::new()),
             };
-            let associated = port.associate(OpenFile::try_from(file.try_clone()?)?, ())?;
-            Ok((associated, record, pieces, is_of_another))
+            let file = port.associate(OpenFile::try_from(file.try_clone()?)?, ())?;
+            Ok((folder, name, temporary, file, is_of_another, record, pieces))
         })();
-        match begun {
-            Ok((associated, record, pieces, is_of_another)) => Ok(Self {
-                target: target.to_owned(),
-                file: associated,
-                is_of_another,
-                path,
-                record_path,
-                kept: Some(file),
-                identity,
-                record,
-                pieces,
-                piece: (0, 0, crc32fast::Hasher::new()),
-            }),
-            Err(error) => {
-                drop(file);
-                if !resume {
-                    let _ = remove(&path);
-                }
-                Err(unwritable(error))
-            }
-        }
+        let (folder, name, temporary, file, is_of_another, record, pieces) = opened
+            .map_err(|error: io::Error| Failure::at(target, "it cannot be written", &error))?;
+        Ok(Self {
+            target: target.to_owned(),
+            file,
+            is_of_another,
+            folder,
+            name,
+            temporary,
+            identity,
+            record,
+            pieces,
+            piece: (0, 0, crc32fast::Hasher::new()),
+            warnings,
+        })
+    }
+
+    /// Where the file is, if it has a name yet.
+    pub(super) fn temporary_path(&self) -> Option<PathBuf> {
+        Some(self.target.with_file_name(self.temporary.name()?))
     }
 
     /// The pieces that lie one behind the other from the start of the file on, as the record has them.
@@ -193,12 +203,15 @@ impl Unfinished {
         let bytes = self.identity.bytes;
         let outcome = (|| {
             if with_record && self.record.is_none() {
-                self.record = Some(Record::begin(&self.record_path, source_of(self.identity))?);
+                let noting = self.warnings.at(&self.target);
+                let source = source_of(self.identity);
+                let begun =
+                    Record::begin(&self.folder, &NAMES, &self.name, source, &avoid, &noting);
+                self.record = Some(begun?);
             }
             self.piece = (from, 0, crc32fast::Hasher::new());
-            let Some(file) = &self.kept else { return Ok(()) };
             // A disk that is too small is found now, and not at the last byte.
-            if bytes > 0 { preset(file, bytes, true) } else { Ok(()) }
+            if bytes > 0 { preset(self.temporary.file()?, bytes, true) } else { Ok(()) }
         })();
         outcome.map_err(|error| {
             Failure::at(&self.target, &format!("there is no room for its {bytes} bytes"), &error)
@@ -222,7 +235,7 @@ impl Unfinished {
                 let piece = Piece { part, sum: sum.clone().finalize() };
                 self.piece = (end, 0, crc32fast::Hasher::new());
                 record.add(piece).map_err(|error| {
-                    Failure::at(&self.record_path, "it cannot be written", &error)
+                    Failure::at(&self.target, "its record cannot be written", &error)
                 })?;
             }
         }
@@ -231,15 +244,15 @@ impl Unfinished {
 
     /// Asks the system to forget what it has of the file in its cache.
     pub(super) fn forget_cached(&self) {
-        if let Some(file) = &self.kept {
+        if let Ok(file) = self.temporary.file() {
             forget_cached(file);
         }
     }
 
-    /// Gives the file its time and its name. Nothing is in flight.
-    pub(super) fn finish(mut self, settings: &FetchSettings) -> Result<(), Failure> {
-        let outcome = self.give_name(settings);
-        if let Err(error) = outcome {
+    /// Gives the file its time and its name, and gives what its file system could not do. Nothing is in
+    /// flight.
+    pub(super) fn finish(mut self, settings: &FetchSettings) -> Result<Vec<Warning>, Failure> {
+        if let Err(error) = self.give_name(settings) {
             let failure = match error.kind() {
                 io::ErrorKind::AlreadyExists => Failure::new(
                     Kind::Target,
@@ -252,73 +265,54 @@ impl Unfinished {
             };
             return Err(self.abandon(settings.resume, failure));
         }
-        // The lock goes with it.
-        self.kept = None;
-        let folder = self.target.parent().unwrap_or(Path::new(""));
-        match settings.sync {
-            Sync::All => sync_folder(folder)
-                .map_err(|error| Failure::at(folder, "the new name cannot be flushed", &error)),
-            _ => Ok(()),
+        if let Some(record) = self.record.take() {
+            // It is of a file that is complete; a next fetch would find it of no use.
+            let _ = record.remove();
         }
+        let synced = if settings.sync == Sync::All { self.folder.sync() } else { Ok(()) };
+        synced
+            .map_err(|error| Failure::at(&self.target, "its new name cannot be flushed", &error))?;
+        Ok(self.warnings.all())
     }
 
     fn give_name(&mut self, settings: &FetchSettings) -> io::Result<()> {
-        let Some(file) = &self.kept else { return Ok(()) };
+        let Self { temporary, warnings, target, name, .. } = self;
+        let file = temporary.file()?;
         let mut times = FileTimes::new();
         if let Some(time) = self.identity.time.to_system() {
             times = times.set_modified(time);
         }
-        let old = self.target.symlink_metadata().ok().filter(|there| there.is_file());
-        let facts = match old {
-            Some(old) => old,
-            None => file.metadata()?,
+        let old = target.symlink_metadata().ok().filter(|there| there.is_file());
+        let mut attributes = Attributes::of(&file.metadata()?);
+        attributes.permissions = match old {
+            Some(old) => Attributes::of(&old).permissions,
+            None => new_file_mode(file)?,
         };
-        let mut attributes = Attributes::of(&facts);
         attributes.times = times;
         attributes.cut_to = Some(self.identity.bytes);
         attributes.synced = settings.sync != Sync::None;
-        settle_open(file, &attributes)?;
+        let noting: Noting<'_> = warnings.at(target);
+        temporary.settle(&attributes, &noting)?;
         self.file.close();
-        if cfg!(windows) {
-            // What is open cannot be renamed there.
-            self.kept = None;
-        }
-        settle_closed(&self.path, &attributes)?;
-        if settings.force {
-            std::fs::rename(&self.path, &self.target)?;
-        } else {
-            rename_to_nothing(&self.path, &self.target)?;
-        }
-        if let Some(record) = self.record.take() {
-            drop(record);
-            // It is of a file that is complete; a next fetch would find it of no use.
-            let _ = remove(&self.record_path);
-        }
-        Ok(())
+        temporary.give_name(name, settings.force, &attributes, &avoid, &noting)
     }
 
     /// Gives the file up; what can be gone on from stays if `keep` says so. Nothing is in flight. Gives
     /// back why, with what is kept.
     pub(super) fn abandon(mut self, keep: bool, mut failure: Failure) -> Failure {
         self.file.close();
-        let record = self.record.take();
-        let outcome = match record {
+        let outcome = match self.record.take() {
             Some(mut record) if keep => {
                 failure.kept_bytes = self.piece.0;
-                record.flush()
+                record.flush().and_then(|()| self.temporary.abandon(true))
             }
-            record => {
-                drop(record);
-                if cfg!(windows) {
-                    // What is open cannot be removed there.
-                    self.kept = None;
-                }
-                remove(&self.record_path).and_then(|()| remove(&self.path))
-            }
+            record => record.map_or(Ok(()), Record::remove).and(self.temporary.abandon(false)),
         };
         if let Err(error) = outcome {
-            let path = self.path.display();
-            failure.text.push_str(&format!("; {path} is left and of no use: remove it ({error})"));
+            failure.text.push_str(&format!(
+                "; its temporary file (.NAME{}...) is left and of no use: remove it ({error})",
+                NAMES.file
+            ));
         }
         failure
     }
@@ -326,22 +320,4 @@ impl Unfinished {
 
 fn source_of(identity: Identity) -> Source {
     Source { bytes: identity.bytes, time_ns: identity.time.ns() }
-}
-
-/// Renames, and fails if something is there.
-fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        use rustix::io::Errno;
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Not every file system has it.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-            outcome => return Ok(outcome?),
-        }
-    }
-    if to.symlink_metadata().is_ok() {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    std::fs::rename(from, to)
 }

@@ -37,7 +37,7 @@ fn a_fetch_that_was_cut_anywhere_goes_on_from_there() {
             assert_eq!(failure.kept_bytes, kept);
             assert_eq!(scratch.read("target"), b"old");
             let left = [".target.overlapped-fetch", ".target.overlapped-fetched"];
-            assert_eq!(scratch.names(), [left[0], left[1], "source", "target"]);
+            assert_eq!(scratch.names_without_marks(), [left[0], left[1], "source", "target"]);
 
             let fetched = get(world.address, &scratch.path("target"), &settings).expect("the rest");
             assert_eq!((fetched.resumed_bytes, fetched.bytes), (kept, SIZE as u64));
@@ -114,7 +114,10 @@ fn a_file_that_was_changed_meanwhile_is_fetched_anew_and_that_is_told() {
                 now.push(7);
                 std::fs::write(&source, &now).expect("it can be written");
             }
-            _ => drop(scratch.write(".target.overlapped-fetched", b"overlapped-rec-1 nonsense")),
+            _ => {
+                let record = scratch.left(".overlapped-fetched-");
+                std::fs::write(record, b"overlapped-rec-1 nonsense").expect("it can be written");
+            }
         }
         let notes = Notes::default();
         let stop = overlapped_file_transfer::Stop::default();
@@ -143,7 +146,7 @@ fn what_was_left_and_damaged_is_not_gone_on_from() {
     get(address, &target, &resuming()).expect_err("cut");
     let mut left = OpenOptions::new()
         .write(true)
-        .open(scratch.path(".target.overlapped-fetch"))
+        .open(scratch.left(".overlapped-fetch-"))
         .expect("it is there");
     left.seek(SeekFrom::Start(700_000)).and_then(|_| left.write_all(b"XY")).expect("damage");
     drop(left);

@@ -47,6 +47,27 @@ impl Scratch {
         names.sort();
         names
     }
+
+    /// The same, and of each temporary file its name without the mark that says which file it is.
+    pub fn names_without_marks(&self) -> Vec<String> {
+        let names = self.names();
+        let without = |name: &String| match name.split_once(".overlapped-") {
+            Some((stem, rest)) => {
+                let kind = rest.split('-').next().unwrap_or_default();
+                format!("{stem}.overlapped-{kind}")
+            }
+            None => name.clone(),
+        };
+        names.iter().map(without).collect()
+    }
+
+    /// The one file that has this in its name.
+    pub fn left(&self, part: &str) -> PathBuf {
+        let names = self.names();
+        let found: Vec<&String> = names.iter().filter(|name| name.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{names:?}");
+        self.path(found[0])
+    }
 }
 
 impl Drop for Scratch {

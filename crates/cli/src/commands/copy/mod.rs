@@ -3,7 +3,7 @@
 //! The copying is in the crate `overlapped-copy`. Here are its options, the bar (`screen`) and the
 //! summary in words and as a document (`report`).
 
-mod report;
+pub(super) mod report;
 mod screen;
 
 use std::path::PathBuf;
@@ -19,26 +19,28 @@ use crate::{output, platform, values, words};
 use report::Document;
 use screen::Screen;
 
-/// Descriptors of a file that is copied: source, target, and the one that the target gets its
-/// attributes by.
-const DESCRIPTORS_PER_FILE: u64 = 3;
+/// Descriptors of a file that is copied: source, target, the one that the target gets its attributes by, its
+/// record, and its folder.
+const DESCRIPTORS_PER_FILE: u64 = 5;
 
-/// Descriptors for everything else.
-const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors for everything else, with the folders that are kept open.
+const OTHER_DESCRIPTORS: u64 = 160;
 
 /// Options of `copy`.
 #[derive(Args, Debug)]
 pub struct CopyArguments {
     /// What to copy, and last where to: a new name, or a folder that is there.
     ///
-    /// Each file is written under a temporary name beside its target (.NAME.overlapped-copy) and
-    /// renamed at the end, so a target is always whole: the old one or the new one. Times and
-    /// permissions are those of the source, without set-user-ID and set-group-ID; owners are not
-    /// kept. Holes stay holes on Linux.
+    /// Each file is written without a name, or under a temporary one beside its target
+    /// (.NAME.overlapped-copy-MARK), and gets its name at the end, so a target is always whole: the old
+    /// one or the new one. Times and permissions are those of the source, without set-user-ID and
+    /// set-group-ID; owners and access lists are not kept. What the target's file system cannot keep
+    /// is a warning and no failure. Holes stay holes on Linux.
     #[arg(value_name = "SRC... DST", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
     /// Copy folders with all that is in them. Links in them are copied as links on Linux and
-    /// refused on Windows; pipes, sockets and devices are refused one by one.
+    /// refused on Windows; pipes, sockets and devices are refused one by one. A link in the target
+    /// is not gone through: what should go there is refused.
     #[arg(long, short)]
     recursive: bool,
     /// Bytes of a block, a multiple of 4k.
@@ -58,7 +60,7 @@ pub struct CopyArguments {
     /// their folders as well (on Windows the same as file).
     #[arg(long, value_name = "WHAT", value_enum, default_value = "none")]
     sync: values::SyncWhat,
-    /// Leave what an interrupted copy can be gone on from (also .NAME.overlapped-record), go on from
+    /// Leave what an interrupted copy can be gone on from (also .NAME.overlapped-record-MARK), go on from
     /// what a former copy with --resume has left if the source has its size and time still, and leave
     /// files alone whose target has the same size and time.
     #[arg(long)]
@@ -125,6 +127,11 @@ pub fn run(arguments: CopyArguments) -> anyhow::Result<()> {
     let screen = Screen::new(&plan, arguments.quiet);
     let summary = copy_until(&plan, &settings, &screen, &stop).context("nothing can be copied")?;
     screen.finish();
+    if !arguments.quiet {
+        for warning in &summary.warnings {
+            complain(&format!("warning: {warning}"));
+        }
+    }
     if arguments.json {
         output::json_document(&Document::of(&summary, &settings))?;
     } else if !arguments.quiet {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use overlapped_copy::{Settings, Summary};
+use overlapped_copy::{Settings, Summary, Warning};
 use serde::Serialize;
 
 use crate::words::{grouped, megabytes_per_second, of_sync, size};
@@ -30,7 +30,27 @@ pub struct Document<'a> {
     buffering: Buffering<'a>,
     carrier: &'a str,
     sync: &'static str,
+    warnings: Vec<Warned>,
     failures: Vec<Failed>,
+}
+
+/// A warning as documents have it.
+#[derive(Serialize)]
+pub struct Warned {
+    kind: &'static str,
+    path: String,
+    text: String,
+}
+
+impl Warned {
+    pub fn all(warnings: &[Warning]) -> Vec<Self> {
+        let warned = |it: &Warning| Self {
+            kind: it.kind.word(),
+            path: it.path.display().to_string(),
+            text: it.text.clone(),
+        };
+        warnings.iter().map(warned).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -86,6 +106,7 @@ impl<'a> Document<'a> {
             },
             carrier: &summary.carrier,
             sync: of_sync(settings.sync),
+            warnings: Warned::all(&summary.warnings),
             failures: summary.failures.iter().map(failed).collect(),
         }
     }

@@ -29,16 +29,17 @@ pub struct FetchArguments {
     /// What the file shall be called, or the folder for it [default: the current folder, under the
     /// sender's name].
     ///
-    /// It is written under a temporary name beside the target (.NAME.overlapped-fetch) and renamed at
-    /// the end, so a target is always whole: the old one or the new one. Its time is that of the
-    /// sender's file. A sender's name is taken only if it is a plain one: no parts of a path, no dot
+    /// It is written without a name, or under a temporary one beside the target
+    /// (.NAME.overlapped-fetch-MARK), and gets its name at the end, so a target is always whole: the
+    /// old one or the new one. Its time is that of the sender's file. What the target's file system
+    /// cannot keep is a warning and no failure. A sender's name is taken only if it is a plain one: no parts of a path, no dot
     /// in front, no control characters, nothing that the system reserves.
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
     /// Replace a file that is there.
     #[arg(long, short)]
     force: bool,
-    /// Leave what an interrupted fetch can be gone on from (also .NAME.overlapped-fetched), go on from
+    /// Leave what an interrupted fetch can be gone on from (also .NAME.overlapped-fetched-MARK), go on from
     /// what a former fetch with --resume has left if the sender's file has its length and time still,
     /// and leave a target alone that has the same length and time.
     #[arg(long)]

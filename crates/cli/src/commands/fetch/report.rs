@@ -5,6 +5,7 @@ use std::fmt::Write;
 use overlapped_file_transfer::{Failure, FetchSettings, Fetched, Kind};
 use serde::Serialize;
 
+use crate::commands::copy::report::Warned;
 use crate::words::{grouped, megabytes_per_second, of_sync, size};
 
 /// The summary as a document; its schema is `schema/fetch.schema.json`.
@@ -27,6 +28,7 @@ pub struct Document {
     buffers: usize,
     peak_in_flight: usize,
     sync: &'static str,
+    warnings: Vec<Warned>,
     failure: Option<Failed>,
 }
 
@@ -68,6 +70,7 @@ impl Document {
             buffers: settings.buffers,
             peak_in_flight: fetched.peak_in_flight,
             sync: of_sync(settings.sync),
+            warnings: Warned::all(&fetched.warnings),
             failure: failure.map(|failure| Failed {
                 kind: failure.kind.word(),
                 text: failure.text.clone(),

@@ -27,3 +27,12 @@ pub const FOR_SERVER: &[&str] = &["ulimit -n", "--processes"];
 pub const FOR_LOAD: &[&str] = &["ulimit -n", "--processes"];
 pub const FOR_COMPARISON: &[&str] = &["--counts", "ulimit -n"];
 pub const FOR_PORTS: &[&str] = &["ip_local_port_range", "127.0.0.0/8"];
+
+/// How long the longest file is that the process has open and that has no name.
+pub fn unnamed_bytes(process_id: u32) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(open) = std::fs::read_dir(format!("/proc/{process_id}/fd")) else { return 0 };
+    let facts = open.flatten().flat_map(|entry| std::fs::metadata(entry.path()));
+    let unnamed = facts.filter(|facts| facts.is_file() && facts.nlink() == 0);
+    unnamed.map(|facts| facts.len()).max().unwrap_or_default()
+}

@@ -5,10 +5,13 @@
 //! counts when the temporary file, read anew, has that checksum there. So it does not matter what of
 //! record and file has reached the device before an interruption, or whether the last entry is whole.
 
+use super::names::{self, Names};
+use super::{Facts, Folder, Left, Noting, make_named, open_left};
 use crate::runs::{GRAIN, Part};
-use std::fs::{File, Metadata, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const MAGIC: &[u8; 16] = b"overlapped-rec-1";
@@ -41,8 +44,8 @@ pub struct Source {
 
 impl Source {
     /// Of a file that is here.
-    pub fn of(facts: &Metadata) -> Self {
-        Self { bytes: facts.len(), time_ns: facts.modified().map_or(0, ns_since_1970) }
+    pub fn of(facts: &Facts) -> Self {
+        Self { bytes: facts.bytes, time_ns: facts.time_ns }
     }
 }
 
@@ -54,45 +57,94 @@ pub fn ns_since_1970(time: SystemTime) -> i128 {
     }
 }
 
-/// A record that is appended to.
+/// A record that is appended to, and locked meanwhile.
 #[derive(Debug)]
 pub struct Record {
+    folder: Arc<Folder>,
+    name: OsString,
     file: File,
     held_back: Vec<u8>,
 }
 
+/// The longest record that is read: of 2^40 bytes in pieces of 64 KiB.
+const RECORD_BYTES_MAX: u64 = 256 << 20;
+
 impl Record {
-    /// Begins an empty record of a copy of this source.
+    /// Begins an empty record of a copy of this source, for the target called `target` in `folder`. It
+    /// gets no name that `avoid` knows.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn begin(path: &Path, source: Source) -> io::Result<Self> {
-        let mut file = File::create(path)?;
-        file.write_all(&header(source))?;
-        Ok(Self { file, held_back: Vec::new() })
+    pub fn begin(
+        folder: &Arc<Folder>,
+        names: &Names,
+        target: &OsStr,
+        source: Source,
+        avoid: &dyn Fn(&OsStr) -> bool,
+        noting: &Noting<'_>,
+    ) -> io::Result<Self> {
+        let stem = names::stem_of(target);
+        let (mut file, _, name) = make_named(folder, (&stem, names.record), false, avoid, noting)?;
+        if let Err(error) = file.write_all(&header(source)) {
+            drop(file);
+            // The error that is told is the first one.
+            let _ = folder.remove(&name);
+            return Err(error);
+        }
+        Ok(Self { folder: Arc::clone(folder), name, file, held_back: Vec::new() })
     }
 
-    /// Goes on with a record that is there, and gives what it says; None when it is not of this
-    /// source as it is now.
-    ///
-    /// # Errors
-    /// There is a file that cannot be read.
-    pub fn resume(path: &Path, source: Source) -> io::Result<Option<(Self, Vec<Piece>)>> {
-        let opened = OpenOptions::new().read(true).write(true).open(path);
-        let mut file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
+    /// Goes on with a record that a former run has left of this source as it is now, and gives what it
+    /// says; None when there is none. What is of another state of the source is removed.
+    pub fn resume(
+        folder: &Arc<Folder>,
+        left: &mut Left,
+        source: Source,
+        noting: &Noting<'_>,
+    ) -> Option<(Self, Vec<Piece>)> {
+        while let Some((name, mark)) = left.records.pop() {
+            // What cannot be read is of no use.
+            let opened = open_left(folder, &name, mark, Some(false), noting).ok().flatten();
+            let Some((file, _)) = opened else { continue };
+            match Self::read(folder, &name, file, source) {
+                None => drop(folder.remove(&name)),
+                read => return read,
+            }
+        }
+        None
+    }
+
+    fn read(
+        folder: &Arc<Folder>,
+        name: &OsStr,
+        mut file: File,
+        source: Source,
+    ) -> Option<(Self, Vec<Piece>)> {
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        (&mut file).take(RECORD_BYTES_MAX).read_to_end(&mut bytes).ok()?;
         if bytes.get(..HEADER_BYTES) != Some(&header(source)) {
-            return Ok(None);
+            return None;
         }
         let pieces = pieces_in(&bytes[HEADER_BYTES..], source.bytes);
         // What a torn last entry has left is overwritten.
         let whole = (bytes.len() - HEADER_BYTES) / ENTRY_BYTES * ENTRY_BYTES;
-        io::Seek::seek(&mut file, io::SeekFrom::Start((HEADER_BYTES + whole) as u64))?;
-        Ok(Some((Self { file, held_back: Vec::new() }, pieces)))
+        let end = io::SeekFrom::Start((HEADER_BYTES + whole) as u64);
+        io::Seek::seek(&mut file, end).ok()?;
+        let folder = Arc::clone(folder);
+        Some((Self { folder, name: name.to_owned(), file, held_back: Vec::new() }, pieces))
+    }
+
+    /// Removes the record: what it is of is complete, or given up.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn remove(self) -> io::Result<()> {
+        let Self { folder, name, file, .. } = self;
+        if cfg!(windows) {
+            // What is open is not gone yet there.
+            drop(file);
+        }
+        folder.remove(&name)
     }
 
     /// Takes note of a piece, whose ends are multiples of 4,096 or the end of the source.
@@ -143,6 +195,7 @@ fn pieces_in(bytes: &[u8], size: u64) -> Vec<Piece> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unfinished::{Leftovers, Warnings};
 
     fn piece(offset: u64, length: usize, sum: u32) -> Piece {
         Piece { part: Part { offset, length }, sum }
@@ -150,12 +203,19 @@ mod tests {
 
     #[test]
     fn a_record_gives_back_its_pieces_to_the_same_source_only() {
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("overlapped-record-{}", std::process::id()));
-        let source = folder.join(format!("overlapped-record-source-{}", std::process::id()));
-        std::fs::write(&source, vec![0; 10_000]).expect("a file can be written");
-        let facts = Source::of(&source.metadata().expect("it is there"));
-        let mut record = Record::begin(&path, facts).expect("a file can be made");
+        let path = std::env::temp_dir().join(format!("overlapped-record-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("a folder can be made");
+        let folder = Arc::new(Folder::open(&path).expect("it is there"));
+        let warnings = Warnings::default();
+        let noting = warnings.at(&path);
+        let source = Source { bytes: 10_000, time_ns: 5 };
+        let target = OsStr::new("target");
+        let left = || {
+            let mut left = Leftovers::of_one(&folder, &names::COPY, true, target);
+            left.take(target)
+        };
+        let begun = Record::begin(&folder, &names::COPY, target, source, &|_| false, &noting);
+        let mut record = begun.expect("a file can be made");
         let pieces = [piece(4096, 4096, 7), piece(8192, 1808, u32::MAX)];
         pieces.iter().for_each(|it| record.add(*it).expect("it can be written"));
         // What can be no part of the source is not believed.
@@ -163,17 +223,22 @@ mod tests {
             record.add(wrong).expect("it can be written");
         }
         record.flush().and_then(|()| record.file.write_all(&[9; 5])).expect("it can be written");
+        // As long as it is written nobody else has it.
+        assert!(Record::resume(&folder, &mut left(), source, &noting).is_none());
+        drop(record);
 
-        let (mut record, found) =
-            Record::resume(&path, facts).expect("it can be read").expect("it is of this source");
+        let resumed = Record::resume(&folder, &mut left(), source, &noting);
+        let (mut record, found) = resumed.expect("it is of this source");
         assert_eq!(found, pieces);
         record.add(piece(0, 4096, 3)).and_then(|()| record.flush()).expect("it can be written");
-        let (_, found) = Record::resume(&path, facts).expect("it can be read").expect("the same");
-        assert_eq!(found, [pieces[0], pieces[1], piece(0, 4096, 3)]);
+        drop(record);
+        let resumed = Record::resume(&folder, &mut left(), source, &noting);
+        assert_eq!(resumed.expect("the same").1, [pieces[0], pieces[1], piece(0, 4096, 3)]);
 
-        std::fs::write(&source, vec![0; 10_001]).expect("a file can be written");
-        let facts = Source::of(&source.metadata().expect("it is there"));
-        assert!(Record::resume(&path, facts).expect("it can be read").is_none());
-        std::fs::remove_file(&path).and_then(|()| std::fs::remove_file(&source)).expect("gone");
+        let other = Source { bytes: 10_001, ..source };
+        assert!(Record::resume(&folder, &mut left(), other, &noting).is_none());
+        assert_eq!(std::fs::read_dir(&path).expect("it is there").count(), 0, "it was removed");
+        drop(folder);
+        std::fs::remove_dir(&path).expect("gone");
     }
 }

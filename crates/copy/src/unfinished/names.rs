@@ -1,0 +1,114 @@
+//! The names of files that are not complete, and how one is told from a file that is only called so.
+
+use crate::folder;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+
+/// How the names of files go on that are not the target yet, between the target's name and the mark.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// The file that becomes the target.
+    pub file: &'static str,
+    /// The record of what is in it.
+    pub record: &'static str,
+}
+
+/// The names that a copy uses.
+pub(crate) const COPY: Names = Names { file: ".overlapped-copy-", record: ".overlapped-record-" };
+
+/// What all such names have in them.
+const COMMON: &str = ".overlapped-";
+
+/// The longest target's name that is part of a temporary one; some file systems allow 143 bytes in all.
+const STEM_BYTES_MAX: usize = 80;
+
+/// Which file it is: no two have the same at one time in one file system, and none has that of one that
+/// was removed and came into being at another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Its number in its file system.
+    pub(crate) number: u64,
+    /// When it came into being, in nanoseconds; 0 where that is not known.
+    born: u64,
+}
+
+impl Mark {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        let number = folder::facts_of_open(file)?.identity.number;
+        Ok(Self { number, born: folder::birth_of(file) })
+    }
+}
+
+/// What of a target's name is in the names of its temporary files.
+pub(crate) fn stem_of(target: &OsStr) -> OsString {
+    let bytes = target.as_encoded_bytes();
+    if bytes.len() <= STEM_BYTES_MAX {
+        return target.to_owned();
+    }
+    let mut other = crc32fast::Hasher::new_with_initial(0x9e37_79b9);
+    other.update(bytes);
+    format!("{:08x}{:08x}", crc32fast::hash(bytes), other.finalize()).into()
+}
+
+/// The name of the file with this mark, or one of the next names where that one is taken.
+pub(crate) fn name_of(stem: &OsStr, ending: &str, mark: Mark, again: u32) -> OsString {
+    let Mark { number, born } = mark;
+    let next = if again == 0 { String::new() } else { format!("-{again}") };
+    with_text(stem, ending, &format!("{number:x}.{born:x}{next}"))
+}
+
+pub(crate) fn with_text(stem: &OsStr, ending: &str, text: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(stem);
+    name.push(ending);
+    name.push(text);
+    name
+}
+
+/// Whether a target is called as a temporary file could be; almost none is.
+pub(crate) fn may_be_taken_for_one(name: &OsStr) -> bool {
+    find_last(name.as_encoded_bytes(), COMMON.as_bytes()).is_some()
+}
+
+/// The stem and the mark that a name says, if it is one of such a file.
+pub(crate) fn parsed<'a>(name: &'a OsStr, ending: &str) -> Option<(&'a [u8], Mark)> {
+    let bytes = name.as_encoded_bytes().strip_prefix(b".")?;
+    let at = find_last(bytes, ending.as_bytes())?;
+    let (stem, rest) = (&bytes[..at], &bytes[at + ending.len()..]);
+    let rest = std::str::from_utf8(rest).ok()?;
+    let mark = rest.split_once('-').map_or(rest, |(mark, _)| mark);
+    let (number, born) = mark.split_once('.')?;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    Some((stem, Mark { number: hex(number)?, born: hex(born)? }))
+}
+
+fn find_last(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).rposition(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_says_which_file_it_is_and_is_never_too_long() {
+        let mark = Mark { number: 0x1234, born: u64::MAX };
+        for again in [0, 15] {
+            for target in
+                ["b", "", &"x".repeat(80), "a.overlapped-copy-1.2", ".b.overlapped-copy-1.2"]
+            {
+                let name = name_of(&stem_of(target.as_ref()), COPY.file, mark, again);
+                assert_eq!(parsed(&name, COPY.file), Some((target.as_bytes(), mark)));
+                assert!(may_be_taken_for_one(&name) && name.len() <= 143, "{name:?}");
+                assert_eq!(parsed(&name, COPY.record), None);
+            }
+        }
+        let stems = ["x".repeat(81), "x".repeat(255)].map(|name| stem_of(name.as_ref()));
+        assert_ne!(stems[0], stems[1]);
+        assert!(stems.iter().all(|stem| stem.len() == 16));
+        for other in [".b.overlapped-copy", ".b.overlapped-copy-", ".b.overlapped-copy-x.1", "b"] {
+            assert_eq!(parsed(other.as_ref(), COPY.file), None, "{other}");
+        }
+    }
+}
