@@ -70,6 +70,12 @@ impl Tree {
         }
     }
 
+    /// As if others had been used since.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn close_all(&self) {
+        lock(&self.open).clear();
+    }
+
     /// The folder, opened if it is not open.
     pub(crate) fn get(&self, number: usize) -> io::Result<Arc<Folder>> {
         let mut open = lock(&self.open);

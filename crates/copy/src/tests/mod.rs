@@ -1,5 +1,8 @@
 //! Copies with looks from outside at moments that no other process can hit.
 
+#[cfg(target_os = "linux")]
+mod swapped;
+
 use crate::engine::run;
 use crate::runs::Part;
 use crate::transfer::{Phase, Transfer};
