@@ -102,7 +102,7 @@ pub mod readiness;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};
-pub use driver::files::{FileOptions, FilesChoice, open_at_once, open_regular};
+pub use driver::files::{FileOptions, FileState, FilesChoice, open_at_once, open_regular};
 pub use driver::signals::Signal;
 pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};

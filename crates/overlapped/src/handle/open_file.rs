@@ -3,7 +3,7 @@
 use super::file_core::FileHandle;
 use super::sealed::{PortRef, Sealed};
 use super::{Associable, Association, File};
-use crate::driver::files::{FileOptions, SystemFile};
+use crate::driver::files::{FileOptions, FileState, SystemFile};
 use crate::port::Protocol;
 use std::fs::Metadata;
 use std::io;
@@ -35,6 +35,15 @@ impl OpenFile {
     /// The system's.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata()
+    }
+
+    /// What tells the file as it is now from what it was before, and from another one that is put
+    /// into its place.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn state(&self) -> io::Result<FileState> {
+        self.0.state()
     }
 }
 

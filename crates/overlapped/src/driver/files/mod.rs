@@ -37,6 +37,7 @@
 //! folder; it calls nobody but through [`Job`].
 
 mod carrier;
+mod file_state;
 mod helpers;
 mod opening;
 #[cfg(target_os = "linux")]
@@ -46,6 +47,7 @@ mod system_file;
 mod system_file_windows;
 
 pub(crate) use carrier::{Files, Means};
+pub use file_state::FileState;
 pub use opening::{open_at_once, open_regular};
 pub use system_file::FileOptions;
 pub(crate) use system_file::SystemFile;

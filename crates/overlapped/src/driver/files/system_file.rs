@@ -3,8 +3,8 @@
 //! It knows what an operation has to know beforehand: whether it may be read and written, whether
 //! it has positions, and what alignment unbuffered access asks for.
 
-use super::Request;
 use super::opening::open_regular_with;
+use super::{FileState, Request};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 #[cfg(target_os = "linux")]
@@ -214,6 +214,10 @@ impl SystemFile {
         self.file.metadata()
     }
 
+    pub(crate) fn state(&self) -> io::Result<FileState> {
+        imp::state(&self.file)
+    }
+
     pub(crate) fn set_size(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }
@@ -298,12 +302,12 @@ use super::system_file_windows as imp;
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, USUAL_ALIGNMENT, io};
+    use super::{File, FileState, USUAL_ALIGNMENT, io};
     use rustix::fs::{
         AtFlags, FallocateFlags, OFlags, StatxFlags, fallocate, fcntl_getfl, fcntl_setfl, statx,
     };
     use rustix::io::Errno;
-    use std::os::unix::fs::FileExt;
+    use std::os::unix::fs::{FileExt, MetadataExt};
 
     /// How a file was opened.
     pub(super) struct Found {
@@ -347,6 +351,18 @@ mod imp {
         let said = said.filter(|it| it.stx_mask & StatxFlags::DIOALIGN.bits() != 0);
         let blocks = said.map(|it| it.stx_dio_mem_align.max(it.stx_dio_offset_align));
         blocks.filter(|block| *block > 0).map_or(USUAL_ALIGNMENT, |block| block as usize)
+    }
+
+    pub(super) fn state(file: &File) -> io::Result<FileState> {
+        let all = file.metadata()?;
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Ok(FileState {
+            bytes: all.len(),
+            identity: all.ino(),
+            names: all.nlink(),
+            written_ns: ns(all.mtime(), all.mtime_nsec()),
+            changed_ns: ns(all.ctime(), all.ctime_nsec()),
+        })
     }
 
     pub(super) fn preallocate(file: &File, bytes: u64) -> io::Result<()> {

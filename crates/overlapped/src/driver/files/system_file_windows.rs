@@ -5,6 +5,7 @@
 //! bit keeps a port from being told of it (P37).
 #![allow(unsafe_code)]
 
+use super::FileState;
 use super::system_file::USUAL_ALIGNMENT;
 use std::fs::File;
 use std::io;
@@ -12,8 +13,9 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_HANDLE_EOF, ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ALLOCATION_INFO, FILE_FLAG_NO_BUFFERING, FILE_FLAG_OVERLAPPED, FileAllocationInfo,
-    ReadFile, SetFileInformationByHandle, WriteFile,
+    BY_HANDLE_FILE_INFORMATION, FILE_ALLOCATION_INFO, FILE_BASIC_INFO, FILE_FLAG_NO_BUFFERING,
+    FILE_FLAG_OVERLAPPED, FileAllocationInfo, FileBasicInfo, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, ReadFile, SetFileInformationByHandle, WriteFile,
 };
 use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED, OVERLAPPED_0_0};
 use windows_sys::Win32::System::Threading::CreateEventW;
@@ -62,6 +64,41 @@ pub(super) fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
         )
     };
     if done == 0 { Err(io::Error::last_os_error()) } else { file.set_len(bytes) }
+}
+
+/// The beginning of 1970 in the system's count of 100 ns since 1601.
+const EPOCH: i128 = 116_444_736_000_000_000;
+
+pub(super) fn state(file: &File) -> io::Result<FileState> {
+    let handle = file.as_raw_handle();
+    let mut all = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and the structure lives through the call.
+    if unsafe { GetFileInformationByHandle(handle, &raw mut all) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut basic = FILE_BASIC_INFO::default();
+    // SAFETY: the structure is the one that the class names, and lives through the call.
+    let done = unsafe {
+        GetFileInformationByHandleEx(
+            handle,
+            FileBasicInfo,
+            (&raw mut basic).cast(),
+            size_of_val(&basic) as u32,
+        )
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let joined = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    // A file system without a time tells 0.
+    let ns = |time: i64| if time == 0 { 0 } else { (i128::from(time) - EPOCH) * 100 };
+    Ok(FileState {
+        bytes: joined(all.nFileSizeHigh, all.nFileSizeLow),
+        identity: joined(all.nFileIndexHigh, all.nFileIndexLow),
+        names: u64::from(all.nNumberOfLinks),
+        written_ns: ns(basic.LastWriteTime),
+        changed_ns: ns(basic.ChangeTime),
+    })
 }
 
 /// A read at or past the end is no error here (L7).
