@@ -3,6 +3,7 @@
 //! Workers put entries into a queue of limited length and never wait: an entry that finds it full is
 //! dropped and counted. One thread writes them, a few times a second at the most.
 
+use crate::date;
 use overlapped_serving::lock;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -172,7 +173,7 @@ impl Shared {
 }
 
 fn line(entry: &Entry) -> String {
-    let mut text = format!("{} - - [{}] \"", entry.client.ip(), date(entry.time));
+    let mut text = format!("{} - - [{}] \"", entry.client.ip(), written(entry.time));
     for byte in &entry.request {
         // Writing to a string cannot fail.
         let _ = match byte {
@@ -186,8 +187,8 @@ fn line(entry: &Entry) -> String {
 }
 
 /// The time as the format has it, in UTC. It is made of the date of HTTP, which has a fixed form.
-fn date(time: SystemTime) -> String {
-    let date = httpdate::fmt_http_date(time);
+fn written(time: SystemTime) -> String {
+    let date = date::written(date::second(time));
     let mut words = date.split(' ').skip(1);
     let mut word = || words.next().unwrap_or_default();
     format!("{}/{}/{}:{} +0000", word(), word(), word(), word())

@@ -8,7 +8,12 @@ use crate::listing;
 use crate::request::{Method, Request};
 use crate::response::{Head, words};
 use crate::target::{BadTarget, Place, parse};
+use crate::version::Version;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What may be asked for.
+const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// No more of a request's first line goes into the log.
 const LINE_BYTES_MAX: usize = 1024;
@@ -28,6 +33,7 @@ pub(crate) struct Site {
 
 /// What is the same for every response to one request.
 struct Frame<'a> {
+    now: SystemTime,
     date: &'a str,
     minor_version: u8,
     is_head: bool,
@@ -36,12 +42,12 @@ struct Frame<'a> {
 }
 
 impl Site {
-    /// The answer to a request. `rest` is what came after it; `may_go_on` is false when the server
-    /// wants no more requests on this connection.
+    /// The answer to a request. `date` is `now` as it is written; `rest` is what came after the
+    /// request; `may_go_on` is false when the server wants no more requests on this connection.
     pub(crate) fn answer(
         &self,
         request: &Request<'_>,
-        date: &str,
+        (now, date): (SystemTime, &str),
         rest: &[u8],
         may_go_on: bool,
     ) -> Reply {
@@ -50,24 +56,41 @@ impl Site {
             let Request { method_name, target, minor_version, .. } = request;
             format!("{method_name} {target} HTTP/1.{minor_version}").into_bytes()
         });
-        let frame = Frame {
+        let mut frame = Frame {
+            now,
             date,
             minor_version: request.minor_version,
             is_head: request.method == Method::Head,
             after: if goes_on { After::Next(rest.to_vec()) } else { After::End },
             line: line.map(|line| cut(&line)),
         };
+        if let Some(status) = request.method.refusal() {
+            return frame.refusal(status);
+        }
+        let is_for_options = request.method == Method::Options;
+        if is_for_options && request.target == "*" {
+            return frame.options();
+        }
         let (place, query) = match parse(request.target) {
             Ok(parts) => parts,
-            Err(BadTarget::Malformed | BadTarget::Forbidden) => return frame.refusal(400),
+            Err(BadTarget::Forbidden) => return frame.refusal(400),
             Err(BadTarget::Impossible) => return frame.refusal(404),
+            Err(BadTarget::Misdirected) => return frame.refusal(421),
+            Err(BadTarget::Malformed) => {
+                // Who sends this may mean something else by what comes next, too.
+                frame.after = After::End;
+                return frame.refusal(400);
+            }
         };
-        match self.files.find(&place) {
+        if is_for_options {
+            return frame.options();
+        }
+        match self.files.find(&place, now) {
             Ok(Target::File(file)) => frame.file(request, file),
             Ok(Target::FolderWithoutSlash) => frame.redirect(&place, query),
             Ok(Target::Folder) if self.settings.listing => {
-                match listing::page(&self.files.folder, &place) {
-                    Ok(page) => frame.page(page),
+                match listing::page(&self.files, &place, self.settings.target_bytes) {
+                    Ok(page) => frame.page(request, page),
                     Err(status) => frame.refusal(status),
                 }
             }
@@ -77,14 +100,18 @@ impl Site {
     }
 
     /// The answer to what is no request, or came too late: the connection ends with it.
-    pub(crate) fn refuse(&self, status: u16, date: &str, bytes: &[u8]) -> Reply {
+    pub(crate) fn refuse(
+        &self,
+        status: u16,
+        (now, date): (SystemTime, &str),
+        bytes: &[u8],
+    ) -> Reply {
         let line = self.settings.access_log.is_some().then(|| {
             let line = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next();
             cut(line.unwrap_or_default().trim_ascii_end())
         });
-        // To a HEAD that is refused for something else, the client may get a body that it does not
-        // expect; it cannot take it for the next response, since the connection ends.
-        Frame { date, minor_version: 1, is_head: false, after: After::End, line }.refusal(status)
+        let is_head = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        Frame { now, date, minor_version: 1, is_head, after: After::End, line }.refusal(status)
     }
 }
 
@@ -119,35 +146,46 @@ impl Frame<'_> {
     fn refusal(self, status: u16) -> Reply {
         let mut head = self.head(status);
         match status {
-            405 => head = head.header("Allow", "GET, HEAD"),
+            405 => head = head.header("Allow", METHODS),
             503 => head = head.header("Retry-After", 1),
             _ => {}
         }
         self.text(status, head, "text/plain; charset=utf-8", &words(status))
     }
 
+    fn options(self) -> Reply {
+        let head = self.head(200).header("Allow", METHODS).header("Content-Length", 0);
+        self.reply(200, head, "", None)
+    }
+
     fn redirect(self, place: &Place, query: Option<&str>) -> Reply {
-        let mut link = place.folder_link();
-        if let Some(query) = query {
-            link.push('?');
-            link.push_str(query);
-        }
-        let head = self.head(301).header("Location", link);
+        let head = self.head(301).header("Location", place.redirect(query));
         self.text(301, head, "text/plain; charset=utf-8", &words(301))
     }
 
-    fn page(self, page: String) -> Reply {
-        let head = self.head(200).header("X-Content-Type-Options", "nosniff");
-        self.text(200, head, "text/html; charset=utf-8", &page)
+    /// A page that is made for this request. Nobody knows whether the next one is the same.
+    fn page(self, request: &Request<'_>, page: String) -> Reply {
+        match judge(request, &Version::default(), self.now) {
+            Verdict::NotModified => {
+                let head = self.head(304);
+                self.reply(304, head, "", None)
+            }
+            Verdict::Failed => self.refusal(412),
+            // Of such a page there are no parts.
+            Verdict::Whole | Verdict::Part(..) | Verdict::Unsatisfiable => {
+                let head = self.head(200).header("X-Content-Type-Options", "nosniff");
+                self.text(200, head, "text/html; charset=utf-8", &page)
+            }
+        }
     }
 
     fn file(self, request: &Request<'_>, file: Arc<File>) -> Reply {
         let size = file.version.size;
-        let (status, offset, length) = match judge(request, &file.version) {
+        let (status, offset, length) = match judge(request, &file.version, self.now) {
             Verdict::Whole => (200, 0, size),
             Verdict::Part(offset, length) => (206, offset, length),
             Verdict::NotModified => {
-                let head = self.head(304).headers(&file.headers);
+                let head = self.head(304).headers(&file.tag_header);
                 return self.reply(304, head, "", None);
             }
             Verdict::Failed => return self.refusal(412),
@@ -156,11 +194,31 @@ impl Frame<'_> {
                 return self.text(416, head, "text/plain; charset=utf-8", &words(416));
             }
         };
-        let mut head = self.head(status).headers(&file.headers).header("Content-Length", length);
+        // Who asked under If-Range has the rest of what describes the file.
+        let has_rest = status == 206 && request.if_range.is_some();
+        let headers = if has_rest { &file.tag_header } else { &file.headers };
+        let mut head = self.head(status).headers(headers).header("Content-Length", length);
         if status == 206 {
             let last = offset + length - 1;
             head = head.header("Content-Range", format_args!("bytes {offset}-{last}/{size}"));
         }
         self.reply(status, head, "", Some(Part { file, offset, length }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_said_to_pass() {
+        let now = SystemTime::UNIX_EPOCH;
+        let after = After::End;
+        let frame = Frame { now, date: "", minor_version: 1, is_head: false, after, line: None };
+        let text = String::from_utf8(frame.refusal(503).bytes).expect("text");
+        assert!(
+            text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"),
+            "{text}"
+        );
     }
 }

@@ -1,16 +1,17 @@
 //! Open files, kept for a moment.
 //!
 //! Opening costs several times what sending a small file does, so a file that was opened less than
-//! a second ago is used again. What was changed in place is seen at once, since size and time are
-//! asked for each request; what was replaced under its name is seen after a second.
+//! a second ago is used again. Its state is asked for each request, so what was changed in it is
+//! seen at once, and so is another file that was put into its place, where the old one has no other
+//! name; else that is seen after a second.
 
-use crate::conditional::Version;
+use crate::date;
 use crate::folder::{Folder, Found, is_shortage, status_of};
 use crate::target::Place;
-use overlapped::OpenFile;
+use crate::version::Version;
+use overlapped::{FileState, OpenFile};
 use overlapped_serving::lock;
 use std::collections::HashMap;
-use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,33 +34,46 @@ const INDEX: &str = "index.html";
 pub(crate) struct File {
     pub(crate) open: Arc<OpenFile>,
     pub(crate) version: Version,
-    /// Content-Type, ETag, Last-Modified and Accept-Ranges, as they go out.
+    /// All that describes it, but for its length, as it goes out.
     pub(crate) headers: String,
-    changed: (u64, Option<SystemTime>),
+    /// The part of it that a client needs that has the rest.
+    pub(crate) tag_header: String,
+    state: FileState,
     content_type: String,
 }
 
 impl File {
-    fn new(open: Arc<OpenFile>, metadata: &Metadata, content_type: String) -> Arc<Self> {
-        let changed = (metadata.len(), metadata.modified().ok());
-        let version = Version::new(changed.0, changed.1);
+    fn new(
+        open: Arc<OpenFile>,
+        state: FileState,
+        content_type: String,
+        now: SystemTime,
+    ) -> Arc<Self> {
+        let version = Version::of(&state, now);
+        let tag_header =
+            version.tag.as_ref().map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
+        // A browser must not take for a page what is none.
         let mut headers = format!(
-            "Content-Type: {content_type}\r\nETag: {}\r\nAccept-Ranges: bytes\r\n",
-            version.tag
+            "Content-Type: {content_type}\r\nX-Content-Type-Options: nosniff\r\n\
+             Accept-Ranges: bytes\r\n{tag_header}"
         );
         if let Some(modified) = version.modified {
-            headers.push_str(&format!("Last-Modified: {}\r\n", httpdate::fmt_http_date(modified)));
+            let modified = date::written(date::second(modified));
+            headers.push_str(&format!("Last-Modified: {modified}\r\n"));
         }
-        Arc::new(Self { open, version, headers, changed, content_type })
+        Arc::new(Self { open, version, headers, tag_header, state, content_type })
     }
 
-    /// The same file as it is now.
-    fn renewed(self: &Arc<Self>) -> io::Result<Arc<Self>> {
-        let metadata = self.open.metadata()?;
-        if (metadata.len(), metadata.modified().ok()) == self.changed {
-            return Ok(Arc::clone(self));
+    /// The same file as it is now, or none when its name is another's.
+    fn renewed(self: &Arc<Self>, now: SystemTime) -> io::Result<Option<Arc<Self>>> {
+        let state = self.open.state()?;
+        if state.names == 0 {
+            return Ok(None);
         }
-        Ok(Self::new(Arc::clone(&self.open), &metadata, self.content_type.clone()))
+        if state == self.state && self.version.settles.is_none_or(|time| now < time) {
+            return Ok(Some(Arc::clone(self)));
+        }
+        Ok(Some(Self::new(Arc::clone(&self.open), state, self.content_type.clone(), now)))
     }
 }
 
@@ -71,6 +85,13 @@ pub(crate) enum Target {
     Folder,
     /// A folder that was asked for without its slash.
     FolderWithoutSlash,
+}
+
+/// What answers at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Answers {
+    Folder,
+    File,
 }
 
 #[derive(Debug)]
@@ -102,19 +123,21 @@ impl Files {
     }
 
     /// What is at a place, or the status that says why nothing is.
-    pub(crate) fn find(&self, place: &Place) -> Result<Target, u16> {
+    pub(crate) fn find(&self, place: &Place, now: SystemTime) -> Result<Target, u16> {
         let shard = &self.shards[self.hasher.hash_one(place) as usize % SHARDS];
         let kept = lock(shard)
             .get(place)
             .filter(|kept| kept.found.elapsed() < TRUST)
             .map(|kept| Arc::clone(&kept.file));
-        if let Some(file) = kept {
-            return file.renewed().map(Target::File).map_err(|error| status_of(&error));
+        if let Some(file) = kept
+            && let Some(file) = file.renewed(now).map_err(|error| status_of(&error))?
+        {
+            return Ok(Target::File(file));
         }
-        let found = match self.open(place) {
+        let found = match self.open(place, now) {
             Err(error) if is_shortage(&error) => {
                 self.close_all();
-                self.open(place)
+                self.open(place, now)
             }
             found => found,
         };
@@ -129,22 +152,46 @@ impl Files {
         Ok(Target::File(file))
     }
 
-    fn open(&self, place: &Place) -> io::Result<Target> {
+    /// Whether a file or a folder answers at a place that a page would name; None when neither does.
+    ///
+    /// # Errors
+    /// Descriptors or memory are short, so that nobody knows.
+    pub(crate) fn answers(&self, place: &Place) -> io::Result<Option<Answers>> {
+        let found = match self.folder.find(place) {
+            Ok(Found::File(_)) => Ok(Answers::File),
+            Ok(Found::Folder) => self.index(place).map(|_| Answers::Folder),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_shortage(&error) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The index of a folder, if there is one.
+    fn index(&self, place: &Place) -> io::Result<Option<std::fs::File>> {
+        match self.folder.find(&place.child(INDEX)) {
+            Ok(Found::File(file)) => Ok(Some(file)),
+            Ok(Found::Folder) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open(&self, place: &Place, now: SystemTime) -> io::Result<Target> {
         if !place.is_folder {
             return match self.folder.find(place)? {
-                Found::File(file, metadata) => opened(file, &metadata, place.names()),
+                Found::File(file) => opened(file, place.names(), now),
                 Found::Folder => Ok(Target::FolderWithoutSlash),
             };
         }
-        match self.folder.find(&place.child(INDEX)) {
-            Ok(Found::File(file, metadata)) => return opened(file, &metadata, INDEX.as_bytes()),
-            Ok(Found::Folder) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        if let Some(file) = self.index(place)? {
+            return opened(file, INDEX.as_bytes(), now);
         }
         match self.folder.find(place)? {
             Found::Folder => Ok(Target::Folder),
-            Found::File(..) => Err(io::ErrorKind::NotADirectory.into()),
+            Found::File(_) => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
 
@@ -188,9 +235,10 @@ fn take_older(shard: &mut HashMap<Place, Kept>, age: Duration) -> Vec<Kept> {
     shard.extract_if(|_, kept| kept.found.elapsed() >= age).map(|(_, kept)| kept).collect()
 }
 
-fn opened(file: std::fs::File, metadata: &Metadata, name: &[u8]) -> io::Result<Target> {
+fn opened(file: std::fs::File, name: &[u8], now: SystemTime) -> io::Result<Target> {
     let open = Arc::new(OpenFile::try_from(file)?);
-    Ok(Target::File(File::new(open, metadata, content_type(name))))
+    let state = open.state()?;
+    Ok(Target::File(File::new(open, state, content_type(name), now)))
 }
 
 /// The type of a file by the end of its name.

@@ -1,32 +1,10 @@
 //! What the conditions of a request come to, for one version of a file: all of it, a part of it, or
 //! none.
 
+use crate::date;
 use crate::request::Request;
-use std::time::{Duration, SystemTime};
-
-/// What tells one version of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Version {
-    pub(crate) size: u64,
-    /// To the second, as it travels; None when the file system does not tell it.
-    pub(crate) modified: Option<SystemTime>,
-    /// With its quotes.
-    pub(crate) tag: String,
-}
-
-impl Version {
-    pub(crate) fn new(size: u64, modified: Option<SystemTime>) -> Self {
-        let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let since = since.unwrap_or_default();
-        Self {
-            size,
-            // A date before 1970 or after 9999 cannot be written.
-            modified: (since.as_secs() < 253_402_300_800 && !since.is_zero())
-                .then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())),
-            tag: format!("\"{size:x}-{:x}\"", since.as_nanos()),
-        }
-    }
-}
+use crate::version::Version;
+use std::time::SystemTime;
 
 /// What a request is to be answered with.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,9 +22,10 @@ pub(crate) enum Verdict {
 }
 
 /// Weighs the conditions in the order in which they come before each other.
-pub(crate) fn judge(request: &Request<'_>, version: &Version) -> Verdict {
+pub(crate) fn judge(request: &Request<'_>, version: &Version, now: SystemTime) -> Verdict {
+    let date = |text| date::read(text, now);
     if !request.if_match.is_empty() {
-        if !request.if_match.iter().any(|list| has_tag(list, &version.tag, false)) {
+        if !request.if_match.iter().any(|list| has_tag(list, version, false)) {
             return Verdict::Failed;
         }
     } else if let (Some(since), Some(modified)) =
@@ -56,7 +35,7 @@ pub(crate) fn judge(request: &Request<'_>, version: &Version) -> Verdict {
         return Verdict::Failed;
     }
     if !request.if_none_match.is_empty() {
-        if request.if_none_match.iter().any(|list| has_tag(list, &version.tag, true)) {
+        if request.if_none_match.iter().any(|list| has_tag(list, version, true)) {
             return Verdict::NotModified;
         }
     } else if let (Some(since), Some(modified)) =
@@ -66,18 +45,20 @@ pub(crate) fn judge(request: &Request<'_>, version: &Version) -> Verdict {
         return Verdict::NotModified;
     }
     match request.range {
-        Some(range) if request.if_range.is_none_or(|it| is_same(it, version)) => {
+        Some(range) if request.if_range.is_none_or(|it| is_same(it, version, now)) => {
             part(range, version.size)
         }
         _ => Verdict::Whole,
     }
 }
 
-/// Whether a list of tags has this one, or is an asterisk. Weak tags count where `weakly`.
-fn has_tag(list: &[u8], tag: &str, weakly: bool) -> bool {
+/// Whether a list of tags has that of the version, or is an asterisk. Weak tags count where
+/// `weakly`. Our tags have no comma, so a list may be cut at each.
+fn has_tag(list: &[u8], version: &Version, weakly: bool) -> bool {
     if list == b"*" {
         return true;
     }
+    let Some(tag) = &version.tag else { return false };
     list.split(|byte| *byte == b',').any(|item| {
         let item = item.trim_ascii();
         let item = if weakly { item.strip_prefix(b"W/").unwrap_or(item) } else { item };
@@ -85,14 +66,11 @@ fn has_tag(list: &[u8], tag: &str, weakly: bool) -> bool {
     })
 }
 
-/// Whether an If-Range means this very version.
-fn is_same(if_range: &[u8], version: &Version) -> bool {
-    if_range == version.tag.as_bytes()
-        || date(if_range).is_some_and(|date| version.modified == Some(date))
-}
-
-fn date(text: &[u8]) -> Option<SystemTime> {
-    httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()
+/// Whether an If-Range means this very version. A version has a date only when no other can have
+/// the same, so a date will do.
+fn is_same(if_range: &[u8], version: &Version, now: SystemTime) -> bool {
+    version.tag.as_ref().is_some_and(|tag| if_range == tag.as_bytes())
+        || version.modified.is_some_and(|modified| date::read(if_range, now) == Some(modified))
 }
 
 /// Reads a range. What is malformed, of other units, or several ranges, is passed over.
@@ -102,6 +80,8 @@ fn part(range: &[u8], size: u64) -> Verdict {
         (Some(first), Some(last)) if last < first => return Verdict::Whole,
         (Some(first), last) => (first, last.unwrap_or(u64::MAX)),
         (None, Some(0)) => return Verdict::Unsatisfiable,
+        // All of nothing has no first byte to name.
+        (None, Some(_)) if size == 0 => return Verdict::Whole,
         (None, Some(suffix)) => (size.saturating_sub(suffix), u64::MAX),
         (None, None) => return Verdict::Whole,
     };
@@ -114,16 +94,18 @@ fn part(range: &[u8], size: u64) -> Verdict {
 fn one_range(range: &[u8]) -> Option<(Option<u64>, Option<u64>)> {
     let text = std::str::from_utf8(range).ok()?;
     let (unit, set) = text.split_once('=')?;
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
+    if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let (first, last) = set.split_once('-')?;
+    let blanks = [' ', '\t'];
+    let mut ranges = set.split(',').map(|it| it.trim_matches(blanks)).filter(|it| !it.is_empty());
+    let (range, None) = (ranges.next()?, ranges.next()) else { return None };
+    let (first, last) = range.split_once('-')?;
     Some((position(first)?, position(last)?))
 }
 
 /// A position, or none; None when it is not a number. One that is too large is at the end.
 fn position(digits: &str) -> Option<Option<u64>> {
-    let digits = digits.trim_matches([' ', '\t']);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -135,16 +117,26 @@ mod tests {
     use super::*;
     use crate::Settings;
     use crate::request::{Parsed, parse};
+    use std::time::Duration;
 
+    /// Of the first quarter of an hour of 1970, looked at some time later.
     fn version() -> Version {
-        // Thu, 01 Jan 1970 00:16:40 GMT and half a second.
-        Version::new(100, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500)))
+        Version {
+            size: 100,
+            tag: Some("\"tag\"".to_owned()),
+            modified: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000)),
+            settles: None,
+        }
     }
 
     fn verdict(headers: &str) -> Verdict {
+        verdict_on(&version(), headers)
+    }
+
+    fn verdict_on(version: &Version, headers: &str) -> Verdict {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n");
         match parse(text.as_bytes(), &Settings::default()) {
-            Parsed::Whole(request, _) => judge(&request, &version()),
+            Parsed::Whole(request, _) => judge(&request, version, SystemTime::now()),
             other => panic!("{other:?}"),
         }
     }
@@ -157,7 +149,10 @@ mod tests {
             ("bytes=10-1000", Verdict::Part(10, 90)),
             ("bytes=-10", Verdict::Part(90, 10)),
             ("bytes=-1000", Verdict::Part(0, 100)),
-            ("Bytes= 5 - 6 ", Verdict::Part(5, 2)),
+            ("Bytes= 5-6 ", Verdict::Part(5, 2)),
+            ("bytes=,5-6, ,", Verdict::Part(5, 2)),
+            ("bytes=5 - 6", Verdict::Whole),
+            ("bytes =5-6", Verdict::Whole),
             ("bytes=99-99999999999999999999999999", Verdict::Part(99, 1)),
             ("bytes=100-", Verdict::Unsatisfiable),
             ("bytes=99999999999999999999999999-", Verdict::Unsatisfiable),
@@ -172,23 +167,35 @@ mod tests {
             assert_eq!(verdict(&format!("Range: {range}")), expected, "{range}");
         }
         assert_eq!(part(b"bytes=0-", 0), Verdict::Unsatisfiable);
-        assert_eq!(part(b"bytes=-5", 0), Verdict::Unsatisfiable);
+        assert_eq!(part(b"bytes=-5", 0), Verdict::Whole);
     }
 
     #[test]
     fn conditions_come_in_their_order() {
-        let tag = version().tag;
+        let tag = version().tag.expect("a tag");
         let same = "Thu, 01 Jan 1970 00:16:40 GMT";
         let before = "Thu, 01 Jan 1970 00:16:39 GMT";
         for (headers, expected) in [
             (format!("If-None-Match: {tag}"), Verdict::NotModified),
             (format!("If-None-Match: \"x\", W/{tag}"), Verdict::NotModified),
             ("If-None-Match: *".to_owned(), Verdict::NotModified),
+            (format!("If-None-Match: ,,{tag},"), Verdict::NotModified),
+            (format!("If-None-Match: \"x\"\r\nIf-None-Match: {tag}"), Verdict::NotModified),
+            (format!("If-None-Match: {}", tag.replace('"', "")), Verdict::Whole),
             ("If-None-Match: \"x\"".to_owned(), Verdict::Whole),
             (format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {same}"), Verdict::Whole),
             (format!("If-Modified-Since: {same}"), Verdict::NotModified),
             (format!("If-Modified-Since: {before}"), Verdict::Whole),
             ("If-Modified-Since: yesterday".to_owned(), Verdict::Whole),
+            (format!("If-Modified-Since: {same}\r\nIf-Modified-Since: {same}"), Verdict::Whole),
+            ("If-Match: *".to_owned(), Verdict::Whole),
+            (format!("If-Match: {tag}\r\nIf-Unmodified-Since: {before}"), Verdict::Whole),
+            (format!("If-Match: \"x\"\r\nIf-None-Match: {tag}"), Verdict::Failed),
+            (format!("If-None-Match: {tag}\r\nRange: bytes=0-1"), Verdict::NotModified),
+            (format!("If-Unmodified-Since: {before}, {before}"), Verdict::Whole),
+            ("If-Unmodified-Since: yesterday".to_owned(), Verdict::Whole),
+            ("Range: bytes=0-1\r\nIf-Range: *".to_owned(), Verdict::Whole),
+            ("If-Range: \"x\"".to_owned(), Verdict::Whole),
             (format!("If-Match: {tag}"), Verdict::Whole),
             (format!("If-Match: W/{tag}"), Verdict::Failed),
             ("If-Match: \"x\"".to_owned(), Verdict::Failed),
@@ -200,6 +207,24 @@ mod tests {
             (format!("Range: bytes=0-1\r\nIf-Range: {before}"), Verdict::Whole),
         ] {
             assert_eq!(verdict(&headers), expected, "{headers}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_nothing_is_known_of_meets_no_condition_but_the_asterisk() {
+        let bare = Version { size: 100, ..Version::default() };
+        let date = "Thu, 01 Jan 1970 00:16:40 GMT";
+        for (headers, expected) in [
+            ("If-None-Match: \"tag\"", Verdict::Whole),
+            ("If-None-Match: *", Verdict::NotModified),
+            ("If-Match: \"tag\"", Verdict::Failed),
+            ("If-Match: *", Verdict::Whole),
+            (&format!("If-Modified-Since: {date}"), Verdict::Whole),
+            (&format!("If-Unmodified-Since: {date}"), Verdict::Whole),
+            (&format!("Range: bytes=0-1\r\nIf-Range: {date}"), Verdict::Whole),
+            ("Range: bytes=0-1\r\nIf-Range: \"tag\"", Verdict::Whole),
+        ] {
+            assert_eq!(verdict_on(&bare, headers), expected, "{headers}");
         }
     }
 }

@@ -28,8 +28,9 @@ pub(crate) enum Work {
     Waits,
     /// The same, for a last time, while the server is being stopped.
     LastLook,
-    /// A receive for the rest of a head, which must be whole at this tick.
-    Head { bytes: Vec<u8>, until: u32 },
+    /// A receive for the rest of a request, which must be whole at this tick and has at least so
+    /// many bytes, if that is known.
+    Head { bytes: Vec<u8>, until: u32, needs: u32 },
     /// A response is on its way.
     Answer(Box<Answer>),
     /// What still comes is thrown away, so that the client can read our last answer.

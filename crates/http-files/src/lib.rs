@@ -1,6 +1,6 @@
 //! A static file server for HTTP/1.1 on the completion port.
 //!
-//! It serves one folder by `GET` and `HEAD`: whole files, single ranges and conditional requests,
+//! It serves one folder by `GET`, `HEAD` and `OPTIONS`: whole files, single ranges and conditional requests,
 //! over connections that are kept alive, with requests answered in the order in which they came.
 //! Bodies go out by [`transmit_file`](overlapped::TcpStream::transmit_file) and never pass through
 //! the program's memory.
@@ -31,8 +31,9 @@
 //!
 //! # How it is made
 //!
-//! The text of a request is read by `request`, its path by `target`, its conditions by
-//! `conditional`; `folder` opens what a path names and never leaves the folder, and `cache` keeps it
+//! The text of a request is read by `request`, with `body` for what follows its head, `authority`
+//! for the host and `date` for dates; its path by `target`, its conditions by `conditional` against
+//! a `version` of the file; `folder` opens what a path names and never leaves the folder, and `cache` keeps it
 //! open for a moment. `worker` takes packets and turns each into the next operation of its
 //! connection, with `answer` deciding what a request gets; `connection` is what is kept meanwhile,
 //! `deadline` ends what takes too long, and `server` starts and stops it all; `counters` and
@@ -41,10 +42,13 @@
 
 mod access_log;
 mod answer;
+mod authority;
+mod body;
 mod cache;
 mod conditional;
 mod connection;
 mod counters;
+mod date;
 mod deadline;
 mod folder;
 mod listing;
@@ -53,6 +57,7 @@ mod response;
 mod server;
 mod settings;
 mod target;
+mod version;
 mod worker;
 
 pub use access_log::AccessLog;

@@ -1,20 +1,30 @@
 //! The page that shows what is in a folder.
 
-use crate::folder::{Folder, status_of};
-use crate::target::{Place, encoded};
-use std::ffi::OsStr;
+use crate::cache::{Answers, Files};
+use crate::folder::status_of;
+use crate::target::{Place, encoded, parse};
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
+use std::io;
 
 /// More names than that are not shown.
 const NAMES_MAX: usize = 10_000;
 
-/// The page, or the status that says why there is none.
-pub(crate) fn page(folder: &Folder, place: &Place) -> Result<String, u16> {
-    // It takes a system call for every few hundred names, and may wait for the disk.
-    let names = overlapped::blocking(|| folder.list(place, NAMES_MAX + 1));
-    let mut entries = names.map_err(|error| status_of(&error))?;
-    let is_cut = entries.len() > NAMES_MAX;
-    entries.truncate(NAMES_MAX);
+/// A name that a page shows.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// Folders come before files.
+    kind: Answers,
+    name: OsString,
+}
+
+/// The page, or the status that says why there is none. It shows what a request for it would get: a
+/// link that leads nowhere or out, and what may not be read, is not there. An address is at most
+/// `target_bytes` long.
+pub(crate) fn page(files: &Files, place: &Place, target_bytes: usize) -> Result<String, u16> {
+    // It takes several system calls for each name, and may wait for the disk.
+    let found = overlapped::blocking(|| entries(files, place, target_bytes));
+    let (mut entries, is_cut) = found.map_err(|error| status_of(&error))?;
     entries.sort_unstable();
     let title = escaped(&String::from_utf8_lossy(place.names()));
     let mut page = format!(
@@ -25,7 +35,7 @@ pub(crate) fn page(folder: &Folder, place: &Place) -> Result<String, u16> {
         page.push_str("<li><a href=\"../\">../</a></li>\n");
     }
     for entry in &entries {
-        let slash = if entry.is_file { "" } else { "/" };
+        let slash = if entry.kind == Answers::File { "" } else { "/" };
         // The dot keeps a name with a colon from being taken for an address.
         let link = encoded(&bytes_of(&entry.name));
         let name = escaped(&entry.name.to_string_lossy());
@@ -38,6 +48,25 @@ pub(crate) fn page(folder: &Folder, place: &Place) -> Result<String, u16> {
     }
     page.push_str("</body></html>\n");
     Ok(page)
+}
+
+/// What is shown, and whether there is more.
+fn entries(files: &Files, place: &Place, target_bytes: usize) -> io::Result<(Vec<Entry>, bool)> {
+    let mut names = files.folder.list(place, NAMES_MAX + 1)?;
+    let is_cut = names.len() > NAMES_MAX;
+    names.truncate(NAMES_MAX);
+    let mut entries = Vec::with_capacity(names.len());
+    let folder = place.folder_link();
+    for name in names {
+        // As the client would ask for it, so that nothing is shown that it cannot have.
+        let target = format!("{folder}{}", encoded(&bytes_of(&name)));
+        let place = parse(&target).ok().map(|(place, _)| place);
+        let Some(place) = place.filter(|_| target.len() < target_bytes) else { continue };
+        if let Some(kind) = files.answers(&place)? {
+            entries.push(Entry { kind, name });
+        }
+    }
+    Ok((entries, is_cut))
 }
 
 #[cfg(unix)]

@@ -1,7 +1,8 @@
 //! Heads of responses, and the bodies of those that have no file.
 
+use crate::date;
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// What a status is called.
 pub(crate) fn reason(status: u16) -> &'static str {
@@ -19,6 +20,8 @@ pub(crate) fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",
@@ -29,7 +32,13 @@ pub(crate) fn reason(status: u16) -> &'static str {
 
 /// The body that says what was wrong.
 pub(crate) fn words(status: u16) -> String {
-    format!("{status} {}\n", reason(status))
+    let more = match status {
+        417 => ": send it again without Expect",
+        421 => ": connections here are not secured",
+        505 => ": HTTP/1.1 and HTTP/1.0 are spoken here",
+        _ => "",
+    };
+    format!("{status} {}{more}\n", reason(status))
 }
 
 /// A head that is being written.
@@ -75,11 +84,26 @@ pub(crate) struct DateText {
 
 impl DateText {
     pub(crate) fn at(&mut self, now: SystemTime) -> &str {
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let second = date::second(now);
         if self.text.is_empty() || self.second != second {
             self.second = second;
-            self.text = httpdate::fmt_http_date(now);
+            self.text = date::written(second);
         }
         &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_words() {
+        for status in [
+            200, 206, 301, 304, 400, 403, 404, 405, 408, 412, 413, 414, 416, 417, 421, 431, 501,
+            503, 505,
+        ] {
+            assert_ne!(reason(status), reason(500), "{status}");
+        }
     }
 }

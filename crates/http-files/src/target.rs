@@ -3,11 +3,30 @@
 //! A target is cut at its slashes first and decoded after that, so that an encoded slash is part of
 //! a name, and no name has one. So nothing here can lead upwards; links are [`super::folder`]'s.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use crate::authority;
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode,
+};
 
 /// What stands for itself in a path.
 const IN_PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// What cannot stand in a query, beside what is not ASCII.
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// What a target names, decoded: names with slashes between them, none at the start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,6 +52,22 @@ impl Place {
         Self { names, is_folder: false }
     }
 
+    /// The address, on this server, of it as a folder, with the query of the request.
+    pub(crate) fn redirect(&self, query: Option<&str>) -> String {
+        let mut link = self.folder_link();
+        if let Some(query) = query {
+            link.push('?');
+            for (at, part) in query.split('%').enumerate() {
+                if at > 0 {
+                    // A percent sign that begins no escape is itself.
+                    link.push_str(if begins_with_digits(part) { "%" } else { "%25" });
+                }
+                link.extend(utf8_percent_encode(part, NOT_IN_QUERY));
+            }
+        }
+        link
+    }
+
     /// The path for a link to it as a folder.
     pub(crate) fn folder_link(&self) -> String {
         if self.names.is_empty() { "/".to_owned() } else { format!("/{}/", encoded(&self.names)) }
@@ -47,6 +82,8 @@ pub(crate) fn encoded(path: &[u8]) -> String {
 /// Why a target names nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BadTarget {
+    /// It is meant for a connection that is secured, and none is.
+    Misdirected,
     /// It is no target of a file.
     Malformed,
     /// It would lead out of the folder, or has a character that no name has.
@@ -58,7 +95,10 @@ pub(crate) enum BadTarget {
 /// Takes a target apart into the place and the query, if there is one.
 pub(crate) fn parse(target: &str) -> Result<(Place, Option<&str>), BadTarget> {
     let path_and_query = path_of(target)?;
-    let path_and_query = path_and_query.split('#').next().unwrap_or_default();
+    // A fragment is for the client alone.
+    if path_and_query.contains('#') {
+        return Err(BadTarget::Malformed);
+    }
     let (path, query) = match path_and_query.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (path_and_query, None),
@@ -92,21 +132,28 @@ fn path_of(target: &str) -> Result<&str, BadTarget> {
     if target.starts_with('/') {
         return Ok(target);
     }
-    let scheme = target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://"));
-    let rest = scheme.and_then(|scheme| target.get(scheme.len()..)).ok_or(BadTarget::Malformed)?;
+    let (scheme, rest) = target.split_once("://").ok_or(BadTarget::Malformed)?;
     let start = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest.get(start..) {
-        _ if start == 0 => Err(BadTarget::Malformed),
-        Some(path) if path.starts_with('/') => Ok(path),
-        _ => Ok("/"),
+    let (authority, path) = rest.split_at(start);
+    if authority::host(authority.as_bytes()).is_none_or(<[u8]>::is_empty) {
+        return Err(BadTarget::Malformed);
+    }
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" if path.is_empty() => Ok("/"),
+        "http" => Ok(path),
+        "https" => Err(BadTarget::Misdirected),
+        _ => Err(BadTarget::Malformed),
     }
 }
 
 /// A percent sign must be followed by two digits.
 fn check_escapes(name: &str) -> Result<(), BadTarget> {
-    let is_escape =
-        |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    if name.split('%').skip(1).all(is_escape) { Ok(()) } else { Err(BadTarget::Malformed) }
+    if name.split('%').skip(1).all(begins_with_digits) { Ok(()) } else { Err(BadTarget::Malformed) }
+}
+
+/// Whether two digits of an escape come first.
+fn begins_with_digits(part: &str) -> bool {
+    part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether a decoded name is one, and only that.
@@ -154,10 +201,10 @@ mod tests {
             ("/a/%2e", "a/"),
             ("/a%20b%C3%A9", "a bé"),
             ("/a?b/../c", "a"),
-            ("/a#b", "a"),
             ("http://host/a/b?c", "a/b"),
             ("HTTP://host", "/"),
             ("http://host?x", "/"),
+            ("http://[::1]:80/a", "a"),
             ("/.../a", if cfg!(windows) { "impossible" } else { ".../a" }),
             ("/..a", "..a"),
         ] {
@@ -187,18 +234,38 @@ mod tests {
         ] {
             assert_eq!(names(target), Err(BadTarget::Forbidden), "{target}");
         }
+        for target in ["", "*", "a", "host:80", "http:///a", "/%", "/%2", "/%zz", "/%%41", "/a#b"] {
+            assert_eq!(names(target), Err(BadTarget::Malformed), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_whole_address_is_one_of_this_server() {
         for target in
-            ["", "*", "a", "host:80", "https://host/a", "http:///a", "/%", "/%2", "/%zz", "/%%41"]
+            ["http://u:p@x/", "http://@x/", "http://a b/", "http://a:b/", "http://:80/", "ftp://x/"]
         {
             assert_eq!(names(target), Err(BadTarget::Malformed), "{target}");
         }
+        assert_eq!(names("https://host/a"), Err(BadTarget::Misdirected));
     }
 
     #[test]
     fn a_link_to_a_folder_stays_on_this_server() {
         let (place, query) = parse("//evil.example/%27%26?x=1").expect("a place");
         assert_eq!(place.folder_link(), "/evil.example/%27%26/");
-        assert_eq!(query, Some("x=1"));
+        assert_eq!(place.redirect(query), "/evil.example/%27%26/?x=1");
+    }
+
+    #[test]
+    fn a_query_is_handed_on_as_one() {
+        let redirect = |target| {
+            let (place, query) = parse(target).expect("a place");
+            place.redirect(query)
+        };
+        assert_eq!(redirect("/a?b=/c?&%41"), "/a/?b=/c?&%41");
+        assert_eq!(redirect("/a?"), "/a/?");
+        assert_eq!(redirect("/a?<\"|%zz%"), "/a/?%3C%22%7C%25zz%25");
+        assert_eq!(redirect("/a?\u{fc}"), "/a/?%C3%BC");
     }
 
     #[test]

@@ -123,14 +123,14 @@ impl<'a> Worker<'a> {
     fn received(&self, stream: Stream, bytes: &[u8], work: Work) {
         self.shared.deadlines.in_hand(stream.key());
         match work {
-            Work::Head { bytes: mut head, until } => {
+            Work::Head { bytes: mut head, until, needs } => {
                 let seen = head.len();
                 head.extend_from_slice(bytes);
                 let is_full = head.len() >= self.shared.site.settings.head_bytes;
-                if is_full || may_be_whole(&head, seen) {
+                if is_full || may_be_whole(&head, seen, needs as usize) {
                     self.read(stream, &head, Some(until));
                 } else {
-                    self.wait_for_head(&stream, head, until);
+                    self.wait_for_head(&stream, head, until, needs);
                 }
             }
             Work::Discard { until } => self.discard(&stream, until),
@@ -146,28 +146,36 @@ impl<'a> Worker<'a> {
         let site = &self.shared.site;
         match parse(bytes, &site.settings) {
             Parsed::Whole(request, length) => {
+                let now = SystemTime::now();
                 let mut date = self.date.borrow_mut();
-                let date = date.at(SystemTime::now());
                 let may_go_on = !self.shared.is_stopping();
-                let reply = site.answer(&request, date, &bytes[length..], may_go_on);
+                let rest = &bytes[length..];
+                let reply = site.answer(&request, (now, date.at(now)), rest, may_go_on);
                 self.respond(stream, reply);
             }
-            Parsed::Partial => {
+            Parsed::Partial(needs) => {
                 let until = until.unwrap_or_else(|| self.shared.deadlines.of_head());
-                self.wait_for_head(&stream, bytes.to_vec(), until);
+                let needs = u32::try_from(needs).unwrap_or(u32::MAX);
+                self.wait_for_head(&stream, bytes.to_vec(), until, needs);
+            }
+            Parsed::Later(at) => {
+                let mut bytes = bytes.to_vec();
+                bytes[at] = b'1';
+                self.read(stream, &bytes, until);
             }
             Parsed::Bad(status) => self.refuse(stream, status, bytes),
         }
     }
 
-    fn wait_for_head(&self, stream: &Stream, bytes: Vec<u8>, until: u32) {
+    fn wait_for_head(&self, stream: &Stream, bytes: Vec<u8>, until: u32, needs: u32) {
         self.shared.deadlines.waits(stream.key(), Phase::Head, until);
-        self.receive(stream, Work::Head { bytes, until });
+        self.receive(stream, Work::Head { bytes, until, needs });
     }
 
     fn refuse(&self, stream: Stream, status: u16, bytes: &[u8]) {
+        let now = SystemTime::now();
         let mut date = self.date.borrow_mut();
-        let reply = self.shared.site.refuse(status, date.at(SystemTime::now()), bytes);
+        let reply = self.shared.site.refuse(status, (now, date.at(now)), bytes);
         self.respond(stream, reply);
     }
 
@@ -322,7 +330,9 @@ impl<'a> Worker<'a> {
             Work::LastLook | Work::Other | Work::Answer(_) => self.end(&stream),
             // The sweep or the stop meant what was in flight a moment ago.
             Work::Waits => self.wait_for_request(&stream, self.shared.deadlines.of_idle()),
-            Work::Head { bytes, until } => self.wait_for_head(&stream, bytes, until),
+            Work::Head { bytes, until, needs } => {
+                self.wait_for_head(&stream, bytes, until, needs);
+            }
             Work::Discard { until } => self.discard(&stream, until),
         }
     }

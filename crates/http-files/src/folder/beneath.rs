@@ -1,12 +1,12 @@
 //! Linux: every path is resolved by `openat2`, which refuses to leave the folder in any step, also
 //! while somebody moves things about in it.
 
-use super::{Entry, Found, leads_out, not_for_clients};
+use super::{Found, leads_out, not_for_clients};
 use crate::target::Place;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -48,18 +48,23 @@ impl Beneath {
     }
 
     pub(super) fn find(&self, place: &Place) -> io::Result<Found> {
-        // The opening of a pipe must not wait for its other end.
+        // To open a pipe or a device does something to it, so it is looked at first. Should it be put
+        // there between the two, its opening does at least not wait for its other end.
+        let there = File::from(self.open_at(place.names(), OFlags::PATH).map_err(explain)?);
+        let kind = there.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(not_for_clients());
+        }
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = File::from(self.open_at(place.names(), flags).map_err(explain)?);
-        let metadata = file.metadata()?;
-        match metadata.file_type() {
-            kind if kind.is_file() => Ok(Found::File(file, metadata)),
+        match file.metadata()?.file_type() {
+            kind if kind.is_file() => Ok(Found::File(file)),
             kind if kind.is_dir() => Ok(Found::Folder),
             _ => Err(not_for_clients()),
         }
     }
 
-    pub(super) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<Entry>> {
+    pub(super) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<OsString>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let folder = self.open_at(place.names(), flags).map_err(explain)?;
         let mut entries = Vec::new();
@@ -72,10 +77,13 @@ impl Beneath {
             if entries.len() == most {
                 break;
             }
-            entries.push(Entry {
-                is_file: entry.file_type() != FileType::Directory,
-                name: OsStr::from_bytes(name).to_owned(),
-            });
+            let kind = entry.file_type();
+            if matches!(
+                kind,
+                FileType::Directory | FileType::RegularFile | FileType::Symlink | FileType::Unknown
+            ) {
+                entries.push(OsStr::from_bytes(name).to_owned());
+            }
         }
         Ok(entries)
     }

@@ -3,9 +3,9 @@
 //! Between that and the opening somebody who may write in the folder could put a link in place, so
 //! this is for folders that only trusted people change.
 
-use super::{Entry, Found, leads_out, not_for_clients};
+use super::{Found, leads_out, not_for_clients};
 use crate::target::Place;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,19 +36,19 @@ impl Canonical {
         if !kind.is_file() {
             return Err(not_for_clients());
         }
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        Ok(Found::File(file, metadata))
+        File::open(path).map(Found::File)
     }
 
-    pub(super) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<Entry>> {
-        let entries = self.resolve(place)?.read_dir()?.take(most);
-        entries
-            .map(|entry| {
-                let entry = entry?;
-                Ok(Entry { is_file: !entry.file_type()?.is_dir(), name: entry.file_name() })
-            })
-            .collect()
+    pub(super) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in self.resolve(place)?.read_dir()?.take(most) {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() || kind.is_file() || kind.is_symlink() {
+                names.push(entry.file_name());
+            }
+        }
+        Ok(names)
     }
 }
 

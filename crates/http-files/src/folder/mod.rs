@@ -9,7 +9,7 @@ mod canonical;
 
 use crate::target::Place;
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -24,16 +24,8 @@ pub(crate) enum Folder {
 /// What a place turned out to be.
 #[derive(Debug)]
 pub(crate) enum Found {
-    File(File, Metadata),
+    File(File),
     Folder,
-}
-
-/// One name in a folder.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    /// Files come after folders.
-    pub(crate) is_file: bool,
-    pub(crate) name: OsString,
 }
 
 impl Folder {
@@ -59,8 +51,9 @@ impl Folder {
         }
     }
 
-    /// The names in a folder, at most `most` of them, in no order.
-    pub(crate) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<Entry>> {
+    /// The names in a folder, at most `most` of them, in no order, without those that are known to
+    /// be neither of files nor of folders nor of links.
+    pub(crate) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<OsString>> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Beneath(folder) => folder.list(place, most),

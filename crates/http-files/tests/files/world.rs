@@ -91,6 +91,30 @@ impl World {
         self.connect().get(target, "")
     }
 
+    /// The head of the answer to a request for a file that has lain still for long enough to have
+    /// all that describes a version of it.
+    pub fn settled(&self, target: &str) -> Response {
+        let mut client = self.connect();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let response = client.head(target);
+            if response.headers.contains_key("Last-Modified") {
+                return response;
+            }
+            assert!(std::time::Instant::now() < deadline, "never settled: {response:?}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// All that comes back, to the end of the connection, when this is said and nothing more.
+    pub fn told(&self, text: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect();
+        // The server may have closed the connection over the beginning.
+        let _ = client.stream.write_all(text.as_ref());
+        let _ = client.stream.shutdown(std::net::Shutdown::Write);
+        String::from_utf8_lossy(&client.rest_until_any_end()).into_owned()
+    }
+
     /// Waits until the server says so, for what no client can see.
     pub fn until(&self, is_true: impl Fn(&overlapped_http_files::Status) -> bool) {
         let deadline = std::time::Instant::now() + PATIENCE;
@@ -129,8 +153,19 @@ impl Client {
         self.response()
     }
 
+    /// The answer to a request that is said as it stands.
+    pub fn ask(&mut self, request: &str) -> Response {
+        self.say(request);
+        self.response()
+    }
+
     pub fn head(&mut self, target: &str) -> Response {
         self.say(format!("HEAD {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        self.read_response(false)
+    }
+
+    /// The next response, which has no body whatever its length is.
+    pub fn head_response(&mut self) -> Response {
         self.read_response(false)
     }
 
@@ -190,6 +225,12 @@ impl Client {
         let rest = self.rest();
         assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
     }
+}
+
+/// The statuses of the answers in what was told.
+pub fn statuses(told: &str) -> Vec<u16> {
+    // A body may speak of versions, too.
+    told.split("HTTP/1.1 ").filter_map(|answer| answer.get(..3)?.parse().ok()).collect()
 }
 
 /// Bytes that tell where they are, but for multiples of a large prime number.
