@@ -10,7 +10,8 @@ use overlapped::FileState;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Two changes this far apart have two times. Systems' clocks for files move on every 1 to 16 ms.
+/// Two changes this far apart have two times, and the later one has a time of after the earlier one.
+/// Systems' clocks for files move on every 1 to 16 ms, and are behind by as much.
 const STEP: Duration = Duration::from_millis(20);
 
 const SECOND_NS: i128 = 1_000_000_000;
@@ -41,11 +42,11 @@ impl Version {
             return Self { settles: Some(changed + STEP), ..bare };
         }
         let tag = Some(tag(state));
-        // A change later in the same second would have the same date.
+        // A change later in the same second would have the same date. The clock for files is behind.
         let second = UNIX_EPOCH + Duration::from_secs(date::second(changed));
-        let next = second + Duration::from_secs(1);
-        if now < next {
-            return Self { tag, settles: Some(next), ..bare };
+        let over = second + Duration::from_secs(1) + STEP;
+        if now < over {
+            return Self { tag, settles: Some(over), ..bare };
         }
         Self { tag, modified: Some(second), ..bare }
     }
@@ -97,8 +98,8 @@ mod tests {
             (0, false, false),
             (19, false, false),
             (20, true, false),
-            (499, true, false),
-            (500, true, true),
+            (519, true, false),
+            (520, true, true),
             (u64::from(u32::MAX), true, true),
         ] {
             let version = Version::of(&CHANGED, after(ms));
@@ -106,7 +107,7 @@ mod tests {
             assert_eq!(version.modified.is_some(), has_date, "{ms}");
             assert_eq!(version.settles.is_none(), has_date, "{ms}");
         }
-        let date = Version::of(&CHANGED, after(500)).modified.expect("a date");
+        let date = Version::of(&CHANGED, after(520)).modified.expect("a date");
         assert_eq!(date::second(date), 1_000_000_000);
         let ahead = Version::of(&CHANGED, UNIX_EPOCH);
         assert_eq!((ahead.tag, ahead.modified), (None, None), "the clock was set back");
