@@ -157,7 +157,8 @@ impl Server {
         let last_number = shared.counters.len() - 1;
         let last = Worker::new(&shared, last_number);
         let (port, connections) = (&shared.port, &shared.connections);
-        let left = self.crew.stop(port, connections, deadline, |packet| last.serve(packet));
+        let serve = |packet| last.serve(packet);
+        let left = self.crew.stop(port, connections, deadline, serve, || last.panicked());
         shared.counters[last_number].failed(Failure::Aborted, left);
         Stopped { status: Status { connected: 0, ..shared.figures() }, left }
     }

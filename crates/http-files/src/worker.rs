@@ -45,7 +45,13 @@ impl<'a> Worker<'a> {
     }
 
     pub(crate) fn run(&self) {
-        take_until_end(&self.shared.port, |packet| self.serve(packet));
+        let Shared { port, connections, .. } = self.shared;
+        take_until_end(port, connections, |packet| self.serve(packet), || self.panicked());
+    }
+
+    /// Serving a packet panicked, and its connection was reset.
+    pub(crate) fn panicked(&self) {
+        self.counters.failed(Failure::Other, 1);
     }
 
     /// Does what a packet asks for.
@@ -98,6 +104,7 @@ impl<'a> Worker<'a> {
         }
         // In the list before its first operation, which may end it at once.
         self.shared.connections.add(&stream, self.number);
+        let _in_hand = self.shared.connections.in_hand(&stream);
         self.wait_for_request(&stream, self.shared.deadlines.of_head());
     }
 

@@ -1,6 +1,7 @@
 //! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`.
 
 use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 struct Echo;
 
@@ -12,25 +13,33 @@ impl Protocol for Echo {
 
 /// What one connection does wrong ends that connection, never the thread: a refused start gives
 /// everything back, and dropping that closes the connection.
-fn serve(port: &Port<Echo>) {
-    while let Ok(packet) = port.take() {
-        match packet {
-            Packet::Accepted { result: Ok(accepted), .. } => {
-                if let Ok(stream) = port.associate(accepted.socket, ()) {
-                    let _ = stream.receive_pooled(());
-                }
-            }
-            Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-                let _ = stream.send(buffer, ());
-            }
-            Packet::Sent { stream, result: Ok(()), .. } => {
+fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
+    match packet {
+        Packet::Accepted { result: Ok(accepted), .. } => {
+            if let Ok(stream) = port.associate(accepted.socket, ()) {
                 let _ = stream.receive_pooled(());
             }
-            // The last handle of a connection goes with its packet, and closes it.
-            _ => {}
         }
+        Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+            let _ = stream.send(buffer, ());
+        }
+        Packet::Sent { stream, result: Ok(()), .. } => {
+            let _ = stream.receive_pooled(());
+        }
+        // The last handle of a connection goes with its packet, and closes it.
+        _ => {}
     }
 }
+
+fn serve(port: &Port<Echo>) {
+    while let Ok(packet) = port.take() {
+        // A handler that panics costs the packet's connection, and not this thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| handle(port, packet)));
+    }
+}
+
+/// How many handlers may be blocked at once: here none, but for what the system does by itself.
+const MAY_BLOCK: usize = 1;
 
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
@@ -40,7 +49,7 @@ fn main() -> std::io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     listener.accept_window(AcceptWindow::new(10), || ())?;
     std::thread::scope(|threads| {
-        for _ in 0..2 * port.concurrency() {
+        for _ in 0..port.concurrency() + MAY_BLOCK {
             threads.spawn(|| serve(&port));
         }
     });

@@ -4,6 +4,7 @@
 use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 struct Echo;
 
@@ -17,28 +18,38 @@ struct Stop;
 
 fn work(port: &Port<Echo>) {
     while let Ok(packet) = port.take() {
-        match packet {
-            Packet::Accepted { result: Ok(accepted), .. } => {
-                if let Ok(stream) = port.associate(accepted.socket, accepted.remote) {
-                    let _ = stream.receive_pooled(0);
-                }
-            }
-            Packet::Received { stream, buffer, operation: echoed, result } => match result {
-                Ok(Received::Data(_)) => {
-                    let _ = stream.send(buffer, echoed + 1);
-                }
-                Ok(_) => println!("{}: {echoed} messages", stream.key()),
-                Err(error) => println!("{}: {echoed} messages, then: {error}", stream.key()),
-            },
-            Packet::Sent { stream, operation: echoed, result: Ok(()), .. } => {
-                let _ = stream.receive_pooled(echoed);
-            }
-            Packet::Posted(Stop) => return,
-            // An accept or a send that failed: its packet is dropped, and a connection with it.
-            _ => {}
+        if let Packet::Posted(Stop) = packet {
+            return;
         }
+        // A handler that panics costs the packet's connection, and not this thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| handle(port, packet)));
     }
 }
+
+fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
+    match packet {
+        Packet::Accepted { result: Ok(accepted), .. } => {
+            if let Ok(stream) = port.associate(accepted.socket, accepted.remote) {
+                let _ = stream.receive_pooled(0);
+            }
+        }
+        Packet::Received { stream, buffer, operation: echoed, result } => match result {
+            Ok(Received::Data(_)) => {
+                let _ = stream.send(buffer, echoed + 1);
+            }
+            Ok(_) => println!("{}: {echoed} messages", stream.key()),
+            Err(error) => println!("{}: {echoed} messages, then: {error}", stream.key()),
+        },
+        Packet::Sent { stream, operation: echoed, result: Ok(()), .. } => {
+            let _ = stream.receive_pooled(echoed);
+        }
+        // An accept or a send that failed: its packet is dropped, and a connection with it.
+        _ => {}
+    }
+}
+
+/// How many handlers may be blocked at once, in `println` for example.
+const MAY_BLOCK: usize = 2;
 
 /// Serves until `wait_for_the_end` has returned and all that was queued before is done.
 pub fn serve(socket: ListenSocket, wait_for_the_end: impl FnOnce()) -> io::Result<()> {
@@ -46,7 +57,7 @@ pub fn serve(socket: ListenSocket, wait_for_the_end: impl FnOnce()) -> io::Resul
     let address = socket.local_addr()?;
     let listener = port.associate(socket, address)?;
     listener.accept_window(AcceptWindow::new(10), || 0)?;
-    let workers = 2 * port.concurrency();
+    let workers = port.concurrency() + MAY_BLOCK;
     std::thread::scope(|threads| {
         for _ in 0..workers {
             threads.spawn(|| work(&port));

@@ -25,6 +25,7 @@
 //!
 //! ```
 //! use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+//! use std::panic::{AssertUnwindSafe, catch_unwind};
 //!
 //! struct Echo;
 //!
@@ -34,26 +35,34 @@
 //!     type Message = ();
 //! }
 //!
-//! fn serve(port: &Port<Echo>) {
-//!     while let Ok(packet) = port.take() {
-//!         match packet {
-//!             Packet::Accepted { result: Ok(accepted), .. } => {
-//!                 if let Ok(stream) = port.associate(accepted.socket, ()) {
-//!                     let _ = stream.receive_pooled(());
-//!                 }
-//!             }
-//!             Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-//!                 let _ = stream.send(buffer, ());
-//!             }
-//!             Packet::Sent { stream, result: Ok(()), .. } => {
+//! fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
+//!     match packet {
+//!         Packet::Accepted { result: Ok(accepted), .. } => {
+//!             if let Ok(stream) = port.associate(accepted.socket, ()) {
 //!                 let _ = stream.receive_pooled(());
 //!             }
-//!             // The end of a stream, or an error: with the packet goes the last handle of the
-//!             // connection, and that closes it.
-//!             _ => {}
 //!         }
+//!         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+//!             let _ = stream.send(buffer, ());
+//!         }
+//!         Packet::Sent { stream, result: Ok(()), .. } => {
+//!             let _ = stream.receive_pooled(());
+//!         }
+//!         // The end of a stream, or an error: with the packet goes the last handle of the
+//!         // connection, and that closes it.
+//!         _ => {}
 //!     }
 //! }
+//!
+//! fn serve(port: &Port<Echo>) {
+//!     while let Ok(packet) = port.take() {
+//!         // A handler that panics costs the packet's connection, and not this thread.
+//!         let _ = catch_unwind(AssertUnwindSafe(|| handle(port, packet)));
+//!     }
+//! }
+//!
+//! /// How many handlers may be blocked at once: here none, but for what the system does by itself.
+//! const MAY_BLOCK: usize = 1;
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let port = Port::<Echo>::new()?;
@@ -62,7 +71,7 @@
 //! listener.accept_window(AcceptWindow::new(10), || ())?;
 //! # let mut answer = Ok([0; 4]);
 //! std::thread::scope(|threads| {
-//!     for _ in 0..2 * port.concurrency() {
+//!     for _ in 0..port.concurrency() + MAY_BLOCK {
 //!         threads.spawn(|| serve(&port));
 //!     }
 //! #     answer = ask(&listener);

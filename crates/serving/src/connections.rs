@@ -79,7 +79,9 @@ impl<P: Protocol<Key: Listed>> Connections<P> {
         let place = stream.key().place();
         let (number, place) = (place as usize % SHARDS, place / SHARDS as u32);
         let mut shard = lock(&self.shards[number]);
-        let removed = shard.places.get_mut(place as usize).and_then(Option::take);
+        // The place may be another's since. A key lies where it lies as long as a handle is there.
+        let is_it = |listed: &mut TcpStream<P>| std::ptr::eq(listed.key(), stream.key());
+        let removed = shard.places.get_mut(place as usize).and_then(|place| place.take_if(is_it));
         if removed.is_some() {
             shard.free.push(place);
         }
@@ -91,6 +93,13 @@ impl<P: Protocol<Key: Listed>> Connections<P> {
             self.departed(1);
         }
         was_there
+    }
+
+    /// Says that the calling thread has this connection in hand, until what this gives is dropped.
+    /// Should the thread unwind before, the connection is taken out and reset: nobody else would go
+    /// on with it, and its client must not take half an answer for a whole one.
+    pub fn in_hand(&self, stream: &TcpStream<P>) -> InHand<'_, P> {
+        InHand { connections: self, stream: stream.clone() }
     }
 
     /// Takes every connection out and hands it to `end`; returns how many there were. Their places
@@ -159,6 +168,28 @@ impl<P: Protocol<Key: Listed>> Connections<P> {
         if is_last || self.tally.is_awaited.load(Ordering::SeqCst) {
             self.tally.fewer.give();
         }
+    }
+}
+
+/// A connection that a thread has in hand; see [`Connections::in_hand`].
+#[must_use = "it is in hand as long as this is there"]
+pub struct InHand<'a, P: Protocol<Key: Listed>> {
+    connections: &'a Connections<P>,
+    stream: TcpStream<P>,
+}
+
+impl<P: Protocol<Key: Listed>> Drop for InHand<'_, P> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.connections.remove(&self.stream);
+            self.stream.abort();
+        }
+    }
+}
+
+impl<P: Protocol<Key: Listed>> fmt::Debug for InHand<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InHand").field("stream", &self.stream).finish_non_exhaustive()
     }
 }
 

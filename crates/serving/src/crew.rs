@@ -1,9 +1,10 @@
 //! The worker threads of a server: how many, what they do, and how a stop ends them.
 
 use crate::{Connections, Listed, Notice};
-use overlapped::{Packet, Port, Protocol};
+use overlapped::{Packet, Port, Protocol, TcpStream};
 use std::io;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -28,12 +29,54 @@ pub fn worker_threads(threads: usize, concurrency: usize) -> usize {
 }
 
 /// Takes packets and hands them to `serve`, until it takes the [`End`] or the port is closed.
-pub fn take_until_end<P: Protocol<Message = End>>(port: &Port<P>, serve: impl Fn(Packet<P>)) {
+///
+/// A panic of `serve` ends with its packet, see [`contained`]; `panicked` is called for each.
+pub fn take_until_end<P>(
+    port: &Port<P>,
+    connections: &Connections<P>,
+    serve: impl Fn(Packet<P>),
+    panicked: impl Fn(),
+) where
+    P: Protocol<Message = End, Key: Listed>,
+{
     loop {
         match port.take() {
             Ok(Packet::Posted(End)) | Err(_) => return,
-            Ok(packet) => serve(packet),
+            Ok(packet) => {
+                if !contained(connections, packet, &serve) {
+                    panicked();
+                }
+            }
         }
+    }
+}
+
+/// Hands a packet to `serve`; false when that panicked. The panic hook has told of it then, and the
+/// packet's connection was taken out of the list and reset. Nothing else is touched: the calling
+/// thread goes on with the next packet.
+pub fn contained<P: Protocol<Key: Listed>>(
+    connections: &Connections<P>,
+    packet: Packet<P>,
+    serve: impl FnOnce(Packet<P>),
+) -> bool {
+    // What a server shares between its threads is locked without poison, or atomic.
+    catch_unwind(AssertUnwindSafe(|| {
+        let _in_hand = stream_of(&packet).map(|stream| connections.in_hand(stream));
+        serve(packet);
+    }))
+    .is_ok()
+}
+
+/// The connection that a packet is of.
+fn stream_of<P: Protocol>(packet: &Packet<P>) -> Option<&TcpStream<P>> {
+    match packet {
+        Packet::AcceptedInto { stream, .. }
+        | Packet::Connected { stream, .. }
+        | Packet::Disconnected { stream, .. }
+        | Packet::Received { stream, .. }
+        | Packet::Sent { stream, .. }
+        | Packet::Transmitted { stream, .. } => Some(stream),
+        _ => None,
     }
 }
 
@@ -115,7 +158,8 @@ impl Crew {
     /// whatever keeps a connection without work open.
     ///
     /// Workers serve until no connection is open, and then all that is queued; `serve` serves, on
-    /// this thread, what a client that was accepted at the last moment brings after that. What is
+    /// this thread, what a client that was accepted at the last moment brings after that, with
+    /// `panicked` as in [`take_until_end`]. What is
     /// still open at the deadline, if there is one, is ended by force; returns how many connections
     /// that were. A worker that is busy then is left to itself.
     pub fn stop<P>(
@@ -124,13 +168,14 @@ impl Crew {
         connections: &Connections<P>,
         deadline: Option<Instant>,
         serve: impl Fn(Packet<P>),
+        panicked: impl Fn(),
     ) -> u64
     where
         P: Protocol<Message = End, Key: Listed>,
     {
         let in_time = connections.wait_until_none(deadline)
             && self.dismiss(port, deadline)
-            && serve_the_last(port, connections, deadline, serve);
+            && serve_the_last(port, connections, deadline, serve, panicked);
         let left = if in_time { 0 } else { connections.take_all(|stream| stream.abort()) };
         port.close();
         if !in_time {
@@ -179,6 +224,7 @@ fn serve_the_last<P>(
     connections: &Connections<P>,
     deadline: Option<Instant>,
     serve: impl Fn(Packet<P>),
+    panicked: impl Fn(),
 ) -> bool
 where
     P: Protocol<Message = End, Key: Listed>,
@@ -196,7 +242,11 @@ where
         }
         match port.take_timeout(wait) {
             Ok(Packet::Posted(End)) => {}
-            Ok(packet) => serve(packet),
+            Ok(packet) => {
+                if !contained(connections, packet, &serve) {
+                    panicked();
+                }
+            }
             Err(_) => break,
         }
     }

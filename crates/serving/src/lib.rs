@@ -20,8 +20,8 @@ mod failure;
 mod figures;
 mod notice;
 
-pub use connections::{Connections, Listed, SHARDS};
-pub use crew::{Crew, End, take_until_end, worker_threads};
+pub use connections::{Connections, InHand, Listed, SHARDS};
+pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;
 pub use figures::{Count, Errors, Failures, Threads};
 pub use notice::Notice;

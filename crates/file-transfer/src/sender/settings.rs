@@ -73,7 +73,7 @@ pub struct SendErrors {
     pub not_understood: u64,
     /// The file could not be read, or became shorter while it was sent.
     pub file: u64,
-    /// Ended by force, when the sender was stopped.
+    /// Ended by force: when the sender was stopped, or what served it panicked.
     pub aborted: u64,
 }
 

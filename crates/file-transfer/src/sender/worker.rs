@@ -12,7 +12,7 @@ use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
 use overlapped::{Accepted, Buffer, Packet, Received, Transmission, is_aborted};
-use overlapped_serving::lock;
+use overlapped_serving::{contained, lock};
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -37,9 +37,19 @@ impl Worker<'_> {
         loop {
             match self.0.port.take() {
                 Ok(Packet::Posted(Message::End)) | Err(_) => return,
-                Ok(packet) => self.serve(packet),
+                Ok(packet) => {
+                    if !contained(&self.0.connections, packet, |packet| self.serve(packet)) {
+                        self.panicked();
+                    }
+                }
             }
         }
+    }
+
+    /// Serving a packet panicked, which the sender's watch may do, and its connection was reset.
+    fn panicked(&self) {
+        lock(&self.0.counts).errors.aborted += 1;
+        self.0.changed.notify_all();
     }
 
     fn serve(&self, packet: Packet<Sending>) {
@@ -78,8 +88,12 @@ impl Worker<'_> {
                 let _ = stream.shutdown(Shutdown::Write);
                 self.listen_for_end(&stream, Outcome::Failed(String::new()));
             }
-            Packet::Posted(Message::Known(stream, request)) => self.answer(&stream, request),
+            Packet::Posted(Message::Known(stream, request)) => {
+                let _in_hand = self.0.connections.in_hand(&stream);
+                self.answer(&stream, request);
+            }
             Packet::Posted(Message::Unknown(stream, reason, text)) => {
+                let _in_hand = self.0.connections.in_hand(&stream);
                 self.refuse(&stream, reason, text);
             }
             Packet::Timer { .. } => self.look_at_the_time(),
@@ -93,6 +107,7 @@ impl Worker<'_> {
         connection.waits(Waits::Request, Some(self.0.settings.request_time));
         let Ok(stream) = self.0.port.associate(accepted.socket, connection) else { return };
         self.0.connections.add(&stream, accepted.remote.port().into());
+        let _in_hand = self.0.connections.in_hand(&stream);
         self.receive_request(&stream, [0; REQUEST_BYTES], 0);
         if self.0.is_stopping() && stream.key().waits_for() == Waits::Request {
             // The stop may have looked at the list before this one was in it.

@@ -1,7 +1,7 @@
 //! Fetchers that are none, for a sender, and how it ends.
 
-use crate::world::{PATIENCE, Scratch, World, contents, get, quick, settings};
-use overlapped_file_transfer::{Outcome, SendSettings};
+use crate::world::{PATIENCE, Scratch, World, contents, get, listen, quick, settings};
+use overlapped_file_transfer::{Ended, Outcome, SendSettings, SendWatch, Sender};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -216,4 +216,30 @@ fn who_asks_for_a_part_of_another_file_gets_all_of_this_one() {
     identity[15] ^= 1;
     assert_eq!(head(900, &identity)[16..24], [0; 8], "it begins at the start");
     assert_eq!(head(900, &identity)[86..], contents(1_000));
+}
+
+/// It is told on the sender's threads, of which there are far fewer.
+#[test]
+fn a_watch_that_panics_costs_no_thread_of_the_sender() {
+    struct Panics;
+    impl SendWatch for Panics {
+        fn ended(&self, _: &Ended) {
+            panic!("the watch panics, as it is to");
+        }
+    }
+    const MANY: usize = 50;
+    let scratch = Scratch::new();
+    let expected = contents(10_000);
+    let source = scratch.write("source", &expected);
+    let (listener, address) = listen();
+    let sender = Sender::start(listener, &source, &quick(), Panics).expect("a sender");
+    for number in 0..MANY {
+        let target = scratch.path(&format!("target-{number}"));
+        get(address, &target, &settings()).expect("the file comes whole");
+        assert!(std::fs::read(&target).expect("it is there") == expected);
+    }
+    assert!(sender.wait_for_deliveries(MANY as u64, PATIENCE));
+    let stopped = sender.stop(PATIENCE);
+    assert_eq!((stopped.status.deliveries, stopped.left), (MANY as u64, 0));
+    assert_eq!(stopped.status.errors.aborted, MANY as u64, "each is counted");
 }

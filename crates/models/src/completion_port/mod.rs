@@ -201,7 +201,8 @@ impl Running {
         shared.connections.for_each(|_| true, cancel);
         let (port, connections, counters) = (&shared.port, &shared.connections, &shared.counters);
         let last = Worker::new(&shared, counters.last());
-        let left = self.crew.stop(port, connections, deadline, |packet| last.serve(packet));
+        let serve = |packet| last.serve(packet);
+        let left = self.crew.stop(port, connections, deadline, serve, || last.panicked());
         counters.of(counters.last()).failed(Failure::Aborted, left);
         let status = Status { connected: 0, ..shared.figures() };
         Stopped { status, left }

@@ -27,7 +27,13 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn run(&self) {
-        take_until_end(&self.shared.port, |packet| self.serve(packet));
+        let Shared { port, connections, .. } = self.shared;
+        take_until_end(port, connections, |packet| self.serve(packet), || self.panicked());
+    }
+
+    /// Serving a packet panicked, and its connection was reset.
+    pub(super) fn panicked(&self) {
+        self.counters.failed(Failure::Other, 1);
     }
 
     /// Does what a packet asks for.
@@ -88,6 +94,7 @@ impl<'a> Worker<'a> {
         // In the list before its first operation, which may end it at once (E94).
         self.waits(&stream);
         self.shared.connections.add(&stream, self.number);
+        let _in_hand = self.shared.connections.in_hand(&stream);
         match first_data {
             None => self.receive(stream),
             Some(data) if data.is_empty() => self.end(&stream),

@@ -319,7 +319,25 @@ fn p77_clones_are_the_same_port(world: &World) {
     expect_shape(&port, Shape::EMPTY);
 }
 
+/// What the page on the turnstile says of too few threads, and what mends it.
+fn p72_while_every_thread_blocks_nothing_is_taken_until_one_is_added(world: &World) {
+    let crew = Crew::new(world, 1, 2);
+    crew.busy(0);
+    let first = crew.pause(0);
+    crew.busy(1);
+    let second = crew.pause(1);
+    crew.post([1]);
+    crew.expect(Shape { queued: 1, paused: 2, ..Shape::EMPTY });
+    let added = Worker::start(&crew.port);
+    added.take();
+    assert_eq!(added.posted(), 1, "though the others block still");
+    first.release();
+    second.release();
+    added.end();
+}
+
 on_every_driver! {
+    p72_while_every_thread_blocks_nothing_is_taken_until_one_is_added,
     p72_a_thread_that_blocks_with_nothing_queued_leaves_a_free_slot,
     p72_a_free_slot_serves_sockets_too,
     p75_waiting_on_the_port_itself_is_not_blocking,

@@ -3,6 +3,7 @@
 use crate::world::{Key, PATIENCE, Stream, World, patience};
 use overlapped_serving::{Listed, SHARDS};
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -164,4 +165,35 @@ fn whoever_waits_for_room_is_woken_by_a_departure_and_by_the_stop() {
     world.list.look_again();
     assert!(waits.join().expect("it waits without a panic"), "the stop");
     assert!(world.list.remove(&stays));
+}
+
+#[test]
+fn one_that_was_taken_out_removes_nobody_who_has_its_place_since() {
+    let world = World::new();
+    let (gone, stays) = (world.stream(), world.stream());
+    world.list.add(&gone, 0);
+    assert!(world.list.remove(&gone));
+    world.list.add(&stays, 0);
+    assert_eq!(place(&gone), place(&stays), "places are used again");
+    assert!(!world.list.remove(&gone));
+    assert_eq!(world.list.open(), 1);
+    assert!(world.list.remove(&stays));
+}
+
+#[test]
+fn what_a_thread_has_in_hand_when_it_unwinds_is_taken_out_and_reset() {
+    let world = World::new();
+    let (stream, mut client) = world.connection();
+    world.list.add(&stream, 0);
+    drop(world.list.in_hand(&stream));
+    assert_eq!(world.list.open(), 1, "it was let go of");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let _in_hand = world.list.in_hand(&stream);
+            panic!("as it is to");
+        });
+        thread.join().expect_err("it panicked");
+    });
+    assert_eq!(world.list.open(), 0);
+    client.read(&mut [0; 1]).expect_err("a reset");
 }

@@ -15,13 +15,18 @@ fn nothing_comes(packet: Packet<Serving>) {
     panic!("nothing is under way: {packet:?}");
 }
 
+/// Outside of what contains a panic, so that the thread that is served by ends.
+fn nothing_panics() {
+    panic!("what serves does not panic here");
+}
+
 /// A crew of one, whose worker lists the connection and starts a receive after it has taken its
 /// end, as if it had been accepted at the last moment.
 fn late(world: &Arc<World>, stream: Stream) -> Crew {
     let mut crew = Crew::default();
     let of_worker = Arc::clone(world);
     let work = move |_| {
-        take_until_end(&of_worker.port, nothing_comes);
+        take_until_end(&of_worker.port, &of_worker.list, nothing_comes, nothing_panics);
         of_worker.list.add(&stream, 0);
         stream.receive_pooled(()).expect("it is connected");
     };
@@ -36,7 +41,7 @@ fn every_worker_ends_and_is_waited_for() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (of_workers, sees) = (Arc::clone(&world), Arc::clone(&seen));
     let work = move |number| {
-        take_until_end(&of_workers.port, nothing_comes);
+        take_until_end(&of_workers.port, &of_workers.list, nothing_comes, nothing_panics);
         let name = std::thread::current().name().map(str::to_owned);
         sees.lock().expect("no panic").push((number, name));
     };
@@ -44,7 +49,7 @@ fn every_worker_ends_and_is_waited_for() {
     assert!(crew.describe(&world.port).contains(", 3 threads of which "));
     assert!(crew.describe(&world.port).starts_with(world.port.driver().name));
     let begun = Instant::now();
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes), 0);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
     assert!(begun.elapsed() < PATIENCE, "each was told");
     assert_eq!(Arc::strong_count(&seen), 1, "no thread is left");
     let mut seen = seen.lock().expect("no panic").clone();
@@ -60,7 +65,7 @@ fn a_worker_that_panics_is_not_waited_for() {
     let mut crew = Crew::default();
     crew.start(2, |number| assert_eq!(number, 0, "the other fails")).expect("threads");
     let begun = Instant::now();
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes), 0);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
     assert!(begun.elapsed() < PATIENCE);
 }
 
@@ -82,7 +87,7 @@ fn what_comes_last_is_served_by_the_thread_that_stops() {
             _ => drop(stream.receive_pooled(()).expect("it is connected")),
         }
     };
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), serve), 0);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), serve, nothing_panics), 0);
     let here = std::thread::current().id();
     let served = served.into_inner().expect("no panic");
     assert_eq!(served, [(here, b"hello".to_vec()), (here, Vec::new())]);
@@ -101,7 +106,7 @@ fn the_deadline_holds_also_while_packets_never_end() {
         assert!(begun.elapsed() < PATIENCE, "it goes on for ever");
         world.port.timer(Duration::ZERO, ()).expect("the port is open");
     };
-    assert_eq!(crew.stop(&world.port, &world.list, deadline, serve), 1);
+    assert_eq!(crew.stop(&world.port, &world.list, deadline, serve, nothing_panics), 1);
     client.read(&mut [0; 1]).expect_err("it was ended by force");
 }
 
@@ -117,12 +122,13 @@ fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_worker_is_left_to_itsel
     let (of_worker, frees) = (Arc::clone(&world), Arc::clone(&freed));
     let mut crew = Crew::default();
     let work = move |_| {
-        take_until_end(&of_worker.port, |packet| {
+        let serve = |packet| {
             begins.send(()).expect("somebody waits");
             let released = released.lock().expect("no panic").recv_timeout(PATIENCE);
             frees.fetch_add(usize::from(released.is_ok()), Ordering::SeqCst);
             drop(packet);
-        });
+        };
+        take_until_end(&of_worker.port, &of_worker.list, serve, nothing_panics);
     };
     crew.start(1, work).expect("a thread");
     client.write_all(b"hello").expect("connected");
@@ -130,12 +136,12 @@ fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_worker_is_left_to_itsel
     begun.recv_timeout(PATIENCE).expect("the worker is busy");
 
     let deadline = Some(Instant::now());
-    assert_eq!(crew.stop(&world.port, &world.list, deadline, nothing_comes), 1);
+    assert_eq!(crew.stop(&world.port, &world.list, deadline, nothing_comes, nothing_panics), 1);
     assert_eq!(freed.load(Ordering::SeqCst), 0, "nobody has waited for the worker");
     client.read(&mut [0; 1]).expect_err("it was ended by force");
     release.send(()).expect("the worker is there still");
     // Now the port is closed, so that it ends.
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes), 0);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
     assert_eq!(freed.load(Ordering::SeqCst), 1);
 }
 
@@ -145,4 +151,73 @@ fn there_are_two_workers_for_each_that_may_run_and_one_unless_it_is_said() {
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     assert_eq!(worker_threads(0, 0), 2 * processors + 1);
     assert_eq!(worker_threads(0, processors + 5), 2 * (processors + 5) + 1);
+}
+
+/// Echoes, and panics at what says so.
+fn echo(packet: Packet<Serving>) {
+    match packet {
+        Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+            assert!(&buffer[..] != b"panic", "the handler panics, as it is to");
+            drop(stream.send(buffer, ()));
+        }
+        Packet::Sent { stream, .. } => drop(stream.receive_pooled(())),
+        _ => {}
+    }
+}
+
+fn expect_echo(mut client: &std::net::TcpStream) {
+    client.write_all(b"hello").expect("connected");
+    let mut back = [0; 5];
+    client.read_exact(&mut back).expect("the worker is there");
+    assert_eq!(&back, b"hello");
+}
+
+#[test]
+fn a_panic_costs_the_connection_of_its_packet_and_neither_another_nor_the_worker() {
+    const MANY: usize = 10;
+    let world = World::new();
+    let panics = Arc::new(AtomicUsize::new(0));
+    let (of_worker, counts) = (Arc::clone(&world), Arc::clone(&panics));
+    let mut crew = Crew::default();
+    let work = move |_| {
+        let count = || {
+            counts.fetch_add(1, Ordering::SeqCst);
+        };
+        take_until_end(&of_worker.port, &of_worker.list, echo, count);
+    };
+    // One, which all of them meet.
+    crew.start(1, work).expect("a thread");
+    let begin = || {
+        let (stream, client) = world.connection();
+        world.list.add(&stream, 0);
+        stream.receive_pooled(()).expect("it is connected");
+        client
+    };
+    let stays = begin();
+    for count in 1..=MANY {
+        let mut client = begin();
+        client.write_all(b"panic").expect("connected");
+        // A reset: half an answer must not look like a whole one.
+        client.read(&mut [0; 1]).expect_err("it was ended by force");
+        expect_echo(&stays);
+        assert_eq!((panics.load(Ordering::SeqCst), world.list.open()), (count, 1));
+    }
+    drop(stays);
+    assert!(world.list.take_all(|stream| stream.close()) <= 1);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo, nothing_panics), 0);
+}
+
+#[test]
+fn a_panic_of_the_thread_that_stops_costs_that_connection_alone() {
+    let world = World::new();
+    let (stream, mut client) = world.connection();
+    client.write_all(b"panic").expect("connected");
+    let mut crew = late(&world, stream);
+    let panics = AtomicUsize::new(0);
+    let count = || {
+        panics.fetch_add(1, Ordering::SeqCst);
+    };
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo, count), 0);
+    assert_eq!(panics.load(Ordering::SeqCst), 1);
+    client.read(&mut [0; 1]).expect_err("it was ended by force");
 }
