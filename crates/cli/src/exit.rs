@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::words;
+
 /// The command line asks for something that cannot be.
 #[derive(Debug)]
 pub struct Usage(pub String);
@@ -59,7 +61,7 @@ pub fn code_of(result: anyhow::Result<()>) -> ExitCode {
 pub fn complain(message: &str) {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     // Without standard error there is nobody to tell.
-    let _ = writeln!(io::stderr(), "overlapped: {message}");
+    let _ = writeln!(io::stderr(), "overlapped: {}", words::plain(&message));
 }
 
 /// Replaces the report of a panic, which names source lines and offers a backtrace, by one line,

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::exit::OutputClosed;
+use crate::words;
 
-/// Writes `text` as it is.
+/// Writes `text`, and of what would not show as itself its number.
 pub fn text(text: &str) -> anyhow::Result<()> {
-    bytes(text.as_bytes())
+    bytes(words::plain(text).as_bytes())
 }
 
 /// Writes `line` and a line end.
@@ -18,12 +19,12 @@ pub fn line(line: &str) -> anyhow::Result<()> {
 
 /// Writes a value as one line of JSON.
 pub fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?)
+    bytes(format!("{}\n", serde_json::to_string(value)?).as_bytes())
 }
 
 /// Writes a value as a JSON document of many lines.
 pub fn json_document(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?)
+    bytes(format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
 }
 
 /// Writes bytes and flushes them.
@@ -37,5 +38,5 @@ pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Writes a line to standard error, where status goes. Status that nobody reads is no error.
 pub fn status(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", words::plain(line));
 }

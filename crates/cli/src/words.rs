@@ -1,8 +1,30 @@
 //! Figures in words: grouped digits, sizes and times in the unit that suits them.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
 
 use overlapped_copy::Sync;
+use overlapped_file_transfer::shows_as_itself;
+
+/// A text as it may go to a terminal. Names of files and what peers say may hold what controls a terminal or
+/// turns the direction of text; of that only the number is shown, as `\u{1b}`. Line ends and tabs stay.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| matches!(letter, '\n' | '\t') || shows_as_itself(letter);
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_plain(letter) {
+            plain.push(letter);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(plain, "{}", letter.escape_unicode());
+        }
+    }
+    Cow::Owned(plain)
+}
 
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
@@ -76,6 +98,8 @@ mod tests {
         assert_eq!(latency(999.4), "999 us");
         assert_eq!(latency(2_500.0), "2.5 ms");
         assert_eq!(latency(1_500_000.0), "1.50 s");
+        assert_eq!(plain("a \u{1b}[2J\u{202e}\u{9b}\n"), "a \\u{1b}[2J\\u{202e}\\u{9b}\n");
+        assert!(matches!(plain("ä 'b'\n"), Cow::Borrowed(_)));
         assert_eq!(seconds(Duration::from_secs(61)), "1 min 1 s");
     }
 }

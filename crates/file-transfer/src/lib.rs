@@ -45,6 +45,7 @@ mod wire;
 pub use fetcher::failure::{Failure, Kind};
 pub use fetcher::fetch;
 pub use fetcher::settings::{FetchSettings, Fetched, Stage, Watch};
+pub use name::shows_as_itself;
 pub use overlapped_copy::{Stop, Sync};
 pub use sender::settings::{Ended, Outcome, SendErrors, SendSettings, SendStatus, SendWatch};
 pub use sender::{Sender, Stopped};

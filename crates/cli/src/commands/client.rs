@@ -1,6 +1,6 @@
 //! `client`: talks to an echo server line by line.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use clap::Args;
@@ -87,7 +87,13 @@ fn converse(stream: &TcpStream, input: &mut impl BufRead) -> anyhow::Result<End>
             if let Err(error) = exchange(stream, message, &mut echo) {
                 return Ok(End::Lost(error));
             }
-            output::bytes(&[b"Message from server: ".as_slice(), &echo].concat())?;
+            output::text("Message from server: ")?;
+            if io::stdout().is_terminal() {
+                // A server may send what controls a terminal.
+                output::text(&String::from_utf8_lossy(&echo))?;
+            } else {
+                output::bytes(&echo)?;
+            }
             if echo.last() != Some(&b'\n') {
                 output::text("\n")?;
             }

@@ -19,6 +19,7 @@ mod help;
 mod on_linux;
 #[cfg(windows)]
 mod on_windows;
+mod printing;
 mod process;
 mod schema;
 mod serve;

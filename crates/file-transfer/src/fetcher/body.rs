@@ -5,11 +5,17 @@
 
 use super::conversation::unexpected;
 use super::failure::{Failure, Kind};
+use super::room::Room;
 use super::settings::Fetched;
 use super::target::Unfinished;
 use super::{Fetch, Stream, Work};
+use crate::rate::is_below;
 use overlapped::{Buffer, Packet, Received};
 use std::io;
+use std::time::{Duration, Instant};
+
+/// How long the end of the stream is waited for when the file is whole.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is in flight.
 struct Flight<'a> {
@@ -20,6 +26,17 @@ struct Flight<'a> {
     /// Where the next byte of the stream belongs.
     at: u64,
     end: u64,
+    room: Room,
+    pace: Pace,
+}
+
+/// How much has come in how much time, in which the sender could have sent more.
+#[derive(Default)]
+struct Pace {
+    /// Since when the receive in flight waits.
+    since: Option<Instant>,
+    time: Duration,
+    bytes: u64,
 }
 
 impl Fetch<'_> {
@@ -36,8 +53,19 @@ impl Fetch<'_> {
         let buffers = self.settings.buffers;
         let free =
             (0..buffers).map(|_| Buffer::with_capacity(self.settings.buffer_bytes)).collect();
-        let mut flight = Flight { unfinished, free, receiving: false, writing: 0, at: from, end };
-        let outcome = self.keep_going(stream, &mut flight, fetched);
+        let mut flight = Flight {
+            unfinished,
+            free,
+            receiving: false,
+            writing: 0,
+            at: from,
+            end,
+            room: Room::new(from, end),
+            pace: Pace::default(),
+        };
+        let outcome = self
+            .keep_going(stream, &mut flight, fetched)
+            .and_then(|()| self.nothing_comes_after(stream));
         if outcome.is_err() {
             stream.close();
             self.settle(&mut flight);
@@ -62,6 +90,7 @@ impl Fetch<'_> {
                     return Err(self.cut(flight, &refused.error.to_string()));
                 }
                 flight.receiving = true;
+                flight.pace.since = Some(Instant::now());
                 silent_at = self.silence_from_now();
             }
             let in_flight = flight.writing + usize::from(flight.receiving);
@@ -112,9 +141,10 @@ impl Fetch<'_> {
         }
         let count = buffer.len() as u64;
         if count > flight.end - flight.at {
-            let text = format!("{}: it sends more than it has told: it is no sender", self.address);
-            return Err(Failure::new(Kind::NotASender, text));
+            return Err(self.too_much());
         }
+        self.keeps_pace(flight, count)?;
+        flight.room.reach(flight.unfinished, flight.at + count)?;
         flight.unfinished.note(flight.at, &buffer)?;
         let started = flight.unfinished.file.write_at(buffer, flight.at, Work::Write);
         if let Err(refused) = started {
@@ -125,6 +155,42 @@ impl Fetch<'_> {
         flight.at += count;
         self.watch.advanced(count);
         Ok(())
+    }
+
+    /// Whether the sender is not slower than is allowed.
+    fn keeps_pace(&self, flight: &mut Flight<'_>, count: u64) -> Result<(), Failure> {
+        let pace = &mut flight.pace;
+        pace.time += pace.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        pace.bytes += count;
+        let settings = self.settings;
+        if pace.time < settings.rate_time {
+            return Ok(());
+        }
+        let is_slow = is_below(settings.least_rate, pace.bytes, pace.time);
+        *pace = Pace::default();
+        if !is_slow {
+            return Ok(());
+        }
+        let (least, time) = (settings.least_rate, settings.rate_time);
+        let what = format!("less than {least} bytes a second (--least-rate) came for {time:?},");
+        Err(self.ended_early(Kind::Slow, flight, &what))
+    }
+
+    /// Sees that the stream ends with the file. What comes behind it is of no sender; a sender that only
+    /// does not end is not waited for.
+    fn nothing_comes_after(&self, stream: &Stream) -> Result<(), Failure> {
+        if stream.receive(Buffer::with_capacity(1), Work::Talk).is_err() {
+            return Ok(());
+        }
+        match self.next(Some(Instant::now() + FAREWELL))? {
+            Some(Packet::Received { result: Ok(Received::Data(_)), .. }) => Err(self.too_much()),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_much(&self) -> Failure {
+        let text = format!("{}: it sends more than it has told: it is no sender", self.address);
+        Failure::new(Kind::NotASender, text)
     }
 
     /// Waits for what is in flight. The stream is closed, so a receive comes back at once.

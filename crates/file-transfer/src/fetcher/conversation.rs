@@ -8,6 +8,7 @@ use crate::wire::{
 };
 use overlapped::{Buffer, Packet, Received, TcpSocket};
 use std::io;
+use std::time::Instant;
 
 /// What a sender says of its file.
 pub(crate) struct Head {
@@ -18,16 +19,27 @@ pub(crate) struct Head {
     pub(crate) checksum: Option<[u8; 32]>,
 }
 
+/// The most words to wait that are taken; a sender says one a second.
+const WAITS_MAX: u32 = 100_000;
+
+/// The words to wait that have come.
+struct Waits {
+    since: Instant,
+    count: u32,
+}
+
 impl Fetch<'_> {
     /// Asks the sender, on a connection of its own, of which the body is what is left to read.
     pub(super) fn ask(&self, request: Request) -> Result<(Stream, Head), Failure> {
         let stream = self.connect(request)?;
+        let mut waits = Waits { since: Instant::now(), count: 0 };
         loop {
             let bytes = self.receive_exactly::<HEAD_BYTES>(&stream)?;
             let answer = Answer::decode(&bytes).map_err(|unreadable| self.foreign(unreadable))?;
             let FileHead { name_bytes, identity, offset, checksum } = match answer {
                 Answer::File(head) => head,
                 Answer::Wait => {
+                    self.goes_on_waiting(&mut waits)?;
                     self.watch.stage(Stage::Waiting, 0, 0);
                     continue;
                 }
@@ -37,10 +49,37 @@ impl Fetch<'_> {
                 let text = format!("{}: it sends another part than it was asked for", self.address);
                 return Err(Failure::new(Kind::NotASender, text));
             }
+            if let Some(max) = self.settings.max_bytes.filter(|max| identity.bytes > *max) {
+                let text = format!(
+                    "{}: its file has {} bytes, and {max} are allowed: give a larger --max-bytes",
+                    self.address, identity.bytes
+                );
+                return Err(Failure::new(Kind::TooLarge, text));
+            }
             let mut name = vec![0; name_bytes];
             self.receive_into(&stream, &mut name)?;
             return Ok((stream, Head { name, identity, offset, checksum }));
         }
+    }
+
+    /// Takes note of one more word to wait. They are bounded in time and, so that they cost no processor
+    /// either, in number.
+    fn goes_on_waiting(&self, waits: &mut Waits) -> Result<(), Failure> {
+        waits.count += 1;
+        if waits.count > WAITS_MAX {
+            let text = format!("{}: it only ever says to wait: it is no sender", self.address);
+            return Err(Failure::new(Kind::NotASender, text));
+        }
+        let limit = self.settings.patience;
+        if waits.since.elapsed() > limit {
+            let text = format!(
+                "{} has made no checksum within {limit:?}: fetch without verifying, or with more \
+                 --patience",
+                self.address
+            );
+            return Err(Failure::new(Kind::Slow, text));
+        }
+        Ok(())
     }
 
     fn connect(&self, request: Request) -> Result<Stream, Failure> {
@@ -84,13 +123,15 @@ impl Fetch<'_> {
     /// Fills `bytes` with what comes.
     fn receive_into(&self, stream: &Stream, bytes: &mut [u8]) -> Result<(), Failure> {
         let address = self.address;
+        // For all of it, so that a byte now and then does not go on for ever.
+        let until = self.silence_from_now();
         let mut filled = 0;
         while filled < bytes.len() {
             let room = Buffer::with_capacity(bytes.len() - filled);
             stream
                 .receive(room, Work::Talk)
                 .map_err(|refused| self.cut_early(&refused.error.to_string()))?;
-            match self.next(self.silence_from_now())? {
+            match self.next(until)? {
                 Some(Packet::Received { buffer, result: Ok(Received::Data(_)), .. }) => {
                     bytes[filled..filled + buffer.len()].copy_from_slice(&buffer);
                     filled += buffer.len();
@@ -110,8 +151,8 @@ impl Fetch<'_> {
                 None => {
                     let limit = self.settings.silence_time;
                     let text = format!(
-                        "{address} takes the connection and says nothing for {limit:?}: it is no \
-                         sender, or it has as many fetchers as it allows"
+                        "{address} takes the connection and says nothing, or no whole answer, for \
+                         {limit:?}: it is no sender, or it has as many fetchers as it allows"
                     );
                     return Err(Failure::new(Kind::Silent, text));
                 }

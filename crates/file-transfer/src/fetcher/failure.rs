@@ -17,6 +17,10 @@ pub enum Kind {
     NotASender,
     /// The sender sends no file, and says why.
     Refused,
+    /// The file is longer than is allowed.
+    TooLarge,
+    /// The sender took too long with its checksum, or sent too little in a time.
+    Slow,
     /// The sender's name for the file is not taken.
     Name,
     /// Something is in the way where the file shall be.
@@ -40,6 +44,8 @@ impl Kind {
             Self::Cut => "cut",
             Self::NotASender => "not-a-sender",
             Self::Refused => "refused",
+            Self::TooLarge => "too-large",
+            Self::Slow => "slow",
             Self::Name => "name",
             Self::Target => "target",
             Self::Write => "write",

@@ -6,12 +6,14 @@
 //! - `settings` is how it is done and what comes of it, `failure` what can go wrong.
 //! - `conversation` connects, asks, and reads the answer up to the body.
 //! - `target` says where the file goes, and is the unfinished file until it has its name.
+//! - `room` looks whether the file fits, and takes its room in steps.
 //! - `body` receives and writes, `reading` reads again what was written.
 
 mod body;
 mod conversation;
 pub(crate) mod failure;
 mod reading;
+mod room;
 pub(crate) mod settings;
 mod target;
 
@@ -169,7 +171,9 @@ impl Fetch<'_> {
         }
         let chain = unfinished.take_chain();
         let Some(last) = chain.last() else { return Ok(0) };
-        let end = last.part.offset + last.part.length as u64;
+        // A record may say more than had reached the file when the run before ended.
+        let there = unfinished.file.size().map_err(|error| Failure::system(&error))?;
+        let end = (last.part.offset + last.part.length as u64).min(there);
         self.watch.stage(Stage::Checking, 0, end);
         let mut right = 0;
         let mut pieces = chain.iter();
@@ -244,7 +248,8 @@ impl Fetch<'_> {
         fetched: &mut Fetched,
     ) -> Result<(), Failure> {
         let bytes = head.identity.bytes;
-        unfinished.make_room(self.settings.resume, from)?;
+        self.check_room(unfinished, bytes)?;
+        unfinished.begin_record(self.settings.resume, from)?;
         let begun = Instant::now();
         self.watch.stage(Stage::Receiving, from, bytes);
         self.receive_body(stream, unfinished, from, bytes, fetched)?;

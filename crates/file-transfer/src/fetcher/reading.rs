@@ -60,7 +60,7 @@ impl Fetch<'_> {
                         Err(error) if goes_on => {
                             (outcome, goes_on) = (Err(failed(&error)), false);
                         }
-                        // The file was preset to its whole length, so somebody has cut it.
+                        // As much was written, so somebody has cut it.
                         Ok(_) if goes_on && (buffer.len() as u64) < wanted => {
                             let error = io::ErrorKind::UnexpectedEof.into();
                             (outcome, goes_on) = (Err(failed(&error)), false);

@@ -1,5 +1,6 @@
 //! How a file is fetched, and what comes of it.
 
+use crate::rate::LEAST_RATE;
 use overlapped_copy::{Sync, Warning};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +12,18 @@ pub struct FetchSettings {
     pub buffer_bytes: usize,
     /// How many buffers there are, so how many operations on the file are in flight at most.
     pub buffers: usize,
-    /// How long the sender may say nothing, also while the connection is made.
+    /// How long the sender may say nothing, also while the connection is made, and how long it may take for
+    /// one answer.
     pub silence_time: Duration,
+    /// How long it may tell the fetcher to wait for its checksum, in all.
+    pub patience: Duration,
+    /// How many bytes the sender must send a second, on average over `rate_time`; 0 is any. Time in which
+    /// it is this side that cannot take more does not count.
+    pub least_rate: u64,
+    /// For how long its rate is measured.
+    pub rate_time: Duration,
+    /// The longest file that is taken; None is any that there is room for.
+    pub max_bytes: Option<u64>,
     /// Whether a file that is there is replaced.
     pub force: bool,
     /// What must have reached the device.
@@ -30,6 +41,10 @@ impl Default for FetchSettings {
             buffer_bytes: 256 << 10,
             buffers: 8,
             silence_time: Duration::from_secs(30),
+            patience: Duration::from_secs(3_600),
+            least_rate: LEAST_RATE,
+            rate_time: Duration::from_secs(60),
+            max_bytes: None,
             force: false,
             sync: Sync::None,
             resume: false,
@@ -58,8 +73,8 @@ pub trait Watch {
         let _ = (path, bytes);
     }
 
-    /// A temporary file that has a name was made. The fetch removes it when it does not come to its end, unless it is one
-    /// to go on from; who ends the process before that may do so instead.
+    /// A temporary file that has a name was made. The fetch removes it when it does not come to its end,
+    /// unless it is one to go on from; who ends the process before that may do so instead.
     fn begun(&self, temporary: &Path) {
         let _ = temporary;
     }

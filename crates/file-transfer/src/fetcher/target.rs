@@ -10,7 +10,7 @@ use overlapped::{File, OpenFile, Port};
 use overlapped_copy::Sync;
 use overlapped_copy::unfinished::{
     Attributes, Folder, How, Leftovers, Names, Noting, Part, Piece, Record, Source, Temporary,
-    Warning, Warnings, forget_cached, new_file_mode, preset,
+    Warning, Warnings, forget_cached, new_file_mode,
 };
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -197,10 +197,8 @@ impl Unfinished {
         self.piece.0 = right;
     }
 
-    /// Gives the file its length, and begins its record if one is wanted. `from` is where the body
-    /// begins.
-    pub(super) fn make_room(&mut self, with_record: bool, from: u64) -> Result<(), Failure> {
-        let bytes = self.identity.bytes;
+    /// Begins the file's record if one is wanted. `from` is where the body begins.
+    pub(super) fn begin_record(&mut self, with_record: bool, from: u64) -> Result<(), Failure> {
         let outcome = (|| {
             if with_record && self.record.is_none() {
                 let noting = self.warnings.at(&self.target);
@@ -210,11 +208,10 @@ impl Unfinished {
                 self.record = Some(begun?);
             }
             self.piece = (from, 0, crc32fast::Hasher::new());
-            // A disk that is too small is found now, and not at the last byte.
-            if bytes > 0 { preset(self.temporary.file()?, bytes, true) } else { Ok(()) }
+            Ok(())
         })();
-        outcome.map_err(|error| {
-            Failure::at(&self.target, &format!("there is no room for its {bytes} bytes"), &error)
+        outcome.map_err(|error: io::Error| {
+            Failure::at(&self.target, "its record cannot be written", &error)
         })
     }
 

@@ -5,6 +5,7 @@ use crate::rate::is_below;
 use crate::wire::{REQUEST_BYTES, Reason, Request};
 use overlapped::{OpenFile, Protocol, TransmissionProgress};
 use overlapped_serving::{Listed, lock};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -156,16 +157,18 @@ impl Connection {
         lock(&self.state).waits_for
     }
 
-    /// Has `tell` start to say that the checksum takes a while, if that is waited for and not being said.
+    /// Has `tell` start to say that the checksum takes a while, if that is waited for and not being said,
+    /// and gives what came of it.
     ///
     /// The answer begins only after the connection has stopped waiting, for which it needs the lock
     /// that is held here: so nothing can come behind the answer.
-    pub(crate) fn tell_to_wait(&self, tell: impl FnOnce()) {
+    pub(crate) fn tell_to_wait(&self, tell: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let state = lock(&self.state);
-        if state.waits_for == Waits::Checksum && !self.is_told.swap(true, Ordering::AcqRel) {
-            tell();
-        }
+        let is_due =
+            state.waits_for == Waits::Checksum && !self.is_told.swap(true, Ordering::AcqRel);
+        let outcome = if is_due { tell() } else { Ok(()) };
         drop(state);
+        outcome
     }
 
     pub(crate) fn late(&self) -> Option<Late> {

@@ -73,14 +73,8 @@ impl Worker<'_> {
             }
             Packet::Sent { stream, operation: Work::Wait, result, .. } => {
                 stream.key().is_told.store(false, Ordering::Release);
-                // A checksum may take hours, for which one that has gone shall not keep its place.
-                if let Err(error) = result
-                    && stream.key().waits_for() == Waits::Checksum
-                {
-                    self.0.checksums.forget(&stream);
-                    let text = format!("it went while its checksum was made: {error}");
-                    self.fail(&stream, Fault::Cut, &text);
-                    stream.close();
+                if let Err(error) = result {
+                    self.waits_no_more(&stream, &error);
                 }
             }
             Packet::Sent { stream, operation: Work::Refusal, .. } => {
@@ -320,12 +314,27 @@ impl Worker<'_> {
         });
         let is_waiting = |key: &Connection| key.waits_for() == Waits::Checksum;
         self.0.connections.for_each(is_waiting, |stream| {
-            stream.key().tell_to_wait(|| {
-                let _ = stream.send(&Answer::Wait.encode(), Work::Wait);
+            let word = Answer::Wait.encode();
+            let told = stream.key().tell_to_wait(|| {
+                stream.send(&word, Work::Wait).map(drop).map_err(|refused| refused.error)
             });
+            if let Err(error) = told {
+                self.waits_no_more(stream, &error);
+            }
         });
         // A port that is closed needs no further look.
         let _ = self.0.port.timer(self.0.settings.tick, Work::Other);
+    }
+
+    /// A fetcher cannot be told to wait. A checksum may take hours, for which one that has gone shall not
+    /// keep its place.
+    fn waits_no_more(&self, stream: &Stream, error: &io::Error) {
+        if stream.key().waits_for() == Waits::Checksum {
+            self.0.checksums.forget(stream);
+            let text = format!("it went while its checksum was made: {error}");
+            self.fail(stream, Fault::Cut, &text);
+            stream.close();
+        }
     }
 
     fn fail(&self, stream: &Stream, fault: Fault, text: &str) {

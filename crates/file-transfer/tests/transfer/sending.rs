@@ -121,6 +121,70 @@ fn who_stays_after_the_last_byte_is_not_waited_for() {
 }
 
 #[test]
+fn who_takes_a_little_now_and_then_is_not_waited_for() {
+    let scratch = Scratch::new();
+    let rate_time = Duration::from_millis(400);
+    let settings = SendSettings { rate_time, least_rate: 1 << 40, ..quick() };
+    let world = World::new(&large(&scratch), &settings);
+    let mut stream = connect(&world);
+    stream.write_all(&request()).expect("it reads");
+    // As fast as this reads, it is below that rate.
+    let taken = std::io::copy(
+        &mut stream.try_clone().expect("a handle").take(1 << 20),
+        &mut std::io::sink(),
+    );
+    assert!(taken.is_ok_and(|taken| taken == 1 << 20));
+    let text = why(&world);
+    assert!(text.contains("less than 1099511627776 bytes a second"), "{text}");
+    assert_eq!(world.sender.stop(PATIENCE).status.errors.timed_out, 1);
+}
+
+#[test]
+fn what_a_fetcher_says_after_the_last_byte_gives_it_no_time() {
+    let scratch = Scratch::new();
+    let source = scratch.write("source", &contents(1_000));
+    let limit = Duration::from_millis(500);
+    let world = World::new(&source, &SendSettings { stall_time: limit, ..quick() });
+    let mut stream = connect(&world);
+    stream.write_all(&request()).expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the file, and the end");
+    let ended = loop {
+        // An error is the end that is waited for.
+        let _ = stream.write_all(b"more");
+        if let Ok(ended) = world.told.recv_timeout(Duration::from_millis(20)) {
+            break ended;
+        }
+        assert!(stream.take_error().is_ok());
+    };
+    let Outcome::Failed(text) = ended.outcome else { panic!("{ended:?}") };
+    assert!(text.contains("did not end within") || text.contains("cut before the end"), "{text}");
+}
+
+// A file so long needs a file system with holes.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_goes_while_a_checksum_is_made_loses_its_place() {
+    let scratch = Scratch::new();
+    let path = scratch.path("huge");
+    // Nobody reads so much before the test is over.
+    std::fs::File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("it can be long");
+    let world = World::new(&path, &quick());
+    for _ in 0..3 {
+        let mut stream = connect(&world);
+        let mut with_checksum = request();
+        with_checksum[11] = 2;
+        stream.write_all(&with_checksum).expect("it reads");
+        stream.read_exact(&mut [0; 80]).expect("a word of patience");
+        drop(stream);
+        let text = why(&world);
+        assert!(text.contains("it went while its checksum was made"), "{text}");
+    }
+    let stopped = world.sender.stop(Duration::ZERO);
+    assert_eq!((stopped.left, stopped.status.errors.cut), (0, 3));
+}
+
+#[test]
 fn a_stop_lets_the_file_arrive_and_ends_who_has_asked_for_nothing() {
     let scratch = Scratch::new();
     let world = World::new(&large(&scratch), &quick());

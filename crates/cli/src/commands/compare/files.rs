@@ -86,7 +86,7 @@ impl Files {
                 Form::Html => report::html(document),
             };
             match target {
-                Target::Stdout => output::text(&text)?,
+                Target::Stdout => output::bytes(text.as_bytes())?,
                 Target::Stream { mut file, path } => file
                     .write_all(text.as_bytes())
                     .with_context(|| format!("cannot write {}", path.display()))?,

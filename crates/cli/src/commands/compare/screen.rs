@@ -50,7 +50,7 @@ impl Screen {
         if self.bar.is_hidden() {
             output::status(&line);
         } else {
-            self.bar.println(line);
+            self.bar.println(words::plain(&line));
         }
     }
 

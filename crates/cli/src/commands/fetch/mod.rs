@@ -32,8 +32,9 @@ pub struct FetchArguments {
     /// It is written without a name, or under a temporary one beside the target
     /// (.NAME.overlapped-fetch-MARK), and gets its name at the end, so a target is always whole: the
     /// old one or the new one. Its time is that of the sender's file. What the target's file system
-    /// cannot keep is a warning and no failure. A sender's name is taken only if it is a plain one: no parts of a path, no dot
-    /// in front, no control characters, nothing that the system reserves.
+    /// cannot keep is a warning and no failure. A sender's name is taken only if it is a plain one: no
+    /// parts of a path, no dot or hyphen in front, no space at an end, nothing that does not show as
+    /// itself, and nothing that Windows reserves.
     #[arg(value_name = "TARGET")]
     target: Option<PathBuf>,
     /// Replace a file that is there.
@@ -54,6 +55,15 @@ pub struct FetchArguments {
     /// How long the sender may say nothing.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::positive_duration)]
     timeout: Duration,
+    /// How long the sender may take to make its checksum.
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = values::positive_duration)]
+    patience: Duration,
+    /// Bytes that the sender must send a second, on average over a minute; 0 is any.
+    #[arg(long, value_name = "SIZE", default_value = "1k", value_parser = values::bytes)]
+    least_rate: u64,
+    /// The longest file that is taken [default: any that there is room for].
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    max_bytes: Option<u64>,
     /// Show neither progress nor summary, only what went wrong.
     #[arg(long, short)]
     quiet: bool,
@@ -71,6 +81,9 @@ pub fn run(arguments: FetchArguments) -> anyhow::Result<()> {
     interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || told.request())?;
     let settings = FetchSettings {
         silence_time: arguments.timeout,
+        patience: arguments.patience,
+        least_rate: arguments.least_rate,
+        max_bytes: arguments.max_bytes,
         force: arguments.force,
         sync: arguments.sync.into(),
         resume: arguments.resume,
