@@ -2,6 +2,7 @@
 //! looks like an option or like another name, or means something to a terminal or a system.
 
 use crate::wire::NAME_BYTES_MAX;
+use overlapped_copy::reserved_on_windows;
 
 /// Checks a name that came over the network, or that is to go there; the error says what is wrong
 /// with it.
@@ -32,16 +33,16 @@ fn check_for(bytes: &[u8], on_windows: bool) -> Result<&str, &'static str> {
     if name.trim() != name {
         return Err("it begins or ends with a space");
     }
-    if name.ends_with('.') {
-        return Err("it ends with a dot, which Windows drops");
-    }
     if !name.chars().all(shows_as_itself) {
         return Err("it has control characters, or others that do not show as themselves");
     }
-    if on_windows && name.contains(['<', '>', ':', '"', '|', '?', '*']) {
-        return Err("it has characters that Windows does not allow");
-    }
-    if is_device(name) { Err("Windows reserves it for a device") } else { Ok(name) }
+    // Here a name may have characters that are of no use there: a time of day has a colon.
+    let elsewhere = |letter| ['<', '>', ':', '"', '|', '?', '*'].contains(&letter);
+    let reserved = match on_windows {
+        true => reserved_on_windows(name),
+        false => reserved_on_windows(&name.replace(elsewhere, "_")),
+    };
+    reserved.map_or(Ok(name), Err)
 }
 
 /// Whether a character of a name or of a peer's text shows as what it is, so that it may be printed to a
@@ -72,21 +73,6 @@ pub fn shows_as_itself(letter: char) -> bool {
             text.push(letter);
             text.escape_debug().count() == 2
         }
-    }
-}
-
-/// Whether Windows takes it for a device, with whatever ending.
-fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
-    match stem.as_str() {
-        "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" | "CLOCK$" => true,
-        stem => ["COM", "LPT"].iter().any(|device| {
-            stem.strip_prefix(device).is_some_and(|number| {
-                let mut digits = number.chars();
-                matches!(digits.next(), Some('0'..='9' | '¹' | '²' | '³'))
-                    && digits.next().is_none()
-            })
-        }),
     }
 }
 

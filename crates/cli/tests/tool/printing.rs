@@ -57,7 +57,7 @@ fn what_a_sender_says_is_printed_without_what_controls_a_terminal() {
         stream.read_exact(&mut [0; 48]).expect("a request");
         let mut head = b"OVLSENDS\0\x01\0\0".to_vec();
         head.extend((NAME.len() as u16).to_be_bytes());
-        head.extend([0; 64]);
+        head.extend([0; 66]);
         head.extend(NAME.as_bytes());
         let _ = stream.write_all(&head);
         let _ = stream.read(&mut [0]);
