@@ -69,6 +69,10 @@ pub struct Limits {
     /// With posted accepts the completion port accepts with first data then: a connection counts
     /// from its first byte.
     pub first_data: Option<Duration>,
+    /// How many connections may be waited on for their first data at a time; a newcomer beyond them
+    /// takes the place of the one that has been silent longest. By itself it is as many as may be
+    /// open. Only for `completion-port` with [`Accepting::Posted`] and a limit on the first data.
+    pub silent_connections: Option<usize>,
     /// When set, a connection on which nothing came in or went out for this long is closed, no
     /// earlier and not much later.
     pub idle_timeout: Option<Duration>,
@@ -105,6 +109,7 @@ impl Default for Limits {
             posted_accepts: 10,
             set_size: 0,
             first_data: None,
+            silent_connections: None,
             idle_timeout: None,
             connections: usize::MAX,
             buffer_size: 8 * 1024,

@@ -25,6 +25,12 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["serve", "--posted-accepts", "ten"], 2, &["'ten'", "whole number"]);
     refused(&["serve", "--concurrency", "-1"], 2, &["'-1'"]);
     refused(&["serve", "--first-data", "0s"], 2, &["longer than nothing"]);
+    refused(&["serve", "--max-silent", "9"], 2, &["--first-data"]);
+    refused(
+        &["serve", "--model", "select", "--first-data", "1s", "--max-silent", "9"],
+        2,
+        &["--max-silent", "completion-port"],
+    );
     refused(&["serve", "--idle-timeout", "soon"], 2, &["'soon'", "250ms"]);
     refused(&["serve", "--driver", "kqueue"], 2, &["'kqueue'", "automatic, epoll, iocp"]);
     refused(&["serve", "--model", "fibers"], 2, &["'fibers'", "blocking, nonblocking, select"]);

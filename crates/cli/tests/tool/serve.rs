@@ -117,6 +117,16 @@ fn a_silent_client_does_not_hold_an_accept_for_ever() {
 }
 
 #[test]
+fn silent_clients_keep_nobody_else_waiting() {
+    for limit in [&[] as &[&str], &["--max-connections", "20"], &["--max-silent", "5"]] {
+        let options = [&["--posted-accepts", "2", "--first-data", "60m", "--quiet"], limit];
+        let (_server, address) = Running::serve(&options.concat());
+        let _silent: Vec<TcpStream> = (0..100).map(|_| connect(address)).collect();
+        echo(&mut connect(address), b"served, though none of them has lost its time");
+    }
+}
+
+#[test]
 fn an_idle_client_is_closed_after_the_timeout() {
     let (_server, address) = Running::serve(&["--idle-timeout", "200ms", "--quiet"]);
     let mut idle = connect(address);

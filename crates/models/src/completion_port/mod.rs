@@ -148,6 +148,9 @@ fn window(limits: &Limits) -> AcceptWindow {
     if let Some(limit) = limits.first_data {
         window = window.first_data(limit);
     }
+    if let Some(limit) = limits.silent_connections {
+        window = window.silent_connections(limit);
+    }
     window
 }
 

@@ -4,16 +4,21 @@
 //! than somebody is ready to handle. With a limit on connections it posts none that could exceed
 //! it; the clients meanwhile wait in the backlog. It never decays: an accept that fails is posted
 //! anew like one that succeeds (F29).
+//!
+//! With first data, a connection that waits for it is *silent*. Silent ones are no posted accepts any
+//! more, or a few clients that send nothing would keep all others out. They have a limit of their
+//! own, and make room for newcomers: the one that has been silent longest goes first.
 
 use super::TcpListener;
 use super::core::{Handle, WeakHandle};
 use super::refusals::port_closed;
-use super::state::Direction;
+use super::state::{Direction, Pending};
 use crate::error::Refused;
 use crate::operation::accept::Accept;
 use crate::operation::timer::TimerId;
 use crate::panics::{Panics, contained};
 use crate::port::Protocol;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,12 +37,21 @@ pub struct AcceptWindow {
     count: usize,
     connections: Option<usize>,
     first_data: Option<Duration>,
+    silent_connections: Option<usize>,
 }
+
+/// Silent connections of a window that sets no limit: half of the descriptors that a process has by
+/// default on Linux.
+const SILENT_CONNECTIONS: usize = 512;
+
+/// Accepts that one call posts and attempts in a row. Beyond them it lets other events have their
+/// turn, since clients may come faster than they can be accepted.
+const ATTEMPTS_IN_A_ROW: usize = 64;
 
 impl AcceptWindow {
     /// Keeps `count` accepts posted, at least one.
     pub fn new(count: usize) -> Self {
-        Self { count: count.max(1), connections: None, first_data: None }
+        Self { count: count.max(1), connections: None, first_data: None, silent_connections: None }
     }
 
     /// Accepts no connection while `limit` accepted ones are open (none may be, for a limit of 0).
@@ -48,28 +62,67 @@ impl AcceptWindow {
 
     /// Completes an accept only with the first data of its connection (X14). A client that sends
     /// nothing for `silence_limit` loses its connection, and the accept completes as aborted (X27).
+    ///
+    /// While its data is awaited, a connection is none of the accepts that are kept posted: the
+    /// window is filled again, and clients that stay silent keep nobody else waiting.
     pub fn first_data(mut self, silence_limit: Duration) -> Self {
         self.first_data = Some(silence_limit);
         self
+    }
+
+    /// With [`first_data`](Self::first_data): lets at most `limit` connections be silent at a time,
+    /// at least one. When one more comes, the one that has been silent longest loses its
+    /// connection, and its accept completes as aborted (X27). By itself it is the limit of
+    /// [`connections`](Self::connections), or 512 without one.
+    ///
+    /// The same happens when all [`connections`](Self::connections) are in use and some of them are
+    /// silent: a newcomer takes the place of the one that has been silent longest.
+    pub fn silent_connections(mut self, limit: usize) -> Self {
+        self.silent_connections = Some(limit.max(1));
+        self
+    }
+
+    fn silent_limit(&self) -> usize {
+        self.silent_connections.or(self.connections).unwrap_or(SILENT_CONNECTIONS)
     }
 }
 
 pub(crate) struct Accepting<P: Protocol> {
     window: AcceptWindow,
     operation: Arc<dyn Fn() -> P::Operation + Send + Sync>,
-    /// Accepts posted, held for first data, or complete and not taken.
+    /// Accepts posted, silent, over the limit, or complete and not taken.
     outstanding: usize,
     /// Counted as outstanding and not posted yet.
     starting: usize,
+    /// Somebody posts accepts, and looks again before that ends.
+    refilling: bool,
     places: Arc<Places<P>>,
-    held: Vec<Held<P>>,
+    /// How many of the outstanding ones are silent.
+    silent: Arc<AtomicUsize>,
+    /// The silent ones that the library holds, oldest first. On a completion driver the kernel does.
+    held: BTreeMap<u64, Held<P>>,
+    next_hold: u64,
+    /// Accepted beyond the limit on connections: they wait for a place as others do in the backlog.
+    waiting: VecDeque<Pending<P>>,
 }
 
 /// An accepted socket that waits for its first data, and the timer that ends its silence.
 pub(super) struct Held<P: Protocol> {
-    pub(super) token: u64,
     pub(super) handle: Handle<P>,
     pub(super) silence: Option<TimerId>,
+}
+
+/// Counts one silent connection until its packet is made, and names it.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    pub(super) number: u64,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<P: Protocol> Accepting<P> {
@@ -82,9 +135,40 @@ impl<P: Protocol> Accepting<P> {
 
     /// Whether one more accept may be posted, `posted` of them being so.
     fn has_room(&self, posted: usize) -> bool {
-        let taken = self.places.open.load(Ordering::Relaxed) + posted + self.starting;
-        self.outstanding < self.window.count
-            && self.window.connections.is_none_or(|limit| taken < limit)
+        let silent = self.silent.load(Ordering::Relaxed);
+        if self.outstanding.saturating_sub(silent) >= self.window.count {
+            return false;
+        }
+        let arriving = posted + self.starting + self.waiting.len();
+        // One newcomer may come in beyond the limit, for the place of a silent one.
+        let takes_over = silent > 0 && arriving == 0;
+        let taken = self.places.open.load(Ordering::Relaxed) + arriving;
+        takes_over || self.window.connections.is_none_or(|limit| taken < limit)
+    }
+
+    /// Whether the limit on connections is reached.
+    pub(super) fn is_full(&self) -> bool {
+        let open = self.places.open.load(Ordering::Relaxed);
+        self.window.connections.is_some_and(|limit| open >= limit)
+    }
+
+    /// Whether one more connection may be silent without another one's place.
+    pub(super) fn has_room_for_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed) < self.window.silent_limit() && !self.is_full()
+    }
+
+    /// Keeps a connection that has come over the limit until there is a place.
+    pub(super) fn wait_for_place(&mut self, pending: Pending<P>) {
+        self.waiting.push_back(pending);
+    }
+
+    /// The next of those, if there is a place.
+    pub(super) fn next_with_place(&mut self) -> Option<Pending<P>> {
+        if self.is_full() { None } else { self.waiting.pop_front() }
+    }
+
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Pending<P>> {
+        std::mem::take(&mut self.waiting)
     }
 
     /// How long a client may be silent, if its first data is waited for.
@@ -93,21 +177,37 @@ impl<P: Protocol> Accepting<P> {
         self.window.first_data
     }
 
+    #[cfg(windows)]
+    pub(super) fn silent_limit(&self) -> usize {
+        self.window.silent_limit()
+    }
+
     pub(super) fn silence_limit(&self) -> Duration {
         self.window.first_data.unwrap_or(Duration::MAX)
     }
 
-    pub(super) fn hold(&mut self, held: Held<P>) {
-        self.held.push(held);
+    /// Counts one more silent connection.
+    pub(super) fn count_silent(&mut self) -> Silent {
+        self.silent.fetch_add(1, Ordering::Relaxed);
+        self.next_hold += 1;
+        Silent { number: self.next_hold, count: Arc::clone(&self.silent) }
     }
 
-    pub(super) fn forget_held(&mut self, token: u64) -> Option<Held<P>> {
-        let position = self.held.iter().position(|held| held.token == token)?;
-        Some(self.held.swap_remove(position))
+    pub(super) fn hold(&mut self, silent: &Silent, held: Held<P>) {
+        self.held.insert(silent.number, held);
+    }
+
+    pub(super) fn forget_held(&mut self, number: u64) -> Option<Held<P>> {
+        self.held.remove(&number)
+    }
+
+    /// The one that has been silent longest, or just was.
+    pub(super) fn pop_oldest_held(&mut self) -> Option<Held<P>> {
+        self.held.pop_first().map(|(_, held)| held)
     }
 
     pub(super) fn held(&self) -> Vec<Handle<P>> {
-        self.held.iter().map(|held| held.handle.clone()).collect()
+        self.held.values().map(|held| held.handle.clone()).collect()
     }
 }
 
@@ -161,21 +261,30 @@ pub(crate) fn taken<P: Protocol>(listener: &Handle<P>) {
     }
 }
 
-/// Posts accepts until the window is full or the limit on connections is reached.
+/// Posts accepts until the window is full or the limit on connections is reached. A call that finds
+/// another one under way leaves it to that: an accept that is complete at once calls again.
 ///
 /// It runs wherever a place becomes free: on a thread that takes a packet, and on one that drops a
 /// connection, which may be unwinding. Neither has a part in a panic of the user's closure, so it
 /// ends here; the place is tried again after a while, as after a shortage.
 pub(super) fn refill<P: Protocol>(listener: &Handle<P>) {
     let mut panics = Panics::default();
-    while post_next(listener, &mut panics) {}
+    panics.run(|| listener.go_on_with_waiting());
+    let mut attempt = 0;
+    while post_next(listener, attempt, &mut panics) {
+        attempt += 1;
+    }
 }
 
 /// Posts one accept; false when no more are to be posted now.
-fn post_next<P: Protocol>(listener: &Handle<P>, panics: &mut Panics) -> bool {
+fn post_next<P: Protocol>(listener: &Handle<P>, attempt: usize, panics: &mut Panics) -> bool {
     let next = listener.with_accepting(|accepting, posted| {
         let accepting = accepting.as_mut()?;
+        if std::mem::replace(&mut accepting.refilling, true) && attempt == 0 {
+            return None;
+        }
         if !accepting.has_room(posted) {
+            accepting.refilling = false;
             return None;
         }
         accepting.outstanding += 1;
@@ -191,6 +300,7 @@ fn post_next<P: Protocol>(listener: &Handle<P>, panics: &mut Panics) -> bool {
             accepting.as_mut().is_some_and(|accepting| {
                 accepting.outstanding -= 1;
                 accepting.starting -= 1;
+                accepting.refilling = false;
                 true
             })
         });
@@ -199,7 +309,8 @@ fn post_next<P: Protocol>(listener: &Handle<P>, panics: &mut Panics) -> bool {
         }
         return false;
     };
-    let started = listener.start(Direction::Receive, Accept::task(with_first_data), operation);
+    let task = Accept::of_window(with_first_data, attempt == ATTEMPTS_IN_A_ROW);
+    let started = listener.start(Direction::Receive, task, operation);
     listener.with_accepting(|accepting, _| {
         if let Some(accepting) = accepting {
             accepting.starting -= 1;
@@ -254,8 +365,12 @@ impl<P: Protocol> TcpListener<P> {
             operation: Arc::new(operation),
             outstanding: 0,
             starting: 0,
+            refilling: false,
             places: Arc::new(places),
-            held: Vec::new(),
+            silent: Arc::default(),
+            held: BTreeMap::new(),
+            next_hold: 0,
+            waiting: VecDeque::new(),
         }));
         let port = self.0.port();
         self.0.with_accepting(|accepting, posted| {
@@ -272,16 +387,23 @@ impl<P: Protocol> TcpListener<P> {
             *accepting = new.take();
             Ok(())
         })?;
+        refill(&self.0);
         #[cfg(windows)]
         self.0.watch_silent_accepts();
-        refill(&self.0);
         Ok(())
     }
 
-    /// How many accepts are posted and wait for a connection or its first data.
+    /// How many accepts are posted and wait for a connection.
     pub fn posted(&self) -> usize {
-        self.0.with_accepting(|accepting, posted| {
-            posted + accepting.as_ref().map_or(0, |accepting| accepting.held.len())
+        self.0.with_accepting(|_, posted| posted)
+    }
+
+    /// How many connections are silent: accepted, and their first data is awaited
+    /// ([`AcceptWindow::first_data`]). Where the kernel accepts with first data, on Windows, it is as
+    /// the library saw it last, less than a tenth of a second ago.
+    pub fn silent(&self) -> usize {
+        self.0.with_accepting(|accepting, _| {
+            accepting.as_ref().map_or(0, |accepting| accepting.silent.load(Ordering::Relaxed))
         })
     }
 }

@@ -5,7 +5,7 @@
 //! Values of the user's are never dropped under it. The order of locks is: listener, a
 //! stream or socket that it accepts for, turnstile.
 
-use super::accepting::{self, Accepting, Held};
+use super::accepting::{self, Accepting, Admission, Held};
 use super::delivery::{By, Delivery};
 use super::lane::{Advance, Lane};
 use super::refusals::port_closed;
@@ -220,7 +220,11 @@ impl<P: Protocol> Handle<P> {
                 return self.hold(state, pending, delivery);
             }
             Task::Accept(accept) => {
-                if let (Ok(accepted), Some(accepting)) = (&mut accept.result, &state.accepting) {
+                if let (Ok(accepted), Some(accepting)) = (&mut accept.result, &mut state.accepting)
+                {
+                    if accepting.is_full() {
+                        return accepting.wait_for_place(pending);
+                    }
                     accepted.socket.admission = accepting.admit();
                 }
             }
@@ -234,7 +238,8 @@ impl<P: Protocol> Handle<P> {
                         delivery.later().discarded.push(socket);
                     }
                 }
-                delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
+                let number = first_data.silent.number;
+                delivery.later().finished_holds.push((pending.holder.clone(), number));
             }
             Task::AcceptInto(into) if into.result.is_ok() => self.hand_over(into),
             Task::Disconnect(disconnect) if disconnect.result.is_ok() => {
@@ -257,23 +262,27 @@ impl<P: Protocol> Handle<P> {
         delivery.add(port, pending.into_packet());
     }
 
-    /// A posted accept has its connection and waits for the first data of it.
+    /// A posted accept has its connection and waits for the first data of it. It is not posted any
+    /// more, so the window is filled again.
     fn hold(
         &self,
         state: &mut MutexGuard<'_, State<P>>,
         pending: Pending<P>,
         delivery: &mut Delivery<P>,
     ) {
+        let Some(accepting) = &mut state.accepting else {
+            unreachable!("first data is an option of the window")
+        };
+        let Some(admission) = self.place_for_silent(accepting, delivery) else {
+            return accepting.wait_for_place(pending);
+        };
         let Pending { id, mut task, operation, holder } = pending;
         let Task::Accept(accept) = &mut task else { unreachable!("only an accept is held") };
         let Ok(accepted) = std::mem::replace(&mut accept.result, Err(aborted())) else {
             unreachable!("only an accept with a connection is held")
         };
         let Accepted { mut socket, local, remote, .. } = *accepted;
-        let Some(accepting) = &mut state.accepting else {
-            unreachable!("first data is an option of the window")
-        };
-        socket.admission = accepting.admit();
+        socket.admission = admission;
         let port = &self.0.port;
         match Handle::associate(port, socket, Link::Connected, None) {
             Err(refused) => {
@@ -285,13 +294,65 @@ impl<P: Protocol> Handle<P> {
             }
             Ok(held) => {
                 let silence = port.watch_silence(&held.0, accepting.silence_limit());
-                accepting.hold(Held { token: held.0.token, handle: held.clone(), silence });
+                let silent = accepting.count_silent();
+                accepting.hold(&silent, Held { handle: held.clone(), silence });
                 let mut held_state = held.0.state.lock();
-                let task = Task::FirstData(Box::new(FirstData::new(local, remote)));
+                let task = Task::FirstData(Box::new(FirstData::new(local, remote, silent)));
                 held_state.push(Direction::Receive, Pending { id, task, operation, holder });
                 held.advance(&mut held_state, delivery);
+                delivery.later().refills.push(self.clone());
             }
         }
+    }
+
+    /// A place for one more silent connection, if need be that of the one that has been silent
+    /// longest. `None` when the limit on connections is reached by others.
+    fn place_for_silent(
+        &self,
+        accepting: &mut Accepting<P>,
+        delivery: &mut Delivery<P>,
+    ) -> Option<Option<Admission>> {
+        while !accepting.has_room_for_silent() {
+            let Held { handle, silence } = accepting.pop_oldest_held()?;
+            if let Some(silence) = silence {
+                drop(self.0.port.timers.cancel(silence));
+            }
+            if let Some(admission) = handle.give_up_silent(delivery) {
+                return Some(admission);
+            }
+        }
+        Some(accepting.admit())
+    }
+
+    /// Ends this connection, whose first data has not come, and gives its place; `None` when its
+    /// packet is on its way already.
+    fn give_up_silent(&self, delivery: &mut Delivery<P>) -> Option<Option<Admission>> {
+        let port = &self.0.port;
+        let mut state = self.0.state.lock();
+        let mut pending = state.pop(Direction::Receive)?;
+        let admission = state.admission.take();
+        if let Some(socket) = state.socket.take() {
+            port.engine.deregister(&socket);
+            delivery.later().discarded.push(TcpSocket::connection(socket, None));
+        }
+        drop(state);
+        port.registry.retire(self.0.token);
+        pending.task.fail(aborted());
+        delivery.add(port, pending.into_packet());
+        Some(admission)
+    }
+
+    /// Goes on with connections that came over the limit, as far as there are places now.
+    pub(super) fn go_on_with_waiting(&self) {
+        let mut delivery = Delivery::by(By::Other);
+        let mut state = self.0.state.lock();
+        while let Some(pending) =
+            state.accepting.as_mut().and_then(|accepting| accepting.next_with_place())
+        {
+            self.complete(&mut state, pending, &mut delivery);
+        }
+        drop(state);
+        delivery.finish();
     }
 
     /// The time for which a client may be silent is over for an accepted socket that waits for its
@@ -382,7 +443,7 @@ impl<P: Protocol> Handle<P> {
         change: impl FnOnce(&mut Option<Box<Accepting<P>>>, usize) -> R,
     ) -> R {
         let mut state = self.0.state.lock();
-        let posted = state.in_flight(Direction::Receive);
+        let posted = state.posted();
         change(&mut state.accepting, posted)
     }
 
@@ -398,8 +459,8 @@ impl<P: Protocol> Handle<P> {
         self.0.port.is_closed() || self.0.state.lock().socket.is_none()
     }
 
-    pub(super) fn forget_held(&self, token: u64) {
-        let held = self.with_accepting(|accepting, _| accepting.as_mut()?.forget_held(token));
+    pub(super) fn forget_held(&self, number: u64) {
+        let held = self.with_accepting(|accepting, _| accepting.as_mut()?.forget_held(number));
         if let Some(silence) = held.and_then(|held| held.silence) {
             drop(self.0.port.timers.cancel(silence));
         }

@@ -1,5 +1,6 @@
 //! Where the packets of one event go, and what must wait until no lock is held.
 
+use super::accepting::refill;
 use super::core::Handle;
 use super::{Admission, TcpSocket};
 use crate::panics::Panics;
@@ -31,6 +32,8 @@ pub(crate) struct Delivery<P: Protocol> {
 pub(super) struct Later<P: Protocol> {
     pub(super) refused: Vec<Packet<P>>,
     pub(super) finished_holds: Vec<(Handle<P>, u64)>,
+    /// Listeners one of whose posted accepts has become a silent connection.
+    pub(super) refills: Vec<Handle<P>>,
     /// Connections that failed. With one its place under the listener's limit is given back,
     /// which takes the listener's lock.
     pub(super) discarded: Vec<TcpSocket>,
@@ -43,6 +46,7 @@ impl<P: Protocol> Default for Later<P> {
         Self {
             refused: Vec::new(),
             finished_holds: Vec::new(),
+            refills: Vec::new(),
             discarded: Vec::new(),
             admissions: Vec::new(),
         }
@@ -75,15 +79,19 @@ impl<P: Protocol> Delivery<P> {
     /// To be called without any lock held.
     pub(crate) fn finish(self) -> Option<Packet<P>> {
         if let Some(later) = self.later {
-            let Later { refused, finished_holds, discarded, admissions } = *later;
+            let Later { refused, finished_holds, refills, discarded, admissions } = *later;
             let mut panics = Panics::default();
-            for (listener, token) in finished_holds {
-                panics.run(|| listener.forget_held(token));
+            for (listener, number) in finished_holds {
+                panics.run(|| listener.forget_held(number));
                 panics.run(|| drop(listener));
             }
             panics.drop_each(refused);
             panics.drop_each(discarded);
             panics.drop_each(admissions);
+            for listener in refills {
+                refill(&listener);
+                panics.run(|| drop(listener));
+            }
             // A thread that takes packets has no part in it, and is owed its own.
             if self.by != By::Performer {
                 panics.resume();

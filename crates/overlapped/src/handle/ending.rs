@@ -51,6 +51,11 @@ impl<P: Protocol> Handle<P> {
             count += state.cancel_all_held();
         }
         let held = state.accepting.as_ref().map(|accepting| accepting.held());
+        let waiting = state.accepting.as_mut().map(|accepting| accepting.take_waiting());
+        for pending in waiting.into_iter().flatten() {
+            delivery.add(&self.0.port, pending.aborted());
+            count += 1;
+        }
         drop(state);
         let mut panics = Panics::default();
         for held in held.into_iter().flatten() {
@@ -67,8 +72,9 @@ impl<P: Protocol> Handle<P> {
         while let Some(mut pending) =
             state.pop(Direction::Receive).or_else(|| state.pop(Direction::Send))
         {
-            if matches!(pending.task, Task::FirstData(_)) {
-                delivery.later().finished_holds.push((pending.holder.clone(), self.0.token));
+            if let Task::FirstData(first_data) = &pending.task {
+                let number = first_data.silent.number;
+                delivery.later().finished_holds.push((pending.holder.clone(), number));
             }
             pending.task.fail(aborted());
             state.conclude(&mut pending.task);
@@ -92,12 +98,15 @@ impl<P: Protocol> Handle<P> {
             self.0.port.engine.deregister(socket);
         }
         let admission = state.admission.take();
-        let accepting = state.accepting.take();
+        let mut accepting = state.accepting.take();
         let listener = self.take_reservation(&state);
         drop(socket);
         self.abort_all(&mut state, &mut delivery);
         drop(state);
         self.0.port.registry.retire(self.0.token);
+        for pending in accepting.iter_mut().flat_map(|accepting| accepting.take_waiting()) {
+            delivery.add(&self.0.port, pending.aborted());
+        }
         let mut panics = Panics::default();
         if let Some(accepting) = accepting {
             for held in accepting.held() {
@@ -147,7 +156,8 @@ impl<P: Protocol> Handle<P> {
         };
         let mut panics = Panics::default();
         panics.drop_each(dropped);
-        if let Some(accepting) = accepting {
+        if let Some(mut accepting) = accepting {
+            panics.drop_each(accepting.take_waiting());
             for held in accepting.held() {
                 panics.run(|| held.discard());
             }

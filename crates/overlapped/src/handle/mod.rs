@@ -35,7 +35,7 @@ mod tcp_stream;
 mod udp_socket;
 
 pub use accepting::AcceptWindow;
-pub(crate) use accepting::{Admission, taken};
+pub(crate) use accepting::{Admission, Silent, taken};
 pub use file::File;
 pub use open_file::OpenFile;
 pub(crate) use sockets::sealed;

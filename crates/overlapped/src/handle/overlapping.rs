@@ -5,6 +5,7 @@
 //! keeps their order (P150), unless one of them goes in steps: that one is there alone, and what
 //! was started after it waits in its lane.
 
+use super::accepting::{Silent, refill};
 use super::core::Handle;
 use super::delivery::Delivery;
 use super::state::{Direction, Link, Pending, State, link_under_way};
@@ -38,6 +39,8 @@ pub(super) struct Label {
     /// The fresh socket of an accept, and since when it is seen to be connected.
     accepting: Option<RawSocket>,
     connected_since: Option<Instant>,
+    /// Counts it as silent from then on.
+    silent: Option<Silent>,
     /// The stream that an accept is for, as the address of its handle.
     stream: Option<usize>,
 }
@@ -129,6 +132,7 @@ impl<P: Protocol> State<P> {
             cancelled: false,
             accepting: pending.task.accepting_socket(),
             connected_since: None,
+            silent: None,
             stream: pending.task.accepting_stream(),
         };
         let under_way = link_under_way(&pending.task);
@@ -203,6 +207,11 @@ impl<P: Protocol> State<P> {
         }
     }
 
+    /// How many accepts have a connection whose first data the kernel waits for.
+    pub(super) fn silent_accepts(&self) -> usize {
+        self.in_flight.labels().filter(|label| label.silent.is_some()).count()
+    }
+
     /// Asks the kernel to cancel the accept into this stream, if it holds it.
     pub(super) fn cancel_held_accept_into(&mut self, stream: usize) {
         let id = self.in_flight.labels().find(|label| label.stream == Some(stream));
@@ -269,9 +278,10 @@ impl<P: Protocol> Handle<P> {
         let port = &self.0.port;
         let Some(iocp) = iocp(port) else { return };
         let mut state = self.0.state.lock();
-        let Some((label, mut pending, outcome)) = state.in_flight.finish(iocp, finished) else {
+        let Some((mut label, mut pending, outcome)) = state.in_flight.finish(iocp, finished) else {
             return;
         };
+        drop(label.silent.take());
         let with = state.socket.as_ref().map(|socket| Surroundings { socket, pool: &port.pool });
         let is_over = with.is_none() || port.is_closed();
         let mut ended = match &pending.task {
@@ -383,8 +393,9 @@ impl<P: Protocol> Handle<P> {
         }
     }
 
-    /// Looks from time to time at the accepts of a window that wait for first data. True when the
-    /// kernel carries them; otherwise each connection has a timer of its own.
+    /// Looks from time to time at the accepts of a window that wait for first data, and posts one more
+    /// for each that has a connection. True when the kernel carries them; otherwise each connection
+    /// has a timer of its own.
     pub(super) fn watch_silent_accepts(&self) -> bool {
         let limit = {
             let state = self.0.state.lock();
@@ -393,32 +404,47 @@ impl<P: Protocol> Handle<P> {
                 _ => return false,
             }
         };
-        if let Some(limit) = limit {
-            self.cancel_silent_accepts(limit);
-            self.0.port.watch_silence(&self.0, scan_period(limit));
+        let Some(limit) = limit else { return true };
+        let mut rounds = 0;
+        // What is posted may be taken at once by clients that wait in the backlog.
+        while rounds < ROUNDS_OF_A_LOOK && self.look_for_silent_accepts(limit) {
+            refill(self);
+            rounds += 1;
         }
+        let usual = (limit / 4).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
+        let next = if rounds > 0 { SHORTEST_PERIOD } else { usual };
+        self.0.port.watch_silence(&self.0, next);
         true
     }
 
-    /// Cancels the accepts whose client has been connected for `limit` without sending (X27).
-    fn cancel_silent_accepts(&self, limit: Duration) {
+    /// Counts the accepts that have a connection as silent; whether there was a new one. Cancels
+    /// those whose client has been silent for `limit`, and the oldest ones beyond the limit on
+    /// silent connections (X27).
+    fn look_for_silent_accepts(&self, limit: Duration) -> bool {
         let mut state = self.0.state.lock();
         let now = Instant::now();
+        let mut is_new = false;
         let mut silent = Vec::new();
-        for label in state.in_flight.labels_mut() {
-            let Some(accepting) = label.accepting else { continue };
+        let State { in_flight, accepting: Some(accepting), .. } = &mut *state else { return false };
+        for label in in_flight.labels_mut().filter(|label| !label.cancelled) {
+            let Some(socket) = label.accepting else { continue };
             // The operation keeps the socket open while it is in flight.
-            let Some(connected_for) = connect_time(accepting) else { continue };
-            let since = label
+            let Some(connected_for) = connect_time(socket) else { continue };
+            let since = *label
                 .connected_since
                 .get_or_insert_with(|| now.checked_sub(connected_for).unwrap_or(now));
-            if now.duration_since(*since) >= limit {
-                silent.push(label.id);
+            is_new |= label.silent.is_none();
+            label.silent.get_or_insert_with(|| accepting.count_silent());
+            silent.push((since, label.id));
+        }
+        let in_excess = silent.len().saturating_sub(accepting.silent_limit());
+        silent.sort_unstable();
+        for (position, (since, id)) in silent.into_iter().enumerate() {
+            if position < in_excess || now.duration_since(since) >= limit {
+                state.cancel_held(id);
             }
         }
-        for id in silent {
-            state.cancel_held(id);
-        }
+        is_new
     }
 
     /// How many operations have finished without their packets being taken. One that goes in steps
@@ -429,10 +455,13 @@ impl<P: Protocol> Handle<P> {
 }
 
 /// The system tells for how long a socket has been connected, but not when one connects: somebody
-/// has to look, four times within the limit.
-fn scan_period(limit: Duration) -> Duration {
-    (limit / 4).clamp(Duration::from_millis(10), Duration::from_secs(5))
-}
+/// has to look, four times within the limit and ten times a second at least, and more often while
+/// there are new ones.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
+const LONGEST_PERIOD: Duration = Duration::from_millis(100);
+
+/// How often one look goes on while clients come. What is left is seen by the next one.
+const ROUNDS_OF_A_LOOK: usize = 16;
 
 /// Whether no other operation of its direction may be with the kernel. Under Wine that is so for
 /// every transfer of a stream: one that is started while the one before is being completed may

@@ -134,6 +134,14 @@ impl<P: Protocol> State<P> {
         self.send.len()
     }
 
+    /// How many accepts wait for a connection.
+    pub(super) fn posted(&self) -> usize {
+        #[cfg(windows)]
+        return self.in_flight(Direction::Receive) - self.silent_accepts();
+        #[cfg(not(windows))]
+        self.in_flight(Direction::Receive)
+    }
+
     /// Ends the sending direction if that waited for the last send.
     pub(super) fn end_if_sent(&mut self) {
         if self.end_when_sent && self.sends_to_come() == 0 {

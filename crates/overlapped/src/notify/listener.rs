@@ -28,7 +28,7 @@ impl Listener {
     /// What fails at once sets no event. When descriptors or memory are short the accept fails, at
     /// once or later, and the connection stays for the next one.
     pub fn accept(&self, event: &EventObject) -> Result<Overlapped<(), Accepted>, Refused<()>> {
-        match self.0.start(Direction::Receive, Accept::task(false), Some(event)) {
+        match self.0.start(Direction::Receive, Accept::task(), Some(event)) {
             Ok(pending) => Ok(Overlapped::new(pending, accepted)),
             Err((error, _)) => Err(Refused::new(error, ())),
         }
@@ -45,7 +45,7 @@ impl Listener {
     ) -> Result<(), Refused<()>> {
         let routine = Box::new(move |task| routine(accepted(task)));
         self.0
-            .start_then(Direction::Receive, Accept::task(false), routine)
+            .start_then(Direction::Receive, Accept::task(), routine)
             .map_err(|(error, _)| Refused::new(error, ()))
     }
 

@@ -35,6 +35,8 @@ pub struct Accepted {
 pub(crate) struct Accept {
     /// Complete only with first data (X14).
     pub(crate) with_first_data: bool,
+    /// Its first attempt is left out, so that other events have their turn.
+    yields: bool,
     pub(crate) result: io::Result<Box<Accepted>>,
     /// What the kernel accepts into.
     #[cfg(windows)]
@@ -42,9 +44,16 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
-    pub(crate) fn task(with_first_data: bool) -> Task {
+    pub(crate) fn task() -> Task {
+        Self::of_window(false, false)
+    }
+
+    /// An accept of a window. One that `yields` is attempted only when other events have had their
+    /// turn.
+    pub(crate) fn of_window(with_first_data: bool, yields: bool) -> Task {
         Task::Accept(Self {
             with_first_data,
+            yields,
             result: not_performed(),
             #[cfg(windows)]
             room: Room::default(),
@@ -59,6 +68,9 @@ impl Accept {
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
+        if std::mem::take(&mut self.yields) {
+            return Progress::Yields;
+        }
         match next_connection(with.socket) {
             Err(progress) => progress,
             Ok(taken) => self.keep(taken.map(|connection| (connection, None))),
@@ -138,7 +150,7 @@ impl<P: Protocol> TcpListener<P> {
             return Err(Refused::new(error, operation));
         }
         self.0
-            .start(Direction::Receive, Accept::task(false), operation)
+            .start(Direction::Receive, Accept::task(), operation)
             .map_err(|refused| refused.map(|(_, operation)| operation))
     }
 

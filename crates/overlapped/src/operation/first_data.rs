@@ -7,7 +7,7 @@
 use super::{Progress, Surroundings, not_performed};
 use crate::buffer::Buffer;
 use crate::handle::core::Handle;
-use crate::handle::{TcpListener, TcpSocket};
+use crate::handle::{Silent, TcpListener, TcpSocket};
 use crate::operation::accept::Accepted;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -19,14 +19,16 @@ pub(crate) struct FirstData {
     local: SocketAddr,
     remote: SocketAddr,
     buffer: Option<Buffer>,
+    /// It is silent until its packet is made.
+    pub(crate) silent: Silent,
     /// The accepted socket, once it is no longer waited on.
     pub(crate) socket: Option<TcpSocket>,
     pub(crate) result: io::Result<()>,
 }
 
 impl FirstData {
-    pub(crate) fn new(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { local, remote, buffer: None, socket: None, result: not_performed() }
+    pub(crate) fn new(local: SocketAddr, remote: SocketAddr, silent: Silent) -> Self {
+        Self { local, remote, buffer: None, silent, socket: None, result: not_performed() }
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {

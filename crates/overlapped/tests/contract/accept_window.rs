@@ -1,12 +1,13 @@
 //! The window of posted accepts: it refills itself, never decays, and silent clients do not starve
 //! others (X14, X15, X27, X29-X31, F29).
 
+use crate::crew::until;
 use crate::errno;
 use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, next, outcome};
 use crate::world::{Numbers, Peer, World};
 use overlapped::simulated::{Call, Network};
-use overlapped::{AcceptWindow, Packet, Port};
+use overlapped::{AcceptWindow, Packet, Port, TcpListener};
 use std::time::Duration;
 
 const NEVER_IN_THIS_TEST: Duration = Duration::from_secs(3_600);
@@ -63,25 +64,128 @@ fn x27_silent_clients_are_thrown_out_and_do_not_starve_another_one(world: &World
     let eleventh = world.connect(address);
     eleventh.send(b"served?");
 
-    let mut thrown_out = 0;
-    let connection = loop {
+    let mut served = None;
+    for _ in 0..11 {
         match accepted(&port).result {
-            Ok(connection) => break connection,
+            Ok(connection) => served = Some(connection),
             Err(error) => {
                 assert_eq!(error.raw_os_error(), Some(errno::CANCELED));
                 assert!(start.elapsed() >= LIMIT, "they had their time");
-                thrown_out += 1;
             }
         }
-    };
-    assert!(thrown_out >= 1, "all ten accepts were held by silent clients");
-    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"served?");
-    while thrown_out < 10 {
-        assert_eq!(code(&accepted(&port).result), Some(errno::CANCELED));
-        thrown_out += 1;
     }
+    let connection = served.expect("the eleventh is served");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"served?");
     assert!(silent.iter().all(is_over), "the silent ones see the end");
     assert_eq!(listener.posted(), 10, "and all ten accepts are posted again");
+}
+
+/// Waits until so many connections are silent; meanwhile nothing comes.
+fn until_silent(port: &Port<Numbers>, listener: &TcpListener<Numbers>, count: usize) {
+    let is_so = || {
+        assert_nothing_comes(port);
+        listener.silent() == count
+    };
+    until(is_so, || format!("{} are silent, not {count}", listener.silent()));
+}
+
+fn x27_silent_clients_do_not_use_up_the_posted_accepts(world: &World) {
+    const SILENT: usize = 300;
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(10).first_data(NEVER_IN_THIS_TEST);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let silent: Vec<_> = (0..SILENT).map(|_| world.connect(address)).collect();
+    let good = world.connect(address);
+    good.send(b"served?");
+    let connection = accepted(&port).result.expect("it has sent something");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"served?");
+    until_silent(&port, &listener, SILENT);
+    assert_eq!(listener.posted(), 10);
+    for peer in &silent {
+        peer.send(b"at last");
+        assert!(accepted(&port).result.is_ok(), "they had no limit to fear");
+    }
+    assert_eq!((listener.posted(), listener.silent()), (10, 0));
+}
+
+fn x27_beyond_their_limit_the_one_that_was_silent_longest_makes_room(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(2).first_data(NEVER_IN_THIS_TEST).silent_connections(3);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let mut silent = Vec::new();
+    for count in 1..=3 {
+        silent.push(world.connect(address));
+        until_silent(&port, &listener, count);
+    }
+    let newcomer = world.connect(address);
+    assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    assert!(is_over(&silent.remove(0)), "it was the first");
+    until_silent(&port, &listener, 3);
+    for peer in silent.iter().chain([&newcomer]) {
+        peer.send(b"x");
+        assert!(accepted(&port).result.is_ok(), "the others are still there");
+    }
+    assert_eq!((listener.posted(), listener.silent()), (2, 0));
+}
+
+/// Where the kernel holds the silent ones, on Windows, they take no place and need not make room.
+fn x27_silent_clients_do_not_use_up_the_connections(world: &World) {
+    const LIMIT: usize = 3;
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(10).first_data(NEVER_IN_THIS_TEST).connections(LIMIT);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let _silent: Vec<_> = (0..LIMIT).map(|_| world.connect(address)).collect();
+    until_silent(&port, &listener, LIMIT);
+    let mut open = Vec::new();
+    let mut clients = Vec::new();
+    while open.len() < LIMIT {
+        clients.push(world.connect(address));
+        clients[open.len()].send(b"x");
+        loop {
+            match accepted(&port).result {
+                Ok(connection) => break open.push(connection),
+                Err(error) => assert_eq!(error.raw_os_error(), Some(errno::CANCELED)),
+            }
+        }
+    }
+    let waits = world.connect(address);
+    waits.send(b"waits");
+    assert!(port.poll().is_err() && port.poll().is_err(), "there is no place for it");
+    open.pop();
+    let connection = accepted(&port).result.expect("there is a place for it now");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"waits");
+}
+
+/// An accept is posted beyond the limit while a silent one could make room. If that one sends
+/// something before a newcomer is there, it keeps its place.
+fn x27_a_newcomer_that_finds_no_silent_one_waits_for_a_place(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    let window = AcceptWindow::new(10).first_data(NEVER_IN_THIS_TEST).connections(1);
+    listener.accept_window(window, || 1).expect("no accept is posted yet");
+    let first = world.connect(address);
+    until_silent(&port, &listener, 1);
+    assert_eq!(listener.posted(), 1, "for a newcomer");
+    first.send(b"first");
+    let connection = accepted(&port).result.expect("it has sent something");
+    let newcomer = world.connect(address);
+    newcomer.send(b"second");
+    assert!(port.poll().is_err() && port.poll().is_err(), "there is no place for it");
+    drop(connection);
+    let connection = accepted(&port).result.expect("there is a place for it now");
+    assert_eq!(&connection.first_data.expect("it was waited for")[..], b"second");
+
+    let _third = world.connect(address);
+    assert!(port.poll().is_err());
+    listener.close();
+    let aborted = (1, Some(errno::CANCELED));
+    while let Ok(packet) = port.poll() {
+        assert_eq!(outcome(packet), aborted);
+    }
+    assert_eq!(port.snapshot().devices, 0);
 }
 
 fn x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data(world: &World) {
@@ -90,11 +194,10 @@ fn x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data(world
     let window = AcceptWindow::new(5).first_data(NEVER_IN_THIS_TEST);
     listener.accept_window(window, || 1).expect("no accept is posted yet");
     let silent = [world.connect(address), world.connect(address)];
-    assert_nothing_comes(&port);
-    assert_nothing_comes(&port);
+    until_silent(&port, &listener, 2);
     assert_eq!(listener.posted(), 5);
     listener.close();
-    for _ in 0..5 {
+    for _ in 0..7 {
         assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
     }
     assert_nothing_comes(&port);
@@ -283,7 +386,11 @@ on_every_driver_and_family! {
     p123_a_closed_port_or_listener_takes_no_window,
     x14_with_first_data_an_accept_completes_only_with_it,
     x15_a_client_that_ends_without_data_completes_the_accept_with_none,
+    x27_a_newcomer_that_finds_no_silent_one_waits_for_a_place,
+    x27_beyond_their_limit_the_one_that_was_silent_longest_makes_room,
     x27_silent_clients_are_thrown_out_and_do_not_starve_another_one,
+    x27_silent_clients_do_not_use_up_the_connections,
+    x27_silent_clients_do_not_use_up_the_posted_accepts,
     x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data,
     x30_a_reset_while_first_data_is_awaited_is_an_error_of_that_accept_only,
     x31_the_window_is_refilled_before_the_handler_has_finished,

@@ -65,6 +65,11 @@ pub struct ServeArguments {
     /// the data (echo only).
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     first_data: Option<Duration>,
+    /// With --first-data, connections that may be silent at a time; a newcomer beyond them, or beyond
+    /// --max-connections, takes the place of the one that has been silent longest [default: as many
+    /// as may be open].
+    #[arg(long, value_name = "N", value_parser = values::positive, requires = "first_data")]
+    max_silent: Option<u32>,
     /// Close a connection on which nothing came for this long.
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     idle_timeout: Option<Duration>,

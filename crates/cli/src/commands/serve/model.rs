@@ -26,6 +26,7 @@ pub fn check(arguments: &ServeArguments) -> Result<(), Usage> {
         ("--threads", DEFAULT, arguments.threads.is_some()),
         ("--accept", DEFAULT, arguments.accept.is_some()),
         ("--posted-accepts", DEFAULT, arguments.posted_accepts.is_some()),
+        ("--max-silent", DEFAULT, arguments.max_silent.is_some()),
         ("--driver", DEFAULT, arguments.driver.is_some()),
         ("--set-size", "select", arguments.set_size.is_some()),
     ];
@@ -37,11 +38,16 @@ pub fn check(arguments: &ServeArguments) -> Result<(), Usage> {
             )));
         }
     }
-    if arguments.accept == Some(Accept::Thread) && arguments.posted_accepts.is_some() {
-        return Err(Usage(
-            "--posted-accepts means nothing where a thread accepts: leave it out, or --accept"
-                .into(),
-        ));
+    let posted = [
+        ("--posted-accepts", arguments.posted_accepts.is_some()),
+        ("--max-silent", arguments.max_silent.is_some()),
+    ];
+    for (option, is_given) in posted {
+        if is_given && arguments.accept == Some(Accept::Thread) {
+            return Err(Usage(format!(
+                "{option} means nothing where a thread accepts: leave it out, or --accept"
+            )));
+        }
     }
     Ok(())
 }

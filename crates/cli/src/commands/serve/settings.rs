@@ -24,6 +24,8 @@ pub struct Settings {
     pub posted_accepts: usize,
     pub set_size: usize,
     pub first_data: Option<Duration>,
+    /// Silent connections of one process.
+    pub silent: Option<usize>,
     pub idle_timeout: Option<Duration>,
     /// Connections of one process.
     pub connections: usize,
@@ -53,6 +55,7 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         posted_accepts: posted_accepts(arguments) as usize,
         set_size: arguments.set_size.map_or(0, |size| size as usize),
         first_data: arguments.first_data,
+        silent: arguments.max_silent.map(|all| all.div_ceil(arguments.processes) as usize),
         idle_timeout: arguments.idle_timeout,
         connections: connections_of_one_process(arguments, descriptors, threads)?,
         driver: arguments.driver.unwrap_or(Driver::Automatic),
@@ -144,6 +147,7 @@ impl Settings {
             posted_accepts: self.posted_accepts,
             set_size: self.set_size,
             first_data: self.first_data,
+            silent_connections: self.silent,
             idle_timeout: self.idle_timeout,
             connections: self.connections,
             driver: match self.driver {
