@@ -4,6 +4,10 @@
 //!
 //! The force is needed because a thread can be held where nothing reaches it: by a disk or a mount that
 //! does not answer, or by a pipe on standard output that nobody reads.
+//!
+//! Signals come as packets of a port that a thread waits on. What that port leaves alone is left
+//! alone: a Ctrl-C or a hangup that the process was started to ignore, by `nohup` or in the background
+//! of a script.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use overlapped::{Packet, Port, Protocol};
 
 use crate::exit::complain;
 
@@ -80,12 +85,41 @@ pub fn on_first_or(
             })
             .context("cannot start a thread to watch standard input")?;
     }
-    ctrlc::set_handler(move || {
+    on_each_signal(move || {
         if !first.is_now() {
             std::process::exit(ENDED_AT_ONCE);
         }
     })
     .context("Ctrl-C cannot be caught")
+}
+
+/// A port for nothing but signals.
+struct Signals;
+
+impl Protocol for Signals {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}
+
+/// Calls `told` for each signal that asks for an end, on a thread of its own.
+fn on_each_signal(told: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let port = Port::<Signals>::builder().concurrency(1).doorman(false).build()?;
+    let (watches, is_watching) = sync_channel(1);
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        // By the thread that waits, since a signal has to get through to the one that watches.
+        let watching = port.watch_signals();
+        let goes_on = watching.is_ok();
+        if watches.send(watching).is_err() || !goes_on {
+            return;
+        }
+        while let Ok(packet) = port.take() {
+            if let Packet::Signal(_) = packet {
+                told();
+            }
+        }
+    })?;
+    Ok(is_watching.recv()??)
 }
 
 /// The first that asks for the end.

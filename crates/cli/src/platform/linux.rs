@@ -5,18 +5,40 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::SIGCHLD;
 use socket2::Socket;
 
 use super::Machine;
 
 /// A command that starts this program again, out of reach of a Ctrl-C at the terminal.
 pub fn copy_of_this_program() -> io::Result<Command> {
+    keep_exit_codes()?;
     // This link names the running program even after its file was replaced by a new build.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("overlapped").process_group(0);
     Ok(command)
+}
+
+/// Has the system keep how children ended until they are waited for. It would not where this process
+/// was started with SIGCHLD ignored; a signal that is caught is not ignored.
+fn keep_exit_codes() -> io::Result<()> {
+    static IS_CAUGHT: AtomicBool = AtomicBool::new(false);
+    if is_ignored(SIGCHLD) && !IS_CAUGHT.swap(true, Ordering::AcqRel) {
+        signal_hook::flag::register(SIGCHLD, Arc::default())?;
+    }
+    Ok(())
+}
+
+/// Whether this process ignores a signal; not where the system does not tell it.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0) & 1 << (signal - 1) != 0
 }
 
 /// Asks a child to end as Ctrl-C would.

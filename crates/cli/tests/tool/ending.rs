@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, mknodat};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::copy::{Scratch, contents};
@@ -52,7 +53,8 @@ impl Held {
         let descriptor = pidfd_open(id, PidfdFlags::empty()).expect("it lives");
         send_signal(self.0.id(), Signal::TERM);
         let patience = Timespec::try_from(PATIENCE).expect("a time");
-        let ended = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&patience));
+        let mut watched = [PollFd::new(&descriptor, PollFlags::IN)];
+        let ended = retry_on_intr(|| poll(&mut watched, Some(&patience)));
         assert_eq!(ended, Ok(1), "it goes on");
         let status = self.0.wait().expect("a child");
         let mut errors = String::new();

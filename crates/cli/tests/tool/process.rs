@@ -13,6 +13,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The tool with these arguments, not started yet.
 pub fn tool(arguments: &[&str]) -> Command {
+    system::start_as_usual();
     let mut command = Command::new(env!("CARGO_BIN_EXE_overlapped"));
     command.args(arguments);
     command
@@ -98,6 +99,18 @@ impl Stream {
     }
 }
 
+/// Where the tool listens, from the line that says so: in words, or with --json as a document.
+pub fn address_in(line: &str) -> SocketAddr {
+    let address = match line.strip_prefix("listening on ") {
+        Some(address) => address.trim_end().to_owned(),
+        None => {
+            let document: serde_json::Value = serde_json::from_str(line).expect(line);
+            document["address"].as_str().expect(line).to_owned()
+        }
+    };
+    address.parse().expect(line)
+}
+
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("text")
 }
@@ -105,7 +118,12 @@ fn text(bytes: Vec<u8>) -> String {
 impl Running {
     /// Starts the tool.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = tool(arguments)
+        Self::run(tool(arguments))
+    }
+
+    /// Runs a command that becomes the tool.
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -126,10 +144,13 @@ impl Running {
     pub fn serve(options: &[&str]) -> (Self, SocketAddr) {
         let options = [&["serve", "127.0.0.1:0"], options].concat();
         let running = Self::start_until_interrupted(&options);
-        let line = running.output_until("\n");
-        let address = line.strip_prefix("listening on ").expect(&line).trim_end();
-        let address = address.parse().expect(&line);
+        let address = running.address();
         (running, address)
+    }
+
+    /// Reads where it listens from its first line.
+    pub fn address(&self) -> SocketAddr {
+        address_in(&self.output_until("\n"))
     }
 
     /// The process id.

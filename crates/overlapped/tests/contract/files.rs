@@ -371,6 +371,7 @@ fn a_port_of_the_simulated_network_carries_files_by_helper_threads() {
 #[cfg(target_os = "linux")]
 fn report_with(value: &str) -> String {
     let test = "files::the_environment_chooses_what_carries_files";
+    crate::signals::children_start_as_usual();
     let output = std::process::Command::new(std::env::current_exe().expect("this test has a path"))
         .args(["--exact", test, "--nocapture"])
         .env("OVERLAPPED_FILES", value)

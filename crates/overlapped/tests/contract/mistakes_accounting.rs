@@ -201,6 +201,7 @@ fn f19_no_descriptor_is_left_after_a_hundred_thousand_operations() {
     }
     let name = "mistakes_accounting::f19_no_descriptor_is_left_after_a_hundred_thousand_operations";
     let program = std::env::current_exe().expect("this program has a path");
+    crate::signals::children_start_as_usual();
     let alone = std::process::Command::new(program)
         .args([name, "--exact", "--test-threads=1"])
         .env(ALONE, "1")

@@ -4,10 +4,14 @@
 use crate::on_every_driver;
 use crate::packets::{assert_nothing_comes, next};
 use crate::world::{Numbers, PATIENCE, World};
+use nix::sys::signal::{SigSet, Signal as Blocked};
 use overlapped::{Packet, Port, Signal, TakeError};
+use signal_hook::flag::{register, register_conditional_default};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 
 /// That this process is such a child.
 const IS_CHILD: &str = "OVERLAPPED_TEST_SIGNAL_CHILD";
@@ -34,15 +38,32 @@ impl Child {
         Self::run(Command::new(binary), world, test)
     }
 
-    /// As a shell starts it under `nohup`.
-    fn start_without_hangups(world: &World, test: &str) -> Self {
+    /// As a shell starts it in the background of a script, under `nohup`: these are ignored.
+    fn start_ignoring(signals: &str, world: &World, test: &str) -> Self {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(r#"trap "" HUP; exec "$0" "$@""#);
+        shell.arg("-c").arg(format!(r#"trap "" {signals}; exec "$0" "$@""#));
         shell.arg(std::env::current_exe().expect("the test knows itself"));
         Self::run(shell, world, test)
     }
 
-    fn run(mut command: Command, world: &World, test: &str) -> Self {
+    /// With all three signals blocked.
+    fn start_blocking(world: &World, test: &str) -> Self {
+        children_start_as_usual();
+        let binary = std::env::current_exe().expect("the test knows itself");
+        let all: SigSet = WATCHED.into_iter().collect();
+        // What is started has the mask of the thread that starts it.
+        all.thread_block().expect("signals can be blocked");
+        let child = Self::spawn(Command::new(binary), world, test);
+        all.thread_unblock().expect("signals can be unblocked");
+        child
+    }
+
+    fn run(command: Command, world: &World, test: &str) -> Self {
+        children_start_as_usual();
+        Self::spawn(command, world, test)
+    }
+
+    fn spawn(mut command: Command, world: &World, test: &str) -> Self {
         let driver = match world {
             World::System => "epoll",
             World::Simulated(_) => "simulated",
@@ -71,6 +92,25 @@ impl Child {
     fn end(mut self) -> ExitStatus {
         self.process.wait().expect("the child ends")
     }
+}
+
+const WATCHED: [Blocked; 3] = [Blocked::SIGINT, Blocked::SIGTERM, Blocked::SIGHUP];
+
+/// Has processes started from here have the signals that programs usually have, however this one was
+/// started: none is ignored and none blocked, and one can wait for them.
+pub fn children_start_as_usual() {
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(|| {
+        // A signal that is caught here is not ignored there. What catches it does the usual.
+        for signal in WATCHED.into_iter().filter(|signal| ignores(*signal)) {
+            let usual = Arc::new(AtomicBool::new(true));
+            register_conditional_default(signal as i32, usual).expect("it can be caught");
+        }
+        if ignores(Blocked::SIGCHLD) {
+            register(Blocked::SIGCHLD as i32, Arc::default()).expect("it can be caught");
+        }
+    });
+    SigSet::all().thread_unblock().expect("signals can be unblocked");
 }
 
 fn signal(port: &Port<Numbers>) -> Signal {
@@ -182,37 +222,78 @@ fn when_the_last_port_that_watches_is_closed_a_signal_ends_the_process_again(wor
     }
 }
 
-fn a_hangup_that_was_ignored_before_stays_ignored(world: &World) {
+fn interrupts_and_hangups_that_were_ignored_before_stay_ignored(world: &World) {
+    let both = [Blocked::SIGINT, Blocked::SIGHUP];
     if is_child() {
         let port = world.exact_port(1);
         port.watch_signals().expect("it can watch");
-        assert!(ignores_hangups());
+        assert!(both.into_iter().all(ignores));
         say("ready");
-        assert_eq!(signal(&port), Signal::Interrupt, "the hangup came before it");
+        assert_eq!(signal(&port), Signal::Terminate, "the others came before it");
         assert_nothing_comes(&port);
         drop(port);
-        assert!(ignores_hangups());
+        assert!(both.into_iter().all(ignores));
         say("none watches");
         wait_for_the_end(&world.exact_port(1));
         return;
     }
-    let name = "a_hangup_that_was_ignored_before_stays_ignored";
-    let mut child = Child::start_without_hangups(world, name);
+    let name = "interrupts_and_hangups_that_were_ignored_before_stay_ignored";
+    let mut child = Child::start_ignoring("INT HUP", world, name);
     child.expect("ready");
     child.send(rustix::process::Signal::HUP);
     child.send(rustix::process::Signal::INT);
+    child.send(rustix::process::Signal::TERM);
     child.expect("none watches");
     child.send(rustix::process::Signal::HUP);
+    child.send(rustix::process::Signal::INT);
     child.send(rustix::process::Signal::TERM);
     assert_eq!(child.end().signal(), Some(rustix::process::Signal::TERM.as_raw()));
 }
 
+fn a_termination_arrives_though_it_was_ignored_before(world: &World) {
+    if is_child() {
+        let port = world.exact_port(1);
+        port.watch_signals().expect("it can watch");
+        say("ready");
+        assert_eq!(signal(&port), Signal::Terminate);
+        return;
+    }
+    let name = "a_termination_arrives_though_it_was_ignored_before";
+    let mut child = Child::start_ignoring("INT HUP TERM", world, name);
+    child.expect("ready");
+    child.send(rustix::process::Signal::TERM);
+    assert!(child.end().success());
+}
+
+fn signals_that_were_blocked_before_arrive(world: &World) {
+    if is_child() {
+        let port = world.exact_port(1);
+        port.watch_signals().expect("it can watch");
+        for _ in 0..3 {
+            say("ready");
+            say(&format!("{:?}", signal(&port)));
+        }
+        return;
+    }
+    let mut child = Child::start_blocking(world, "signals_that_were_blocked_before_arrive");
+    for (sent, arrives) in [
+        (rustix::process::Signal::INT, "Interrupt"),
+        (rustix::process::Signal::TERM, "Terminate"),
+        (rustix::process::Signal::HUP, "Terminate"),
+    ] {
+        child.expect("ready");
+        child.send(sent);
+        child.expect(arrives);
+    }
+    assert!(child.end().success());
+}
+
 /// What the kernel says of this process.
-fn ignores_hangups() -> bool {
+fn ignores(signal: Blocked) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("the system tells it");
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it is there");
     let mask = u64::from_str_radix(mask.trim(), 16).expect("it is a number");
-    mask & 1 << (rustix::process::Signal::HUP.as_raw() - 1) != 0
+    mask & 1 << (signal as i32 - 1) != 0
 }
 
 fn open_descriptors() -> usize {
@@ -239,5 +320,7 @@ on_every_driver! {
     a_signal_arrives_at_every_port_that_watches_and_at_no_other,
     a_signal_wakes_who_waits_and_queues_behind_what_was_posted,
     when_the_last_port_that_watches_is_closed_a_signal_ends_the_process_again,
-    a_hangup_that_was_ignored_before_stays_ignored,
+    a_termination_arrives_though_it_was_ignored_before,
+    interrupts_and_hangups_that_were_ignored_before_stay_ignored,
+    signals_that_were_blocked_before_arrive,
 }

@@ -1,9 +1,36 @@
 //! Linux: by signals.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
+
+use nix::sys::signal::SigSet;
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_default};
 
 /// What to start the tool with so that it can be interrupted.
 pub const INTERRUPTIBLE: &[&str] = &[];
+
+/// Has what is started from here have the signals that programs usually have, however this process
+/// was started: none is ignored and none blocked, and one can wait for it.
+pub fn start_as_usual() {
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").expect("the system tells it");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = u64::from_str_radix(mask.expect("it is there").trim(), 16).expect("a number");
+        let is_ignored = |signal: &i32| ignored & 1 << (signal - 1) != 0;
+        // A signal that is caught here is not ignored there. What catches it does the usual.
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(is_ignored) {
+            let usual = Arc::new(AtomicBool::new(true));
+            register_conditional_default(signal, usual).expect("a signal");
+        }
+        if is_ignored(&SIGCHLD) {
+            register(SIGCHLD, Arc::default()).expect("a signal");
+        }
+    });
+    SigSet::all().thread_unblock().expect("a signal can be unblocked");
+}
 
 /// Ctrl-C for this process alone.
 pub fn interrupt(process_id: u32) {

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::Arrived;
+use nix::sys::signal::{SigSet, Signal};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -54,7 +55,8 @@ struct Counts {
 pub(crate) struct Bell(Arc<Counts>);
 
 impl Watch {
-    /// Counts signals from now on. Signals that the process was told to ignore by `nohup` stay so.
+    /// Counts signals from now on. An interrupt and a hangup that the process was started to ignore,
+    /// by `nohup` or in the background of a script, stay ignored.
     pub(crate) fn start() -> io::Result<Self> {
         let counts = Arc::new(Counts {
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -83,17 +85,19 @@ impl Watch {
                 *watches.former.insert(former)
             }
         };
-        for signal in SIGNALS {
-            if signal == SIGHUP && former.is_ignored(signal) {
-                continue;
-            }
+        let watched = |signal: &i32| *signal == SIGTERM || !former.is_ignored(*signal);
+        let mut unblocked = SigSet::empty();
+        for signal in SIGNALS.into_iter().filter(watched) {
             let counts = Arc::clone(&self.counts);
             let action = move || counts.count(signal);
             // SAFETY: the action runs in a signal handler, so it may only do what is safe there: it
             // adds to an atomic number and makes the system call `write`, whose descriptor the
             // action itself keeps open. It does not allocate, lock or panic.
             self.actions.push(unsafe { low_level::register(signal, action) }?);
+            unblocked.add(Signal::try_from(signal)?);
         }
+        // A signal that all threads block would never arrive.
+        unblocked.thread_unblock()?;
         Ok(())
     }
 
