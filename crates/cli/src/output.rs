@@ -1,6 +1,9 @@
 //! Standard output, which may be closed by its reader at any time.
+//!
+//! With `--json` a command writes JSON there and nothing else: one document a line.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
@@ -22,9 +25,21 @@ pub fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
     bytes(format!("{}\n", serde_json::to_string(value)?).as_bytes())
 }
 
-/// Writes a value as a JSON document of many lines.
-pub fn json_document(value: &impl Serialize) -> anyhow::Result<()> {
-    bytes(format!("{}\n", serde_json::to_string_pretty(value)?).as_bytes())
+/// That a server listens; its schema is `schema/listening.schema.json`.
+#[derive(Serialize)]
+struct Listening {
+    format: &'static str,
+    address: String,
+}
+
+/// Says where a server listens, in words or as the first document of its output.
+pub fn listening(address: SocketAddr, json: bool) -> anyhow::Result<()> {
+    let address = address.to_string();
+    if json {
+        json_line(&Listening { format: "overlapped-listening-1", address })
+    } else {
+        line(&format!("listening on {address}"))
+    }
 }
 
 /// Writes bytes and flushes them.

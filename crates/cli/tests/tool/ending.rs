@@ -26,7 +26,8 @@ struct Held(Child);
 impl Held {
     fn start(arguments: &[&str], output: impl Into<Stdio>) -> Self {
         let mut command = tool(arguments);
-        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
+        // Input that goes on, or a client would end by itself.
+        command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
         Self(command.spawn().expect("the tool starts"))
     }
 

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 
 use crate::process::Running;
-use crate::schema;
 use crate::serve::connect;
 
 /// A folder with a file, which goes when the test does.
@@ -45,8 +44,7 @@ fn ask(address: SocketAddr, target: &str) -> String {
 #[test]
 fn files_are_served_logged_and_counted() {
     let folder = Folder::new("serve-files");
-    let options =
-        [folder.path(), "--app", "files", "--json", "--quiet", "--listing", "--access-log", "-"];
+    let options = [folder.path(), "--app", "files", "--quiet", "--listing", "--access-log", "-"];
     let (server, address) = Running::serve(&options);
     assert!(ask(address, "/hello.txt").ends_with("\r\n\r\nhello"));
     assert!(ask(address, "/").contains("\"./hello.txt\""));
@@ -67,10 +65,7 @@ fn files_are_served_logged_and_counted() {
     let (summary, log) = lines.split_last().expect("lines");
     assert!(log[0].ends_with("\"GET /hello.txt HTTP/1.1\" 200 5"), "{log:?}");
     assert!(log[2].contains("\" 400 "), "{log:?}");
-    let summary = serde_json::from_str(summary).expect("a summary");
-    schema::check("serve-summary", &summary);
-    assert_eq!(summary["messages"], 4);
-    assert_eq!(summary["left"], 0);
+    assert!(summary.contains("4 messages") && summary.ends_with("nothing was left"), "{summary}");
 }
 
 #[cfg(target_os = "linux")]

@@ -15,6 +15,7 @@ mod doctor;
 mod ending;
 mod files;
 mod help;
+mod json;
 #[cfg(target_os = "linux")]
 mod on_linux;
 #[cfg(windows)]
@@ -23,6 +24,8 @@ mod printing;
 mod process;
 mod schema;
 mod serve;
+#[cfg(target_os = "linux")]
+mod started_oddly;
 mod stress;
 mod system;
 mod transfer;

@@ -6,12 +6,13 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use crate::process::{PATIENCE, Running, run};
 use crate::schema;
 use crate::serve::{clogged_client, connect, echo};
-use crate::system::send_signal;
+use crate::system::{send_signal, start_as_usual};
 
 #[test]
 fn a_second_interrupt_ends_at_once() {
@@ -30,7 +31,7 @@ fn children(id: u32) -> Vec<u32> {
 }
 
 #[test]
-fn several_processes_share_the_socket_and_survive_one() {
+fn several_processes_share_the_socket_and_one_that_is_killed_is_replaced() {
     let (server, address) = Running::serve(&["--processes", "2", "--json", "--quiet"]);
     let workers = children(server.id());
     assert_eq!(workers.len(), 2);
@@ -39,19 +40,116 @@ fn several_processes_share_the_socket_and_survive_one() {
     let result = run(&load);
     assert_eq!(result.code(), 0, "{result:?}");
 
-    send_signal(workers[0], Signal::KILL);
-    let complaint = server.errors_until("\n");
-    assert!(complaint.contains("has died (signal 9)"), "{complaint}");
-    assert!(complaint.contains(&workers[0].to_string()), "{complaint}");
+    for worker in &workers {
+        kill_and_read(&server, *worker);
+    }
+    // None of those that were there at the beginning is left, so it is the new ones that serve.
     let result = run(&load);
     assert_eq!(result.code(), 0, "{result:?}");
 
     let summary = server.interrupt();
-    assert_eq!(summary.code(), 0);
+    assert_eq!((summary.code(), summary.errors.as_str()), (0, ""));
     let summary = summary.json();
     schema::check("serve-summary", &summary);
-    assert_eq!(summary["processes"], 2);
+    assert_eq!((&summary["processes"], &summary["workers_lost"]), (&2.into(), &2.into()));
     assert!(summary["accepted"].as_u64() >= Some(40), "{summary:#}");
+}
+
+/// Kills a worker, and reads what the server says of it.
+fn kill_and_read(server: &Running, worker: u32) -> String {
+    send_signal(worker, Signal::KILL);
+    let complaint = server.errors_until("\n");
+    let died = format!("overlapped: worker process {worker} has died (signal 9)");
+    assert!(complaint.starts_with(&died), "{complaint}");
+    assert!(complaint.contains("; another one is started in "), "{complaint}");
+    complaint
+}
+
+#[test]
+fn a_server_whose_workers_die_again_and_again_waits_longer_and_ends_when_it_is_told_to() {
+    let (server, address) = Running::serve(&["--processes", "2", "--json", "--quiet"]);
+    let steady = children(server.id())[1];
+    for delay in ["100 ms", "200 ms", "400 ms", "800 ms"] {
+        let is_there = || children(server.id()).into_iter().find(|id| *id != steady);
+        let worker = until_some(is_there);
+        let complaint = kill_and_read(&server, worker);
+        assert!(complaint.trim_end().ends_with(delay), "{complaint}");
+        echo(&mut connect(address), b"the other one serves");
+    }
+    // Nobody has its place yet.
+    let ended = server.interrupt();
+    assert_eq!((ended.code(), ended.errors.as_str()), (0, ""));
+    let summary = ended.json();
+    schema::check("serve-summary", &summary);
+    assert_eq!(summary["workers_lost"], 4);
+}
+
+/// Waits until there is something.
+fn until_some<T>(look: impl Fn() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not come");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_worker_that_cannot_start_ends_the_server_with_its_reason() {
+    let ended =
+        run(&["serve", "127.0.0.1:0", "--processes", "2", "--app", "files", "no/folder", "--json"]);
+    assert_eq!((ended.code(), ended.output.as_str()), (1, ""), "{ended:?}");
+    assert!(ended.errors.contains("no/folder") && ended.errors.lines().count() == 1, "{ended:?}");
+}
+
+/// The child of process `id` that was started with this word.
+fn child_with(id: u32, word: &str) -> Option<u32> {
+    children(id).into_iter().find(|child| {
+        // One that has ended meanwhile is not it.
+        let words = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|it| it == word.as_bytes())
+    })
+}
+
+#[test]
+fn a_load_that_loses_a_process_says_so_and_ends() {
+    let (_server, address) = Running::serve(&["--quiet"]);
+    let load = Running::start(&[
+        "stress",
+        &address.to_string(),
+        "-c",
+        "4",
+        "-i",
+        "10m",
+        "--processes",
+        "2",
+        "--json",
+    ]);
+    let worker = until_some(|| child_with(load.id(), "internal-load"));
+    send_signal(worker, Signal::KILL);
+    let ended = load.wait();
+    assert_eq!((ended.code(), ended.output.as_str()), (1, ""), "{ended:?}");
+    assert!(ended.errors.contains(&format!("process {worker} ")), "{ended:?}");
+    assert!(ended.errors.contains("has died (signal 9)"), "{ended:?}");
+}
+
+#[test]
+fn a_comparison_that_loses_a_process_says_so_in_its_document() {
+    for process in ["internal-model", "internal-load"] {
+        let options = ["--models", "blocking", "--counts", "2", "--rounds", "1"];
+        let pace = ["--pace", "closed-loop", "--duration", "2s", "--json"];
+        let comparison = Running::start(&[&["compare"], &options[..], &pace].concat());
+        until_some(|| child_with(comparison.id(), "internal-load"));
+        let lost = until_some(|| child_with(comparison.id(), process));
+        send_signal(lost, Signal::KILL);
+        let ended = comparison.wait();
+        let document = ended.json();
+        schema::check("compare", &document);
+        let problems = &document["rows"][0]["problems"];
+        assert_eq!(problems.as_array().map(Vec::len), Some(1), "{process}: {document:#}");
+    }
 }
 
 #[test]
@@ -83,7 +181,8 @@ fn workers_end_with_a_parent_that_is_killed() {
     let patience = Timespec::try_from(PATIENCE).expect("a time");
     for worker in &workers {
         // The descriptor of a process becomes readable when the process has ended.
-        let ended = poll(&mut [PollFd::new(worker, PollFlags::IN)], Some(&patience));
+        let mut worker = [PollFd::new(worker, PollFlags::IN)];
+        let ended = retry_on_intr(|| poll(&mut worker, Some(&patience)));
         assert_eq!(ended, Ok(1), "a worker still lives");
     }
 }
@@ -111,6 +210,7 @@ fn a_comparison_takes_several_processes_where_one_cannot_hold_the_connections() 
 
 /// Runs a script of the shell, in which `$0` is the tool.
 fn shell(script: &str) -> Output {
+    start_as_usual();
     let limit = PATIENCE.as_secs().to_string();
     let tool = env!("CARGO_BIN_EXE_overlapped");
     let mut command = Command::new("timeout");

@@ -150,9 +150,7 @@ fn receive_only_sends_nothing_back() {
 fn the_end_of_input_ends_a_server_that_was_told_so() {
     let mut server =
         Running::start(&["serve", "127.0.0.1:0", "--until-input-ends", "--json", "--quiet"]);
-    let line = server.output_until("\n");
-    let address = line.trim_end().strip_prefix("listening on ").expect(&line);
-    let mut client = connect(address.parse().expect("an address"));
+    let mut client = connect(server.address());
     server.say("what comes in is of no account\n");
     echo(&mut client, b"still here");
     server.close_input();

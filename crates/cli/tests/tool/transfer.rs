@@ -13,8 +13,7 @@ use crate::{schema, system};
 fn send(file: &str, options: &[&str]) -> (Running, String) {
     let sender =
         Running::start_until_interrupted(&[&["send", file, "127.0.0.1:0"], options].concat());
-    let line = sender.output_until("\n");
-    let address = line.strip_prefix("listening on ").expect(&line).trim_end().to_owned();
+    let address = sender.address().to_string();
     (sender, address)
 }
 

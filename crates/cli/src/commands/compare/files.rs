@@ -80,6 +80,10 @@ impl Files {
         self.targets.sort_by_key(|(_, target)| matches!(target, Target::Stdout));
         for (form, target) in self.targets {
             let text = match form {
+                // On standard output a document is a line, as everywhere.
+                Form::Json if matches!(target, Target::Stdout) => {
+                    serde_json::to_string(document)? + "\n"
+                }
                 Form::Json => serde_json::to_string_pretty(document)? + "\n",
                 Form::Csv => report::csv(document)?,
                 Form::Markdown => report::markdown(document),

@@ -133,7 +133,7 @@ pub fn run(arguments: CopyArguments) -> anyhow::Result<()> {
         }
     }
     if arguments.json {
-        output::json_document(&Document::of(&summary, &settings))?;
+        output::json_line(&Document::of(&summary, &settings))?;
     } else if !arguments.quiet {
         output::text(&report::text(&summary, &settings))?;
     }

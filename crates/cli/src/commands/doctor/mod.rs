@@ -72,7 +72,7 @@ pub fn run(arguments: &DoctorArguments) -> anyhow::Result<()> {
     let findings = probes::all();
     let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
     if arguments.json {
-        return output::json_document(&Document {
+        return output::json_line(&Document {
             format: "overlapped-doctor-1",
             version: env!("CARGO_PKG_VERSION"),
             problems,

@@ -94,7 +94,7 @@ pub fn run(arguments: FetchArguments) -> anyhow::Result<()> {
     let outcome = fetch(arguments.address, arguments.target.as_deref(), &settings, &screen, &stop);
     screen.finish();
     if arguments.json {
-        output::json_document(&Document::of(&outcome, &settings))?;
+        output::json_line(&Document::of(&outcome, &settings))?;
     }
     match outcome {
         Ok(fetched) => {

@@ -75,7 +75,7 @@ pub struct SendArguments {
     quiet: bool,
     #[command(flatten)]
     end: EndArguments,
-    /// Print the summary as a JSON document.
+    /// Print where it listens and the summary as JSON, one document a line.
     #[arg(long)]
     json: bool,
 }
@@ -121,7 +121,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
     let sender = Sender::start(listener, &arguments.file, &settings, told)
         .with_context(|| format!("{} cannot be sent", arguments.file.display()))?;
     let name = sender.name().to_owned();
-    output::line(&format!("listening on {address}"))?;
+    output::listening(address, arguments.json)?;
     if !arguments.quiet {
         screen.say(&format!("fetch {name:?} by: overlapped fetch {}", to_name(address)));
     }
@@ -133,7 +133,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
     let stopped = sender.stop(drain);
     let document = Document::of(&name, address, arguments.times, begun.elapsed(), &stopped);
     if arguments.json {
-        output::json_document(&document)?;
+        output::json_line(&document)?;
     } else if !arguments.quiet {
         output::text(&report::text(&document))?;
     }

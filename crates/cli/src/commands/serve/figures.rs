@@ -26,6 +26,8 @@ pub struct Figures {
     pub threads: ThreadCounts,
     /// Processor time the server has used.
     pub processor_time: Duration,
+    /// Worker processes that died.
+    pub workers_lost: u64,
 }
 
 /// Errors of connections.
@@ -86,11 +88,11 @@ impl Figures {
                 paused: status.threads.paused as u64,
             },
             processor_time: overlapped_load::process_figures::own_processor_time(),
+            workers_lost: 0,
         }
     }
 
     /// Adds the figures of another process.
-    #[cfg_attr(windows, expect(dead_code, reason = "one process serves there"))]
     pub fn add(&mut self, other: &Self) {
         self.connected += other.connected;
         self.peak_connected += other.peak_connected;
@@ -106,5 +108,26 @@ impl Figures {
         self.threads.released += other.threads.released;
         self.threads.paused += other.threads.paused;
         self.processor_time += other.processor_time;
+        self.workers_lost += other.workers_lost;
+    }
+
+    /// What stays of a process that has died: what it had counted, and nothing that was its state.
+    #[cfg_attr(windows, expect(dead_code, reason = "one process serves there"))]
+    pub fn of_the_dead(self) -> Self {
+        Self {
+            connected: 0,
+            threads: ThreadCounts::default(),
+            workers_lost: self.workers_lost + 1,
+            ..self
+        }
+    }
+
+    /// The figures of a process together with those of the ones before it in its place, of which it
+    /// only ever was one at a time.
+    #[cfg_attr(windows, expect(dead_code, reason = "one process serves there"))]
+    pub fn after(mut self, before: &Self) -> Self {
+        let peak_connected = self.peak_connected.max(before.peak_connected);
+        self.add(before);
+        Self { peak_connected, ..self }
     }
 }

@@ -43,6 +43,13 @@ pub struct FilesSettings {
     pub stall_timeout: Option<Duration>,
 }
 
+impl FilesSettings {
+    /// Whether the access log goes to standard output.
+    pub fn logs_to_output(&self) -> bool {
+        self.access_log.as_ref().is_some_and(|path| path.as_os_str() == "-")
+    }
+}
+
 impl FilesArguments {
     /// That none of them is given, where echoes are served.
     pub fn refuse(&self) -> anyhow::Result<()> {

@@ -96,7 +96,7 @@ pub struct ServeArguments {
     /// Print no status lines.
     #[arg(long)]
     quiet: bool,
-    /// Print status lines and the summary as JSON objects.
+    /// Print where it listens, status lines and the summary as JSON, one document a line.
     #[arg(long)]
     json: bool,
 }

@@ -37,6 +37,7 @@ struct StatusLine {
     bytes_per_second: f64,
     threads: ThreadCounts,
     processes: u32,
+    workers_lost: u64,
 }
 
 /// The summary as JSON.
@@ -55,6 +56,7 @@ struct Summary {
     processor_microseconds_per_message: Option<f64>,
     machine_share_percent: f64,
     processes: u32,
+    workers_lost: u64,
 }
 
 impl Reporter {
@@ -97,6 +99,7 @@ impl Reporter {
             bytes_per_second: rate(figures.bytes, before.bytes).round(),
             threads: figures.threads,
             processes: self.processes,
+            workers_lost: figures.workers_lost,
         };
         if !self.quiet {
             output::status(&if self.json { json(&line) } else { line.words() });
@@ -135,6 +138,7 @@ impl Reporter {
             processor_microseconds_per_message: per_message,
             machine_share_percent: processor * 100.0 / (life.as_secs_f64() * processors as f64),
             processes: self.processes,
+            workers_lost: figures.workers_lost,
         };
         if self.json { output::json_line(&summary) } else { output::line(&summary.words()) }
     }
@@ -177,9 +181,14 @@ impl Summary {
             1 => "1 connection was left and ended by force".to_owned(),
             left => format!("{} connections were left and ended by force", words::grouped(left)),
         };
+        let lost = match self.workers_lost {
+            0 => String::new(),
+            1 => "; 1 worker process died".to_owned(),
+            lost => format!("; {} worker processes died", words::grouped(lost)),
+        };
         format!(
             "served {} connections ({} at a time at most), {} messages, {}; errors: {errors}; \
-             {:.2} s of processor time{per_message}, {:.2} % of the machine over {:.0} s; {left}",
+             {:.2} s of processor time{per_message}, {:.2} % of the machine over {:.0} s; {left}{lost}",
             words::grouped(self.accepted),
             words::grouped(self.peak_connected),
             words::grouped(self.messages),
@@ -211,6 +220,7 @@ mod tests {
             processor_microseconds_per_message: Some(10.0),
             machine_share_percent: 3.75,
             processes: 2,
+            workers_lost: 0,
         };
         assert_eq!(
             summary.words(),
@@ -222,5 +232,7 @@ mod tests {
         summary.errors = ErrorCounts::default();
         let words = summary.words();
         assert!(words.contains("errors: none;") && words.ends_with("nothing was left"), "{words}");
+        summary.workers_lost = 2;
+        assert!(summary.words().ends_with("nothing was left; 2 worker processes died"));
     }
 }

@@ -94,7 +94,15 @@ fn files(arguments: &ServeArguments) -> anyhow::Result<Option<FilesSettings>> {
     let alone = || arguments.address.as_ref().map(PathBuf::from);
     match arguments.folder.clone().or_else(alone) {
         None => usage("--app files needs the folder to serve: overlapped serve --app files DIR"),
-        Some(folder) => arguments.files.resolve(folder, arguments.processes).map(Some),
+        Some(folder) => {
+            let settings = arguments.files.resolve(folder, arguments.processes)?;
+            if arguments.json && settings.logs_to_output() {
+                return usage(
+                    "--access-log - and --json both want standard output: name a file for the log",
+                );
+            }
+            Ok(Some(settings))
+        }
     }
 }
 

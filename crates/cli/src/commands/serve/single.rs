@@ -18,7 +18,7 @@ pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> any
     })?;
     let address = listener.local_addr()?;
     let server = service::start(settings, listener)?;
-    output::line(&format!("listening on {address}"))?;
+    output::listening(address, settings.json)?;
     if !settings.quiet && !settings.json {
         output::status(&server.describe());
     }

@@ -143,9 +143,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let (outcome, interrupted) = result?;
     if arguments.json {
-        output::json_document(
-            &outcome.document(arguments.address.to_string(), arguments.size as u64),
-        )?;
+        output::json_line(&outcome.document(arguments.address.to_string(), arguments.size as u64))?;
     } else {
         output::text(&report::text(&outcome, arguments.address, configs.len()))?;
     }

@@ -12,6 +12,7 @@ use overlapped_load::engine::Config;
 use serde::{Deserialize, Serialize};
 
 use crate::children::{Copy, Said};
+use crate::platform;
 
 /// What a worker is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -171,10 +172,15 @@ impl Team {
                 }
                 Event::Said(number, Said::Line(line)) => (number, line),
                 Event::Said(number, Said::End) => {
-                    anyhow::ensure!(
-                        self.members[number].ended,
-                        "a worker process has died before it had a result"
-                    );
+                    let member = &mut self.members[number];
+                    if !member.ended {
+                        let ending = platform::ending(member.process.wait(GRACE)?);
+                        anyhow::bail!(
+                            "process {} of the load has died ({ending}) before it had a result; \
+                             without it there is none",
+                            member.process.id()
+                        );
+                    }
                     continue;
                 }
             };

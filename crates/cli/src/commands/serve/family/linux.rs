@@ -1,13 +1,13 @@
 //! Linux: each worker inherits the socket.
 //!
 //! It is the worker's standard input. Each worker keeps its own limit of connections, and
-//! leaves connections to the others while it is full. It says its figures once a second as a line
-//! of JSON; the parent adds them up, passes Ctrl-C on, and tells when a worker dies.
+//! leaves connections to the others while it is full. It says its figures twice a second as a line
+//! of JSON; the parent adds them up, passes Ctrl-C on, and replaces a worker that has died. A
+//! worker that cannot even start ends the server, unless it was to replace another one.
 
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::Stdio;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -17,7 +17,10 @@ use super::super::figures::Figures;
 use super::super::reporter::Reporter;
 use super::super::service;
 use super::super::settings::Settings;
-use crate::children::{Copy, Said};
+use super::Event;
+use super::seat::Seat;
+use crate::children::Said;
+use crate::exit::Reported;
 use crate::interrupt::{self, EndArguments};
 use crate::{exit, output, platform};
 
@@ -25,16 +28,18 @@ use crate::{exit, output, platform};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Report {
-    Ready { driver: String },
+    Ready {
+        driver: String,
+    },
     Status(Figures),
-    Stopped { figures: Figures, left: u64 },
-}
-
-/// What the parent hears.
-#[derive(Debug)]
-enum Event {
-    Interrupt,
-    Said(usize, Said),
+    Stopped {
+        figures: Figures,
+        left: u64,
+    },
+    /// It cannot serve.
+    Failed {
+        reason: String,
+    },
 }
 
 /// How long a worker may take after the drain's deadline before it is killed.
@@ -46,20 +51,23 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often a worker reports; below the parent's period, so that its sums are fresh.
 const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
-struct Member {
-    process: Copy,
-    figures: Figures,
-    left: u64,
-    ready: bool,
-    ended: bool,
-}
-
 /// Any number of processes that the command line lets through will do.
 pub fn check(_processes: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves by worker processes until Ctrl-C or until all of them have died.
+struct Family<'a> {
+    settings: &'a Settings,
+    /// For workers to come; closed when the server is to end.
+    listener: Option<TcpListener>,
+    seats: Vec<Seat>,
+    sender: Sender<Event>,
+    /// There once all workers serve.
+    reporter: Option<Reporter>,
+    stopping: Option<Instant>,
+}
+
+/// Serves by worker processes until Ctrl-C.
 pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
     let (sender, events) = channel();
     let interrupted = sender.clone();
@@ -67,117 +75,150 @@ pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> any
     interrupt::on_first_or(end, settings.drain + GRACE, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
-    let address = listener.local_addr()?;
-    let mut members = (0..settings.processes as usize)
-        .map(|number| start_member(settings, &listener, number, &sender))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    drop(listener);
-    let mut reporter: Option<Reporter> = None;
-    let mut stopping: Option<Instant> = None;
-    while members.iter().any(|member| !member.ended) {
-        let wait = match &reporter {
-            Some(reporter) if stopping.is_none() => reporter.wait(),
-            _ => LOOK,
-        };
-        match events.recv_timeout(wait) {
-            Ok(Event::Interrupt) => {
-                stopping = Some(Instant::now());
-                for member in members.iter().filter(|member| !member.ended) {
-                    member.process.interrupt();
-                }
-            }
-            Ok(Event::Said(number, Said::Line(line))) => {
-                hear(&mut members[number], number, &line, settings);
-                if reporter.is_none() && members.iter().all(|member| member.ready) {
-                    output::line(&format!("listening on {address}"))?;
-                    reporter =
-                        Some(Reporter::new(settings.quiet, settings.json, settings.processes));
-                }
-            }
-            Ok(Event::Said(number, Said::End)) => {
-                bury(&mut members[number], stopping.is_some())?;
-            }
-            Err(RecvTimeoutError::Timeout) => match (stopping, reporter.as_mut()) {
-                (None, Some(reporter)) => reporter.status(&sum(&members).0),
-                (Some(since), _) if since.elapsed() > settings.drain + GRACE => {
-                    for member in members.iter_mut().filter(|member| !member.ended) {
-                        member.process.wait(Duration::ZERO)?;
+    let mut seats: Vec<Seat> = (0..settings.processes as usize).map(Seat::new).collect();
+    for seat in &mut seats {
+        seat.start(settings, &listener, &sender)?;
+    }
+    let mut family = Family {
+        settings,
+        listener: Some(listener),
+        seats,
+        sender,
+        reporter: None,
+        stopping: None,
+    };
+    family.watch(&events)?;
+    let (mut figures, left) = family.sum();
+    figures.processor_time += overlapped_load::process_figures::own_processor_time();
+    match &family.reporter {
+        Some(reporter) => reporter.summary(&figures, left),
+        None => Ok(()),
+    }
+}
+
+impl Family<'_> {
+    /// Goes on until the server was told to end and all workers have ended.
+    fn watch(&mut self, events: &Receiver<Event>) -> anyhow::Result<()> {
+        while self.stopping.is_none() || self.seats.iter().any(Seat::is_alive) {
+            match events.recv_timeout(self.wait()) {
+                Ok(Event::Interrupt) => self.stop(),
+                Ok(Event::Said { number, generation, said })
+                    if self.seats[number].is_now(generation) =>
+                {
+                    match said {
+                        Said::Line(line) => self.hear(number, &line)?,
+                        Said::End => self.bury(number)?,
                     }
                 }
-                _ => {}
-            },
-            Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Event::Said { .. }) => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            self.look_around()?;
         }
+        Ok(())
     }
-    let (mut figures, left) = sum(&members);
-    figures.processor_time += overlapped_load::process_figures::own_processor_time();
-    if let Some(reporter) = &reporter {
-        reporter.summary(&figures, left)?;
+
+    /// How long until there is something to do.
+    fn wait(&self) -> Duration {
+        let mut wait = match &self.reporter {
+            Some(reporter) if self.stopping.is_none() => reporter.wait(),
+            _ => LOOK,
+        };
+        for due in self.seats.iter().filter_map(Seat::due) {
+            wait = wait.min(due.saturating_duration_since(Instant::now()));
+        }
+        wait
     }
-    anyhow::ensure!(stopping.is_some(), "all worker processes have ended by themselves");
-    Ok(())
-}
 
-fn start_member(
-    settings: &Settings,
-    listener: &TcpListener,
-    number: usize,
-    sender: &Sender<Event>,
-) -> anyhow::Result<Member> {
-    let socket = Stdio::from(OwnedFd::from(listener.try_clone()?));
-    let text = serde_json::to_string(settings)?;
-    let process =
-        Copy::start(&["internal-serve", "--", &text], Some(socket), sender.clone(), move |said| {
-            Event::Said(number, said)
-        })?;
-    Ok(Member { process, figures: Figures::default(), left: 0, ready: false, ended: false })
-}
+    fn stop(&mut self) {
+        self.stopping = Some(Instant::now());
+        self.listener = None;
+        self.seats.iter().for_each(Seat::interrupt);
+    }
 
-fn hear(member: &mut Member, number: usize, line: &str, settings: &Settings) {
-    match serde_json::from_str(line) {
-        Ok(Report::Ready { driver }) => {
-            member.ready = true;
-            if number == 0 && !settings.quiet && !settings.json {
-                output::status(&driver);
+    fn hear(&mut self, number: usize, line: &str) -> anyhow::Result<()> {
+        match serde_json::from_str(line) {
+            Ok(Report::Ready { driver }) => {
+                self.seats[number].ready = true;
+                if self.reporter.is_some() || self.seats.iter().any(|seat| !seat.ready) {
+                    return Ok(());
+                }
+                if let Some(listener) = &self.listener {
+                    output::listening(listener.local_addr()?, self.settings.json)?;
+                }
+                let Settings { quiet, json, processes, .. } = *self.settings;
+                if !quiet && !json {
+                    output::status(&driver);
+                }
+                self.reporter = Some(Reporter::new(quiet, json, processes));
+            }
+            Ok(Report::Status(figures)) => self.seats[number].tells(figures, 0),
+            Ok(Report::Stopped { figures, left }) => self.seats[number].tells(figures, left),
+            Ok(Report::Failed { reason }) if self.reporter.is_none() => anyhow::bail!(reason),
+            Ok(Report::Failed { reason }) => exit::complain(&reason),
+            Err(error) => exit::complain(&format!("worker {number} was not understood: {error}")),
+        }
+        Ok(())
+    }
+
+    /// A worker has ended. What it had told stays counted, save its connections.
+    fn bury(&mut self, number: usize) -> anyhow::Result<()> {
+        let seat = &mut self.seats[number];
+        if self.stopping.is_some() {
+            return seat.has_ended();
+        }
+        let died = seat.has_died()?;
+        anyhow::ensure!(self.reporter.is_some(), "{died} before it served");
+        seat.replace_after(&format!(
+            "{died}; its connections are lost, and what it had counted in the last half second"
+        ));
+        Ok(())
+    }
+
+    /// Does what is due.
+    fn look_around(&mut self) -> anyhow::Result<()> {
+        if let Some(since) = self.stopping {
+            if since.elapsed() > self.settings.drain + GRACE {
+                self.seats.iter_mut().try_for_each(Seat::kill)?;
+            }
+            return Ok(());
+        }
+        let now = Instant::now();
+        for seat in self.seats.iter_mut().filter(|seat| seat.due().is_some_and(|due| due <= now)) {
+            let Some(listener) = &self.listener else { break };
+            if let Err(error) = seat.start(self.settings, listener, &self.sender) {
+                seat.replace_after(&format!("{error:#}"));
             }
         }
-        Ok(Report::Status(figures)) => member.figures = figures,
-        Ok(Report::Stopped { figures, left }) => {
-            member.figures = figures;
-            member.left = left;
+        let sum = self.sum().0;
+        if let Some(reporter) = self.reporter.as_mut().filter(|it| it.wait().is_zero()) {
+            reporter.status(&sum);
         }
-        Err(error) => exit::complain(&format!("worker {number} was not understood: {error}")),
+        Ok(())
+    }
+
+    fn sum(&self) -> (Figures, u64) {
+        let mut figures = Figures::default();
+        let mut left = 0;
+        for seat in &self.seats {
+            let (of_seat, of_seat_left) = seat.figures();
+            figures.add(&of_seat);
+            left += of_seat_left;
+        }
+        (figures, left)
     }
 }
 
-/// Takes note of the end of a worker. What it had counted stays counted, save its connections.
-fn bury(member: &mut Member, expected: bool) -> anyhow::Result<()> {
-    member.ended = true;
-    let status = member.process.wait(GRACE)?;
-    member.figures.connected = 0;
-    member.figures.threads = Default::default();
-    if !expected {
-        exit::complain(&format!(
-            "worker process {} has died ({}); its connections are lost, the others go on",
-            member.process.id(),
-            platform::ending(status)
-        ));
-    }
-    Ok(())
-}
-
-fn sum(members: &[Member]) -> (Figures, u64) {
-    let mut figures = Figures::default();
-    let mut left = 0;
-    for member in members {
-        figures.add(&member.figures);
-        left += member.left;
-    }
-    (figures, left)
-}
-
-/// Serves in a worker process.
+/// Serves in a worker process. What keeps it from serving is told by the parent.
 pub fn run_worker(settings: &Settings) -> anyhow::Result<()> {
+    serve(settings).or_else(|error| {
+        output::json_line(&Report::Failed { reason: format!("{error:#}") })?;
+        Err(Reported.into())
+    })
+}
+
+fn serve(settings: &Settings) -> anyhow::Result<()> {
     platform::end_with_parent();
     let (interrupted, interrupts) = channel();
     interrupt::on_first(settings.drain, move || {

@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod seat;
 #[cfg(windows)]
 mod windows;
 
@@ -13,3 +15,16 @@ mod windows;
 pub use linux::{check, run, run_worker};
 #[cfg(windows)]
 pub use windows::{check, run, run_worker};
+
+/// What the parent hears.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+enum Event {
+    Interrupt,
+    /// The worker of this place and generation has said something.
+    Said {
+        number: usize,
+        generation: u64,
+        said: crate::children::Said,
+    },
+}
