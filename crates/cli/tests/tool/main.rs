@@ -9,6 +9,10 @@ mod client;
 mod compare;
 mod copy;
 #[cfg(target_os = "linux")]
+mod copy_beside_others;
+#[cfg(target_os = "linux")]
+mod copy_elsewhere;
+#[cfg(target_os = "linux")]
 mod copy_on_linux;
 mod doctor;
 #[cfg(target_os = "linux")]

@@ -10,14 +10,14 @@ use crate::process::{Ended, Running, run};
 use crate::{schema, system};
 
 /// A sender on a free port, and where it listens.
-fn send(file: &str, options: &[&str]) -> (Running, String) {
+pub fn send(file: &str, options: &[&str]) -> (Running, String) {
     let sender =
         Running::start_until_interrupted(&[&["send", file, "127.0.0.1:0"], options].concat());
     let address = sender.address().to_string();
     (sender, address)
 }
 
-fn fetch(address: &str, target: &str, options: &[&str]) -> Ended {
+pub fn fetch(address: &str, target: &str, options: &[&str]) -> Ended {
     run(&[&["fetch", address, target], options].concat())
 }
 

@@ -3,7 +3,7 @@
 use super::around::Place;
 use super::claims::Owner;
 use super::{Engine, would_fail_again};
-use crate::folder::{Folder, Kind, facts_of_open};
+use crate::folder::{Folder, Kind};
 use crate::platform;
 use crate::runs::{GRAIN, Runs};
 use crate::summary::Failure;
@@ -44,12 +44,9 @@ impl Engine<'_> {
         let wants_unbuffered = self.settings.wants_unbuffered(entry.bytes);
         // Only a link that the user has named stands for what it leads to.
         let follow = folder.like.is_none();
-        let (source, source_unbuffered) = self
-            .plan
-            .sources
-            .get(folder.source)
-            .and_then(|from| from.open_source(&entry.name, follow, wants_unbuffered))
-            .map_err(unreadable)?;
+        let from = self.plan.sources.get(folder.source).map_err(unreadable)?;
+        let (source, source_unbuffered) =
+            from.open_source(&entry.name, follow, wants_unbuffered).map_err(unreadable)?;
         let facts = source.metadata().map_err(unreadable)?;
         if !facts.is_file() {
             return Err((refusal(&source_path, "it is no file any more".into()), false));
@@ -57,7 +54,9 @@ impl Engine<'_> {
         let into = self.plan.targets.get(folder.target).map_err(unwritable)?;
         let there = match self.place_of(folder.target) {
             Place::New => There::Nothing,
-            _ => self.look_at_target(number, (&source_path, &source), (&target_path, &into))?,
+            _ => {
+                self.look_at_target(number, (&source_path, &from, &source), (&target_path, &into))?
+            }
         };
         if there == There::Copy {
             self.tallies.kept();
@@ -88,7 +87,7 @@ impl Engine<'_> {
             self.no_unbuffered(&target_path);
         }
         let begun = (|| {
-            let of = if resumes { Some(Source::of(&facts_of_open(&source)?)) } else { None };
+            let of = if resumes { Some(Source::of(&from.facts_of_open(&source)?)) } else { None };
             let source = self.associate(source)?;
             let target = self.associate(temporary.file()?.try_clone()?)?;
             // What a device asks for beyond the usual is left to the one that is buffered.
@@ -149,7 +148,7 @@ impl Engine<'_> {
     fn look_at_target(
         &self,
         number: usize,
-        (source_path, source): (&Path, &std::fs::File),
+        (source_path, from, source): (&Path, &Folder, &std::fs::File),
         (path, into): (&Path, &Folder),
     ) -> Result<There, NotOpened> {
         let name = self.plan.files[number].new_name();
@@ -175,7 +174,7 @@ impl Engine<'_> {
             }
         }
         let told = |error| (failure(path, "it cannot be replaced", &error), false);
-        let source = facts_of_open(source).map_err(told)?;
+        let source = from.facts_of_open(source).map_err(told)?;
         if source.identity == there.identity {
             return refused("source and target are the same file");
         }

@@ -1,6 +1,6 @@
 //! Linux: a folder is a descriptor.
 
-use super::{Facts, Identity, Kind, no_file};
+use super::{Facts, Identity, Kind, Use, no_file};
 use crate::platform::Attributes;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat, fcntl_getfl, fcntl_setfl, linkat,
@@ -87,6 +87,14 @@ impl Folder {
         }
     }
 
+    /// What the system says of an open file that lies in the folder.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn facts_of_open(&self, file: &File) -> io::Result<Facts> {
+        Ok(facts_of(&rustix::fs::fstat(file)?))
+    }
+
     /// The names in it, in no order.
     pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
         Ok(self.listed()?.map(|entry| Ok(entry?.0)))
@@ -145,7 +153,7 @@ impl Folder {
     }
 
     /// A new file without a name in this folder, for its owner alone; None where there are none.
-    pub(crate) fn unnamed_file(&self, unbuffered: bool) -> io::Result<Option<(File, bool)>> {
+    pub(crate) fn unnamed_file(&self, wanted: Use) -> io::Result<Option<(File, bool)>> {
         if self.names_all.load(Ordering::Relaxed) || !has_descriptors_by_path() {
             return Ok(None);
         }
@@ -153,7 +161,7 @@ impl Folder {
         match openat(&self.descriptor, ".", flags, Mode::from_raw_mode(0o600)) {
             Ok(file) => {
                 let file = file.into();
-                let unbuffered = unbuffered && made_unbuffered(&file)?;
+                let unbuffered = wanted.is_unbuffered() && made_unbuffered(&file)?;
                 Ok(Some((file, unbuffered)))
             }
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
@@ -165,19 +173,19 @@ impl Folder {
     }
 
     /// A new file `name`, where there is nothing, for its owner alone. It may be renamed while it is open.
-    pub(crate) fn new_file(&self, name: &OsStr, unbuffered: bool) -> io::Result<(File, bool)> {
+    pub(crate) fn new_file(&self, name: &OsStr, wanted: Use) -> io::Result<(File, bool)> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | CALM;
         let file = openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o600))?.into();
-        let unbuffered = unbuffered && made_unbuffered(&file)?;
+        let unbuffered = wanted.is_unbuffered() && made_unbuffered(&file)?;
         Ok((file, unbuffered))
     }
 
-    /// Opens the file `name` that is there, to be written if `write` says how: past the cache or not.
-    pub(crate) fn old_file(&self, name: &OsStr, write: Option<bool>) -> io::Result<(File, bool)> {
-        let access = if write.is_some() { OFlags::RDWR } else { OFlags::RDONLY };
+    /// Opens the file `name` that is there, to be written if `wanted` says what for.
+    pub(crate) fn old_file(&self, name: &OsStr, wanted: Option<Use>) -> io::Result<(File, bool)> {
+        let access = if wanted.is_some() { OFlags::RDWR } else { OFlags::RDONLY };
         let flags = access | OFlags::NOFOLLOW | CALM;
         let file = openat(&self.descriptor, name, flags, Mode::empty())?.into();
-        let unbuffered = write == Some(true) && made_unbuffered(&file)?;
+        let unbuffered = wanted.is_some_and(Use::is_unbuffered) && made_unbuffered(&file)?;
         Ok((file, unbuffered))
     }
 
@@ -261,14 +269,6 @@ fn made_unbuffered(file: &File) -> io::Result<bool> {
     }
 }
 
-/// What the system says of an open file.
-///
-/// # Errors
-/// The system's.
-pub fn facts_of_open(file: &File) -> io::Result<Facts> {
-    Ok(facts_of(&rustix::fs::fstat(file)?))
-}
-
 /// When the file came into being, in nanoseconds, where the file system knows; 0 where it does not.
 pub(crate) fn birth_of(file: &File) -> u64 {
     let birth = file.metadata().and_then(|facts| facts.created());
@@ -289,6 +289,7 @@ fn facts_of(found: &Stat) -> Facts {
         links: found.st_nlink.into(),
         bytes: found.st_size.cast_unsigned(),
         time_ns: i128::from(found.st_mtime) * 1_000_000_000 + found.st_mtime_nsec as i128,
+        changed_ns: i128::from(found.st_ctime) * 1_000_000_000 + found.st_ctime_nsec as i128,
         is_read_only: found.st_mode & 0o222 == 0,
         is_ours: found.st_uid == rustix::process::geteuid().as_raw(),
     }

@@ -22,6 +22,21 @@ pub use windows::*;
 
 use std::io;
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Calls that wait.
+    Calls,
+    /// Operations of a port, and whether the system's cache is passed by where the file system allows it.
+    Port { unbuffered: bool },
+}
+
+impl Use {
+    fn is_unbuffered(self) -> bool {
+        self == Self::Port { unbuffered: true }
+    }
+}
+
 /// What tells one file of a system from all others that are there at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -57,6 +72,9 @@ pub struct Facts {
     pub bytes: u64,
     /// When it was changed last, in nanoseconds since 1970.
     pub time_ns: i128,
+    /// When it came to be as it is, in nanoseconds since 1970: no program can set that. On Windows when it
+    /// was made.
+    pub changed_ns: i128,
     /// Nobody may write it.
     pub is_read_only: bool,
     /// It belongs to the user who runs this.

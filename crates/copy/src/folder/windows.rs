@@ -2,7 +2,7 @@
 //!
 //! Files are opened for overlapped access, as a completion port wants it.
 
-use super::{Facts, Identity, Kind, busy, no_file};
+use super::{Facts, Identity, Kind, Use, busy, no_file};
 use crate::platform::Attributes;
 use crate::unfinished::ns_since_1970;
 use std::ffi::{OsStr, OsString};
@@ -92,7 +92,34 @@ impl Folder {
             .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
             .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
             .open(&path)?;
-        facts_of(&opened, &found).map(Some)
+        self.facts_of(&opened, &found).map(Some)
+    }
+
+    /// What the system says of an open file that lies in the folder.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn facts_of_open(&self, file: &File) -> io::Result<Facts> {
+        self.facts_of(file, &file.metadata()?)
+    }
+
+    fn facts_of(&self, file: &File, found: &Metadata) -> io::Result<Facts> {
+        let mut identity = identity_of(file)?;
+        if identity.device == 0 {
+            // Not every file system tells it of every handle.
+            identity.device = self.identity.device;
+        }
+        Ok(Facts {
+            kind: kind_of(found),
+            identity,
+            links: winapi_util::file::information(file)?.number_of_links(),
+            bytes: found.len(),
+            time_ns: found.modified().map_or(0, ns_since_1970),
+            changed_ns: found.created().map_or(0, ns_since_1970),
+            is_read_only: found.permissions().readonly(),
+            // Whose it is, is for the folder's access list to say.
+            is_ours: true,
+        })
     }
 
     /// The names in it, in no order.
@@ -130,7 +157,7 @@ impl Folder {
         let flags = if follow { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
         let file = OpenOptions::new()
             .read(true)
-            .custom_flags(flags | overlapped(unbuffered))
+            .custom_flags(flags | flags_of(Use::Port { unbuffered }))
             .open(self.path.join(name))?;
         if file.metadata()?.is_symlink() {
             return Err(no_file());
@@ -139,36 +166,36 @@ impl Folder {
     }
 
     /// A new file without a name; there are none.
-    pub(crate) fn unnamed_file(&self, _unbuffered: bool) -> io::Result<Option<(File, bool)>> {
+    pub(crate) fn unnamed_file(&self, _wanted: Use) -> io::Result<Option<(File, bool)>> {
         Ok(None)
     }
 
     /// A new file `name`, where there is nothing, which nobody else may write. It is as private as its
     /// folder. It may be renamed while it is open.
-    pub(crate) fn new_file(&self, name: &OsStr, unbuffered: bool) -> io::Result<(File, bool)> {
+    pub(crate) fn new_file(&self, name: &OsStr, wanted: Use) -> io::Result<(File, bool)> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create_new(true)
             .share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE)
-            .custom_flags(overlapped(unbuffered))
+            .custom_flags(flags_of(wanted))
             .open(self.path.join(name))?;
-        Ok((file, unbuffered))
+        Ok((file, wanted.is_unbuffered()))
     }
 
-    /// Opens the file `name` that is there, to be written if `write` says how: past the cache or not.
-    pub(crate) fn old_file(&self, name: &OsStr, write: Option<bool>) -> io::Result<(File, bool)> {
-        let unbuffered = write.unwrap_or(false);
+    /// Opens the file `name` that is there, to be written if `wanted` says what for.
+    pub(crate) fn old_file(&self, name: &OsStr, wanted: Option<Use>) -> io::Result<(File, bool)> {
+        let wanted = wanted.unwrap_or(Use::Calls);
         let opened = OpenOptions::new()
             .read(true)
             // Also one that is only looked at: so it shows whether somebody writes it.
             .write(true)
             .share_mode(FILE_SHARE_READ | FILE_SHARE_DELETE)
-            .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | overlapped(unbuffered))
+            .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | flags_of(wanted))
             .open(self.path.join(name));
         match opened {
             Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Err(busy()),
-            opened => Ok((opened?, unbuffered)),
+            opened => Ok((opened?, wanted.is_unbuffered())),
         }
     }
 
@@ -228,30 +255,13 @@ impl Folder {
     }
 }
 
-fn overlapped(unbuffered: bool) -> u32 {
-    FILE_FLAG_OVERLAPPED | if unbuffered { FILE_FLAG_NO_BUFFERING } else { 0 }
-}
-
-/// What the system says of an open file.
-///
-/// # Errors
-/// The system's.
-pub fn facts_of_open(file: &File) -> io::Result<Facts> {
-    facts_of(file, &file.metadata()?)
-}
-
-fn facts_of(file: &File, found: &Metadata) -> io::Result<Facts> {
-    let more = winapi_util::file::information(file)?;
-    Ok(Facts {
-        kind: kind_of(found),
-        identity: Identity { device: more.volume_serial_number(), number: more.file_index() },
-        links: more.number_of_links(),
-        bytes: found.len(),
-        time_ns: found.modified().map_or(0, ns_since_1970),
-        is_read_only: found.permissions().readonly(),
-        // Whose it is, is for the folder's access list to say.
-        is_ours: true,
-    })
+/// Calls that wait cannot be made on what was opened for a port.
+fn flags_of(wanted: Use) -> u32 {
+    match wanted {
+        Use::Calls => 0,
+        Use::Port { unbuffered: false } => FILE_FLAG_OVERLAPPED,
+        Use::Port { unbuffered: true } => FILE_FLAG_OVERLAPPED | FILE_FLAG_NO_BUFFERING,
+    }
 }
 
 fn kind_of(found: &Metadata) -> Kind {

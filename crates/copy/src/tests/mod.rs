@@ -119,12 +119,17 @@ fn r53_r58_as_many_operations_are_in_flight_as_were_asked_for_and_never_more() {
     let (scratch, contents) = world();
     for in_flight in [1, 2, 4, 7] {
         let settings = Settings { in_flight, ..Settings::default() };
-        let summary = scratch.copy(&settings, &Stop::default(), &Hooks::default());
-        assert_eq!(summary.failures, []);
-        assert_eq!(summary.peak_in_flight, in_flight as u64);
-        assert_eq!((summary.reads, summary.writes), (21, 21));
-        assert_eq!(summary.bytes, contents.len() as u64);
-        assert_eq!(std::fs::read(scratch.target()).expect("it is there"), contents);
+        // How many there are at most is up to the scheduler; that there are as many once is not.
+        let reaches = (0..200).any(|_| {
+            let summary = scratch.copy(&settings, &Stop::default(), &Hooks::default());
+            assert_eq!(summary.failures, []);
+            assert!(summary.peak_in_flight <= in_flight as u64, "{summary:?}");
+            assert_eq!((summary.reads, summary.writes), (21, 21));
+            assert_eq!(summary.bytes, contents.len() as u64);
+            assert_eq!(std::fs::read(scratch.target()).expect("it is there"), contents);
+            summary.peak_in_flight == in_flight as u64
+        });
+        assert!(reaches, "{in_flight}");
     }
 }
 

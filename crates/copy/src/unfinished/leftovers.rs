@@ -47,7 +47,8 @@ impl Leftovers {
             if !is_ours(&facts, mark) || !is_target(stem) || spare(&name, facts.identity) {
                 continue;
             }
-            if keep {
+            // What is empty still is nothing to go on from.
+            if keep && matches!(mark, Mark::File { .. }) {
                 let left = found.of.entry(stem.to_owned()).or_default();
                 let list = if is_file { &mut left.files } else { &mut left.records };
                 list.push((name, mark));

@@ -38,7 +38,7 @@ pub use crate::inability::{Inability, Noting, Warning, Warnings};
 pub use crate::platform::{Attributes, forget_cached, new_file_mode, preset};
 pub use crate::runs::Part;
 
-use crate::folder;
+use crate::folder::{self, Use};
 use names::Mark;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -52,29 +52,30 @@ const TRIES: u32 = 16;
 fn make_named(
     folder: &Folder,
     (stem, ending): (&OsStr, &str),
-    unbuffered: bool,
+    wanted: Use,
     avoid: &dyn Fn(&OsStr) -> bool,
     noting: &Noting<'_>,
 ) -> io::Result<(File, bool, OsString)> {
-    if let Some((file, unbuffered)) = folder.unnamed_file(unbuffered)? {
+    if let Some((file, unbuffered)) = folder.unnamed_file(wanted)? {
         lock(&file, folder, noting)?;
-        let name =
-            named(&file, (stem, ending), avoid, |name| folder.link(&file, name).map(|()| true))?;
+        let name = named(folder, &file, (stem, ending), avoid, |name| {
+            folder.link(&file, name).map(|()| true)
+        })?;
         return Ok((file, unbuffered, name));
     }
     for _ in 0..TRIES {
         // Its number is not known before it is there.
         let chance = RandomState::new().hash_one(stem);
-        let first = names::with_text(stem, ending, &format!("new-{chance:016x}"));
+        let first = names::name_of(stem, ending, Mark::new(), chance);
         if avoid(&first) {
             continue;
         }
-        let (file, unbuffered) = match folder.new_file(&first, unbuffered) {
+        let (file, unbuffered) = match folder.new_file(&first, wanted) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         };
         let named = lock(&file, folder, noting).and_then(|()| {
-            named(&file, (stem, ending), avoid, |name| {
+            named(folder, &file, (stem, ending), avoid, |name| {
                 match folder.rename_to_nothing(&first, name) {
                     Ok(None) if folder.look(name)?.is_some() => {
                         Err(io::ErrorKind::AlreadyExists.into())
@@ -86,6 +87,8 @@ fn make_named(
         });
         return match named {
             Ok(name) => Ok((file, unbuffered, name)),
+            // Somebody has taken it for left before it was locked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
                 drop(file);
                 // The error that is told is the first one.
@@ -99,14 +102,15 @@ fn make_named(
 
 /// Gives an open file a name that says which one it is, by `give`.
 fn named(
+    folder: &Folder,
     file: &File,
     (stem, ending): (&OsStr, &str),
     avoid: &dyn Fn(&OsStr) -> bool,
     mut give: impl FnMut(&OsStr) -> io::Result<bool>,
 ) -> io::Result<OsString> {
-    let mark = Mark::of(file)?;
+    let mark = Mark::of(folder, file)?;
     for again in 0..TRIES {
-        let name = names::name_of(stem, ending, mark, again);
+        let name = names::name_of(stem, ending, mark, again.into());
         if avoid(&name) {
             continue;
         }
@@ -118,35 +122,32 @@ fn named(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Opens a file that a former run has left, and locks it; None if it is not ours after all. `write` is how
-/// it is written, if it is, and whether past the cache.
+/// Opens a file that a former run has left, and locks it; None if it is not ours after all. `wanted` says
+/// what it is written for, if it is.
 fn open_left(
     folder: &Folder,
     name: &OsStr,
     mark: Mark,
-    write: Option<bool>,
+    wanted: Option<Use>,
     noting: &Noting<'_>,
 ) -> io::Result<Option<(File, bool)>> {
     if !folder.look(name)?.is_some_and(|facts| is_ours(&facts, mark)) {
         return Ok(None);
     }
-    let (file, unbuffered) = match folder.old_file(name, write) {
+    let (file, unbuffered) = match folder.old_file(name, wanted) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     lock(&file, folder, noting)?;
     // Whoever had it locked may have given it its final name, or somebody else has put another there.
     let is_there = folder.look(name)?.is_some_and(|facts| is_ours(&facts, mark));
-    let is_it = is_ours(&folder::facts_of_open(&file)?, mark) && Mark::of(&file)? == mark;
+    let is_it = is_ours(&folder.facts_of_open(&file)?, mark) && mark.is_of(folder, &file)?;
     Ok((is_there && is_it).then_some((file, unbuffered)))
 }
 
 /// Whether a name holds the file that its mark says, as far as that can be seen from outside.
 fn is_ours(facts: &Facts, mark: Mark) -> bool {
-    facts.kind == Kind::File
-        && facts.is_ours
-        && facts.links == 1
-        && facts.identity.number == mark.number
+    facts.kind == Kind::File && facts.is_ours && facts.links == 1 && mark.fits(facts)
 }
 
 /// Locks a file as long as it is open, where its file system has locks.

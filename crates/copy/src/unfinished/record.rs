@@ -7,6 +7,7 @@
 
 use super::names::{self, Names};
 use super::{Facts, Folder, Left, Noting, make_named, open_left};
+use crate::folder::Use;
 use crate::runs::{GRAIN, Part};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -84,7 +85,8 @@ impl Record {
         noting: &Noting<'_>,
     ) -> io::Result<Self> {
         let stem = names::stem_of(target);
-        let (mut file, _, name) = make_named(folder, (&stem, names.record), false, avoid, noting)?;
+        let (mut file, _, name) =
+            make_named(folder, (&stem, names.record), Use::Calls, avoid, noting)?;
         if let Err(error) = file.write_all(&header(source)) {
             drop(file);
             // The error that is told is the first one.
@@ -104,7 +106,7 @@ impl Record {
     ) -> Option<(Self, Vec<Piece>)> {
         while let Some((name, mark)) = left.records.pop() {
             // What cannot be read is of no use.
-            let opened = open_left(folder, &name, mark, Some(false), noting).ok().flatten();
+            let opened = open_left(folder, &name, mark, Some(Use::Calls), noting).ok().flatten();
             let Some((file, _)) = opened else { continue };
             match Self::read(folder, &name, file, source) {
                 None => drop(folder.remove(&name)),
@@ -204,6 +206,7 @@ mod tests {
     #[test]
     fn a_record_gives_back_its_pieces_to_the_same_source_only() {
         let path = std::env::temp_dir().join(format!("overlapped-record-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir(&path).expect("a folder can be made");
         let folder = Arc::new(Folder::open(&path).expect("it is there"));
         let warnings = Warnings::default();

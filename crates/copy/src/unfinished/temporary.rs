@@ -4,7 +4,7 @@ use super::names::{self, Names};
 use super::{
     Attributes, Folder, Identity, Inability, Left, Noting, lock, make_named, named, open_left,
 };
-use crate::folder;
+use crate::folder::Use;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -55,9 +55,10 @@ impl Temporary {
         noting: &Noting<'_>,
     ) -> io::Result<Self> {
         let stem = names::stem_of(target);
+        let wanted = Use::Port { unbuffered: how.unbuffered };
         let (mut name, mut is_old, mut made) = (None, false, None);
         while let (Some((old, mark)), None) = (left.files.pop(), &made) {
-            match open_left(folder, &old, mark, Some(how.unbuffered), noting) {
+            match open_left(folder, &old, mark, Some(wanted), noting) {
                 Ok(None) => {}
                 Ok(Some(opened)) => (name, is_old, made) = (Some(old), true, Some(opened)),
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return Err(error),
@@ -66,7 +67,7 @@ impl Temporary {
             }
         }
         if made.is_none() && !how.named {
-            made = folder.unnamed_file(how.unbuffered)?;
+            made = folder.unnamed_file(wanted)?;
             if made.is_none() && cfg!(not(windows)) {
                 let error = io::ErrorKind::Unsupported.into();
                 noting.note(Inability::UnnamedFiles, folder.identity(), &error);
@@ -76,13 +77,12 @@ impl Temporary {
             Some(made) => made,
             None => {
                 let names = (stem.as_os_str(), names.file);
-                let (file, unbuffered, new) =
-                    make_named(folder, names, how.unbuffered, avoid, noting)?;
+                let (file, unbuffered, new) = make_named(folder, names, wanted, avoid, noting)?;
                 name = Some(new);
                 (file, unbuffered)
             }
         };
-        let facts = folder::facts_of_open(&file)?;
+        let facts = folder.facts_of_open(&file)?;
         let folder = Arc::clone(folder);
         let (names, identity, file) = (*names, facts.identity, Some(file));
         Ok(Self { folder, names, stem, name, file, identity, unbuffered, is_old })
@@ -141,7 +141,7 @@ impl Temporary {
             // Only a rename replaces, and it needs a name.
             lock(file, &folder, noting)?;
             let give = |name: &OsStr| folder.link(file, name).map(|()| true);
-            self.name = Some(named(file, (&self.stem, self.names.file), avoid, give)?);
+            self.name = Some(named(&folder, file, (&self.stem, self.names.file), avoid, give)?);
         }
         let Some(name) = self.name.clone() else { return Err(io::ErrorKind::NotFound.into()) };
         if cfg!(windows) {
