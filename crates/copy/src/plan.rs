@@ -2,6 +2,7 @@
 
 use crate::folder::tree::Tree;
 use crate::folder::{COPIES_LINKS, Kind};
+use crate::platform::Attributes;
 use crate::reserved::{reserved_in_path, reserved_on_windows};
 use crate::summary::Failure;
 use crate::unfinished::may_be_taken_for_one;
@@ -35,7 +36,9 @@ pub(crate) struct Folder {
     pub(crate) target: usize,
     /// It is to be made if it is not there, and then gets permissions and times of this one. None for one
     /// whose files were named one by one.
-    pub(crate) like: Option<Metadata>,
+    pub(crate) like: Option<Attributes>,
+    /// It has an access list, which is not copied.
+    pub(crate) has_list: bool,
 }
 
 /// A file or a link. The name is kept once where source and target have the same.
@@ -126,7 +129,7 @@ impl Plan {
                 let parent = source.parent().unwrap_or(Path::new(""));
                 let folder = *named.entry(parent).or_insert_with(|| {
                     let source = plan.sources.add_path(parent.to_owned());
-                    plan.folders.push(Folder { source, target: into, like: None });
+                    plan.folders.push(Folder { source, target: into, like: None, has_list: false });
                     plan.folders.len() - 1
                 });
                 let kind = if facts.is_file() { Kind::File } else { Kind::Other };
@@ -166,8 +169,8 @@ impl Plan {
     fn add_folder(&mut self, source: usize, target: usize) {
         let mut waiting = vec![(source, target)];
         while let Some((source, target)) = waiting.pop() {
-            let opened = self.sources.get(source).and_then(|open| Ok((open.metadata()?, open)));
-            let (like, open) = match opened {
+            let opened = self.sources.get(source).and_then(|open| Ok((open.attributes()?, open)));
+            let ((like, has_list), open) = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
                     let text = format!("the folder cannot be read: {error}");
@@ -176,7 +179,7 @@ impl Plan {
                 }
             };
             let folder = self.folders.len();
-            self.folders.push(Folder { source, target, like: Some(like) });
+            self.folders.push(Folder { source, target, like: Some(like), has_list });
             let refused = |error: io::Error| format!("the folder cannot be read: {error}");
             let entries = match open.entries() {
                 Ok(entries) => entries,

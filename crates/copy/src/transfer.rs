@@ -86,7 +86,8 @@ pub(crate) struct Beginning {
     pub(crate) target: File<Copying>,
     pub(crate) temporary: Temporary,
     pub(crate) replaces: bool,
-    pub(crate) facts: std::fs::Metadata,
+    pub(crate) size: u64,
+    pub(crate) attributes: Attributes,
     pub(crate) runs: Runs,
     /// What is gone on from, and what it says is there.
     pub(crate) record: Option<(Record, Vec<Piece>)>,
@@ -96,9 +97,7 @@ impl Transfer {
     /// Gives the temporary file its size.
     pub(crate) fn begin(beginning: Beginning, settings: &Settings) -> io::Result<Self> {
         let Beginning { number, source_path, target_path, source, target, .. } = beginning;
-        let Beginning { temporary, replaces, facts, runs, record, .. } = beginning;
-        let size = facts.len();
-        let mut attributes = Attributes::of(&facts);
+        let Beginning { temporary, replaces, size, mut attributes, runs, record, .. } = beginning;
         attributes.synced = settings.sync != Sync::None;
         let (record, pieces) = match record {
             Some((record, pieces)) => (Some(record), pieces),

@@ -2,17 +2,17 @@
 
 use super::Engine;
 use super::claims::Owner;
-use crate::folder::{Folder, Kind};
+use crate::folder::{Folder, Identity, Kind};
 use crate::plan::{Entry, in_the_place_of_a_folder};
-use crate::platform::Attributes;
 use crate::settings::Sync;
 use crate::summary::Failure;
 use crate::transfer::{Transfer, failure};
-use crate::unfinished::{self, Leftovers};
+use crate::unfinished::{self, Inability, Leftovers};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// How a folder of the target was found.
@@ -63,7 +63,13 @@ impl Engine<'_> {
         let problem = |what, error: io::Error| failure(&targets.path(folder.target), what, &error);
         let holder = targets.get(holder).map_err(|error| problem("it cannot be made", error))?;
         let place = match holder.make_child(name, like) {
-            Ok(()) => Place::New,
+            Ok(()) => {
+                if folder.has_list {
+                    let path = self.plan.sources.path(folder.source);
+                    self.list_is_not_copied(&path, holder.identity());
+                }
+                Place::New
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Place::There,
             Err(error) => return Err(Some(problem("the folder cannot be made", error))),
         };
@@ -87,6 +93,12 @@ impl Engine<'_> {
                 Err(Some(Failure { path, text: self.meant_by_two(first) }))
             }
         }
+    }
+
+    /// The source at `path` has an access list.
+    pub(super) fn list_is_not_copied(&self, path: &Path, target: Identity) {
+        let error = io::ErrorKind::Unsupported.into();
+        self.warnings.at(path).note(Inability::AccessLists, target, &error);
     }
 
     /// How a folder of `targets` was found.
@@ -235,7 +247,7 @@ impl Engine<'_> {
             };
             let settled = targets.get(folder.target).and_then(|open| {
                 let path = targets.path(folder.target);
-                open.settle(&Attributes::of(like), &mut |what, error| {
+                open.settle(like, &mut |what, error| {
                     self.warnings.at(&path).note(what, open.identity(), &error);
                 })
             });

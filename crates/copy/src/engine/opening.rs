@@ -86,6 +86,10 @@ impl Engine<'_> {
         if wants_unbuffered && !temporary.unbuffered {
             self.no_unbuffered(&target_path);
         }
+        let (attributes, has_list) = platform::attributes_of(&source, &facts);
+        if has_list {
+            self.list_is_not_copied(&source_path, into.identity());
+        }
         let begun = (|| {
             let of = if resumes { Some(Source::of(&from.facts_of_open(&source)?)) } else { None };
             let source = self.associate(source)?;
@@ -118,7 +122,8 @@ impl Engine<'_> {
                 target,
                 temporary,
                 replaces: there == There::Old,
-                facts,
+                size: facts.len(),
+                attributes,
                 runs,
                 record,
             };

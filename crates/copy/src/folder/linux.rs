@@ -8,11 +8,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +27,8 @@ pub struct Folder {
     identity: Identity,
     /// Its file system has no files without a name.
     names_all: AtomicBool,
+    /// It gives access lists to what is made in it, if somebody has asked.
+    gives_lists: OnceLock<bool>,
 }
 
 /// A folder that is opened for its place alone, and whatever is opened, ends with an `exec`.
@@ -60,7 +62,8 @@ impl Folder {
 
     fn of(descriptor: OwnedFd) -> io::Result<Self> {
         let facts = facts_of(&rustix::fs::fstat(&descriptor)?);
-        Ok(Self { descriptor, identity: facts.identity, names_all: AtomicBool::new(false) })
+        let (names_all, gives_lists) = (AtomicBool::new(false), OnceLock::new());
+        Ok(Self { descriptor, identity: facts.identity, names_all, gives_lists })
     }
 
     /// Which folder it is.
@@ -68,11 +71,22 @@ impl Folder {
         self.identity
     }
 
-    /// Makes the folder `name`, with no more rights for anybody but the owner than `like` gives.
-    pub(crate) fn make_child(&self, name: &OsStr, like: &Metadata) -> io::Result<()> {
-        // Others write in it only when it is complete.
-        let mode = (like.mode() & 0o755) | 0o700;
+    /// Makes the folder `name`, with no more rights for anybody but the owner than `like` has.
+    pub(crate) fn make_child(&self, name: &OsStr, like: &Attributes) -> io::Result<()> {
+        // Others write in it only when it is complete. Who is on a list has at most what the group has.
+        let others = if self.gives_access_lists() { 0 } else { 0o055 };
+        let mode = like.permissions.mode() & others | 0o700;
         Ok(mkdirat(&self.descriptor, name, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Whether it gives access lists to what is made in it.
+    pub(crate) fn gives_access_lists(&self) -> bool {
+        *self.gives_lists.get_or_init(|| crate::platform::gives_access_lists(&self.path()))
+    }
+
+    /// A path of it, wherever it is.
+    fn path(&self) -> String {
+        format!("/proc/self/fd/{}", self.descriptor.as_raw_fd())
     }
 
     /// What is at `name`; None if nothing is.
@@ -124,9 +138,13 @@ impl Folder {
         }))
     }
 
-    /// What the system says of the folder itself.
-    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        File::from(self.descriptor.try_clone()?).metadata()
+    /// The attributes of the folder itself, and whether it has an access list, which a copy does not get.
+    pub(crate) fn attributes(&self) -> io::Result<(Attributes, bool)> {
+        let facts = File::from(self.descriptor.try_clone()?).metadata()?;
+        let by_list = crate::platform::group_by_list(|name, bytes| {
+            rustix::fs::getxattr(self.path(), name, bytes)
+        });
+        Ok(crate::platform::attributes_with(&facts, by_list))
     }
 
     /// Opens the file `name` for reading. A link is followed only if `follow` says so: the user named it.
@@ -242,7 +260,8 @@ impl Folder {
     ) -> io::Result<()> {
         let file = self.as_file()?;
         crate::platform::give_times(&file, attributes, cannot)?;
-        crate::platform::give_permissions(&file, attributes, cannot)
+        // It has a list if the folder that holds it gives lists, and then it gives them on.
+        crate::platform::give_permissions(&file, attributes, self.gives_access_lists(), cannot)
     }
 
     /// Brings the names in it to the device.

@@ -73,7 +73,7 @@ impl Folder {
     }
 
     /// Makes the folder `name`.
-    pub(crate) fn make_child(&self, name: &OsStr, _like: &Metadata) -> io::Result<()> {
+    pub(crate) fn make_child(&self, name: &OsStr, _like: &Attributes) -> io::Result<()> {
         std::fs::create_dir(self.path.join(name))
     }
 
@@ -138,9 +138,9 @@ impl Folder {
         }))
     }
 
-    /// What the system says of the folder itself.
-    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        self.held.metadata()
+    /// The attributes of the folder itself; access lists are not looked at.
+    pub(crate) fn attributes(&self) -> io::Result<(Attributes, bool)> {
+        Ok((Attributes::of(&self.held.metadata()?), false))
     }
 
     /// Opens the file `name` for reading. A link is followed only if `follow` says so: the user named it.

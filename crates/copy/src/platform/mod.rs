@@ -25,6 +25,8 @@ pub struct Attributes {
     pub cut_to: Option<u64>,
     /// Whether all of it must be on the device.
     pub synced: bool,
+    /// Whether an access list is taken away that its folder has given it.
+    pub without_access_list: bool,
 }
 
 impl Attributes {
@@ -38,7 +40,7 @@ impl Attributes {
             times = times.set_accessed(time);
         }
         let permissions = permissions_of(facts);
-        Self { times, permissions, cut_to: None, synced: false }
+        Self { times, permissions, cut_to: None, synced: false, without_access_list: true }
     }
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn permissions_of(facts: &Metadata) -> Permissions {
     facts.permissions()
 }
 
+/// The attributes of an open source; access lists are not looked at.
+pub(crate) fn attributes_of(_file: &File, facts: &Metadata) -> (Attributes, bool) {
+    (Attributes::of(facts), false)
+}
+
 /// The permissions of a new file; those of its folder decide.
 ///
 /// # Errors
@@ -41,6 +46,7 @@ pub fn new_file_mode(file: &File) -> io::Result<Permissions> {
 
 /// Nothing is done while the file is open.
 pub(crate) fn settle_open(
+    _folder: &Folder,
     _file: &File,
     _attributes: &Attributes,
     _cannot: &mut dyn FnMut(Inability, io::Error),

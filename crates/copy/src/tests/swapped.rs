@@ -205,3 +205,56 @@ fn a_tree_is_deeper_than_a_path_may_be_long_and_than_descriptors_there_are() {
     let mut contents = [0; 9];
     assert_eq!(rustix::io::read(&file, &mut contents), Ok(4));
 }
+
+/// An access list, as xattr(7) has it: what each entry is, what it allows, and for whom.
+fn access_list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+    let mut bytes = 2u32.to_le_bytes().to_vec();
+    for (kind, rights, whom) in entries {
+        bytes.extend(kind.to_le_bytes());
+        bytes.extend(rights.to_le_bytes());
+        bytes.extend(whom.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn an_access_list_of_source_or_target_lets_nobody_in_that_the_source_keeps_out() {
+    use crate::Inability;
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    const NOBODY: u32 = u32::MAX;
+    let scratch = tree();
+    // One more user may read, the group may not: the group's permissions then say what that user may.
+    let list = access_list(&[
+        (1, 7, NOBODY),
+        (2, 6, 65_534),
+        (4, 0, NOBODY),
+        (16, 7, NOBODY),
+        (32, 0, NOBODY),
+    ]);
+    let set = |path: &Path, name: &str, list: &[u8]| {
+        setxattr(path, name, list, XattrFlags::empty()).is_ok()
+    };
+    let (one, sub) = (scratch.source().join("one"), scratch.source().join("sub"));
+    let name = "system.posix_acl_access";
+    if !set(&one, name, &list) || !set(&sub, name, &list) {
+        eprintln!("skipped: access lists: this file system has none");
+        return;
+    }
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
+    assert_eq!((mode(&one), mode(&sub)), (0o770, 0o770));
+    fs::set_permissions(sub.join("two"), fs::Permissions::from_mode(0o640)).expect("set");
+    // A folder that gives a list to all that is made in it.
+    fs::create_dir(scratch.target()).expect("a folder can be made");
+    assert!(set(&scratch.target(), "system.posix_acl_default", &list));
+    let summary = run_it(&plan_of(&scratch));
+    assert_eq!((summary.files, summary.failures), (2, vec![]));
+    let kinds: Vec<Inability> = summary.warnings.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, [Inability::AccessLists], "{:?}", summary.warnings);
+    for (path, expected) in [("one", 0o700), ("sub", 0o700), ("sub/two", 0o640)] {
+        let path = scratch.target().join("source").join(path);
+        assert_eq!(mode(&path), expected, "{}", path.display());
+        assert!(
+            getxattr(&path, name, &mut [0; 1]).is_err_and(|it| it == rustix::io::Errno::NODATA)
+        );
+    }
+}

@@ -113,7 +113,7 @@ impl Temporary {
     /// It cannot get its length, or the device fails.
     pub fn settle(&self, attributes: &Attributes, noting: &Noting<'_>) -> io::Result<()> {
         let place = self.folder.identity();
-        crate::platform::settle_open(self.file()?, attributes, &mut |what, error| {
+        crate::platform::settle_open(&self.folder, self.file()?, attributes, &mut |what, error| {
             noting.note(what, place, &error);
         })
     }

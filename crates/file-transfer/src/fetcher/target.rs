@@ -281,6 +281,8 @@ impl Unfinished {
         }
         let old = target.symlink_metadata().ok().filter(|there| there.is_file());
         let mut attributes = Attributes::of(&file.metadata()?);
+        // What is new gets what its folder gives, what replaces another no more than that had.
+        attributes.without_access_list = old.is_some();
         attributes.permissions = match old {
             Some(old) => Attributes::of(&old).permissions,
             None => new_file_mode(file)?,
