@@ -25,9 +25,13 @@ struct Held(Child);
 
 impl Held {
     fn start(arguments: &[&str], output: impl Into<Stdio>) -> Self {
+        Self::start_with(arguments, output, Stdio::piped())
+    }
+
+    fn start_with(arguments: &[&str], output: impl Into<Stdio>, errors: impl Into<Stdio>) -> Self {
         let mut command = tool(arguments);
         // Input that goes on, or a client would end by itself.
-        command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(output).stderr(errors);
         Self(command.spawn().expect("the tool starts"))
     }
 
@@ -59,8 +63,9 @@ impl Held {
         assert_eq!(ended, Ok(1), "it goes on");
         let status = self.0.wait().expect("a child");
         let mut errors = String::new();
-        let stderr = self.0.stderr.as_mut().expect("a pipe");
-        stderr.read_to_string(&mut errors).expect("text");
+        if let Some(stderr) = self.0.stderr.as_mut() {
+            stderr.read_to_string(&mut errors).expect("text");
+        }
         (status, errors)
     }
 }
@@ -138,6 +143,37 @@ fn standard_output_that_nobody_reads_keeps_no_command() {
         }
     });
     assert_eq!(scratch.read("copied"), b"contents");
+}
+
+#[test]
+fn standard_error_that_nobody_reads_keeps_no_command() {
+    let scratch = Scratch::new();
+    let small = scratch.write("small", b"contents");
+    let none = scratch.path("none");
+    let peer = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = peer.local_addr().expect("it is bound").to_string();
+    drop(peer);
+    let own = ["--drain-seconds", "0"];
+    let cases: Vec<(Vec<&str>, Option<i32>)> = vec![
+        ([&["serve", "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
+        ([&["send", &small, "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
+        (vec!["copy", &none, &small], BY_FORCE),
+        (vec!["fetch", &nobody, &none], BY_FORCE),
+        (vec!["stress", &nobody, "-c", "1", "-m", "1"], BY_FORCE),
+        (vec!["client", &nobody], None),
+        (vec!["doctor", "no"], None),
+    ];
+    std::thread::scope(|threads| {
+        for (arguments, code) in &cases {
+            threads.spawn(move || {
+                let (_reader, writer) = full_pipe();
+                let held = Held::start_with(arguments, Stdio::null(), writer);
+                assert!(held.waits_for_a_reader(), "{arguments:?}");
+                let (status, _) = held.asked_to_end();
+                assert_eq!(status.code(), *code, "{arguments:?}");
+            });
+        }
+    });
 }
 
 /// Takes a connection to the tool, and writes to it until it takes no more.

@@ -5,8 +5,9 @@
 
 use super::{Found, leads_out, not_for_clients};
 use crate::target::Place;
+use overlapped::open_regular;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,11 @@ impl Canonical {
         if !kind.is_file() {
             return Err(not_for_clients());
         }
-        File::open(path).map(Found::File)
+        // By now it may be something else, whose opening would wait.
+        match open_regular(&path, OpenOptions::new().read(true)) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(not_for_clients()),
+            opened => opened.map(Found::File),
+        }
     }
 
     pub(super) fn list(&self, place: &Place, most: usize) -> io::Result<Vec<OsString>> {
