@@ -12,6 +12,7 @@ use super::refusals::port_closed;
 use super::state::{Direction, Link, Pending, State};
 use super::{Association, TcpSocket};
 use crate::driver::Event;
+use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::error::Refused;
 use crate::operation::accept::Accepted;
@@ -21,6 +22,7 @@ use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::sync::{Mutex, MutexGuard};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -49,12 +51,13 @@ impl<P: Protocol> Handle<P> {
             return Err(Refused::new(port_closed(), (socket, key)));
         }
         let token = port.registry.reserve();
-        let TcpSocket { socket, admission, origin, .. } = socket;
+        let TcpSocket { socket, admission, peer, origin } = socket;
         let state = State {
             socket: Some(socket),
             admission,
             link,
             origin,
+            peer,
             ended: false,
             lost: None,
             shut_receive: false,
@@ -96,13 +99,12 @@ impl<P: Protocol> Handle<P> {
             }
             std::thread::yield_now();
         };
-        let (socket, admission, link, origin) = {
+        let (socket, admission, peer, origin) = {
             let mut state = core.state.lock();
-            (state.socket.take(), state.admission.take(), state.link, state.origin)
+            (state.socket.take(), state.admission.take(), state.peer, state.origin)
         };
         let socket = socket.expect("only its user can close a handle, and nobody has it yet");
-        let was_connected = link == Link::Connected;
-        (TcpSocket { socket, admission, was_connected, origin }, core.key.take())
+        (TcpSocket { socket, admission, peer, origin }, core.key.take())
     }
 
     /// Step one: moves the operation in. It is attempted at once if nothing is before it.
@@ -231,7 +233,8 @@ impl<P: Protocol> Handle<P> {
             Task::FirstData(first_data) => {
                 if let Some(socket) = state.socket.take() {
                     port.engine.deregister(&socket);
-                    let socket = TcpSocket::connection(socket, state.admission.take());
+                    let admission = state.admission.take();
+                    let socket = TcpSocket::connection(socket, first_data.remote, admission);
                     if first_data.result.is_ok() {
                         first_data.socket = Some(socket);
                     } else {
@@ -333,7 +336,7 @@ impl<P: Protocol> Handle<P> {
         let admission = state.admission.take();
         if let Some(socket) = state.socket.take() {
             port.engine.deregister(&socket);
-            delivery.later().discarded.push(TcpSocket::connection(socket, None));
+            delivery.later().discarded.push(TcpSocket::from_parts(socket));
         }
         drop(state);
         port.registry.retire(self.0.token);
@@ -398,12 +401,11 @@ impl<P: Protocol> Handle<P> {
         call(self.0.state.lock().open_socket()?)
     }
 
-    /// Makes `call` on the socket of an established connection.
-    pub(crate) fn with_connection<R>(
-        &self,
-        call: impl FnOnce(&Socket) -> io::Result<R>,
-    ) -> io::Result<R> {
-        call(self.0.state.lock().open_connection()?)
+    /// The peer of the connection, also of one that has ended or was lost.
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        let state = self.0.state.lock();
+        state.admits_connected()?;
+        state.peer.ok_or_else(|| code::error(code::NOT_CONNECTED))
     }
 
     pub(crate) fn connected_at(&self) -> Option<Instant> {

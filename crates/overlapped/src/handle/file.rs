@@ -66,7 +66,8 @@ impl<P: Protocol> File<P> {
     /// system, and gives the calling thread's slot away meanwhile.
     ///
     /// # Errors
-    /// The system's, and "bad descriptor" on a closed handle.
+    /// `PermissionDenied` for a file that was not opened for writing, `InvalidInput` beyond the last
+    /// position that a file can have, the system's, and "bad descriptor" on a closed handle.
     pub fn set_size(&self, bytes: u64) -> io::Result<()> {
         let file = self.0.open_file()?;
         blocking(|| file.set_size(bytes))
@@ -78,7 +79,8 @@ impl<P: Protocol> File<P> {
     /// away meanwhile.
     ///
     /// # Errors
-    /// The system's, such as `StorageFull`; "bad descriptor" on a closed handle; `Unsupported` from a
+    /// `PermissionDenied` and `InvalidInput` as for [`set_size`](Self::set_size); the system's, such
+    /// as `StorageFull`; "bad descriptor" on a closed handle; `Unsupported` from a
     /// file system that cannot reserve, where [`set_size`](Self::set_size) is what there is.
     ///
     /// # Platform

@@ -80,6 +80,9 @@ impl<P: Protocol> FileHandle<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(FileTask, P::Operation)>> {
         let port = &self.0.port;
+        if port.is_closed() {
+            return Err(Refused::new(port_closed(), (task, operation)));
+        }
         let admitted = self.open_file().and_then(|file| task.admit(&file).map(|()| file));
         let file = match admitted {
             Ok(file) => file,
@@ -154,9 +157,6 @@ impl<P: Protocol> FileHandle<P> {
     }
 
     pub(crate) fn open_file(&self) -> io::Result<Arc<SystemFile>> {
-        if self.0.port.is_closed() {
-            return Err(port_closed());
-        }
         self.0.file.lock().clone().ok_or_else(|| code::error(code::FILE_CLOSED))
     }
 

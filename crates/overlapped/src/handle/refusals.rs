@@ -42,17 +42,15 @@ impl<P: Protocol> State<P> {
 
     /// Whether there is a connection with directions that can be ended.
     pub(super) fn admits_shutdown(&self) -> io::Result<()> {
-        self.open_connection()?;
+        self.admits_connected()?;
         self.lost.map_or(Ok(()), |code| Err(code::error(code)))
     }
 
-    /// The socket of an established connection, also of one that has ended or was lost since.
-    pub(super) fn open_connection(&self) -> io::Result<&Socket> {
-        let socket = self.open_socket()?;
-        if !self.link.is_established() {
-            return Err(code::error(code::NOT_CONNECTED));
-        }
-        Ok(socket)
+    /// Whether there is a connection, be it one that has ended or was lost since.
+    pub(super) fn admits_connected(&self) -> io::Result<()> {
+        self.open_socket()?;
+        let stands = self.link.is_established();
+        if stands { Ok(()) } else { Err(code::error(code::NOT_CONNECTED)) }
     }
 
     pub(super) fn open_socket(&self) -> io::Result<&Socket> {

@@ -14,6 +14,7 @@ use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::sync::MutexGuard;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,8 +33,9 @@ pub(crate) enum Origin {
 
 impl<P: Protocol> State<P> {
     /// The handle's next connection begins from here.
-    fn forget_connection(&mut self, link: Link) {
+    fn forget_connection(&mut self, link: Link, peer: Option<SocketAddr>) {
         self.link = link;
+        self.peer = peer;
         self.ended = false;
         self.lost = None;
         self.shut_receive = false;
@@ -91,7 +93,7 @@ impl<P: Protocol> Handle<P> {
         while let Some(pending) = state.receive.pop() {
             delivery.add(port, pending.aborted());
         }
-        state.forget_connection(Link::Unconnected);
+        state.forget_connection(Link::Unconnected, None);
         delivery.later().admissions.extend(state.admission.take());
     }
 
@@ -140,7 +142,8 @@ impl<P: Protocol> Handle<P> {
             Ok(()) => {
                 drop(stream.take_reservation(&state));
                 state.origin = Origin::Accepted;
-                state.forget_connection(Link::Connected);
+                let peer = into.result.as_ref().ok().map(|addresses| addresses.1);
+                state.forget_connection(Link::Connected, peer);
             }
         }
     }

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub struct TcpSocket {
     pub(crate) socket: Socket,
     pub(crate) admission: Option<Admission>,
-    /// It is a connection, even if the peer has reset it since.
-    pub(crate) was_connected: bool,
+    /// The peer of a connection, even if it has reset it since.
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) origin: Origin,
 }
 
@@ -65,16 +65,20 @@ impl TcpSocket {
     /// # Errors
     /// "Not connected" for a fresh socket.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
+        self.peer.map_or_else(|| self.socket.peer_addr(), Ok)
     }
 
     pub(crate) fn from_parts(socket: Socket) -> Self {
-        Self { socket, admission: None, was_connected: false, origin: Origin::Fresh }
+        Self { socket, admission: None, peer: None, origin: Origin::Fresh }
     }
 
     /// An accepted connection.
-    pub(crate) fn connection(socket: Socket, admission: Option<Admission>) -> Self {
-        Self { socket, admission, was_connected: true, origin: Origin::Accepted }
+    pub(crate) fn connection(
+        socket: Socket,
+        peer: SocketAddr,
+        admission: Option<Admission>,
+    ) -> Self {
+        Self { socket, admission, peer: Some(peer), origin: Origin::Accepted }
     }
 }
 
@@ -230,9 +234,9 @@ impl Associable for TcpSocket {
         port: &sealed::PortRef<'_, P>,
         key: P::Key,
     ) -> Association<TcpStream<P>, Self, P::Key> {
-        let is_connected = self.was_connected || self.socket.peer_addr().is_ok();
-        let link = if is_connected { Link::Connected } else { Link::Unconnected };
-        associate(port.0, self, link, key).map(TcpStream)
+        let peer = self.peer_addr().ok();
+        let link = if peer.is_some() { Link::Connected } else { Link::Unconnected };
+        associate(port.0, Self { peer, ..self }, link, key).map(TcpStream)
     }
 }
 

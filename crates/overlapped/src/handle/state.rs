@@ -15,7 +15,7 @@ use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Instant;
 
 /// The state of one handle.
@@ -25,6 +25,8 @@ pub(super) struct State<P: Protocol> {
     pub(super) admission: Option<Admission>,
     pub(super) link: Link,
     pub(super) origin: Origin,
+    /// Whom it is connected to. Some systems forget it when the connection ends.
+    pub(super) peer: Option<SocketAddr>,
     /// The peer has ended its direction or the connection failed: a short read proves nothing.
     pub(super) ended: bool,
     /// The error that ended the connection, once an operation has met it: whatever is started from
@@ -241,6 +243,8 @@ impl<P: Protocol> State<P> {
             if self.link == Link::Connected {
                 self.connected_at = Some(Instant::now());
                 self.origin = Origin::Connected;
+                let peer = self.socket.as_ref().and_then(|socket| socket.peer_addr().ok());
+                self.peer = Some(peer.unwrap_or(connect.address()));
                 self.receive.set_ready();
             } else {
                 self.ended = false;
@@ -259,8 +263,10 @@ impl<P: Protocol> State<P> {
             self.shut_send |= disconnect.has_ended;
         }
         let loss = match &*task {
-            // It was connected, and has not ended it: the system has lost it.
-            Task::Disconnect(_) if error.raw_os_error() == Some(code::NOT_CONNECTED) => {
+            // It was connected, and we have not ended it: the system has lost it.
+            Task::Disconnect(_) | Task::TransmitFile(_)
+                if error.raw_os_error() == Some(code::NOT_CONNECTED) =>
+            {
                 Some(code::RESET)
             }
             _ => loss(error),

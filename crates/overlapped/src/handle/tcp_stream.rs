@@ -75,16 +75,13 @@ impl<P: Protocol> TcpStream<P> {
         self.0.with_socket(|socket| socket.local_addr())
     }
 
-    /// The peer's address, as soon as the packet of the accept or connect was queued.
+    /// The peer's address, from the packet of the accept or connect on until a disconnect or the
+    /// close, also when the connection has ended or was lost.
     ///
     /// # Errors
     /// "Not connected", and "bad descriptor" on a closed handle.
-    ///
-    /// # Platform
-    /// On Linux also "not connected" when both directions have ended, or after a reset: the system
-    /// has forgotten the address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.with_connection(|socket| socket.peer_addr())
+        self.0.peer_addr()
     }
 
     /// How long ago the connection was established; `None` before it is, after a disconnect and

@@ -91,7 +91,7 @@ impl Accept {
 
     fn keep(&mut self, taken: io::Result<(Connection, Option<Buffer>)>) -> Progress {
         self.result = taken.map(|((socket, local, remote), first_data)| {
-            let socket = TcpSocket::connection(socket, None);
+            let socket = TcpSocket::connection(socket, remote, None);
             Box::new(Accepted { socket, local, remote, first_data })
         });
         Progress::Complete { drained: false }

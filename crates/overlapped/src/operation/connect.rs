@@ -113,6 +113,10 @@ impl Connect {
         Progress::Complete { drained: false }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.target.address
+    }
+
     /// Whether the connection was established, also when sending the first data failed then.
     pub(crate) fn is_established(&self) -> bool {
         self.target.stage == Stage::Connected

@@ -1,6 +1,6 @@
 //! Disconnect: ends a connection in order and keeps its handle for the next one.
 
-use super::{Progress, Surroundings, Task, not_performed};
+use super::{Progress, Surroundings, Task, loss, not_performed};
 use crate::driver::code;
 #[cfg(windows)]
 use crate::driver::iocp::block::Ended;
@@ -40,7 +40,8 @@ impl Disconnect {
                 _ => self.has_ended = true,
             }
         }
-        discard_unread(with);
+        // What was sent has gone out, and the end behind it; a reset that comes now is no loss.
+        let _ = discard_unread(with);
         match with.socket.fresh() {
             Err(error)
                 if error.raw_os_error().is_some_and(|code| code::SHORT_OF.contains(&code)) =>
@@ -63,9 +64,10 @@ impl Disconnect {
         self.was_ended = true;
     }
 
+    /// Fails when the connection was lost before, which the call to end it might not say.
     #[cfg(windows)]
-    pub(super) fn prepare(&mut self, with: Surroundings<'_>) {
-        discard_unread(with);
+    pub(super) fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
+        if self.was_ended { Ok(()) } else { discard_unread(with) }
     }
 
     #[cfg(windows)]
@@ -75,7 +77,7 @@ impl Disconnect {
             (_, None) => Err(super::aborted()),
             (_, Some(with)) => {
                 self.has_ended = true;
-                discard_unread(with);
+                let _ = discard_unread(with);
                 with.socket.fresh().map(|fresh| self.fresh = Some(fresh))
             }
         };
@@ -92,14 +94,17 @@ impl Disconnect {
 
 /// A system that closes a socket with unread data resets its connection, and the peer may lose what
 /// it has not received yet (F31).
-fn discard_unread(with: Surroundings<'_>) {
+fn discard_unread(with: Surroundings<'_>) -> io::Result<()> {
     let mut buffer = with.pool.get();
     let mut left = DISCARDED_AT_MOST_BYTES;
-    while left > 0
-        && let Ok(length @ 1..) = with.socket.receive(buffer.room_mut())
-    {
-        left = left.saturating_sub(length);
+    while left > 0 {
+        match with.socket.receive(buffer.room_mut()) {
+            Ok(length @ 1..) => left = left.saturating_sub(length),
+            Err(error) if loss(&error).is_some() => return Err(error),
+            Ok(_) | Err(_) => break,
+        }
     }
+    Ok(())
 }
 
 impl<P: Protocol> TcpStream<P> {

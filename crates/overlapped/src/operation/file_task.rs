@@ -25,7 +25,7 @@ impl FileTask {
         match self {
             Self::Read(read) => read.admit(file),
             Self::Write(write) => write.admit(file),
-            Self::Flush(_) => Ok(()),
+            Self::Flush(_) => file.admit_writing(),
         }
     }
 

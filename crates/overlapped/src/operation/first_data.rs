@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub(crate) struct FirstData {
     local: SocketAddr,
-    remote: SocketAddr,
+    pub(crate) remote: SocketAddr,
     buffer: Option<Buffer>,
     /// It is silent until its packet is made.
     pub(crate) silent: Silent,

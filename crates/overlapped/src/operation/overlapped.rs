@@ -27,10 +27,7 @@ impl Task {
                 receive.prepare(with);
                 Ok(())
             }
-            Self::Disconnect(disconnect) => {
-                disconnect.prepare(with);
-                Ok(())
-            }
+            Self::Disconnect(disconnect) => disconnect.prepare(with),
             Self::SendTo(send) => send.prepare(with),
             Self::FirstData(_) | Self::Receive(_) | Self::Send(_) | Self::TransmitFile(_) => Ok(()),
         }

@@ -31,7 +31,13 @@ impl Send {
     }
 
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
-        match send_rest(with.socket, &self.buffers, &mut self.transferred, false) {
+        let outcome = if self.buffers.byte_len() == 0 {
+            // It succeeds unless the connection is lost, which only the system knows.
+            with.socket.send(&[IoSlice::new(&[])], false).map(|_| ())
+        } else {
+            send_rest(with.socket, &self.buffers, &mut self.transferred, false)
+        };
+        match outcome {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
             outcome => {
                 self.result = outcome;

@@ -22,12 +22,7 @@ pub(crate) struct WriteAt {
 
 impl WriteAt {
     pub(super) fn admit(&self, file: &SystemFile) -> io::Result<()> {
-        if !file.is_writable() {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "the file was not opened for writing",
-            ));
-        }
+        file.admit_writing()?;
         admit_range(file, self.buffer.address(), self.offset, self.buffer.len())
     }
 

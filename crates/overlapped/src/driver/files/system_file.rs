@@ -188,8 +188,12 @@ impl SystemFile {
         self.facts.readable
     }
 
-    pub(crate) fn is_writable(&self) -> bool {
-        self.facts.writable
+    /// Systems refuse the calls that need it in different words, or some of them not at all.
+    pub(crate) fn admit_writing(&self) -> io::Result<()> {
+        if self.facts.writable {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file was not opened for writing"))
     }
 
     /// False for what is like a stream: pipes and terminals. They ignore offsets.
@@ -219,10 +223,14 @@ impl SystemFile {
     }
 
     pub(crate) fn set_size(&self, bytes: u64) -> io::Result<()> {
+        self.admit_writing()?;
+        admit_position(bytes)?;
         self.file.set_len(bytes)
     }
 
     pub(crate) fn preallocate(&self, bytes: u64) -> io::Result<()> {
+        self.admit_writing()?;
+        admit_position(bytes)?;
         // An empty reservation is a mistake to the systems, and nothing to do.
         if bytes == 0 { Ok(()) } else { imp::preallocate(&self.file, bytes) }
     }
@@ -239,6 +247,17 @@ impl SystemFile {
             Request::Flush => self.file.sync_all().map(|()| 0),
         }
     }
+}
+
+/// Whether a file can be so long, as far as the system can say it.
+pub(crate) fn admit_position(bytes: u64) -> io::Result<()> {
+    if i64::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{bytes} bytes reach beyond the last position that a file can have, {}", i64::MAX),
+    ))
 }
 
 fn is_directory() -> io::Error {
