@@ -13,6 +13,11 @@ pub fn is_v6() -> bool {
     OVER_IPV6.get()
 }
 
+/// Makes this the family of this thread's world, as a test does for the threads that it starts.
+pub fn adopt(is_v6: bool) {
+    OVER_IPV6.set(is_v6);
+}
+
 /// The loopback address of this thread's world.
 pub fn loopback() -> IpAddr {
     if is_v6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }

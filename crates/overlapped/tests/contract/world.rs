@@ -147,6 +147,21 @@ impl World {
         Self::Simulated(Network::new(0))
     }
 
+    /// A world of the same kind, with nobody in it.
+    pub fn another(&self) -> Self {
+        match self {
+            Self::System => Self::System,
+            Self::Simulated(_) => Self::simulated(),
+        }
+    }
+
+    /// Nobody has left a socket, as far as that can be seen.
+    pub fn assert_empty(&self) {
+        if let Self::Simulated(network) = self {
+            assert_eq!(network.sockets(), 0, "sockets are left");
+        }
+    }
+
     /// A port in this world. Tests of the exact rules switch the doorman off.
     pub fn port<P: Protocol>(
         &self,
@@ -191,6 +206,14 @@ impl World {
             Self::Simulated(network) => {
                 Peer::Simulated(network.connect(address).expect("the listener is there"))
             }
+        }
+    }
+
+    /// Whether somebody who connects to this address is refused.
+    pub fn is_refused(&self, address: SocketAddr) -> bool {
+        match self {
+            Self::System => std::net::TcpStream::connect(address).is_err(),
+            Self::Simulated(network) => network.connect(address).is_err(),
         }
     }
 
