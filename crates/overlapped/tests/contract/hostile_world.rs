@@ -81,7 +81,8 @@ pub struct Scene {
     peers: Vec<Peer>,
 }
 
-fn harmless(alive: &Arc<AtomicUsize>) -> Value {
+/// A value that only counts as alive.
+pub fn counted(alive: &Arc<AtomicUsize>) -> Value {
     alive.fetch_add(1, Ordering::SeqCst);
     Value { at_its_end: Mutex::new(None), alive: Arc::clone(alive) }
 }
@@ -119,13 +120,13 @@ impl Scene {
 
     /// A value whose destructor does nothing.
     pub fn harmless(&self) -> Value {
-        harmless(&self.alive)
+        counted(&self.alive)
     }
 
     /// Makes such values.
     pub fn maker_of_harmless(&self) -> impl Fn() -> Value + Send + Sync + use<> {
         let alive = Arc::clone(&self.alive);
-        move || harmless(&alive)
+        move || counted(&alive)
     }
 
     /// A value whose destructor does what the scene is about.
@@ -147,7 +148,7 @@ impl Scene {
                     }
                 }
             };
-            let value = harmless(&alive);
+            let value = counted(&alive);
             *value.at_its_end.lock().expect("no panic") = Some(Box::new(at_its_end));
             value
         }
@@ -211,7 +212,7 @@ impl Scene {
     fn end(self) {
         let Self { port, reach, alive, .. } = self;
         drop(catch_unwind(AssertUnwindSafe(|| port.close())));
-        port.post(harmless(&alive)).map_or_else(drop, |()| panic!("the port is closed"));
+        port.post(counted(&alive)).map_or_else(drop, |()| panic!("the port is closed"));
         drop(catch_unwind(AssertUnwindSafe(|| drop(reach))));
         drop(catch_unwind(AssertUnwindSafe(|| drop(port))));
         let count = || alive.load(Ordering::SeqCst);
@@ -223,7 +224,7 @@ impl Scene {
 impl Reach {
     /// Everything but what ends a handle first, and then that.
     fn call_everything(&self) {
-        let value = || harmless(&self.alive);
+        let value = || counted(&self.alive);
         let Self { port, .. } = self;
         drop(port.post(value()));
         if let Ok(timer) = port.timer(NEVER_IN_THIS_TEST, value()) {
@@ -251,7 +252,7 @@ impl Reach {
         for listener in &listeners {
             let _ = (listener.key(), listener.local_addr(), listener.posted());
             let for_window = Arc::clone(&self.alive);
-            let _ = listener.accept_window(AcceptWindow::new(2), move || harmless(&for_window));
+            let _ = listener.accept_window(AcceptWindow::new(2), move || counted(&for_window));
             drop(listener.accept(value()));
             if let Some(stream) = streams.first() {
                 drop(listener.accept_into(stream, value()));

@@ -1,0 +1,215 @@
+//! What concerns the whole process: its descriptors, and who else has them.
+#![cfg(target_os = "linux")]
+
+use overlapped::notify::{EventObject, RoutineThread, Stream, wait_any};
+use overlapped::{
+    AcceptWindow, Buffer, DatagramSocket, FileOptions, ListenSocket, OpenFile, Packet, Port,
+    Protocol, TcpListener, TcpSocket,
+};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// No test waits longer than this for anything; it fails instead.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Numbers;
+
+impl Protocol for Numbers {
+    type Key = u64;
+    type Operation = u64;
+    type Message = u64;
+}
+
+const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// Runs a test alone in a process of its own, since what it changes or counts is the whole process's.
+fn alone(test: &str, body: fn()) {
+    const ALONE: &str = "OVERLAPPED_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return body();
+    }
+    let program = std::env::current_exe().expect("a test has a program");
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture"]).env(ALONE, "1");
+    let output = command.output().expect("it can be run once more");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{complaint}");
+    assert!(said.contains("1 passed"), "it ran no test: {said}");
+}
+
+fn listener(port: &Port<Numbers>) -> (TcpListener<Numbers>, SocketAddr) {
+    let socket = ListenSocket::bind(ANY, 16).expect("one can listen");
+    let address = socket.local_addr().expect("it is bound");
+    (port.associate(socket, 0).expect("it is open"), address)
+}
+
+/// A connected socket, and its peer.
+fn connection() -> (std::net::TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind(ANY).expect("one can listen");
+    let address = listener.local_addr().expect("it is bound");
+    let peer = std::net::TcpStream::connect(address).expect("it listens");
+    peer.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    (listener.accept().expect("a client").0, peer)
+}
+
+/// The descriptors that a program has which is started now.
+fn inherited() -> BTreeSet<String> {
+    let output = Command::new("ls").arg("/proc/self/fd").output().expect("ls is there");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_program_that_is_started_inherits_no_descriptor() {
+    alone("a_program_that_is_started_inherits_no_descriptor", || {
+        let before = inherited();
+        let port = Port::<Numbers>::new().expect("a port");
+        port.watch_signals().expect("signals are watched");
+        let (listener, address) = listener(&port);
+        listener.accept_window(AcceptWindow::new(2), || 1).expect("it is the first");
+        let client = port.associate(TcpSocket::v4().expect("a socket"), 1).expect("it is open");
+        client.connect(address, (), 2).expect("it starts");
+        let datagrams = DatagramSocket::bind(ANY).expect("it can be bound");
+        let datagrams = port.associate(datagrams, 1).expect("it is open");
+        datagrams.receive_from_pooled(1).expect("it starts");
+        let file = OpenFile::open("Cargo.toml", &FileOptions::new().read(true)).expect("is there");
+        let file = port.associate(file, 1).expect("it is open");
+        file.read_at(Buffer::with_capacity(8), 0, 3).expect("it starts");
+        port.timer(Duration::from_millis(1), 4).expect("it starts");
+        // Connected, accepted, read and run out; the thread takes, so it is watched as well.
+        let mut taken = Vec::new();
+        while taken.len() < 4 {
+            taken.push(port.take_timeout(PATIENCE).expect("four are owed"));
+        }
+        // What is notified otherwise than by a port.
+        let (stream, _peer) = connection();
+        let stream = Stream::try_from(stream).expect("it is taken");
+        let event = EventObject::auto_reset().expect("an event");
+        let _receive = stream.receive(Buffer::with_capacity(8), &event).expect("it starts");
+        stream.receive_then(Buffer::with_capacity(8), drop).expect("it starts");
+        let _here = RoutineThread::current().expect("a name");
+        let _ = wait_any(&[&event], Some(Duration::ZERO), true).expect("a wait");
+        assert_eq!(inherited(), before);
+    });
+}
+
+/// How many sockets and other things the event sets of this process watch.
+fn watched() -> usize {
+    let sets = std::fs::read_dir("/proc/self/fd").expect("the system tells them");
+    let sets = sets.filter_map(|entry| entry.ok()).filter(|entry| {
+        std::fs::read_link(entry.path()).is_ok_and(|link| link.ends_with("anon_inode:[eventpoll]"))
+    });
+    let count = |entry: std::fs::DirEntry| {
+        let facts = format!("/proc/self/fdinfo/{}", entry.file_name().display());
+        let text = std::fs::read_to_string(facts).unwrap_or_default();
+        text.lines().filter(|line| line.starts_with("tfd:")).count()
+    };
+    sets.map(count).sum()
+}
+
+/// As a clone has it, or a process that was forked: the system goes on telling an event set of a
+/// closed descriptor as long as somebody has what it was open on (L13).
+#[test]
+fn l13_what_somebody_else_has_still_is_not_watched_once_it_is_closed() {
+    alone("l13_what_somebody_else_has_still_is_not_watched_once_it_is_closed", || {
+        let port = Port::<Numbers>::new().expect("a port");
+        let others = watched();
+        let (socket, mut peer) = connection();
+        let mut kept = socket.try_clone().expect("a clone");
+        let socket = TcpSocket::try_from(socket).expect("it is taken");
+        let stream = port.associate(socket, 7).expect("it is open");
+        assert_eq!(watched(), others + 1);
+        stream.receive_pooled(1).expect("it starts");
+        peer.write_all(b"for the port").expect("it is connected");
+        let packet = port.take_timeout(PATIENCE).expect("data came");
+        assert!(
+            matches!(&packet, Packet::Received { buffer, .. } if &buffer[..] == b"for the port")
+        );
+        drop((packet, stream));
+        assert_eq!(watched(), others, "though its clone is open");
+
+        peer.write_all(b"for the clone").expect("it is connected");
+        assert!(port.poll().is_err(), "no packet is owed");
+        let mut came = [0; 13];
+        kept.set_nonblocking(false).expect("it is open");
+        kept.read_exact(&mut came).expect("the connection is the clone's");
+        assert_eq!(&came, b"for the clone");
+
+        // The same of a listener.
+        let listening = std::net::TcpListener::bind(ANY).expect("one can listen");
+        let _kept = listening.try_clone().expect("a clone");
+        let listening = ListenSocket::try_from(listening).expect("it is taken");
+        let listening = port.associate(listening, 7).expect("it is open");
+        listening.accept(1).expect("it is posted");
+        assert_eq!(watched(), others + 1);
+        listening.close();
+        assert_eq!(watched(), others);
+    });
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+fn f29_a_want_of_descriptors_is_waited_out_without_processor_time() {
+    alone("f29_a_want_of_descriptors_is_waited_out_without_processor_time", || {
+        /// As the page says of it.
+        const RETRY_AFTER: Duration = Duration::from_millis(50);
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = Some(200);
+        setrlimit(Resource::Nofile, limit).expect("it may be lowered");
+        let port = Port::<Numbers>::builder().concurrency(1).build().expect("a port");
+        let (listener, address) = listener(&port);
+        listener.accept_window(AcceptWindow::new(4), || 1).expect("it is the first");
+        let (tell, told) = channel();
+        std::thread::scope(|scope| {
+            let takes = &port;
+            scope.spawn(move || {
+                while let Ok(packet) = takes.take() {
+                    // Nobody listens only if the test has failed already.
+                    let _ = tell.send(packet);
+                }
+            });
+            while port.snapshot().waiting == 0 {
+                std::thread::yield_now();
+            }
+            let mut taken = Vec::new();
+            while let Ok(file) = File::open("/dev/null") {
+                taken.push(file);
+            }
+            // One for the client, and none for its other end.
+            taken.pop();
+            let client = std::net::TcpStream::connect(address);
+            let (begun, used) = (Instant::now(), processor_time());
+            let mut came = Err(RecvTimeoutError::Timeout);
+            while port.counters().accept_deferrals < 10 && begun.elapsed() < PATIENCE {
+                came = told.recv_timeout(RETRY_AFTER);
+            }
+            let (passed, used) = (begun.elapsed(), processor_time() - used);
+            let deferrals = port.counters().accept_deferrals;
+            drop(taken);
+            let accepted = told.recv_timeout(PATIENCE);
+            port.close();
+
+            client.expect("it listens");
+            assert!(matches!(came, Err(RecvTimeoutError::Timeout)), "there was none to be had");
+            assert!(deferrals >= 10, "{deferrals} in {passed:?}");
+            let at_most = passed.as_millis() / RETRY_AFTER.as_millis() + 2;
+            assert!(u128::from(deferrals) <= at_most, "{deferrals} in {passed:?}");
+            assert!(used < passed / 4, "{used:?} of {passed:?}");
+            let Ok(Packet::Accepted { result, .. }) = accepted else {
+                panic!("the client was to be accepted")
+            };
+            result.expect("there are descriptors again");
+        });
+    });
+}
