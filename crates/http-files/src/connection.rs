@@ -2,7 +2,7 @@
 
 use crate::cache::File;
 use overlapped::{Protocol, TransmissionProgress};
-use overlapped_serving::{End, Listed, lock};
+use overlapped_serving::{End, Listed, Place, lock};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -96,6 +96,12 @@ pub(crate) struct Connection {
     progress: Mutex<Option<TransmissionProgress>>,
     /// How far it was when the sweep looked last.
     pub(crate) seen: AtomicU64,
+    /// The tick at which the response began to be sent.
+    pub(crate) began: AtomicU32,
+    /// How much of it the system had taken before the part that is sent now.
+    before: AtomicU64,
+    /// Its place among the connections of its client, held as long as it is there.
+    _place_of_client: Option<Place>,
 }
 
 impl Listed for Connection {
@@ -109,7 +115,7 @@ impl Listed for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(client: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(client: Option<SocketAddr>, place_of_client: Option<Place>) -> Self {
         Self {
             client,
             place: AtomicU32::new(0),
@@ -117,6 +123,9 @@ impl Connection {
             phase: AtomicU8::new(Phase::Request as u8),
             progress: Mutex::new(None),
             seen: AtomicU64::new(0),
+            began: AtomicU32::new(0),
+            before: AtomicU64::new(0),
+            _place_of_client: place_of_client,
         }
     }
 
@@ -129,13 +138,16 @@ impl Connection {
         self.phase.store(phase as u8, Ordering::SeqCst);
     }
 
-    pub(crate) fn set_progress(&self, progress: Option<TransmissionProgress>) {
+    /// Keeps what tells how far a part of a response is, before which there were `before` bytes.
+    pub(crate) fn set_progress(&self, before: u64, progress: Option<TransmissionProgress>) {
+        self.before.store(before, Ordering::Relaxed);
         self.seen.store(0, Ordering::Relaxed);
         *lock(&self.progress) = progress;
     }
 
     /// How many bytes of the response the system has taken.
     pub(crate) fn progress(&self) -> u64 {
-        lock(&self.progress).as_ref().map_or(0, TransmissionProgress::bytes)
+        let of_part = lock(&self.progress).as_ref().map_or(0, TransmissionProgress::bytes);
+        self.before.load(Ordering::Relaxed) + of_part
     }
 }

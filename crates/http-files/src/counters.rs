@@ -9,8 +9,10 @@ pub struct Status {
     pub connected: u64,
     /// The most connections that were open at once.
     pub peak_connected: u64,
-    /// Connections accepted.
+    /// Connections accepted, without those that were refused.
     pub accepted: u64,
+    /// Connections closed at once, since their client had as many as it may.
+    pub refused: u64,
     /// Responses that were sent to their end.
     pub responses: u64,
     /// Of these, how many had a status from 400 on.
@@ -18,11 +20,12 @@ pub struct Status {
     /// Bytes of bodies that were sent.
     pub body_bytes: u64,
     /// Connections that ended before their time, by kind. One is timed out also when its response
-    /// was not taken, or the head of a request came too late; other is also a file that became
+    /// was not taken, or too slowly, or the head of a request came too late; other is also a file that became
     /// shorter while it was sent.
     pub errors: Errors,
-    /// Lines of the access log that were not written.
-    pub log_lines_dropped: u64,
+    /// Lines of the access log that were lost. What waits to be written is not lost yet; at the end
+    /// of a server it is.
+    pub log_lines_lost: u64,
     /// How often accepting was put off for want of descriptors or memory.
     pub accept_deferrals: u64,
     /// What the threads do now.
@@ -34,6 +37,7 @@ pub struct Status {
 #[repr(align(128))]
 pub(crate) struct Own {
     accepted: Count,
+    refused: Count,
     responses: Count,
     refusals: Count,
     body_bytes: Count,
@@ -43,6 +47,10 @@ pub(crate) struct Own {
 impl Own {
     pub(crate) fn accepted(&self) {
         self.accepted.add(1);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.add(1);
     }
 
     pub(crate) fn responded(&self, status: u16) {
@@ -62,6 +70,7 @@ impl Own {
 
     pub(crate) fn add_to(&self, sum: &mut Status) {
         sum.accepted += self.accepted.get();
+        sum.refused += self.refused.get();
         sum.responses += self.responses.get();
         sum.refusals += self.refusals.get();
         sum.body_bytes += self.body_bytes.get();

@@ -34,6 +34,8 @@ pub(crate) struct Deadlines {
     start: Instant,
     tick: Duration,
     ticks: Ticks,
+    /// In bytes a second.
+    least_rate: u64,
     next_look: AtomicU32,
 }
 
@@ -56,6 +58,7 @@ impl Deadlines {
                 stall: ticks(stall),
                 farewell: ticks(farewell),
             },
+            least_rate: settings.least_rate,
             next_look: AtomicU32::new(0),
         }
     }
@@ -100,6 +103,21 @@ impl Deadlines {
         connection.until.store(until, Ordering::SeqCst);
     }
 
+    /// A response begins to be sent.
+    pub(crate) fn sending_begins(&self, connection: &Connection) {
+        connection.began.store(self.ticks_at(self.start.elapsed()), Ordering::Relaxed);
+    }
+
+    /// Whether less was taken since the beginning than must be.
+    fn is_too_slow(&self, connection: &Connection, progress: u64, now: u32) -> bool {
+        let ticks = now.saturating_sub(connection.began.load(Ordering::Relaxed));
+        if ticks <= self.ticks.stall {
+            return false;
+        }
+        let ns = self.tick.as_nanos() * u128::from(ticks);
+        u128::from(progress) * 1_000_000_000 < ns * u128::from(self.least_rate)
+    }
+
     /// Looks at the next part; calls `end` with those whose time is over.
     pub(crate) fn look(&self, connections: &Connections, mut end: impl FnMut(&Stream)) {
         let now = self.ticks_at(self.start.elapsed());
@@ -127,6 +145,9 @@ impl Deadlines {
         }
         if connection.phase() == Phase::Answer {
             let progress = connection.progress();
+            if self.is_too_slow(connection, progress, now) {
+                return exchange(connection, until, EXPIRED);
+            }
             if connection.seen.swap(progress, Ordering::Relaxed) != progress {
                 let later = now.saturating_add(self.ticks.stall).min(EXPIRED - 1);
                 exchange(connection, until, later);
@@ -157,7 +178,7 @@ mod tests {
     #[test]
     fn a_connection_has_its_time_and_a_worker_takes_as_long_as_it_likes() {
         let deadlines = Deadlines::new(&Settings::default());
-        let connection = Connection::new(None);
+        let connection = Connection::new(None, None);
         let limit = Settings::default().time.head;
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
         assert!(!deadlines.expire(&connection, deadlines.ticks_at(limit)));
@@ -173,11 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_has_to_take_so_much_in_a_second() {
+        let settings = Settings { least_rate: 1_000, ..Settings::default() };
+        let deadlines = Deadlines::new(&settings);
+        let connection = Connection::new(None, None);
+        deadlines.sending_begins(&connection);
+        let at = |seconds| deadlines.ticks_at(Duration::from_secs(seconds));
+        assert!(!deadlines.is_too_slow(&connection, 0, at(60)), "it has its time to begin");
+        assert!(deadlines.is_too_slow(&connection, 98_000, at(100)));
+        assert!(!deadlines.is_too_slow(&connection, 100_000, at(100)));
+        let none = Deadlines::new(&Settings { least_rate: 0, ..settings });
+        assert!(!none.is_too_slow(&connection, 0, at(100)));
+    }
+
+    #[test]
     fn limits_beyond_all_time_are_kept() {
         let forever = Duration::MAX;
         let time = TimeLimits { head: forever, idle: forever, stall: forever, farewell: forever };
         let deadlines = Deadlines::new(&Settings { time, ..Settings::default() });
-        let connection = Connection::new(None);
+        let connection = Connection::new(None, None);
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
         assert!(!deadlines.expire(&connection, deadlines.ticks_at(Duration::from_secs(1 << 20))));
     }

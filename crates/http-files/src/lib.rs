@@ -60,7 +60,7 @@ mod target;
 mod version;
 mod worker;
 
-pub use access_log::AccessLog;
+pub use access_log::{AccessLog, LogTrouble};
 pub use counters::Status;
 pub use overlapped_serving::{Errors, Threads};
 pub use server::{Server, Stopped};

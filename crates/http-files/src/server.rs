@@ -10,7 +10,7 @@ use crate::folder::Folder;
 use crate::worker::Worker;
 use crate::{Settings, Status};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Crew, Failure, worker_threads};
+use overlapped_serving::{Addresses, Crew, Failure, worker_threads};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     stopping: AtomicBool,
     pub(crate) deadlines: Deadlines,
     pub(crate) connections: Connections,
+    pub(crate) addresses: Arc<Addresses>,
     /// One for each worker, and one for the thread that stops the server.
     pub(crate) counters: Vec<Own>,
 }
@@ -42,7 +43,7 @@ impl Shared {
         let mut status = Status {
             connected: self.connections.open(),
             peak_connected: self.connections.peak(),
-            log_lines_dropped: self.log.as_ref().map_or(0, Logger::dropped),
+            log_lines_lost: self.log.as_ref().map_or(0, Logger::lost),
             accept_deferrals: self.port.counters().accept_deferrals,
             ..Status::default()
         };
@@ -89,7 +90,8 @@ impl Server {
         settings: &Settings,
     ) -> io::Result<Self> {
         let folder = Folder::open(folder)?;
-        let log = settings.access_log.as_ref().map(Logger::start).transpose()?;
+        let tell = settings.on_log_trouble;
+        let log = settings.access_log.as_ref().map(|log| Logger::start(log, tell)).transpose()?;
         // Accepted connections inherit it on Linux, so it costs no call for each.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         let port = Port::<Serving>::builder()
@@ -99,7 +101,8 @@ impl Server {
             .buffer_size(BUFFER_BYTES)
             .build()?;
         let threads = worker_threads(settings.threads, port.concurrency());
-        let listener = port.associate(ListenSocket::try_from(listener)?, Connection::new(None))?;
+        let listener =
+            port.associate(ListenSocket::try_from(listener)?, Connection::new(None, None))?;
         let shared = Arc::new(Shared {
             port,
             site: Site {
@@ -110,6 +113,7 @@ impl Server {
             stopping: AtomicBool::new(false),
             deadlines: Deadlines::new(settings),
             connections: Connections::default(),
+            addresses: Addresses::new(settings.connections_per_client),
             counters: (0..=threads).map(|_| Own::default()).collect(),
         });
         // From here on, dropping it on an error ends what was started.
@@ -160,6 +164,9 @@ impl Server {
         let serve = |packet| last.serve(packet);
         let left = self.crew.stop(port, connections, deadline, serve, || last.panicked());
         shared.counters[last_number].failed(Failure::Aborted, left);
+        if let Some(log) = &shared.log {
+            log.finish();
+        }
         Stopped { status: Status { connected: 0, ..shared.figures() }, left }
     }
 }

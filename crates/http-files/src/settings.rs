@@ -1,6 +1,6 @@
 //! What a server is allowed.
 
-use crate::AccessLog;
+use crate::{AccessLog, LogTrouble};
 use overlapped::DriverChoice;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ pub struct Settings {
     /// How many connections may be open; more wait in the backlog. A connection needs a descriptor,
     /// and another one while a file that no other connection has goes out to it.
     pub connections: usize,
+    /// How many connections the clients of one address of IPv4, or of one network of 64 bits of IPv6,
+    /// may have open; further ones are closed at once. 0 is any number.
+    pub connections_per_client: usize,
     /// Which driver the port runs on.
     pub driver: DriverChoice,
     /// Whether the port notices threads that wait for a disk.
@@ -28,19 +31,26 @@ pub struct Settings {
     pub headers: usize,
     /// How long each step may take.
     pub time: TimeLimits,
-    /// Whether a folder without `index.html` is shown as a list of its names; else it is refused.
+    /// How many bytes of a file a client must take in a second, on the average since the sending
+    /// began, once [`TimeLimits::stall`] has passed; it is reset else. 0 is any number.
+    pub least_rate: u64,
+    /// Whether a folder without `index.html` is shown as a list of its names, as far as they can be
+    /// had; else it is refused.
     pub listing: bool,
     /// About how many files are kept open for requests to come; 0 keeps none.
     pub open_files: usize,
     /// Where each answer is noted, if anywhere.
     pub access_log: Option<AccessLog>,
+    /// Who is told when the access log cannot be written, and when it can be again. It is called by
+    /// the thread that writes the log, which goes on when it returns; no request waits for it.
+    pub on_log_trouble: Option<fn(&LogTrouble)>,
 }
 
 /// How long a connection may take for each step. None is shorter than it says, and none much longer.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeLimits {
-    /// From the start of a connection to its first byte, and from the first byte of a head to its
-    /// last. A head that is late is answered by 408.
+    /// From the start of a connection to its first byte, and from the first byte of a request to its
+    /// last. A request that is late is answered by 408.
     pub head: Duration,
     /// From a response to the first byte of the next request; the connection is closed then.
     pub idle: Duration,
@@ -57,15 +67,18 @@ impl Default for Settings {
             threads: 0,
             posted_accepts: 10,
             connections: usize::MAX,
+            connections_per_client: 0,
             driver: DriverChoice::Automatic,
             doorman: true,
             head_bytes: 16 * 1024,
             target_bytes: 8 * 1024,
             headers: 100,
             time: TimeLimits::default(),
+            least_rate: 512,
             listing: false,
             open_files: 256,
             access_log: None,
+            on_log_trouble: None,
         }
     }
 }

@@ -92,8 +92,12 @@ impl<'a> Worker<'a> {
     }
 
     fn accepted(&self, accepted: Accepted) {
+        let Some(place) = self.shared.addresses.admit(accepted.remote.ip()) else {
+            // It is closed, which costs less than any answer would.
+            return self.counters.refused();
+        };
         self.counters.accepted();
-        let connection = Connection::new(Some(accepted.remote));
+        let connection = Connection::new(Some(accepted.remote), Some(place));
         let stream = match self.shared.port.associate(accepted.socket, connection) {
             Ok(stream) => stream,
             Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
@@ -205,8 +209,11 @@ impl<'a> Worker<'a> {
             .range(*offset, (*length).min(PART_BYTES))
             .head(head);
         let connection = stream.key();
-        connection.set_progress(Some(transmission.progress()));
+        connection.set_progress(answer.body_sent, Some(transmission.progress()));
         let deadlines = &self.shared.deadlines;
+        if answer.body_sent == 0 {
+            deadlines.sending_begins(connection);
+        }
         deadlines.waits(connection, Phase::Answer, deadlines.of_answer());
         if let Err(refused) = stream.transmit_file(transmission, Work::Answer(answer)) {
             // Nothing of this part went out, so a file that has become shorter comes here, too.
@@ -217,8 +224,9 @@ impl<'a> Worker<'a> {
     /// Sends a response that has no file.
     fn send(&self, stream: Stream, answer: Box<Answer>, bytes: Vec<u8>) {
         let connection = stream.key();
-        connection.set_progress(None);
+        connection.set_progress(0, None);
         let deadlines = &self.shared.deadlines;
+        deadlines.sending_begins(connection);
         deadlines.waits(connection, Phase::Answer, deadlines.of_answer());
         if let Err(refused) = stream.send(bytes, Work::Answer(answer)) {
             self.fail(&stream, Failure::of(&refused.error));
@@ -302,7 +310,7 @@ impl<'a> Worker<'a> {
         self.note(&stream, &answer);
         self.counters.responded(answer.status);
         let connection = stream.key();
-        connection.set_progress(None);
+        connection.set_progress(0, None);
         self.shared.deadlines.in_hand(connection);
         match answer.after {
             After::Next(rest) if rest.is_empty() => {

@@ -136,6 +136,11 @@ pub struct Status {
     pub errors: Errors,
     /// How often accepting was put off for want of descriptors or memory.
     pub accept_deferrals: u64,
+    /// Connections closed at once, since their client had as many as it may. Servers of files have
+    /// such a limit.
+    pub refused: u64,
+    /// Lines of an access log that were lost. Servers of files have one.
+    pub log_lines_lost: u64,
     /// What the threads do now.
     pub threads: Threads,
 }

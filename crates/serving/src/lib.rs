@@ -4,6 +4,8 @@
 //!   which nothing happens. A key that is [`Listed`] keeps the place of its connection.
 //! - [`Crew`] are the worker threads: how many, what they do until the [`End`], and how a stop ends
 //!   them in phases. It calls the list.
+//! - [`Addresses`] counts connections by the address of the client, so that none has all of them.
+//!   It knows nobody.
 //! - [`Errors`], [`Threads`], [`Count`] and [`Failures`] are what is counted, and [`Failure`] is why a
 //!   connection ended before its time. They know nobody.
 //! - [`Notice`] tells a thread that waits to look again. The list and the crew call it.
@@ -14,12 +16,14 @@
 //! closures that it hands over.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod connections;
 mod crew;
 mod failure;
 mod figures;
 mod notice;
 
+pub use addresses::{Addresses, Place};
 pub use connections::{Connections, InHand, Listed, SHARDS};
 pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;

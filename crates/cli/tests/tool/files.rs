@@ -83,3 +83,36 @@ fn several_processes_serve_one_folder() {
     assert_eq!(summary["messages"], 10);
     assert_eq!(std::fs::read_to_string(log).expect("a log").lines().count(), 10);
 }
+
+#[test]
+fn a_client_has_no_more_connections_than_it_may() {
+    let folder = Folder::new("serve-per-client");
+    let options = [folder.path(), "--app", "files", "--connections-per-client", "1"];
+    let (server, address) = Running::serve(&[&options[..], &["--json", "--quiet"]].concat());
+    let mut first = connect(address);
+    first.write_all(b"GET /hello.txt HTTP/1.1\r\nHost: a\r\n\r\n").expect("the server reads");
+    let mut head = [0; 12];
+    first.read_exact(&mut head).expect("a response");
+    let mut second = connect(address);
+    assert!(!matches!(second.read(&mut [0; 1]), Ok(length) if length > 0), "it is closed");
+    drop((first, second));
+    let summary = server.interrupt().json();
+    crate::schema::check("serve-summary", &summary);
+    assert_eq!((&summary["accepted"], &summary["refused"]), (&1.into(), &1.into()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_told_at_once_and_counted() {
+    let folder = Folder::new("serve-full-log");
+    let options = [folder.path(), "--app", "files", "--access-log", "/dev/full"];
+    let (server, address) = Running::serve(&[&options[..], &["--json", "--quiet"]].concat());
+    assert!(ask(address, "/hello.txt").ends_with("\r\n\r\nhello"));
+    server.errors_until("the access log cannot be written: No space left on device");
+    let ended = server.interrupt();
+    assert_eq!(ended.code(), 0);
+    assert!(ended.errors.contains("1 lines of the access log were lost"), "{}", ended.errors);
+    let summary = ended.json();
+    crate::schema::check("serve-summary", &summary);
+    assert_eq!(summary["log_lines_lost"], 1);
+}

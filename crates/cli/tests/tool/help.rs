@@ -29,6 +29,8 @@ fn every_command_explains_its_options() {
                 "[DIR]",
                 "--listing",
                 "--access-log",
+                "--least-rate",
+                "--connections-per-client",
                 "--head-timeout",
                 "--stall-timeout",
                 "--concurrency",

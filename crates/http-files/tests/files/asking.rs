@@ -1,7 +1,7 @@
 //! Files, folders, heads, and connections that go on.
 
 use crate::world::{World, pattern, settings};
-use overlapped_http_files::{AccessLog, Settings};
+use overlapped_http_files::Settings;
 use std::net::Shutdown;
 
 #[test]
@@ -151,37 +151,4 @@ fn what_is_written_into_a_file_is_seen_at_once() {
     assert_eq!(client.get("/a", "").body, b"first");
     world.folder.file("a", "second, and longer");
     assert_eq!(client.get("/a", "").body, b"second, and longer");
-}
-
-#[test]
-fn every_answer_is_a_line_in_the_log() {
-    let folder = crate::world::Folder::new();
-    let path = folder.path().join("log");
-    let access_log = Some(AccessLog::File(path.clone()));
-    let world = World::with(Settings { access_log, ..settings() });
-    world.folder.file("a", "12345");
-    let mut client = world.connect();
-    client.get("/a?\"x", "");
-    client.get("/a", "Range: bytes=1-2\r\n");
-    client.head("/a");
-    client.get("/missing", "");
-    client.say("nonsense\x01\r\n\r\n");
-    assert_eq!(client.response().status, 400);
-    drop(client);
-    drop(world);
-    let log = std::fs::read_to_string(path).expect("a log");
-    let lines: Vec<&str> = log.lines().collect();
-    let ends: Vec<&str> =
-        lines.iter().map(|line| line.split_once(" +0000] ").expect(line).1).collect();
-    assert_eq!(
-        ends,
-        [
-            "\"GET /a?\\\"x HTTP/1.1\" 200 5",
-            "\"GET /a HTTP/1.1\" 206 2",
-            "\"HEAD /a HTTP/1.1\" 200 0",
-            "\"GET /missing HTTP/1.1\" 404 14",
-            "\"nonsense\\x01\" 400 16",
-        ]
-    );
-    assert!(lines.iter().all(|line| line.starts_with("127.0.0.1 - - [")), "{log}");
 }

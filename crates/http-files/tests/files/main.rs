@@ -9,7 +9,11 @@ mod curl;
 mod deadlines;
 mod framing;
 mod hostile;
+mod limits;
 mod listing;
+mod log;
+#[cfg(target_os = "linux")]
+mod log_on_linux;
 mod messages;
 mod page;
 mod random;

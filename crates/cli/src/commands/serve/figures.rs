@@ -22,6 +22,10 @@ pub struct Figures {
     pub errors: ErrorCounts,
     /// How often an accept was put off for lack of a descriptor.
     pub accept_deferrals: u64,
+    /// Connections closed at once, since their client had as many as it may.
+    pub refused: u64,
+    /// Lines of the access log that were lost.
+    pub log_lines_lost: u64,
     /// Threads of the port.
     pub threads: ThreadCounts,
     /// Processor time the server has used.
@@ -82,6 +86,8 @@ impl Figures {
                 other: status.errors.other,
             },
             accept_deferrals: status.accept_deferrals,
+            refused: status.refused,
+            log_lines_lost: status.log_lines_lost,
             threads: ThreadCounts {
                 waiting: status.threads.waiting as u64,
                 released: status.threads.released as u64,
@@ -104,6 +110,8 @@ impl Figures {
         self.errors.aborted += other.errors.aborted;
         self.errors.other += other.errors.other;
         self.accept_deferrals += other.accept_deferrals;
+        self.refused += other.refused;
+        self.log_lines_lost += other.log_lines_lost;
         self.threads.waiting += other.threads.waiting;
         self.threads.released += other.threads.released;
         self.threads.paused += other.threads.paused;

@@ -31,6 +31,14 @@ pub struct FilesArguments {
     /// How long a client may take nothing of its response [default: 60s] (files only).
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     stall_timeout: Option<Duration>,
+    /// Bytes of its response that a client must take in a second, on the average, once the stall
+    /// timeout has passed; 0 is any number [default: 512] (files only).
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    least_rate: Option<u64>,
+    /// Connections that the clients of one address, or of one IPv6 network of 64 bits, may have in a
+    /// process; 0 is any number [default: three quarters of those it takes] (files only).
+    #[arg(long, value_name = "N")]
+    connections_per_client: Option<u32>,
 }
 
 /// What is served from where, also as it travels to worker processes.
@@ -41,6 +49,8 @@ pub struct FilesSettings {
     pub access_log: Option<PathBuf>,
     pub head_timeout: Option<Duration>,
     pub stall_timeout: Option<Duration>,
+    pub least_rate: Option<u64>,
+    pub connections_per_client: Option<u32>,
 }
 
 impl FilesSettings {
@@ -58,6 +68,8 @@ impl FilesArguments {
             ("--access-log", self.access_log.is_some()),
             ("--head-timeout", self.head_timeout.is_some()),
             ("--stall-timeout", self.stall_timeout.is_some()),
+            ("--least-rate", self.least_rate.is_some()),
+            ("--connections-per-client", self.connections_per_client.is_some()),
         ];
         match given.iter().find(|(_, given)| *given) {
             None => Ok(()),
@@ -83,6 +95,8 @@ impl FilesArguments {
             access_log: self.access_log.clone(),
             head_timeout: self.head_timeout,
             stall_timeout: self.stall_timeout,
+            least_rate: self.least_rate,
+            connections_per_client: self.connections_per_client,
         })
     }
 }
@@ -97,11 +111,18 @@ pub fn start(
     listener: TcpListener,
 ) -> anyhow::Result<Box<dyn Server>> {
     let usual = TimeLimits::default();
+    let by_itself = overlapped_http_files::Settings::default();
+    // The last quarter is for others.
+    let per_client = limits.connections - limits.connections / 4;
     let settings = overlapped_http_files::Settings {
         concurrency: limits.concurrency,
         threads: limits.threads,
         posted_accepts: limits.posted_accepts,
         connections: limits.connections,
+        connections_per_client: files
+            .connections_per_client
+            .map_or(per_client, |connections| connections as usize),
+        least_rate: files.least_rate.unwrap_or(by_itself.least_rate),
         driver: limits.driver,
         doorman: limits.doorman,
         listing: files.listing,
@@ -116,7 +137,8 @@ pub fn start(
             stall: files.stall_timeout.unwrap_or(usual.stall),
             ..usual
         },
-        ..overlapped_http_files::Settings::default()
+        on_log_trouble: Some(|trouble| exit::complain(&trouble.to_string())),
+        ..by_itself
     };
     let server =
         FileServer::start(listener, &files.folder, &settings).context("cannot serve the folder")?;
@@ -130,10 +152,10 @@ impl Server for Files {
 
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
         let stopped = self.0.stop(deadline);
-        let dropped = stopped.status.log_lines_dropped;
-        if dropped > 0 {
+        let lost = stopped.status.log_lines_lost;
+        if lost > 0 {
             exit::complain(&format!(
-                "{dropped} lines of the access log were not written, since it was too slow or full"
+                "{lost} lines of the access log were lost, since it could not be written in time"
             ));
         }
         Stopped { status: translate(&stopped.status), left: stopped.left }
@@ -154,6 +176,8 @@ fn translate(status: &overlapped_http_files::Status) -> Status {
         bytes: status.body_bytes,
         errors: status.errors,
         accept_deferrals: status.accept_deferrals,
+        refused: status.refused,
+        log_lines_lost: status.log_lines_lost,
         threads: status.threads,
     }
 }

@@ -51,6 +51,8 @@ struct Summary {
     bytes: u64,
     errors: ErrorCounts,
     accept_deferrals: u64,
+    refused: u64,
+    log_lines_lost: u64,
     left: u64,
     processor_seconds: f64,
     processor_microseconds_per_message: Option<f64>,
@@ -133,6 +135,8 @@ impl Reporter {
             bytes: figures.bytes,
             errors: figures.errors,
             accept_deferrals: figures.accept_deferrals,
+            refused: figures.refused,
+            log_lines_lost: figures.log_lines_lost,
             left,
             processor_seconds: processor,
             processor_microseconds_per_message: per_message,
@@ -176,6 +180,12 @@ impl Summary {
         let per_message = self
             .processor_microseconds_per_message
             .map_or(String::new(), |figure| format!(" ({figure:.2} us per message)"));
+        let some = |count: u64, words: &str| match count {
+            0 => String::new(),
+            count => format!("; {} {words}", words::grouped(count)),
+        };
+        let refused = some(self.refused, "connections refused, since their clients had too many");
+        let unlogged = some(self.log_lines_lost, "lines of the access log lost");
         let left = match self.left {
             0 => "nothing was left".to_owned(),
             1 => "1 connection was left and ended by force".to_owned(),
@@ -187,8 +197,9 @@ impl Summary {
             lost => format!("; {} worker processes died", words::grouped(lost)),
         };
         format!(
-            "served {} connections ({} at a time at most), {} messages, {}; errors: {errors}; \
-             {:.2} s of processor time{per_message}, {:.2} % of the machine over {:.0} s; {left}{lost}",
+            "served {} connections ({} at a time at most), {} messages, {}; errors: \
+             {errors}{refused}{unlogged}; {:.2} s of processor time{per_message}, {:.2} % of the \
+             machine over {:.0} s; {left}{lost}",
             words::grouped(self.accepted),
             words::grouped(self.peak_connected),
             words::grouped(self.messages),
@@ -215,6 +226,8 @@ mod tests {
             bytes: 5_760_000,
             errors: ErrorCounts { reset: 3, other: 1, ..ErrorCounts::default() },
             accept_deferrals: 0,
+            refused: 0,
+            log_lines_lost: 0,
             left: 1,
             processor_seconds: 0.9,
             processor_microseconds_per_message: Some(10.0),
@@ -234,5 +247,11 @@ mod tests {
         assert!(words.contains("errors: none;") && words.ends_with("nothing was left"), "{words}");
         summary.workers_lost = 2;
         assert!(summary.words().ends_with("nothing was left; 2 worker processes died"));
+        summary.refused = 1_000;
+        summary.log_lines_lost = 3;
+        let words = summary.words();
+        let expected = "errors: none; 1,000 connections refused, since their clients had too many; \
+                        3 lines of the access log lost; 0.90 s";
+        assert!(words.contains(expected), "{words}");
     }
 }
