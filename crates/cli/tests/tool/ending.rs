@@ -321,6 +321,35 @@ fn a_pipe_without_its_other_end_is_told_and_not_waited_for() {
 }
 
 #[test]
+fn standard_error_that_nobody_reads_holds_no_worker_of_a_sender() {
+    let scratch = Scratch::new();
+    let source = scratch.write("source", &contents(1_000));
+    let (_reader, full) = full_pipe();
+    let (mut output, writer) = std::io::pipe().expect("a pipe can be made");
+    let arguments = ["send", &source, "127.0.0.1:0", "--quiet", "--drain-seconds", "0"];
+    let sender = Held::start_with(&arguments, writer, full);
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0];
+        output.read_exact(&mut byte).expect("it says where it listens");
+        line.extend(byte);
+    }
+    let line = String::from_utf8(line).expect("text");
+    let address = line.strip_prefix("listening on ").expect(&line).trim_end().to_owned();
+    // Each of them is told of, and there are more than a sender has threads.
+    for _ in 0..12 {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        stream.write_all(b"GET / HTTP/1.1\r\n").expect("it reads");
+        stream.read_exact(&mut [0; 80]).expect("it answers");
+    }
+    let ended = run(&["fetch", &address, &scratch.path("target")]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let (status, _) = sender.asked_to_end();
+    assert!(status.code().is_some(), "{status:?}");
+}
+
+#[test]
 fn a_file_that_becomes_a_pipe_holds_no_worker_of_a_sender() {
     let scratch = Scratch::new();
     let source = scratch.write("source", &contents(1_000));

@@ -116,7 +116,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
     let listener = listen(arguments.address, arguments.stack, arguments.max_connections)?;
     let address = listener.local_addr()?;
-    let screen = Screen::new(arguments.quiet);
+    let screen = Screen::new(arguments.quiet).context("cannot start a thread for what is told")?;
     let told = Told::new(&screen, arguments.quiet);
     let sender = Sender::start(listener, &arguments.file, &settings, told)
         .with_context(|| format!("{} cannot be sent", arguments.file.display()))?;
@@ -131,6 +131,7 @@ pub fn run(arguments: SendArguments) -> anyhow::Result<()> {
     }
     screen.finish();
     let stopped = sender.stop(drain);
+    screen.settle();
     let document = Document::of(&name, address, arguments.times, begun.elapsed(), &stopped);
     if arguments.json {
         output::json_line(&document)?;
