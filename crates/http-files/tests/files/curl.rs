@@ -1,4 +1,4 @@
-//! A client that others have made, where it is installed.
+//! Clients that others have made, where they are installed.
 
 use crate::world::{World, pattern};
 use std::process::Command;
@@ -35,4 +35,31 @@ fn curl_is_served() {
     let twice = curl(&["-o", "-", "-I", "-w", format, &address, "-o", "-", &address]);
     let text = String::from_utf8_lossy(&twice.expect("curl").1).into_owned();
     assert!(text.ends_with("200 0 "), "the connection is used again: {text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn wget_mirrors_a_folder_without_an_error() {
+    let settings = overlapped_http_files::Settings { listing: true, ..crate::world::settings() };
+    let world = World::with(settings);
+    world.folder.file("a", "first");
+    world.folder.file("sub/b c", "second");
+    world.folder.file("back\\slash", "not to be had");
+    std::os::unix::fs::symlink("nowhere", world.folder.path().join("dead")).expect("a link");
+    std::os::unix::fs::symlink("/etc", world.folder.path().join("outward")).expect("a link");
+    let place = crate::world::Folder::new();
+    let address = format!("http://{}/", world.address);
+    let wget = Command::new("wget")
+        .args(["-q", "-m", "-nH", "--no-proxy", "-T", "60", "-t", "1", "-e", "robots=off", "-P"])
+        .arg(place.path())
+        .arg(&address)
+        .output();
+    match wget {
+        Err(error) => println!("passed over: wget is not there ({error})"),
+        Ok(ended) => {
+            assert!(ended.status.success(), "{ended:?}");
+            let read = |name: &str| std::fs::read(place.path().join(name)).expect("mirrored");
+            assert_eq!((read("a"), read("sub/b c")), (b"first".to_vec(), b"second".to_vec()));
+        }
+    }
 }

@@ -176,3 +176,39 @@ fn answers_come_while_the_client_only_writes() {
     }
     thread.join().expect("no panic").expect("all written");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_link_that_is_swapped_while_it_is_asked_for_leads_nowhere_else() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    // Each request opens what it finds.
+    let world = World::with(Settings { open_files: 0, ..settings() });
+    let path = world.folder.path();
+    let secret = path.with_extension("secret");
+    std::fs::create_dir(&secret).expect("a folder beside the folder");
+    std::fs::write(secret.join("file"), "secret").expect("a file");
+    world.folder.file("in/file", "inside");
+    let (name, outside) = (path.join("link"), secret.file_name().expect("a name"));
+    let outside = std::path::Path::new("..").join(outside);
+    let swapped = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for number in 0..4_000 {
+                let target = if number % 2 == 0 { outside.as_path() } else { "in".as_ref() };
+                let new = path.join("new");
+                std::os::unix::fs::symlink(target, &new).expect("a link");
+                std::fs::rename(new, &name).expect("swapped");
+            }
+            swapped.store(true, Ordering::SeqCst);
+        });
+        let mut client = world.connect();
+        while !swapped.load(Ordering::SeqCst) {
+            for target in ["/link/file", "/link", "/link/"] {
+                let response = client.get(target, "");
+                assert_ne!(response.body, b"secret", "{target}");
+                assert!(matches!(response.status, 200 | 301 | 403 | 404 | 503), "{response:?}");
+            }
+        }
+    });
+    std::fs::remove_dir_all(secret).expect("removed");
+}
