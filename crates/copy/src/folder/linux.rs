@@ -294,6 +294,12 @@ pub(crate) fn birth_of(file: &File) -> u64 {
     birth.map_or(0, |time| crate::unfinished::ns_since_1970(time) as u64)
 }
 
+/// The user who runs this.
+fn user() -> u32 {
+    static USER: OnceLock<u32> = OnceLock::new();
+    *USER.get_or_init(|| rustix::process::geteuid().as_raw())
+}
+
 #[allow(clippy::useless_conversion, reason = "their types differ between processors")]
 fn facts_of(found: &Stat) -> Facts {
     let kind = match FileType::from_raw_mode(found.st_mode) {
@@ -310,6 +316,6 @@ fn facts_of(found: &Stat) -> Facts {
         time_ns: i128::from(found.st_mtime) * 1_000_000_000 + found.st_mtime_nsec as i128,
         changed_ns: i128::from(found.st_ctime) * 1_000_000_000 + found.st_ctime_nsec as i128,
         is_read_only: found.st_mode & 0o222 == 0,
-        is_ours: found.st_uid == rustix::process::geteuid().as_raw(),
+        is_ours: found.st_uid == user(),
     }
 }
