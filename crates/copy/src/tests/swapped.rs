@@ -163,22 +163,29 @@ fn until_it_is_complete_a_copy_is_for_its_owner_alone_and_never_wider_than_its_s
         mode(&scratch.source().join("sub"), 0o570);
         mode(&scratch.source(), 0o775);
         let target = scratch.target();
-        let seen = std::sync::Arc::new(AtomicBool::new(false));
+        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let tell = seen.clone();
         let hooks = Hooks {
             claimed: Some(Box::new(move |transfer, _| {
-                let facts = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
-                assert_eq!(facts(transfer.open_path().as_ref()), 0o600);
-                assert_eq!(facts(&target) & !0o775, 0);
-                assert_eq!(facts(&target.join("sub")) & 0o077 & !0o070, 0);
-                tell.store(true, Ordering::Relaxed);
+                let mode = |path: &Path| fs::metadata(path).map_or(0o777, |it| it.mode() & 0o777);
+                let file = mode(transfer.open_path().as_ref());
+                tell.lock().expect("no panic").push((
+                    file,
+                    mode(&target),
+                    mode(&target.join("sub")),
+                ));
             })),
             ..Hooks::default()
         };
         let settings = Settings { resume, ..Settings::default() };
         let plan = plan_of(&scratch);
         let summary = run(&plan, &settings, &(), &Stop::default(), &hooks).expect("a port");
-        assert!(summary.failures.is_empty() && seen.load(Ordering::Relaxed), "{summary:?}");
+        assert_eq!(summary.failures, []);
+        let seen = seen.lock().expect("no panic");
+        let is_narrow = |(file, folder, sub): &(u32, u32, u32)| {
+            *file == 0o600 && folder & !0o775 == 0 && sub & 0o077 & !0o070 == 0
+        };
+        assert!(!seen.is_empty() && seen.iter().all(is_narrow), "{seen:?}");
         let facts = |name: &str| fs::metadata(scratch.target().join(name)).expect("it is there");
         assert_eq!(facts("one").mode() & 0o777, 0o644);
         assert_eq!(facts("sub/two").mode() & 0o777, 0o640);
