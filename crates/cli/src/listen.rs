@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use clap::Args;
-use socket2::{Domain, Protocol, Socket, Type};
+use overlapped::ListenSocket;
 
 use crate::exit::Usage;
 use crate::platform;
@@ -28,7 +28,9 @@ pub fn listen(
         let message = format!("--dual-stack needs an address of IPv6, not {address}: use [::]");
         return Err(Usage(format!("{message}:{}", address.port())).into());
     }
-    open(address, stack, backlog, |_| Ok(()))
+    let bind = if stack.dual_stack { ListenSocket::bind_dual_stack } else { ListenSocket::bind };
+    bind(address, backlog)
+        .and_then(TcpListener::try_from)
         .map_err(|error| anyhow::anyhow!(explain(address, &error)))
 }
 
@@ -38,26 +40,8 @@ pub fn listen(
 /// # Platform
 /// For Linux. Elsewhere the port is not shared, and the second process is refused.
 pub fn listen_shared(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
-    open(address, StackArguments::default(), backlog, platform::share_port)
+    platform::listen_shared(address, backlog)
         .map_err(|error| anyhow::anyhow!(explain(address, &error)))
-}
-
-fn open(
-    address: SocketAddr,
-    stack: StackArguments,
-    backlog: u32,
-    prepare: impl FnOnce(&Socket) -> io::Result<()>,
-) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    platform::prepare_to_listen(&socket)?;
-    if address.is_ipv6() {
-        // The default differs between systems, and on Linux between machines.
-        socket.set_only_v6(!stack.dual_stack)?;
-    }
-    prepare(&socket)?;
-    socket.bind(&address.into())?;
-    socket.listen(platform::backlog(backlog))?;
-    Ok(socket.into())
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> String {

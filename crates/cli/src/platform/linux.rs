@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::SIGCHLD;
-use socket2::Socket;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Machine;
 
@@ -89,24 +89,24 @@ pub fn machine() -> Machine {
     }
 }
 
-/// Sets the options of a socket that is to listen.
-pub fn prepare_to_listen(socket: &Socket) -> io::Result<()> {
+/// Opens a listening socket on a port that other processes listen on in the same way; each connection
+/// goes to one of them.
+pub fn listen_shared(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     // Connections of the last run that are still in TIME_WAIT must not keep a server from starting.
-    socket.set_reuse_address(true)
-}
-
-/// Lets other processes listen on the port of this socket, each connection going to one of them.
-pub fn share_port(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_port(true)
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    // The kernel cuts the backlog down to its own limit.
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
 }
 
 /// Whether several processes may listen on one port.
 pub const SHARES_PORTS: bool = true;
-
-/// A backlog as the system wants it; the kernel cuts it down to its own limit.
-pub fn backlog(connections: u32) -> i32 {
-    i32::try_from(connections).unwrap_or(i32::MAX)
-}
 
 /// What to do when this process may not listen on `address`.
 pub fn remedy_for_denied(address: SocketAddr) -> &'static str {

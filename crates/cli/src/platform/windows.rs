@@ -2,12 +2,12 @@
 //! standard input.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::windows::process::CommandExt;
 use std::process::{Command, ExitStatus};
 
+use overlapped::ListenSocket;
 use overlapped_load::kernel_figures;
-use socket2::Socket;
 use winsafe::{HKEY, RegistryValue, co};
 
 use super::Machine;
@@ -85,25 +85,13 @@ fn version() -> Option<String> {
     Some(format!("{major}.{minor}.{build}{revision}"))
 }
 
-/// Sets the options of a socket that is to listen. None: connections in TIME_WAIT keep nobody from
-/// listening here, and an address that is reused could be another server's.
-pub fn prepare_to_listen(_socket: &Socket) -> io::Result<()> {
-    Ok(())
-}
-
-/// Nothing: connections to a port belong to one socket on this system.
-pub fn share_port(_socket: &Socket) -> io::Result<()> {
-    Ok(())
+/// Opens a listening socket, alone: connections to a port belong to one socket on this system.
+pub fn listen_shared(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    ListenSocket::bind(address, backlog)?.try_into()
 }
 
 /// Whether several processes may listen on one port.
 pub const SHARES_PORTS: bool = false;
-
-/// A backlog as the system wants it: a negative number asks for its size, within bounds, where a
-/// positive one would be cut down to 200.
-pub fn backlog(connections: u32) -> i32 {
-    -(connections.clamp(200, 65_535).cast_signed())
-}
 
 /// What to do when this process may not listen on `address`.
 pub fn remedy_for_denied(_address: SocketAddr) -> &'static str {

@@ -20,6 +20,8 @@ pub(crate) mod delivery;
 mod ending;
 mod file;
 pub(crate) mod file_core;
+#[cfg(all(test, not(loom)))]
+mod inherited;
 pub(crate) mod lane;
 #[cfg(all(test, loom))]
 mod models;

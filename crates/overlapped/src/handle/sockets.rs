@@ -90,7 +90,13 @@ impl ListenSocket {
     /// Binds to `address` and listens with room for `backlog` connections that nobody has accepted
     /// yet. The system may lower it (on Linux to `net.core.somaxconn`).
     ///
-    /// Addresses that a closed server left in waiting can be used again at once.
+    /// Addresses that a closed server left in waiting can be used again at once. Nobody else can
+    /// listen there meanwhile: on Windows the socket asks for that (`SO_EXCLUSIVEADDRUSE`), since by
+    /// default another program may bind a more special address of the same port, and take the
+    /// clients. Who wants to share a port makes the socket himself and gives it to `try_from`.
+    ///
+    /// The options of a listening socket reach the connections that it accepts, on every system:
+    /// no delay, keep-alive, the sizes of the buffers, linger. They are set before `try_from`.
     ///
     /// On an address of IPv6 it takes clients of IPv6 alone, also on `[::]`, on either system and
     /// whatever the system's default is; [`bind_dual_stack`](Self::bind_dual_stack) takes both.
@@ -128,6 +134,21 @@ impl ListenSocket {
     }
 }
 
+impl TryFrom<ListenSocket> for std::net::TcpListener {
+    type Error = io::Error;
+
+    /// The listening socket, for programs that accept otherwise. It blocks.
+    fn try_from(socket: ListenSocket) -> io::Result<Self> {
+        match socket.0 {
+            Socket::System(socket) => socket.into_listener(),
+            Socket::Simulated(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a simulated socket is none of the system's: associate it with a port of its network",
+            )),
+        }
+    }
+}
+
 /// A socket for datagrams (UDP) that belongs to no port.
 ///
 /// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`UdpSocket`] of it.
@@ -135,7 +156,7 @@ impl ListenSocket {
 pub struct DatagramSocket(Socket);
 
 impl DatagramSocket {
-    /// Binds to `address`; port 0 lets the system choose.
+    /// Binds to `address`, alone; port 0 lets the system choose.
     ///
     /// On an address of IPv6 it exchanges datagrams with IPv6 alone, also on `[::]`, on either
     /// system; [`bind_dual_stack`](Self::bind_dual_stack) does with both.

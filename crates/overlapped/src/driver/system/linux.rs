@@ -38,6 +38,12 @@ impl SystemSocket {
         Ok(socket)
     }
 
+    /// The listening socket as one of the standard library's, which blocks.
+    pub(crate) fn into_listener(self) -> io::Result<TcpListener> {
+        self.set_blocking(true)?;
+        Ok(self.descriptor.into())
+    }
+
     fn open(family: Family, kind: SocketType) -> io::Result<Self> {
         let domain = if family.is_v6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let descriptor = net::socket_with(domain, kind, FLAGS, None)?;

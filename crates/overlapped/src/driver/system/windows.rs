@@ -9,10 +9,12 @@ use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::windows::io::{AsRawSocket, RawSocket};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 use std::sync::OnceLock;
 use std::time::Duration;
-use windows_sys::Win32::Networking::WinSock::{SIO_UDP_CONNRESET, WSAIoctl};
+use windows_sys::Win32::Networking::WinSock::{
+    SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, WSAIoctl, setsockopt,
+};
 
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
@@ -28,17 +30,27 @@ impl SystemSocket {
         Self::non_blocking(Self::open(family, Type::STREAM)?, family)
     }
 
-    /// A non-blocking datagram socket, bound to nothing.
+    /// A non-blocking datagram socket, bound to nothing, whose address will be its own.
     pub(crate) fn datagram(family: Family) -> io::Result<Self> {
-        Self::deaf_to_unreachable(Self::open(family, Type::DGRAM)?, family)
+        let socket = Self::open(family, Type::DGRAM)?;
+        keep_address(&socket)?;
+        Self::deaf_to_unreachable(socket, family)
     }
 
-    /// A non-blocking socket that listens on `address`.
+    /// A non-blocking socket that listens on `address`, alone.
     pub(crate) fn listener(address: SocketAddr, family: Family, backlog: u32) -> io::Result<Self> {
         let socket = Self::open(family, Type::STREAM)?;
+        keep_address(&socket)?;
         socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        // A negative number asks for its size, within bounds; a positive one is cut down to 200.
+        socket.listen(-(backlog.clamp(200, 65_535).cast_signed()))?;
         Self::non_blocking(socket, family)
+    }
+
+    /// The listening socket as one of the standard library's, which blocks.
+    pub(crate) fn into_listener(self) -> io::Result<TcpListener> {
+        self.set_blocking(true)?;
+        Ok(self.socket.into())
     }
 
     fn open(family: Family, kind: Type) -> io::Result<Socket> {
@@ -224,6 +236,29 @@ impl SystemSocket {
     }
 }
 
+/// Nobody else is to bind the address, nor a more special one with the same port, which would take
+/// what is meant for this socket. By default that is allowed to whoever asks for it.
+fn keep_address(socket: &Socket) -> io::Result<()> {
+    let on = 1_i32;
+    // SAFETY: the socket is open for the whole call, and the value as long as is said.
+    let failed = unsafe {
+        setsockopt(
+            socket.as_raw_socket() as SOCKET,
+            SOL_SOCKET,
+            SO_EXCLUSIVEADDRUSE,
+            (&raw const on).cast(),
+            size_of_val(&on) as i32,
+        )
+    };
+    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+impl AsSocket for SystemSocket {
+    fn as_socket(&self) -> BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
+
 impl AsRawSocket for SystemSocket {
     fn as_raw_socket(&self) -> RawSocket {
         self.socket.as_raw_socket()
@@ -262,5 +297,36 @@ impl TryFrom<UdpSocket> for SystemSocket {
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         let family = family_of(socket.local_addr()?, &socket2::SockRef::from(&socket))?;
         Self::deaf_to_unreachable(socket.into(), family)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use windows_sys::Win32::Networking::WinSock::getsockopt;
+
+    fn keeps_address(socket: &SystemSocket) -> bool {
+        let (mut on, mut length) = (0_i32, size_of::<i32>() as i32);
+        // SAFETY: the socket is open for the whole call, and the value as long as is said.
+        let failed = unsafe {
+            getsockopt(
+                socket.as_raw_socket() as SOCKET,
+                SOL_SOCKET,
+                SO_EXCLUSIVEADDRUSE,
+                (&raw mut on).cast(),
+                &mut length,
+            )
+        };
+        assert_eq!(failed, 0, "{}", io::Error::last_os_error());
+        on != 0
+    }
+
+    #[test]
+    fn what_others_send_to_keeps_its_address_for_itself() {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let listener = SystemSocket::listener(any, Family::V4, 300).expect("a free port");
+        assert!(keeps_address(&listener));
+        assert!(keeps_address(&SystemSocket::datagram(Family::V4).expect("a socket")));
+        assert!(!keeps_address(&SystemSocket::stream(Family::V4).expect("a socket")), "a client's");
     }
 }
