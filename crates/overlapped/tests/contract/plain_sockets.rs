@@ -7,6 +7,7 @@ use overlapped::notify::{EventObject, Waited, wait_any};
 use overlapped::readiness::{Message, MessageWindow, NetworkEvents, Socket, SocketSet, select};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// So long nothing must come where nothing is owed. It decides how sure a test is that it sees a
@@ -54,8 +55,31 @@ pub fn echo_of_itself() -> Socket {
 
 /// An address at which nobody listens.
 pub fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind(any()).expect("one can listen");
-    listener.local_addr().expect("it has an address")
+    // Bound, so that nobody else gets the port while the tests run, and not listening.
+    static HELD: Mutex<Vec<socket2::Socket>> = Mutex::new(Vec::new());
+    let address = any();
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&address.into()).expect("a free port");
+    let address = socket.local_addr().expect("it is bound").as_socket().expect("of the internet");
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+    address
+}
+
+/// Asserts that a socket which was aborted has reset its connection.
+pub fn assert_was_reset(test: &str, mut peer: TcpStream) {
+    match peer.read(&mut [0; 8]) {
+        Err(error) => assert!(
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
+            ),
+            "{error}"
+        ),
+        Ok(0)
+            if on_wine(test, "Wine ends a stream before it resets it, and the end came first") => {}
+        Ok(count) => panic!("{count} bytes or the end came, and no reset"),
+    }
 }
 
 pub fn reset(peer: TcpStream) {

@@ -19,7 +19,7 @@ type Started = Result<OperationId, Ticket>;
 
 impl Stage {
     pub fn disturb(&self, mut random: Random) {
-        while self.ledger.started() < OPERATIONS {
+        while self.ledger.started() < *OPERATIONS {
             if self.port.snapshot().queued > QUEUED_AT_MOST {
                 // The takers are behind.
                 std::thread::yield_now();

@@ -7,6 +7,7 @@
 
 use crate::ledger::Ledger;
 use crate::random::Random;
+use crate::stage::OPERATIONS;
 use crate::{ONE_AT_A_TIME, PATIENCE, seed};
 use overlapped::{
     Buffer, File, FileOptions, FilesChoice, OpenFile, OperationId, Packet, Port, Protocol,
@@ -14,7 +15,6 @@ use overlapped::{
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-const OPERATIONS: u64 = 100_000;
 const IN_FLIGHT_MAX: u64 = 256;
 const CELLS: usize = 2_048;
 const CELL_BYTES: usize = 700;
@@ -68,7 +68,7 @@ impl Stage {
     fn start(&self, file: &File<Places>, random: &mut Random) -> bool {
         let (place, length, bytes) = {
             let mut model = self.model();
-            if self.ledger.started() >= OPERATIONS || model.in_flight >= IN_FLIGHT_MAX {
+            if self.ledger.started() >= *OPERATIONS || model.in_flight >= IN_FLIGHT_MAX {
                 return false;
             }
             let cells = 1 + random.below(CELLS_OF_ONE_MAX);
@@ -96,7 +96,7 @@ impl Stage {
     }
 
     fn start_many(&self, file: &File<Places>, mut random: Random) {
-        while self.ledger.started() < OPERATIONS {
+        while self.ledger.started() < *OPERATIONS {
             match random.below(200) {
                 0 => {
                     // A thread that ends with operations in flight.
@@ -127,7 +127,7 @@ impl Stage {
 
     fn take_all(&self) {
         loop {
-            if self.ledger.started() >= OPERATIONS && self.model().in_flight == 0 {
+            if self.ledger.started() >= *OPERATIONS && self.model().in_flight == 0 {
                 return;
             }
             // A taker may find that the other one has taken the last packet.
@@ -202,7 +202,7 @@ fn run(choice: FilesChoice, name: &str) {
         written: 0,
     };
     // Starting threads may each be one over.
-    let ledger = Ledger::new(OPERATIONS as usize + 64);
+    let ledger = Ledger::new(*OPERATIONS as usize + 64);
     let stage = Stage { port, ledger, model: Mutex::new(model) };
     std::thread::scope(|scope| {
         for _ in 0..2 {
