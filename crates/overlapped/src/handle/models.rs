@@ -16,6 +16,8 @@ use loom::thread;
 enum Outcome {
     Performed,
     Aborted,
+    /// Not of an operation: our end went out.
+    End,
 }
 
 #[derive(Debug)]
@@ -23,7 +25,18 @@ struct State {
     lane: Lane<u32>,
     ended: bool,
     closed: bool,
+    shut: bool,
+    end_when_sent: bool,
     outcomes: Vec<(u32, Outcome)>,
+}
+
+impl State {
+    fn end_if_sent(&mut self) {
+        if self.end_when_sent && self.lane.is_empty() {
+            self.end_when_sent = false;
+            self.outcomes.push((0, Outcome::End));
+        }
+    }
 }
 
 struct Handle {
@@ -33,7 +46,14 @@ struct Handle {
 
 impl Handle {
     fn new() -> Arc<Self> {
-        let state = State { lane: Lane::new(), ended: false, closed: false, outcomes: Vec::new() };
+        let state = State {
+            lane: Lane::new(),
+            ended: false,
+            closed: false,
+            shut: false,
+            end_when_sent: false,
+            outcomes: Vec::new(),
+        };
         Arc::new(Self { state: Mutex::new(state), units: AtomicUsize::new(0) })
     }
 
@@ -47,7 +67,7 @@ impl Handle {
 
     fn start(&self, operation: u32) {
         let mut state = self.state.lock();
-        if state.closed {
+        if state.closed || state.shut {
             return;
         }
         if !state.lane.may_attempt() {
@@ -72,6 +92,16 @@ impl Handle {
         while let Advance::Complete(operation) = state.lane.advance(ended, |_| self.attempt()) {
             state.outcomes.push((operation, Outcome::Performed));
         }
+        state.end_if_sent();
+    }
+
+    /// Ends sending behind the operations that wait. To end it again is no error.
+    fn shut_down(&self) {
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.shut, true) {
+            state.end_when_sent = true;
+            state.end_if_sent();
+        }
     }
 
     fn cancel(&self, operation: u32) {
@@ -79,6 +109,7 @@ impl Handle {
         if state.lane.remove(|pending| *pending == operation).is_some() {
             state.outcomes.push((operation, Outcome::Aborted));
         }
+        state.end_if_sent();
     }
 
     fn close(&self) {
@@ -180,5 +211,22 @@ fn after_the_end_a_short_read_does_not_hide_what_is_left() {
         handle.units.fetch_add(1, Ordering::SeqCst);
         handle.start(2);
         assert_eq!(handle.outcomes_of(2), [Outcome::Performed]);
+    });
+}
+
+#[test]
+fn p162_the_end_goes_out_once_and_behind_what_was_started_before_it() {
+    check(|| {
+        let handle = Handle::new();
+        handle.start(1);
+        handle.start(2);
+        let parts: [fn(&Handle); 3] =
+            [Handle::shut_down, Handle::arrive, |handle| handle.cancel(2)];
+        together(&handle, &parts);
+        handle.shut_down();
+        handle.start(3);
+        let outcomes = handle.state.lock().outcomes.clone();
+        assert_eq!(outcomes.last(), Some(&(0, Outcome::End)));
+        assert_eq!(outcomes.len(), 3, "two operations and one end: {outcomes:?}");
     });
 }
