@@ -24,6 +24,7 @@ mod json;
 mod on_linux;
 #[cfg(windows)]
 mod on_windows;
+#[cfg(target_os = "linux")]
 mod printing;
 mod process;
 mod schema;
