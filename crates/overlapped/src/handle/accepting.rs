@@ -310,15 +310,17 @@ fn post_next<P: Protocol>(listener: &Handle<P>, attempt: usize, panics: &mut Pan
         return false;
     };
     let task = Accept::of_window(with_first_data, attempt == ATTEMPTS_IN_A_ROW);
-    let started = listener.start(Direction::Receive, task, operation);
+    // It panics only where the closed port refuses what it yields, which is dropped then.
+    let started = panics.run(|| listener.start(Direction::Receive, task, operation));
     listener.with_accepting(|accepting, _| {
         if let Some(accepting) = accepting {
             accepting.starting -= 1;
         }
     });
     match started {
-        Ok(_) => true,
-        Err(Refused { returned: (task, operation), .. }) => {
+        None => false,
+        Some(Ok(_)) => true,
+        Some(Err(Refused { returned: (task, operation), .. })) => {
             let goes_on = !listener.is_closed();
             panics.run(|| match goes_on {
                 // The window reports a failure at once as a packet, so that the accept is posted anew

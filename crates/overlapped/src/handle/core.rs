@@ -320,7 +320,10 @@ impl<P: Protocol> Handle<P> {
             if let Some(silence) = silence {
                 drop(self.0.port.timers.cancel(silence));
             }
-            if let Some(admission) = handle.give_up_silent(delivery) {
+            let given_up = handle.give_up_silent(delivery);
+            // Not here, where the listener's lock is held.
+            delivery.later().given_up.push(handle);
+            if let Some(admission) = given_up {
                 return Some(admission);
             }
         }

@@ -34,6 +34,9 @@ pub(super) struct Later<P: Protocol> {
     pub(super) finished_holds: Vec<(Handle<P>, u64)>,
     /// Listeners one of whose posted accepts has become a silent connection.
     pub(super) refills: Vec<Handle<P>>,
+    /// Shares in silent connections that were given up. The last one may give back a place under
+    /// the listener's limit.
+    pub(super) given_up: Vec<Handle<P>>,
     /// Connections that failed. With one its place under the listener's limit is given back,
     /// which takes the listener's lock.
     pub(super) discarded: Vec<TcpSocket>,
@@ -47,6 +50,7 @@ impl<P: Protocol> Default for Later<P> {
             refused: Vec::new(),
             finished_holds: Vec::new(),
             refills: Vec::new(),
+            given_up: Vec::new(),
             discarded: Vec::new(),
             admissions: Vec::new(),
         }
@@ -79,17 +83,19 @@ impl<P: Protocol> Delivery<P> {
     /// To be called without any lock held.
     pub(crate) fn finish(self) -> Option<Packet<P>> {
         if let Some(later) = self.later {
-            let Later { refused, finished_holds, refills, discarded, admissions } = *later;
+            let Later { refused, finished_holds, refills, given_up, discarded, admissions } =
+                *later;
             let mut panics = Panics::default();
             for (listener, number) in finished_holds {
                 panics.run(|| listener.forget_held(number));
                 panics.run(|| drop(listener));
             }
             panics.drop_each(refused);
+            panics.drop_each(given_up);
             panics.drop_each(discarded);
             panics.drop_each(admissions);
             for listener in refills {
-                refill(&listener);
+                panics.run(|| refill(&listener));
                 panics.run(|| drop(listener));
             }
             // A thread that takes packets has no part in it, and is owed its own.
