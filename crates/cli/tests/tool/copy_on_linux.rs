@@ -115,6 +115,10 @@ fn what_may_not_be_read_or_written_is_told_and_left() {
     let scratch = Scratch::below(&std::env::temp_dir());
     let secret = scratch.write("secret", b"contents");
     let open = scratch.write("open", b"contents");
+    // Whatever the umask is, nobody else comes that far.
+    for (path, mode) in [(scratch.path(""), 0o755), (open.clone(), 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("they can be set");
+    }
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("they can be set");
     fs::create_dir(scratch.path("shut")).expect("a folder can be made");
     fs::set_permissions(scratch.path("shut"), fs::Permissions::from_mode(0o555)).expect("set");

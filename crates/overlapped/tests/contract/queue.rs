@@ -181,7 +181,7 @@ fn p64_a_thread_that_timed_out_and_waits_again_is_the_newest(world: &World) {
     let crew = Crew::new(world, 1, 3);
     crew.wait(0);
     // Worker 1 waits before worker 2, times out, and waits again after it.
-    crew[1].order(Order::Take(Some(Duration::from_millis(100))));
+    crew[1].order(Order::Take(Some(Duration::from_secs(2))));
     crate::threads::until(&crew.port, "two wait", |snapshot| snapshot.waiting == 2);
     crew.wait(2);
     assert_eq!(crew[1].result().err(), Some(TakeError::TimedOut));

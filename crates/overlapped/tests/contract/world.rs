@@ -131,6 +131,29 @@ pub fn skips(test: &str) -> bool {
     skips
 }
 
+/// Whether this process may have so many descriptors; if not, says that `test` is passed over. The
+/// limit is raised as far as the process may.
+#[cfg(target_os = "linux")]
+pub fn may_have_descriptors(test: &str, count: u64) -> bool {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    // For the tests that run at the same time.
+    const OTHERS: u64 = 300;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("it may be raised up to the maximum");
+    let may = limit.maximum.is_none_or(|maximum| maximum >= count + OTHERS);
+    if !may {
+        println!("skipped: {test}: it takes {count} descriptors, and {limit:?} are allowed");
+    }
+    may
+}
+
+/// The same: there is no such limit.
+#[cfg(windows)]
+pub fn may_have_descriptors(_test: &str, _count: u64) -> bool {
+    true
+}
+
 impl World {
     /// Whether the kernel carries the operations and is queue and turnstile itself.
     pub fn is_kernel(&self) -> bool {
