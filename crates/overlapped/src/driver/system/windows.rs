@@ -42,8 +42,9 @@ impl SystemSocket {
         let socket = Self::open(family, Type::STREAM)?;
         keep_address(&socket)?;
         socket.bind(&address.into())?;
-        // A negative number asks for its size, within bounds; a positive one is cut down to 200.
-        socket.listen(-(backlog.clamp(200, 65_535).cast_signed()))?;
+        // A positive number is cut down to 200; a negative one asks for its size, within bounds.
+        let backlog = backlog.min(65_535).cast_signed();
+        socket.listen(if backlog > 200 { -backlog } else { backlog })?;
         Self::non_blocking(socket, family)
     }
 
