@@ -355,11 +355,10 @@ impl<'a> Worker<'a> {
     /// A request may have come that nobody has looked at.
     fn look_a_last_time(&self, stream: &Stream) {
         match stream.receive_pooled(Work::LastLook) {
-            // Ending the direction makes Linux say which it is, data or the end.
+            // What has come completes it now; otherwise it waits, and nobody waits for it.
             Ok(id) => {
-                if cfg!(windows) || stream.shutdown(Shutdown::Read).is_err() {
-                    let _ = stream.cancel(id);
-                }
+                let _ = stream.shutdown(Shutdown::Read);
+                let _ = stream.cancel(id);
             }
             Err(_) => self.end(stream),
         }

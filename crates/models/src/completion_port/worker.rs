@@ -12,6 +12,7 @@ use crate::platform;
 use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket, is_aborted};
 use overlapped_serving::{Failure, take_until_end};
 use std::io;
+use std::net::Shutdown;
 
 /// A thread that serves, as it sees the server.
 pub(super) struct Worker<'a> {
@@ -157,7 +158,11 @@ impl<'a> Worker<'a> {
         }
         // Data may have come that nobody has looked at.
         match stream.receive_pooled(Receive::LastLook) {
-            Ok(id) => platform::last_look(&stream, id),
+            Ok(id) => {
+                // What has come completes it now; otherwise it waits, and nobody waits for it.
+                let _ = stream.shutdown(Shutdown::Read);
+                let _ = stream.cancel(id);
+            }
             Err(refused) => self.refused(&stream, &refused.error),
         }
     }

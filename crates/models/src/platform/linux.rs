@@ -1,7 +1,7 @@
 //! Linux: ending a direction of a socket wakes whoever blocks in it, and accepted connections
 //! inherit the options of their listener.
 
-use overlapped::{OperationId, Protocol};
+use overlapped::Protocol;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
@@ -85,11 +85,3 @@ pub(crate) fn wake(listener: &TcpListener) {
 
 /// Sets the options of an accepted connection, which inherits them.
 pub(crate) fn prepare<P: Protocol>(_stream: &overlapped::TcpStream<P>) {}
-
-/// Ends a receive that was just started to see whether something has come. Ending the direction
-/// makes the system say which it is: the receive yields that data, or the end of the stream.
-pub(crate) fn last_look<P: Protocol>(stream: &overlapped::TcpStream<P>, receive: OperationId) {
-    if stream.shutdown(Shutdown::Read).is_err() {
-        let _ = stream.cancel(receive);
-    }
-}

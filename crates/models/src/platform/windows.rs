@@ -2,7 +2,7 @@
 //! a blocking call that ran out of time may have taken data along. So the blocking model waits for
 //! its sockets, and makes calls that do not block.
 
-use overlapped::{OperationId, Protocol};
+use overlapped::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -201,10 +201,4 @@ pub(crate) fn wake(_listener: &TcpListener) {}
 pub(crate) fn prepare<P: Protocol>(stream: &overlapped::TcpStream<P>) {
     // One that is gone already takes none, and its first operation will say so.
     let _ = stream.set_nodelay(true);
-}
-
-/// Ends a receive that was just started to see whether something has come. The system completes it
-/// at once if so, and then it is not there to be cancelled any more.
-pub(crate) fn last_look<P: Protocol>(stream: &overlapped::TcpStream<P>, receive: OperationId) {
-    let _ = stream.cancel(receive);
 }

@@ -69,7 +69,16 @@ codes! {
 
 /// What says, beside a reset, that an established connection is lost. The system says it once; the
 /// next call would find what looks like the end.
-pub(crate) const LOSSES: [i32; 4] = [ABORTED, TIMED_OUT, HOST_UNREACHABLE, NETWORK_UNREACHABLE];
+const LOSSES: [i32; 4] = [ABORTED, TIMED_OUT, HOST_UNREACHABLE, NETWORK_UNREACHABLE];
+
+/// How an established connection was lost, if this number says that it was.
+pub(crate) fn loss(number: i32) -> Option<i32> {
+    match number {
+        // The peer has reset it, however the system reports that.
+        RESET | BROKEN_PIPE => Some(RESET),
+        other => LOSSES.contains(&other).then_some(other),
+    }
+}
 
 /// What an accept reports of a connection that failed before it was accepted.
 #[cfg(target_os = "linux")]

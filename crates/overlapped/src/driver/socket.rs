@@ -5,7 +5,7 @@ use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many buffers one send call takes at the most.
@@ -147,8 +147,10 @@ impl Socket {
         either!(self, socket => socket.bind(address))
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        either!(self, socket => socket.shutdown(how))
+    /// Ends our sending, after what was sent. (That nothing is received any more is decided above:
+    /// a receive in flight stays, P162, and the peer learns nothing of it.)
+    pub(crate) fn end_sending(&self) -> io::Result<()> {
+        either!(self, socket => socket.end_sending())
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -179,7 +179,11 @@ impl<P: Protocol> Handle<P> {
     }
 
     /// Goes on until nothing of the handle can; true when the system was short of something.
-    fn advance(&self, state: &mut MutexGuard<'_, State<P>>, delivery: &mut Delivery<P>) -> bool {
+    pub(super) fn advance(
+        &self,
+        state: &mut MutexGuard<'_, State<P>>,
+        delivery: &mut Delivery<P>,
+    ) -> bool {
         let mut deferred = false;
         for direction in [Direction::Receive, Direction::Send] {
             #[cfg(windows)]

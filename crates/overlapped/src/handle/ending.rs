@@ -174,26 +174,28 @@ impl<P: Protocol> Handle<P> {
         let ends_send = how != Shutdown::Read && !state.shut_send;
         // What was sent before goes out first, so the end waits for what the system does not have.
         let waits = ends_send && state.sends_to_come() > 0;
-        let now = match (ends_receive, ends_send && !waits) {
-            (true, true) => Some(Shutdown::Both),
-            (true, false) => Some(Shutdown::Read),
-            (false, true) => Some(Shutdown::Write),
-            (false, false) => None,
-        };
-        match now.map_or(Ok(()), |now| state.socket().shutdown(now)) {
-            // The connection is over already, though no operation has met that yet.
-            Err(error) if is_over(&error) => {}
-            done => done?,
+        if ends_send && !waits {
+            match state.socket().end_sending() {
+                // The connection is over already, though no operation has met that yet.
+                Err(error) if is_over(&error) => {}
+                done => done?,
+            }
         }
         state.end_when_sent |= waits;
         state.shut_receive |= ends_receive;
         state.shut_send |= ends_send;
-        #[cfg(windows)]
-        if ends_receive && state.is_overlapped() {
-            let mut delivery = Delivery::by(By::Other);
-            self.end_receives(&mut state, &mut delivery);
-            drop(state);
-            delivery.finish();
+        if !ends_receive {
+            return Ok(());
+        }
+        // Receives in flight stay, and take what comes (P162). What has come already they take now,
+        // as they have on Windows, whose kernel holds them: a cancel finds only those that wait.
+        state.receive.set_ready();
+        let mut delivery = Delivery::by(By::Other);
+        let retry = self.advance(&mut state, &mut delivery) && state.owes_retry();
+        drop(state);
+        delivery.finish();
+        if retry {
+            self.0.port.defer(&self.0);
         }
         Ok(())
     }

@@ -21,7 +21,6 @@ use crate::port::engine::Engine;
 use crate::port::inner::Inner;
 use crate::sync::MutexGuard;
 use std::io;
-use std::net::Shutdown;
 use std::os::windows::io::RawSocket;
 use std::time::{Duration, Instant};
 
@@ -97,7 +96,7 @@ impl<P: Protocol> State<P> {
         };
         if let Some(socket) = &self.socket
             && !disconnect.has_ended
-            && socket.shutdown(Shutdown::Write).is_ok()
+            && socket.end_sending().is_ok()
         {
             disconnect.note_end();
         }
@@ -178,7 +177,7 @@ impl<P: Protocol> State<P> {
         }
         if !self.resets {
             // It fails only for a connection that is over already.
-            let _ = socket.shutdown(Shutdown::Write);
+            let _ = socket.end_sending();
         }
         self.settle_held();
     }
@@ -217,14 +216,6 @@ impl<P: Protocol> State<P> {
         let id = self.in_flight.labels().find(|label| label.stream == Some(stream));
         if let Some(id) = id.map(|label| label.id) {
             self.cancel_held(id);
-        }
-    }
-
-    /// Asks the kernel to end the receives.
-    fn cancel_held_receives(&self) {
-        let Some(socket) = self.system_socket() else { return };
-        for label in self.in_flight.labels().filter(|label| label.direction == Direction::Receive) {
-            self.in_flight.cancel(socket, |other| other.id == label.id);
         }
     }
 
@@ -293,14 +284,7 @@ impl<P: Protocol> Handle<P> {
             ended.result = Err(aborted());
         }
         let mut retry = false;
-        let shut = state.shut_receive && label.direction == Direction::Receive;
-        let progress = if shut && !is_over && !label.cancelled && ended.result.is_err() {
-            pending.task.end();
-            Progress::Complete { drained: false }
-        } else {
-            pending.task.finish(ended, with)
-        };
-        match progress {
+        match pending.task.finish(ended, with) {
             Progress::Complete { .. } => self.conclude_and_complete(&mut state, pending, delivery),
             Progress::Blocked | Progress::Deferred | Progress::Yields
                 if is_over || label.cancelled =>
@@ -378,19 +362,6 @@ impl<P: Protocol> Handle<P> {
             }
         }
         false
-    }
-
-    /// After receiving was shut down: the receives in flight end, as with the end of the stream.
-    pub(super) fn end_receives(
-        &self,
-        state: &mut MutexGuard<'_, State<P>>,
-        delivery: &mut Delivery<P>,
-    ) {
-        state.cancel_held_receives();
-        while let Some(mut pending) = state.pop(Direction::Receive) {
-            pending.task.end();
-            self.complete(state, pending, delivery);
-        }
     }
 
     /// Looks from time to time at the accepts of a window that wait for first data, and posts one more

@@ -15,7 +15,7 @@ use crate::port::Protocol;
 use crate::port::inner::Inner;
 use crate::port::packet::Packet;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// The state of one handle.
@@ -150,7 +150,7 @@ impl<P: Protocol> State<P> {
             self.end_when_sent = false;
             if let Some(socket) = &self.socket {
                 // It fails only for a connection that is over already.
-                let _ = socket.shutdown(Shutdown::Write);
+                let _ = socket.end_sending();
             }
         }
         #[cfg(windows)]

@@ -39,7 +39,8 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// Ends the connection in one direction or both. What was sent before still goes out: the end
-    /// waits for the sends in flight. A direction that was ended before stays so, which is no error,
+    /// waits for the sends in flight. Receives in flight stay, and take what has come and what comes
+    /// (P162): cancel them to be rid of them. A direction that was ended before stays so, which is no error,
     /// nor is it one that the connection is over already.
     ///
     /// # Errors

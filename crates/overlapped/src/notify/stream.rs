@@ -139,12 +139,13 @@ impl Stream {
         self.0.cancel_all();
     }
 
-    /// Ends one direction, or both, in order: after what was sent before.
+    /// Ends one direction, or both, in order: our sending after what was sent before. A receive in
+    /// flight stays when our receiving ends, and takes what comes; further ones are refused (P162).
     ///
     /// # Errors
     /// "Not connected" after the connection has broken.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.socket().shutdown(how)
+        self.0.shutdown(how)
     }
 
     /// Cancels everything in flight, and makes the close a reset: what was not sent is lost (P144).

@@ -13,7 +13,6 @@ use crate::operation::OperationId;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
 use std::io;
-use std::net::Shutdown;
 
 /// A peer that never stops sending would keep the thread here.
 const DISCARDED_AT_MOST_BYTES: usize = 16 << 20;
@@ -32,7 +31,7 @@ pub(crate) struct Disconnect {
 impl Disconnect {
     pub(crate) fn perform(&mut self, with: Surroundings<'_>) -> Progress {
         if !self.has_ended {
-            match with.socket.shutdown(Shutdown::Write) {
+            match with.socket.end_sending() {
                 Err(error) if !self.was_ended => {
                     self.result = Err(error);
                     return Progress::Complete { drained: false };

@@ -187,9 +187,5 @@ pub(crate) fn aborted() -> io::Error {
 
 /// How the connection was lost, if this error of an operation says that it was.
 pub(crate) fn loss(error: &io::Error) -> Option<i32> {
-    match error.raw_os_error()? {
-        // A connection that the peer reset, however the system reports it.
-        code::RESET | code::BROKEN_PIPE => Some(code::RESET),
-        other => code::LOSSES.contains(&other).then_some(other),
-    }
+    code::loss(error.raw_os_error()?)
 }

@@ -70,14 +70,6 @@ impl Task {
         Progress::Complete { drained: false }
     }
 
-    /// Ends a receive as the end of the stream does.
-    pub(crate) fn end(&mut self) {
-        match self {
-            Self::Receive(receive) => receive.finish(Ok(0)),
-            _ => self.fail(aborted()),
-        }
-    }
-
     /// Whether it goes in steps, so that no other operation of its direction may be with the kernel.
     pub(crate) fn is_alone(&self) -> bool {
         match self {

@@ -22,7 +22,7 @@ pub(crate) enum Sought {
 ///   connected is not ready (M42). After a reset by the peer a socket is ready in `read` and `write`
 ///   (M41).
 /// - In `except`: a connect has *failed*, and then the socket is in no other set (M39);
-///   [`take_error`](super::Socket::take_error) says why. Or there is urgent data.
+///   [`connect_error`](super::Socket::connect_error) says why. Or there is urgent data.
 ///
 /// It looks at the state and changes nothing (M90), so it tells of the same socket again as long as
 /// the state lasts (M46), in the order of the set and not of the events (M47). The call blocks for up

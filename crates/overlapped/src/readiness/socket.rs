@@ -83,7 +83,9 @@ impl Socket {
     /// room, is the end of a stream (M2). It enables `READ` and `OOB` again (M57).
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there. Otherwise the system's: a reset, for example.
+    /// `WouldBlock` when nothing is there. "Not connected" before the connection stands, "shut down"
+    /// after our [`shutdown`](Self::shutdown). Otherwise the system's: a reset, for example, which
+    /// every later call tells again, and which is never taken for the end (P160).
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.system.receive(buffer)
     }
@@ -128,7 +130,7 @@ impl Socket {
     }
 
     /// Starts to connect. Whether that succeeds is learned by a select (M22, M39) or `CONNECT`, and
-    /// why not by [`take_error`](Self::take_error) or the event's error. After a failure the socket
+    /// why not by [`connect_error`](Self::connect_error) or the event's error. After a failure the socket
     /// may connect again (M40).
     ///
     /// # Errors
@@ -143,10 +145,12 @@ impl Socket {
     }
 
     /// Ends our sending, our receiving, or both. The peer sees the end of our sending after all that
-    /// was sent.
+    /// was sent. No `CLOSE` is told of it: that is the peer's end alone, which still is (M63).
+    /// Further receives, or sends, fail as "shut down", and neither `READ` nor `WRITE` is told for
+    /// them.
     ///
     /// # Errors
-    /// The system's: the socket is not connected.
+    /// "Not connected" before the connection stands, while a connect goes on, and when it is over.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.system.shutdown(how)
     }
@@ -160,12 +164,15 @@ impl Socket {
         self.system.abort()
     }
 
-    /// Takes the error of the socket, of a connect that failed for example (M40).
+    /// Why the last connect failed, which the socket functions call `SO_ERROR`: however often it is
+    /// asked, and while the next connect goes on, until one succeeds (M40). `None` when none has
+    /// failed. How an established connection was lost is not told here, but by the receives and
+    /// sends that follow.
     ///
     /// # Errors
     /// The system's, when it cannot be asked.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.system.take_error()
+    pub fn connect_error(&self) -> io::Result<Option<io::Error>> {
+        self.system.connect_error()
     }
 
     /// Whether calls that cannot proceed wait. Each of the three ways of selecting makes a socket

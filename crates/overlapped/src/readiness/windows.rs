@@ -8,7 +8,7 @@ use super::message_window::gone;
 use super::select::Sought;
 use super::{Message, NetworkEvents, NetworkRecord, SocketId, SocketSet};
 use crate::driver::code;
-use crate::driver::iocp::is_wine;
+use crate::driver::iocp::{connect_time, is_wine};
 use crate::driver::system::SystemSocket;
 use crate::driver::winsock::network_events as system;
 use crate::driver::winsock::select::{self as system_select, Array};
@@ -21,6 +21,7 @@ use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::windows::io::AsRawSocket;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a socket was when it came to us, which the system knows by itself.
@@ -36,6 +37,10 @@ pub(super) struct Socket {
     id: SocketId,
     system: SystemSocket,
     reports: Mutex<Reports>,
+    /// Why the last connect failed, since not every version of the system keeps it (M40).
+    connect_error: Mutex<Option<i32>>,
+    /// Our receiving was ended, which not every version of the system remembers.
+    has_shut_receive: AtomicBool,
 }
 
 #[derive(Default)]
@@ -61,10 +66,19 @@ enum Report {
 
 impl Socket {
     pub(super) fn new(id: SocketId, system: SystemSocket, _kind: Kind) -> Self {
-        Self { id, system, reports: Mutex::default() }
+        Self {
+            id,
+            system,
+            reports: Mutex::default(),
+            connect_error: Mutex::default(),
+            has_shut_receive: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.has_shut_receive.load(Ordering::Acquire) {
+            return Err(code::error(code::SHUT_DOWN));
+        }
         self.system.receive(buffer)
     }
 
@@ -116,19 +130,33 @@ impl Socket {
     }
 
     pub(super) fn connect(&self, address: SocketAddr) -> io::Result<()> {
+        // The next attempt may make the system forget the last one. What cannot be asked is no
+        // obstacle to it.
+        let _ = self.connect_error();
         self.system.connect(address)
     }
 
     pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.system.shutdown(how)
+        self.system.shutdown(how)?;
+        self.has_shut_receive.fetch_or(how != Shutdown::Write, Ordering::AcqRel);
+        Ok(())
     }
 
     pub(super) fn abort(&self) -> io::Result<()> {
         self.system.set_linger(Some(Duration::ZERO))
     }
 
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.system.take_error()
+    pub(super) fn connect_error(&self) -> io::Result<Option<io::Error>> {
+        let mut kept = self.connect_error.lock();
+        if connect_time(self.system.as_raw_socket()).is_some() {
+            // One has succeeded. What the system may know now is of a connection that is lost.
+            *kept = None;
+            return Ok(None);
+        }
+        if let Some(error) = self.system.take_error()? {
+            *kept = error.raw_os_error();
+        }
+        Ok(kept.map(code::error))
     }
 
     pub(super) fn set_blocking(&self, on: bool) -> io::Result<()> {

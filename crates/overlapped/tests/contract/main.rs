@@ -43,6 +43,7 @@ mod hostile_windows;
 mod hostile_world;
 mod idle;
 mod listener_states;
+mod losses;
 mod messages;
 mod mistakes_accounting;
 mod mistakes_closing;

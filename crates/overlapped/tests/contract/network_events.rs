@@ -1,9 +1,10 @@
 //! What network events promise, told by an event object and by messages alike: one test for each row
 //! of M57, and what is said of each kind.
 
+use crate::errno;
 use crate::in_both_forms;
 use crate::plain_sockets::{
-    Teller, client, drain, fresh, listener, nobody, pair, reset, start_connect, take,
+    Teller, client, drain, fresh, listener, nobody, on_wine, pair, reset, start_connect, take,
 };
 use crate::world::PATIENCE;
 use overlapped::readiness::{NetworkEvents, Socket, SocketSet, select};
@@ -33,6 +34,9 @@ in_both_forms! {
     m57_changes_of_routes_and_addresses_are_refused,
     m58_m59_write_is_told_again_only_after_a_send_that_found_no_room,
     m63_a_reset_is_a_close_with_an_error,
+    m63_our_own_shutdown_tells_nothing_and_the_peers_end_is_told_after_it,
+    m63_what_comes_after_our_shutdown_of_receiving_is_no_read,
+    m59_room_after_our_shutdown_of_sending_is_no_write,
     m20_m50_selecting_makes_a_socket_non_blocking_and_keeps_it_so,
     m56_an_accepted_socket_reports_as_its_listener_does,
     m90_a_select_between_changes_nothing,
@@ -188,7 +192,7 @@ fn m57_a_failed_connect_is_told_with_its_error_although_that_was_taken(teller: &
     let start = Instant::now();
     let error = loop {
         assert!(start.elapsed() < PATIENCE, "nobody listens");
-        if let Some(error) = socket.take_error().expect("it can be asked") {
+        if let Some(error) = socket.connect_error().expect("it can be asked") {
             break error;
         }
     };
@@ -249,6 +253,60 @@ fn m63_a_reset_is_a_close_with_an_error(teller: &Teller) {
     // The error that was told is still that of a receive.
     let error = socket.receive(&mut [0; 8]).expect_err("it was reset");
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted));
+}
+
+fn m63_our_own_shutdown_tells_nothing_and_the_peers_end_is_told_after_it(teller: &Teller) {
+    for how in [Shutdown::Read, Shutdown::Write, Shutdown::Both] {
+        let (socket, peer) = pair();
+        teller.select(&socket, READ | WRITE | CLOSE);
+        teller.expect_well(&socket, WRITE);
+        socket.shutdown(how).expect("it is connected");
+        socket.shutdown(how).expect("it was ended, which is no error");
+        teller.expect_nothing(&socket);
+        let name = "m63_our_own_shutdown_tells_nothing_and_the_peers_end_is_told_after_it";
+        if how == Shutdown::Both && on_wine(name, "it tells nothing after a shutdown of both") {
+            continue;
+        }
+        peer.shutdown(Shutdown::Write).expect("it is connected");
+        teller.expect_well(&socket, CLOSE);
+        teller.expect_nothing(&socket);
+    }
+}
+
+fn m63_what_comes_after_our_shutdown_of_receiving_is_no_read(teller: &Teller) {
+    let (socket, mut peer) = pair();
+    teller.select(&socket, READ | CLOSE);
+    socket.shutdown(Shutdown::Read).expect("it is connected");
+    let error = socket.receive(&mut [0; 8]).expect_err("it was shut down");
+    assert_eq!(error.raw_os_error(), Some(errno::SHUT_DOWN));
+    let name = "m63_what_comes_after_our_shutdown_of_receiving_is_no_read";
+    if on_wine(name, "it tells of data that cannot be received") {
+        return;
+    }
+    peer.write_all(&[1; 100]).expect("it is connected");
+    teller.expect_nothing(&socket);
+    if cfg!(windows) {
+        // What comes then is answered with a reset there, and how that is told is not known.
+        return;
+    }
+    assert_eq!(socket.send(b"still").expect("our sending is open"), 5);
+    take(&mut peer, 5);
+    peer.shutdown(Shutdown::Write).expect("it is connected");
+    teller.expect_well(&socket, CLOSE);
+}
+
+fn m59_room_after_our_shutdown_of_sending_is_no_write(teller: &Teller) {
+    let (socket, mut peer) = pair();
+    teller.select(&socket, WRITE);
+    teller.expect_well(&socket, WRITE);
+    let sent = teller.fill(&socket);
+    socket.shutdown(Shutdown::Write).expect("it is connected");
+    let error = socket.send(b"x").expect_err("it was shut down");
+    assert_eq!(error.raw_os_error(), Some(errno::SHUT_DOWN));
+    take(&mut peer, sent);
+    if !on_wine("m59_room_after_our_shutdown_of_sending_is_no_write", "it tells of the room") {
+        teller.expect_nothing(&socket);
+    }
 }
 
 fn m20_m50_selecting_makes_a_socket_non_blocking_and_keeps_it_so(teller: &Teller) {

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 /// Long enough that a wait which should end has ended.
-pub(crate) const LONG: Option<Duration> = Some(Duration::from_secs(20));
+pub(crate) const LONG: Option<Duration> = Some(crate::world::PATIENCE);
 pub(crate) const NONE: Option<Duration> = Some(Duration::ZERO);
 /// What says that an operation was cancelled.
 pub(crate) const ABORTED: i32 = if cfg!(windows) { 995 } else { 125 };

@@ -3,10 +3,11 @@
 
 use crate::errno;
 use crate::on_every_driver_and_family;
-use crate::packets::{assert_nothing_comes, code, expect_queued, received, wait_for_data};
-use crate::world::{Peer, World};
+use crate::packets::{assert_nothing_comes, code, expect_queued, received, sent, wait_for_data};
+use crate::world::{PATIENCE, Peer, World, wine_differs};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Received};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn p31_a_receive_that_finds_its_data_at_once_queues_exactly_one_packet(world: &World) {
@@ -194,7 +195,7 @@ fn p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once(world: &Worl
 fn p160_a_reset_after_our_shutdown_of_sending_is_no_end_of_the_stream(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
-    stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
+    stream.shutdown(Shutdown::Write).expect("it is connected");
     stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
     stream.receive_pooled(2).expect("a receive can be started");
     peer.reset();
@@ -221,7 +222,7 @@ fn p161_at_the_peers_end_every_receive_in_flight_completes_in_order(world: &Worl
 fn p162_after_shutdown_of_receiving_a_receive_fails_at_once(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
-    stream.shutdown(std::net::Shutdown::Read).expect("it is connected");
+    stream.shutdown(Shutdown::Read).expect("it is connected");
     let refused = stream.receive(Buffer::with_capacity(8), 1).expect_err("it is shut down");
     assert_eq!(refused.error.raw_os_error(), Some(errno::SHUT_DOWN));
     assert_nothing_comes(&port);
@@ -229,12 +230,89 @@ fn p162_after_shutdown_of_receiving_a_receive_fails_at_once(world: &World) {
     assert_eq!(peer.receive_exact(5), b"still");
 }
 
-fn p162_shutdown_of_receiving_ends_a_receive_in_flight(world: &World) {
+fn p162_receives_in_flight_stay_after_shutdown_of_receiving_and_take_what_comes(world: &World) {
+    for how in [Shutdown::Read, Shutdown::Both] {
+        let port = world.exact_port(1);
+        let (stream, peer) = world.stream(&port, 7);
+        stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
+        stream.receive_pooled(2).expect("a receive can be started");
+        stream.receive(Buffer::empty(), 3).expect("a receive can be started");
+        stream.receive(Buffer::with_capacity(8), 4).expect("a receive can be started");
+        stream.shutdown(how).expect("it is connected");
+        let refused = stream.receive_pooled(5).expect_err("it is shut down");
+        assert_eq!(refused.error.raw_os_error(), Some(errno::SHUT_DOWN));
+        assert_nothing_comes(&port);
+        for (number, bytes) in [(1, b"later"), (2, b"again")] {
+            peer.send(bytes);
+            let packet = received(&port);
+            assert_eq!((packet.operation, &packet.buffer[..]), (number, &bytes[..]));
+            assert_nothing_comes(&port);
+        }
+        peer.shut_down_sending();
+        for number in [3, 4] {
+            let packet = received(&port);
+            assert_eq!(packet.operation, number);
+            assert_eq!(packet.result.expect("the end is no error"), Received::End);
+        }
+    }
+}
+
+fn p162_shutdown_of_receiving_gives_what_has_come_to_the_receive_in_flight(world: &World) {
     let port = world.exact_port(1);
-    let (stream, _peer) = world.stream(&port, 7);
-    stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
-    stream.shutdown(std::net::Shutdown::Read).expect("it is connected");
-    assert_eq!(received(&port).result.expect("nothing failed"), Received::End);
+    let (stream, peer) = world.stream(&port, 7);
+    let first = stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
+    let second = stream.receive(Buffer::with_capacity(8), 2).expect("a receive can be started");
+    peer.send(b"earlier");
+    // No thread has performed the first.
+    stream.shutdown(Shutdown::Read).expect("it is connected");
+    if !world.is_kernel() {
+        stream.cancel(first).expect_err("it has completed");
+    }
+    stream.cancel(second).expect("it waits");
+    let packet = received(&port);
+    assert_eq!((packet.operation, &packet.buffer[..]), (1, &b"earlier"[..]));
+    let packet = received(&port);
+    assert_eq!((packet.operation, code(&packet.result)), (2, Some(errno::CANCELED)));
+}
+
+/// The peer has closed; what we send is answered with a reset, which must not look like its end.
+fn p160_a_reset_behind_the_peers_end_is_no_end(world: &World) {
+    let name = "p160_a_reset_behind_the_peers_end_is_no_end";
+    if wine_differs(world, name, "a receive there finds the end, as that of Linux does") {
+        return;
+    }
+    for had_sent in [false, true] {
+        let port = world.exact_port(1);
+        let (stream, peer) = world.stream(&port, 7);
+        if had_sent {
+            peer.send(b"last");
+        }
+        drop(peer);
+        stream.send(b"to nobody", 1).expect("a send can be started");
+        assert!(sent(&port).result.is_ok(), "the system takes it");
+        // The reset may be slower than we are; the end that is told before is the peer's. What came
+        // before it may be received.
+        let start = std::time::Instant::now();
+        let error = loop {
+            assert!(start.elapsed() < PATIENCE, "the reset is taken for the end");
+            let error = match stream.receive(Buffer::with_capacity(8), 4) {
+                Err(refused) => Some(refused.error),
+                Ok(_) => received(&port).result.err(),
+            };
+            if let Some(error) = error {
+                break error;
+            }
+        };
+        let losses = [std::io::ErrorKind::ConnectionReset, std::io::ErrorKind::ConnectionAborted];
+        assert!(losses.contains(&error.kind()), "{error}");
+        let refused = stream.receive_pooled(5).expect_err("the connection is lost");
+        assert_eq!(refused.error.raw_os_error(), error.raw_os_error());
+        let refused = stream.receive(Buffer::empty(), 6).expect_err("the connection is lost");
+        assert_eq!(refused.error.raw_os_error(), error.raw_os_error());
+        let refused = stream.send(b"x", 7).expect_err("the connection is lost");
+        assert_eq!(refused.error.raw_os_error(), error.raw_os_error());
+        assert_nothing_comes(&port);
+    }
 }
 
 fn p164_a_pooled_receive_holds_no_buffer_while_it_waits(world: &World) {
@@ -303,9 +381,11 @@ on_every_driver_and_family! {
     p158_a_receive_completes_with_some_data_and_does_not_wait_to_be_full,
     p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once,
     p160_a_reset_after_our_shutdown_of_sending_is_no_end_of_the_stream,
+    p160_a_reset_behind_the_peers_end_is_no_end,
     p161_at_the_peers_end_every_receive_in_flight_completes_in_order,
     p162_after_shutdown_of_receiving_a_receive_fails_at_once,
-    p162_shutdown_of_receiving_ends_a_receive_in_flight,
+    p162_receives_in_flight_stay_after_shutdown_of_receiving_and_take_what_comes,
+    p162_shutdown_of_receiving_gives_what_has_come_to_the_receive_in_flight,
     p164_a_pooled_receive_holds_no_buffer_while_it_waits,
     f41_a_receive_started_when_data_is_there_does_not_overtake_those_that_wait,
 }

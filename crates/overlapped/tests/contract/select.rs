@@ -1,11 +1,12 @@
 //! What a select promises (M30 to M46).
 
+use crate::connecting::full_listener;
 use crate::family::any;
 use crate::plain_sockets::{
-    QUIET, assert_was_reset, client, echo_of_itself, fill, fresh, listener, nobody, pair, reset,
-    start_connect, take,
+    QUIET, assert_was_reset, client, echo_of_itself, fill, fresh, listener, nobody, on_wine, pair,
+    reset, start_connect, take,
 };
-use crate::world::{PATIENCE, may_have_descriptors};
+use crate::world::{PATIENCE, World, may_have_descriptors};
 use overlapped::readiness::{Socket, SocketSet, select};
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
@@ -155,6 +156,8 @@ fn m38_writable_is_a_connect_that_succeeded_and_room_to_send() {
 
 #[test]
 fn m39_m40_a_failed_connect_is_in_the_set_for_exceptions_only_and_may_be_tried_again() {
+    let name = "m39_m40_a_failed_connect_is_in_the_set_for_exceptions_only_and_may_be_tried_again";
+    let finds_the_end = on_wine(name, "a receive there finds an end before there is a connection");
     let socket = fresh();
     for _ in 0..2 {
         match socket.connect(nobody()) {
@@ -163,13 +166,50 @@ fn m39_m40_a_failed_connect_is_in_the_set_for_exceptions_only_and_may_be_tried_a
             other => panic!("a connect goes on, and is not {other:?}"),
         }
         assert_eq!(state(&socket, PATIENCE), [false, false, true]);
-        let error = socket.take_error().expect("it can be asked").expect("there is one");
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert!(socket.take_error().expect("it can be asked").is_none() || cfg!(windows));
+        for _ in 0..3 {
+            let error = socket.connect_error().expect("it can be asked").expect("there is one");
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+            if finds_the_end {
+                continue;
+            }
+            // Neither of these takes it away.
+            let error = socket.receive(&mut [0; 8]).expect_err("it is not connected");
+            assert_eq!(error.kind(), ErrorKind::NotConnected);
+            let error = socket.send(b"x").expect_err("it is not connected");
+            assert_eq!(error.kind(), ErrorKind::NotConnected);
+        }
     }
     let (_listener, address) = listener();
     start_connect(&socket, address);
     assert_eq!(state(&socket, PATIENCE), [false, true, false]);
+    assert!(socket.connect_error().expect("it can be asked").is_none(), "one has succeeded");
+}
+
+#[test]
+fn m40_why_a_connect_failed_is_told_while_the_next_one_goes_on_and_until_one_succeeds() {
+    let socket = fresh();
+    assert!(socket.connect_error().expect("it can be asked").is_none(), "none was tried");
+    start_connect(&socket, nobody());
+    assert_eq!(state(&socket, PATIENCE), [false, false, true]);
+    let (_full, _peers, address) = full_listener(&World::System);
+    start_connect(&socket, address);
+    for _ in 0..3 {
+        let error = socket.connect_error().expect("it can be asked").expect("there is one");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(state(&socket, Duration::ZERO), [false; 3], "the next one goes on");
+    }
+}
+
+#[test]
+fn m40_f36_a_reset_is_told_by_the_calls_that_follow_and_is_no_error_of_a_connect() {
+    let (socket, peer) = pair();
+    reset(peer);
+    assert_eq!(state(&socket, PATIENCE), [true, true, false]);
+    assert!(socket.connect_error().expect("it can be asked").is_none());
+    for _ in 0..2 {
+        let error = socket.receive(&mut [0; 8]).expect_err("it was reset");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
 }
 
 #[test]

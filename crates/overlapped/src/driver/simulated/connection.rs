@@ -6,7 +6,7 @@ use super::state::{
 use crate::driver::code;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 impl State {
     /// Makes a socket that is bound to nothing.
@@ -218,7 +218,8 @@ impl State {
     pub(super) fn connected(&mut self, id: SocketId) -> io::Result<()> {
         let error = match &mut self.endpoint(id)?.role {
             Role::Failed { error } => error.take(),
-            Role::Stream(stream) => stream.error.take(),
+            // It stood, and that it was lost since is for the calls that come.
+            Role::Stream(stream) if stream.lost.is_some() => return Ok(()),
             _ => None,
         };
         match error {
@@ -251,20 +252,13 @@ impl State {
         remote.map_or_else(|| Err(code::error(code::NOT_CONNECTED)), Ok)
     }
 
-    pub(super) fn shutdown(&mut self, id: SocketId, how: Shutdown) -> io::Result<()> {
-        let endpoint = self.endpoint(id)?;
-        match &endpoint.role {
+    pub(super) fn end_sending(&mut self, id: SocketId) -> io::Result<()> {
+        match &self.endpoint(id)?.role {
             Role::Fresh | Role::Failed { .. } | Role::Datagrams(_) => {
                 Err(code::error(code::NOT_CONNECTED))
             }
-            Role::Stream(_) => self.shutdown_stream(id, how),
-            Role::Listening(_) if how == Shutdown::Write => Ok(()),
-            Role::Listening(_) => {
-                let role = std::mem::replace(&mut endpoint.role, Role::Fresh);
-                self.end_role(&role, id, false);
-                self.signal(id, Flags::ALL);
-                Ok(())
-            }
+            Role::Stream(_) => self.end_sending_of_stream(id),
+            Role::Listening(_) => Ok(()),
             Role::Connecting { listener } => {
                 let role = Role::Connecting { listener: *listener };
                 self.end_role(&role, id, false);

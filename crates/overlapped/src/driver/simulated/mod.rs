@@ -1,9 +1,9 @@
 //! A network like TCP and UDP in memory, for tests: deterministic by seed, with a script of faults.
 //!
 //! It is a readiness driver like `epoll`, so everything above the driver's contract runs unchanged
-//! on it. Its sockets follow TCP over the loopback of Linux: what came before a FIN or a reset is
-//! received first, a reset is told once, data for a closed end provokes one, closing with unread
-//! data resets. An inbox has room for 64 KiB unless [`Network::set_capacity`] says otherwise, and
+//! on it. Its sockets follow TCP over the loopback of Linux, as the driver there tells it: what came
+//! before a FIN or a reset is received first, a reset is told by every later call and hides behind
+//! no FIN, data for a closed end provokes one, closing with unread data resets. An inbox has room for 64 KiB unless [`Network::set_capacity`] says otherwise, and
 //! a sender finds "not now" when it is full. Edges come as from an edge-triggered epoll.
 //!
 //! With a seed of zero, edges are taken in the order in which they came and nothing is disturbed.

@@ -7,7 +7,7 @@ use super::state::{Shared, SocketId, State};
 use super::waiters::Waiters;
 use crate::driver::family::Family;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ impl Peer {
     /// # Errors
     /// `NotConnected` when the connection is over.
     pub fn shutdown(&self) -> io::Result<()> {
-        self.0.socket.shutdown(Shutdown::Write)
+        self.0.socket.end_sending()
     }
 
     /// Closes the connection with a reset.

@@ -6,7 +6,7 @@ use super::faults::Call;
 use super::state::{Flags, Role, Shared, SocketId};
 use crate::driver::family::Family;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,8 +159,8 @@ impl SimulatedSocket {
         self.shared.state.lock().bind(self.id, address)
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.shared.state.lock().shutdown(self.id, how)
+    pub(crate) fn end_sending(&self) -> io::Result<()> {
+        self.shared.state.lock().end_sending(self.id)
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {

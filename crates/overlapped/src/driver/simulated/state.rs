@@ -112,12 +112,9 @@ pub(super) struct Stream {
     pub(super) capacity: usize,
     /// The other end's FIN has come.
     pub(super) ended: bool,
-    pub(super) receive_shut: bool,
     pub(super) send_shut: bool,
-    /// A reset has come, or a send found nobody.
-    pub(super) reset: bool,
-    /// The reset's error, until it was told.
-    pub(super) error: Option<i32>,
+    /// A reset has come, or a send found nobody; every call tells it from then on.
+    pub(super) lost: Option<i32>,
     /// A send found too little room, so the next room is an edge.
     pub(super) starved: bool,
 }
@@ -125,7 +122,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Whether neither direction goes on.
     pub(super) fn is_over(&self) -> bool {
-        self.reset || (self.ended && self.send_shut)
+        self.lost.is_some() || (self.ended && self.send_shut)
     }
 
     pub(super) fn room(&self) -> usize {
@@ -210,7 +207,7 @@ impl State {
             }
             Role::Stream(stream) if stream.is_over() => Flags::ALL,
             Role::Stream(stream) => {
-                let ended = stream.ended || stream.receive_shut;
+                let ended = stream.ended;
                 let other = stream.other.and_then(|other| self.endpoints.get(&other));
                 let has_room = match other.map(|endpoint| &endpoint.role) {
                     Some(Role::Stream(other)) => other.room() > 0,

@@ -3,7 +3,6 @@
 use super::state::{Flags, Role, SocketId, State, Stream};
 use crate::driver::code;
 use std::io::{self, IoSlice, Read};
-use std::net::Shutdown;
 
 impl State {
     pub(super) fn receive(&mut self, id: SocketId, buffer: &mut [u8]) -> io::Result<usize> {
@@ -29,7 +28,7 @@ impl State {
     }
 
     /// The stream if it has data, nothing at its end. What came before a FIN or a reset comes
-    /// first; a FIN hides the reset after it; a reset is told once.
+    /// first; a reset is no end, also behind a FIN (P160).
     fn with_data(&mut self, id: SocketId) -> io::Result<Option<&mut Stream>> {
         let stream = match &mut self.endpoint(id)?.role {
             Role::Stream(stream) => stream,
@@ -44,12 +43,9 @@ impl State {
         if !stream.inbox.is_empty() {
             return Ok(Some(stream));
         }
-        if stream.ended {
-            return Ok(None);
-        }
-        match stream.error.take() {
-            Some(error) => Err(code::error(error)),
-            None if stream.receive_shut || stream.reset => Ok(None),
+        match stream.lost {
+            Some(lost) => Err(code::error(lost)),
+            None if stream.ended => Ok(None),
             None => Err(code::error(code::WOULD_BLOCK)),
         }
     }
@@ -71,10 +67,10 @@ impl State {
                 return Err(code::error(code::BROKEN_PIPE));
             }
         };
-        if let Some(error) = stream.error.take() {
-            return Err(code::error(error));
+        if let Some(lost) = stream.lost {
+            return Err(code::error(lost));
         }
-        if stream.reset || stream.send_shut {
+        if stream.send_shut {
             return Err(code::error(code::BROKEN_PIPE));
         }
         if most == 0 {
@@ -106,14 +102,12 @@ impl State {
         if length == 0 { Err(code::error(code::WOULD_BLOCK)) } else { Ok(length) }
     }
 
-    /// Ends the directions of an established connection.
-    pub(super) fn shutdown_stream(&mut self, id: SocketId, how: Shutdown) -> io::Result<()> {
+    /// Ends our direction of an established connection.
+    pub(super) fn end_sending_of_stream(&mut self, id: SocketId) -> io::Result<()> {
         let Some(stream) = self.stream(id).filter(|stream| !stream.is_over()) else {
             return Err(code::error(code::NOT_CONNECTED));
         };
-        stream.receive_shut |= how != Shutdown::Write;
-        let ends = how != Shutdown::Read && !stream.send_shut;
-        stream.send_shut |= ends;
+        let ends = !std::mem::replace(&mut stream.send_shut, true);
         let other = stream.other;
         if let Some(other) = other
             && ends
@@ -153,9 +147,8 @@ impl State {
     /// A reset comes in; what was received before it stays.
     fn take_reset(&mut self, id: SocketId) {
         if let Some(stream) = self.stream(id) {
-            stream.reset = true;
             stream.other = None;
-            stream.error = Some(if stream.ended { code::BROKEN_PIPE } else { code::RESET });
+            stream.lost = Some(code::RESET);
             self.signal(id, Flags::ALL);
         }
     }

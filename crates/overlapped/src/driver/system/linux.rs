@@ -1,11 +1,13 @@
 //! A socket of Linux.
 
+use super::fate::Fate;
+use crate::driver::code;
 use crate::driver::family::Family;
 use crate::driver::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use std::time::Duration;
 pub(crate) struct SystemSocket {
     descriptor: OwnedFd,
     family: Family,
+    fate: Fate,
 }
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
@@ -51,17 +54,17 @@ impl SystemSocket {
             // The default is the administrator's, and another one on other systems.
             sockopt::set_ipv6_v6only(&descriptor, family == Family::V6)?;
         }
-        Ok(Self { descriptor, family })
+        Ok(Self { descriptor, family, fate: Fate::default() })
     }
 
     /// Takes over a socket that was made elsewhere.
-    fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+    fn adopt(descriptor: OwnedFd, fate: Fate) -> io::Result<Self> {
         let family = match sockopt::socket_domain(&descriptor)? {
             AddressFamily::INET6 if sockopt::ipv6_v6only(&descriptor)? => Family::V6,
             AddressFamily::INET6 => Family::Both,
             _ => Family::V4,
         };
-        Ok(Self { descriptor, family })
+        Ok(Self { descriptor, family, fate })
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -71,15 +74,44 @@ impl SystemSocket {
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let received =
             retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::empty()));
-        received.map(|(_, length)| length).map_err(io::Error::from)
+        match received {
+            Ok((_, 0)) if !buffer.is_empty() => self.at_the_end().map(|()| 0),
+            Ok((_, length)) => Ok(length),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// A receive found the end of the stream. Behind it may lie a loss (P160).
+    fn at_the_end(&self) -> io::Result<()> {
+        self.loss().map_or(Ok(()), |loss| Err(code::error(loss)))
+    }
+
+    /// How the connection was lost, if it was: what some call has met, or what the system knows.
+    pub(crate) fn loss(&self) -> Option<i32> {
+        if self.fate.is_connection()
+            && self.fate.loss().is_none()
+            && let Ok(Err(error)) = sockopt::socket_error(&self.descriptor)
+            && let Some(loss) = code::loss(error.raw_os_error())
+        {
+            // Even a broken pipe is none of our own making: the system keeps an error for a reset.
+            self.fate.lose(loss);
+        }
+        self.fate.loss()
+    }
+
+    /// The error of a call, of which note is taken.
+    fn failed(&self, error: Errno) -> io::Error {
+        code::error(self.fate.note(error.raw_os_error()))
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
     pub(crate) fn peek(&self) -> io::Result<bool> {
         let mut byte = [0];
-        let (_, length) =
-            retry_on_intr(|| net::recv(&self.descriptor, &mut byte, RecvFlags::PEEK))?;
-        Ok(length > 0)
+        let found = retry_on_intr(|| net::recv(&self.descriptor, &mut byte, RecvFlags::PEEK));
+        match found.map_err(|error| self.failed(error))? {
+            (_, 0) => self.at_the_end().map(|()| false),
+            _ => Ok(true),
+        }
     }
 
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
@@ -94,7 +126,7 @@ impl SystemSocket {
                 flags,
             ),
         });
-        sent.map_err(io::Error::from)
+        sent.map_err(|error| self.failed(error))
     }
 
     /// Sends what it can of `length` bytes of a file; 0 is the end of the file. One call sends no
@@ -109,7 +141,7 @@ impl SystemSocket {
             let mut offset = offset;
             rustix::fs::sendfile(&self.descriptor, file, Some(&mut offset), length)
         });
-        sent.map_err(io::Error::from)
+        sent.map_err(|error| self.failed(error))
     }
 
     /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
@@ -135,12 +167,13 @@ impl SystemSocket {
 
     pub(crate) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let received = retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::OOB));
-        received.map(|(_, length)| length).map_err(io::Error::from)
+        received.map(|(_, length)| length).map_err(|error| self.failed(error))
     }
 
     pub(crate) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
         let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
-        Ok(retry_on_intr(|| net::send(&self.descriptor, data, flags))?)
+        retry_on_intr(|| net::send(&self.descriptor, data, flags))
+            .map_err(|error| self.failed(error))
     }
 
     /// Sends the buffers as one datagram.
@@ -163,7 +196,8 @@ impl SystemSocket {
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.descriptor, FLAGS))?;
         let address = address.ok_or(Errno::CONNABORTED)?;
-        let accepted = Self { descriptor: socket, family: self.family };
+        let fate = Fate::of_a_connection();
+        let accepted = Self { descriptor: socket, family: self.family, fate };
         Ok((accepted, SocketAddr::try_from(address)?))
     }
 
@@ -172,15 +206,39 @@ impl SystemSocket {
         self.family.check(address)?;
         match net::connect(&self.descriptor, &address) {
             Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
-            other => Ok(other?),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.stands();
+                Ok(())
+            }
+        }
+    }
+
+    /// A stream has connected. Datagrams have no connection that could be lost.
+    fn stands(&self) {
+        if sockopt::socket_type(&self.descriptor) == Ok(SocketType::STREAM) {
+            self.fate.begin();
         }
     }
 
     /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
     pub(crate) fn connected(&self) -> io::Result<()> {
-        sockopt::socket_error(&self.descriptor)??;
+        match sockopt::socket_error(&self.descriptor)? {
+            Err(error) if code::loss(error.raw_os_error()) == Some(code::RESET) => {
+                // It stood, and was lost since: that is for the calls that come.
+                self.fate.begin();
+                self.fate.lose(code::RESET);
+            }
+            other => other?,
+        }
+        if self.fate.loss().is_some() {
+            return Ok(());
+        }
         match net::getpeername(&self.descriptor) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.stands();
+                Ok(())
+            }
             Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => Err(error.into()),
         }
@@ -191,13 +249,12 @@ impl SystemSocket {
         Ok(retry_on_intr(|| net::bind(&self.descriptor, &address))?)
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        let how = match how {
-            Shutdown::Read => net::Shutdown::Read,
-            Shutdown::Write => net::Shutdown::Write,
-            Shutdown::Both => net::Shutdown::Both,
-        };
-        Ok(retry_on_intr(|| net::shutdown(&self.descriptor, how))?)
+    /// Ends our sending. That nothing is received any more is no business of the system's: it would
+    /// end the receives that wait, and take it for the peer's end (P162).
+    pub(crate) fn end_sending(&self) -> io::Result<()> {
+        retry_on_intr(|| net::shutdown(&self.descriptor, net::Shutdown::Write))?;
+        self.fate.end_sending();
+        Ok(())
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -211,11 +268,6 @@ impl SystemSocket {
             Some(address) => Ok(SocketAddr::try_from(address)?),
             None => Err(Errno::NOTCONN.into()),
         }
-    }
-
-    /// The error of the socket, which is taken by this.
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        Ok(sockopt::socket_error(&self.descriptor)?.err().map(io::Error::from))
     }
 
     pub(crate) fn set_blocking(&self, on: bool) -> io::Result<()> {
@@ -246,7 +298,7 @@ impl TryFrom<TcpStream> for SystemSocket {
 
     fn try_from(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Self::adopt(stream.into())
+        Self::adopt(stream.into(), Fate::of_a_connection())
     }
 }
 
@@ -255,7 +307,7 @@ impl TryFrom<TcpListener> for SystemSocket {
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Self::adopt(listener.into())
+        Self::adopt(listener.into(), Fate::default())
     }
 }
 
@@ -264,6 +316,6 @@ impl TryFrom<UdpSocket> for SystemSocket {
 
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Self::adopt(socket.into())
+        Self::adopt(socket.into(), Fate::default())
     }
 }

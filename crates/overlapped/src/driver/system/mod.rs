@@ -2,6 +2,8 @@
 //! does not block. `WouldBlock` means "not now"; an interrupted call is made again at once.
 
 #[cfg(target_os = "linux")]
+mod fate;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(windows)]
 mod windows;

@@ -203,6 +203,11 @@ impl SystemSocket {
         self.socket.bind(&address.into())
     }
 
+    /// Ends our sending.
+    pub(crate) fn end_sending(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.shutdown(how)
     }

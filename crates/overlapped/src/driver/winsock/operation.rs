@@ -4,12 +4,14 @@
 use super::block::{Core, InFlight, Step};
 use super::routine;
 use super::wait::{Deadline, wait_for_handle};
+use crate::driver::code;
 use crate::driver::socket::Socket;
 use crate::handle::state::Direction;
 use crate::notify::EventObject;
 use crate::notify::routine::Routine;
 use crate::operation::Task;
 use std::io;
+use std::net::Shutdown;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::thread;
@@ -28,6 +30,14 @@ impl Handle {
 
     pub(crate) fn socket(&self) -> &Socket {
         &self.0.socket
+    }
+
+    /// Ends directions, as the system does it: receives in flight stay (P162).
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match &self.0.socket {
+            Socket::System(socket) => socket.shutdown(how),
+            Socket::Simulated(_) => Err(code::error(code::NOT_CONNECTED)),
+        }
     }
 
     /// Starts an operation that sets `event`, or else signals the socket.

@@ -21,6 +21,7 @@ use crate::sync::{Mutex, MutexGuard};
 use rustix::event::PollFlags;
 use std::collections::VecDeque;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, Weak};
@@ -43,6 +44,10 @@ struct State {
     lanes: [VecDeque<Arc<Operation>>; 2],
     /// The threads that look after this socket.
     homes: Vec<Weak<Home>>,
+    /// No receive, and no send, is started any more.
+    is_shut: [bool; 2],
+    /// Our sending ends when nothing is left to be sent.
+    ends_when_sent: bool,
 }
 
 /// One operation, from its start until its result is taken.
@@ -122,6 +127,20 @@ impl Handle {
         }
     }
 
+    /// Ends directions. The system is told of our sending alone, when all was sent: receives in flight
+    /// stay (P162).
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let mut state = self.0.state.lock();
+        self.0.socket.peer_addr()?;
+        state.is_shut[Direction::Receive as usize] |= how != Shutdown::Write;
+        if how != Shutdown::Read && !state.is_shut[Direction::Send as usize] {
+            state.is_shut[Direction::Send as usize] = true;
+            state.ends_when_sent = true;
+            self.0.end_if_sent(&mut state);
+        }
+        Ok(())
+    }
+
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
         Ok(wait::wait_any(&[self.signal()?], timeout, false)? != Waited::TimedOut)
     }
@@ -136,6 +155,7 @@ impl Handle {
                 operation.end_aborted();
             }
         }
+        self.0.end_if_sent(&mut state);
     }
 
     fn signal(&self) -> io::Result<&EventObject> {
@@ -185,6 +205,9 @@ impl Core {
             return Err((error, task));
         }
         let mut state = self.state.lock();
+        if state.is_shut[direction as usize] {
+            return Err((code::error(code::SHUT_DOWN), task));
+        }
         let mut has_ended = false;
         if state.lanes[direction as usize].is_empty() {
             has_ended = self.attempt(&mut task) != Progress::Blocked;
@@ -233,6 +256,16 @@ impl Core {
             if let Some(first) = lane.pop_front() {
                 first.end();
             }
+        }
+        self.end_if_sent(state);
+    }
+
+    /// Ends our sending if that waited for the last send.
+    fn end_if_sent(&self, state: &mut State) {
+        if state.ends_when_sent && state.lanes[Direction::Send as usize].is_empty() {
+            state.ends_when_sent = false;
+            // It fails only for a connection that is over already.
+            let _ = self.socket.end_sending();
         }
     }
 
@@ -311,6 +344,7 @@ impl Operation {
         let Some(at) = lane.iter().position(|one| Arc::ptr_eq(one, self)) else { return };
         // What was behind it needs no attempt: nothing has become ready by this.
         lane.remove(at);
+        self.core.end_if_sent(&mut state);
         self.end_aborted();
     }
 }

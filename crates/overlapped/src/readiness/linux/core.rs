@@ -15,7 +15,7 @@ use crate::readiness::{NetworkEvents, NetworkRecord, SocketId};
 use crate::sync::{Mutex, MutexGuard};
 use rustix::event::PollFlags;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -34,9 +34,10 @@ pub(super) struct Core {
 struct State {
     record: Record,
     report: Report,
-    /// The system tells of an error once. One that was asked for to be recorded is kept for the call
-    /// that would have met it.
-    kept_error: Option<i32>,
+    /// Why the last connect failed, until one succeeds (M40).
+    connect_error: Option<i32>,
+    has_shut_receive: bool,
+    has_shut_send: bool,
 }
 
 /// To whom the socket reports (M51).
@@ -48,7 +49,13 @@ enum Report {
 
 impl Core {
     pub(super) fn new(id: SocketId, system: SystemSocket, phase: Phase) -> Arc<Self> {
-        let record = Record::new(phase);
+        let state = State {
+            record: Record::new(phase),
+            report: Report::Nobody,
+            connect_error: None,
+            has_shut_receive: false,
+            has_shut_send: false,
+        };
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             id,
@@ -56,7 +63,7 @@ impl Core {
             is_selected: AtomicBool::new(false),
             is_blocking: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
-            state: Mutex::new(State { record, report: Report::Nobody, kept_error: None }),
+            state: Mutex::new(state),
         })
     }
 
@@ -79,14 +86,12 @@ impl Core {
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len();
         self.enabling(
+            Way::In,
             || self.system.receive(buffer),
             |state, result| {
                 let may_be_so = match result {
                     Ok(0) if room > 0 && state.record.phase() == Phase::Connected => {
                         state.record.end_was_read();
-                        if let Some(kept) = state.kept_error.take() {
-                            *result = Err(code::error(kept));
-                        }
                         true
                     }
                     Ok(count) => *count == room || !state.record.is_drained_by_a_short_receive(),
@@ -98,8 +103,8 @@ impl Core {
     }
 
     pub(super) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let after = |_: &mut State, _: &mut io::Result<usize>| Some((NetworkEvents::OOB, true));
-        self.enabling(|| self.system.receive_urgent(buffer), after)
+        let after = |_: &mut State, _: &io::Result<usize>| Some((NetworkEvents::OOB, true));
+        self.enabling(Way::In, || self.system.receive_urgent(buffer), after)
     }
 
     pub(super) fn send(&self, data: &[u8]) -> io::Result<usize> {
@@ -112,14 +117,11 @@ impl Core {
 
     /// Only a send that finds no room enables its event (M59).
     fn sending(&self, call: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
-        self.enabling(call, |state, result| match result {
+        self.enabling(Way::Out, call, |state, result| match result {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Some((NetworkEvents::WRITE, false))
             }
             Err(error) => {
-                if let Some(kept) = state.kept_error.take() {
-                    *error = code::error(kept);
-                }
                 state.note(error);
                 None
             }
@@ -131,15 +133,19 @@ impl Core {
     /// without a further change of the socket.
     fn enabling<T>(
         &self,
+        way: Way,
         call: impl FnOnce() -> io::Result<T>,
-        after: impl FnOnce(&mut State, &mut io::Result<T>) -> Option<(NetworkEvents, bool)>,
+        after: impl FnOnce(&mut State, &io::Result<T>) -> Option<(NetworkEvents, bool)>,
     ) -> io::Result<T> {
         let is_free =
             self.is_blocking.load(Ordering::Acquire) || !self.is_selected.load(Ordering::Acquire);
-        let held = (!is_free).then(|| self.state.lock());
-        let mut result = call();
+        let mut state = self.state.lock();
+        self.settle(&mut state);
+        state.admits(way)?;
+        let held = (!is_free).then_some(state);
+        let result = call();
         let mut state = held.unwrap_or_else(|| self.state.lock());
-        if let Some((enabled, may_be_so)) = after(&mut state, &mut result) {
+        if let Some((enabled, may_be_so)) = after(&mut state, &result) {
             state.record.enable(enabled);
             self.look_again(&mut state, may_be_so);
         }
@@ -158,8 +164,11 @@ impl Core {
     }
 
     pub(super) fn accept(&self, id: SocketId) -> io::Result<(Arc<Self>, SocketAddr)> {
-        let (system, from) =
-            self.enabling(|| self.system.accept(), |_, _| Some((NetworkEvents::ACCEPT, true)))?;
+        let (system, from) = self.enabling(
+            Way::Door,
+            || self.system.accept(),
+            |_, _| Some((NetworkEvents::ACCEPT, true)),
+        )?;
         let accepted = Self::new(id, system, Phase::Connected);
         // It reports as its listener does, from before its user has it (M56).
         let state = self.state.lock();
@@ -185,7 +194,6 @@ impl Core {
         }
         let after_failure = state.record.phase() == Phase::Failed;
         state.record.connect_started();
-        state.kept_error = None;
         let blocks = self.is_blocking.load(Ordering::Acquire);
         let held = (!blocks).then_some(state);
         let mut result = self.system.connect(address);
@@ -202,22 +210,37 @@ impl Core {
                     event.sources_changed();
                 }
             }
-            Err(_) => state.record.connect_not_started(),
+            Err(error) => {
+                state.record.connect_not_started();
+                state.connect_error = error.raw_os_error().or(state.connect_error);
+            }
         }
         result
     }
 
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+    pub(super) fn connect_error(&self) -> Option<io::Error> {
         let mut state = self.state.lock();
         self.settle(&mut state);
-        if let Some(kept) = state.kept_error.take() {
-            return Ok(Some(code::error(kept)));
+        state.connect_error.map(code::error)
+    }
+
+    /// Ends directions. The system is told of our sending alone: of our receiving it would tell as of
+    /// the peer's end (M63).
+    pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let mut state = self.state.lock();
+        self.settle(&mut state);
+        if !matches!(state.record.phase(), Phase::Connected | Phase::Datagram) {
+            return Err(code::error(code::NOT_CONNECTED));
         }
-        let error = self.system.take_error()?;
-        if let Some(error) = &error {
-            state.note(error);
+        self.system.peer_addr()?;
+        if how != Shutdown::Read && !state.has_shut_send {
+            self.system.end_sending()?;
+            state.has_shut_send = true;
         }
-        Ok(error)
+        state.has_shut_receive |= how != Shutdown::Write;
+        let (receive, send) = (state.has_shut_receive, state.has_shut_send);
+        state.record.shut(receive, send);
+        Ok(())
     }
 
     pub(super) fn set_blocking(&self, on: bool) -> io::Result<()> {
@@ -368,17 +391,24 @@ impl Core {
 
     /// What the flags do not say.
     fn gather(&self, state: &mut State, ready: Ready) -> Seen {
-        let is_stream = matches!(state.record.phase(), Phase::Connecting | Phase::Connected);
-        if !is_stream || !ready.is_over() {
+        if state.record.phase() == Phase::Connecting && (ready.writable || ready.is_broken()) {
+            match self.system.connected() {
+                Ok(()) => state.connect_error = None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Seen::default(),
+                Err(error) => {
+                    let code = error.raw_os_error().unwrap_or(code::REFUSED);
+                    state.connect_error = Some(code);
+                    return Seen { ready, has_data: false, code };
+                }
+            }
+        } else if state.record.phase() != Phase::Connected {
             return Seen { ready, has_data: ready.readable, code: 0 };
         }
-        if let Ok(Some(error)) = self.system.take_error() {
-            // A reset after the peer's end is a broken pipe here.
-            let is_reset = error.kind() == io::ErrorKind::BrokenPipe;
-            state.kept_error = if is_reset { Some(code::RESET) } else { error.raw_os_error() };
+        if !ready.is_over() {
+            return Seen { ready, has_data: ready.readable, code: 0 };
         }
         let has_data = self.system.unread().is_ok_and(|bytes| bytes > 0);
-        Seen { ready, has_data, code: state.kept_error.unwrap_or(0) }
+        Seen { ready, has_data, code: self.system.loss().unwrap_or(0) }
     }
 
     /// A select, or a window, has seen the socket like this.
@@ -401,7 +431,32 @@ impl Source for Core {
     }
 }
 
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+    /// A listener's.
+    Door,
+}
+
 impl State {
+    /// Whether a call may be made at all, as Windows answers it: Linux has other words for each.
+    fn admits(&self, way: Way) -> io::Result<()> {
+        let is_shut = match way {
+            Way::In => self.has_shut_receive,
+            Way::Out => self.has_shut_send,
+            Way::Door => return Ok(()),
+        };
+        match self.record.phase() {
+            Phase::Fresh | Phase::Connecting | Phase::Failed | Phase::Listening => {
+                Err(code::error(code::NOT_CONNECTED))
+            }
+            Phase::Connected | Phase::Datagram if is_shut => Err(code::error(code::SHUT_DOWN)),
+            Phase::Connected | Phase::Datagram => Ok(()),
+        }
+    }
+
     /// A call failed with this error. Gives whether more can be known by a look: not when there was
     /// nothing.
     fn note(&mut self, error: &io::Error) -> bool {

@@ -79,15 +79,15 @@ impl Socket {
     }
 
     pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.system.shutdown(how)
+        self.0.shutdown(how)
     }
 
     pub(super) fn abort(&self) -> io::Result<()> {
         self.0.system.set_linger(Some(std::time::Duration::ZERO))
     }
 
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.take_error()
+    pub(super) fn connect_error(&self) -> io::Result<Option<io::Error>> {
+        Ok(self.0.connect_error())
     }
 
     pub(super) fn set_blocking(&self, on: bool) -> io::Result<()> {

@@ -57,6 +57,9 @@ pub(super) struct Record {
     is_read_out: bool,
     /// The connection is broken, or ended in both directions.
     is_broken: bool,
+    /// Our receiving, or sending, was ended: nothing is told for it any more.
+    has_shut_receive: bool,
+    has_shut_send: bool,
     /// Urgent data was seen: a receive stops where it lay, though there is more.
     has_urgent: bool,
     /// How the last connect ended, 0 for well.
@@ -74,6 +77,8 @@ impl Record {
             happened: NetworkRecord::default(),
             is_read_out: false,
             is_broken: false,
+            has_shut_receive: false,
+            has_shut_send: false,
             has_urgent: false,
             connect_code: 0,
             broken_code: 0,
@@ -135,6 +140,12 @@ impl Record {
         self.is_read_out = true;
     }
 
+    /// Directions of ours were ended by a call.
+    pub(super) fn shut(&mut self, receive: bool, send: bool) {
+        self.has_shut_receive = receive;
+        self.has_shut_send = send;
+    }
+
     /// A call failed since the connection is broken.
     pub(super) fn broken_by(&mut self, code: i32) {
         if self.phase == Phase::Connected && self.broken_code == 0 {
@@ -151,17 +162,17 @@ impl Record {
             Phase::Fresh | Phase::Failed => Wanted::default(),
             Phase::Connecting => Wanted { write: !self.mask.is_empty(), ..Wanted::default() },
             Phase::Connected => Wanted {
-                read: is_open(NetworkEvents::READ) && !self.is_read_out,
-                write: is_open(NetworkEvents::WRITE) && !self.is_broken,
-                urgent: is_open(NetworkEvents::OOB) && !self.is_broken,
+                read: is_open(NetworkEvents::READ) && !self.is_read_out && !self.has_shut_receive,
+                write: is_open(NetworkEvents::WRITE) && !self.is_broken && !self.has_shut_send,
+                urgent: is_open(NetworkEvents::OOB) && !self.is_broken && !self.has_shut_receive,
                 end: is_open(NetworkEvents::CLOSE),
             },
             Phase::Listening => {
                 Wanted { read: is_open(NetworkEvents::ACCEPT), ..Wanted::default() }
             }
             Phase::Datagram => Wanted {
-                read: is_open(NetworkEvents::READ),
-                write: is_open(NetworkEvents::WRITE),
+                read: is_open(NetworkEvents::READ) && !self.has_shut_receive,
+                write: is_open(NetworkEvents::WRITE) && !self.has_shut_send,
                 ..Wanted::default()
             },
         }
@@ -188,15 +199,22 @@ impl Record {
                 self.is_read_out |= ready.is_over() && !seen.has_data;
                 self.broken_by(seen.code);
                 add(NetworkEvents::CONNECT, true);
-                add(NetworkEvents::OOB, ready.urgent);
-                add(NetworkEvents::READ, ready.readable && seen.has_data);
-                add(NetworkEvents::WRITE, ready.writable && !ready.is_broken());
+                let receives = !self.has_shut_receive;
+                add(NetworkEvents::OOB, ready.urgent && receives);
+                add(NetworkEvents::READ, ready.readable && seen.has_data && receives);
+                add(
+                    NetworkEvents::WRITE,
+                    ready.writable && !ready.is_broken() && !self.has_shut_send,
+                );
                 add(NetworkEvents::CLOSE, ready.is_over());
             }
             Phase::Listening => add(NetworkEvents::ACCEPT, ready.readable),
             Phase::Datagram => {
-                add(NetworkEvents::READ, ready.readable || ready.failed);
-                add(NetworkEvents::WRITE, ready.writable);
+                add(
+                    NetworkEvents::READ,
+                    (ready.readable || ready.failed) && !self.has_shut_receive,
+                );
+                add(NetworkEvents::WRITE, ready.writable && !self.has_shut_send);
             }
         }
         let new = holds.and(self.mask).and(self.armed);

@@ -1,5 +1,4 @@
 use super::*;
-use std::net::Shutdown;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -21,7 +20,7 @@ fn a_registered_socket_yields_each_change_once() {
     send(&client, b"three").unwrap();
     assert_eq!(events(&network), event(7, "r"), "new data is an edge, read or not");
 
-    client.shutdown(Shutdown::Write).unwrap();
+    client.end_sending().unwrap();
     assert_eq!(events(&network), event(7, "re"));
     client.set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
