@@ -62,7 +62,8 @@ fn where_permissions_cannot_be_changed_a_copy_and_a_fetch_warn_and_succeed() {
         scratch.write("a/old", b"old");
         let (sender, address) = send(&file, &[]);
         let script = format!(
-            "set -e; \"$1\" copy --json tree/file m/by-copy >copy.json 2>copy.errors
+            "set -e; umask 022; chmod 644 tree/file tree/sub/other; chmod 755 tree/sub
+             \"$1\" copy --json tree/file m/by-copy >copy.json 2>copy.errors
              \"$1\" copy --json --resume -r tree m/tree >tree.json 2>tree.errors
              \"$1\" copy -q tree/file m/old
              \"$1\" fetch --json {address} m/by-fetch >fetch.json 2>fetch.errors

@@ -385,3 +385,26 @@ impl Handler for Obedient {
         Reply::Echo
     }
 }
+
+/// Whether this process may have so many descriptors; if not, says that `test` is passed over. The
+/// limit is raised as far as the process may.
+#[cfg(target_os = "linux")]
+pub fn may_have_descriptors(test: &str, count: u64) -> bool {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    // For the tests that run at the same time.
+    const OTHERS: u64 = 500;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("it may be raised up to the maximum");
+    let may = limit.maximum.is_none_or(|maximum| maximum >= count + OTHERS);
+    if !may {
+        println!("skipped: {test}: it takes {count} descriptors, and {limit:?} are allowed");
+    }
+    may
+}
+
+/// Windows has no such limit.
+#[cfg(windows)]
+pub fn may_have_descriptors(_test: &str, _count: u64) -> bool {
+    true
+}
