@@ -358,7 +358,6 @@ impl<P: Protocol> TcpListener<P> {
         window: AcceptWindow,
         operation: impl Fn() -> P::Operation + Send + Sync + 'static,
     ) -> io::Result<()> {
-        self.0.admits_starts()?;
         let places = Places { open: AtomicUsize::new(0), listener: self.0.downgrade() };
         // Made before, and dropped after the lock is free if it is not taken: its closure is the
         // user's.
@@ -375,20 +374,26 @@ impl<P: Protocol> TcpListener<P> {
             waiting: VecDeque::new(),
         }));
         let port = self.0.port();
-        self.0.with_accepting(|accepting, posted| {
-            if accepting.is_some() || posted > 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "accepts are posted on this listener already; it takes one window and no others",
-                ));
-            }
-            // Looked at under the lock: closing the port takes what is there after it said so.
-            if port.is_closed() {
-                return Err(port_closed());
-            }
-            *accepting = new.take();
-            Ok(())
-        })?;
+        let outcome = self.0.admits_starts().and_then(|()| {
+            self.0.with_accepting(|accepting, posted| {
+                if accepting.is_some() || posted > 0 {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        "accepts are posted on this listener already; it takes one window and no others",
+                    ));
+                }
+                // Looked at under the lock: closing the port takes what is there after it said so.
+                if port.is_closed() {
+                    return Err(port_closed());
+                }
+                *accepting = new.take();
+                Ok(())
+            })
+        });
+        // A closure that was not taken goes before the error is returned: the compiler leaks a value
+        // that is being returned when the destructor of a local one panics.
+        drop(new);
+        outcome?;
         refill(&self.0);
         #[cfg(windows)]
         self.0.watch_silent_accepts();
