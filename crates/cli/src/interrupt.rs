@@ -6,8 +6,7 @@
 //! does not answer, or by a pipe on standard output that nobody reads.
 //!
 //! Signals come as packets of a port that a thread waits on. What that port leaves alone is left
-//! alone: a Ctrl-C or a hangup that the process was started to ignore, by `nohup` or in the background
-//! of a script.
+//! alone: a hangup that the process was started to ignore, by `nohup`.
 
 use std::io;
 use std::path::{Path, PathBuf};

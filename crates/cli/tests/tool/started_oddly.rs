@@ -24,16 +24,15 @@ fn after(script: &str, arguments: &[&str]) -> Command {
 const SERVE: &[&str] = &["serve", "127.0.0.1:0", "--quiet", "--json"];
 
 #[test]
-fn interrupts_and_hangups_that_it_was_started_to_ignore_stay_ignored() {
+fn a_hangup_that_it_was_started_to_ignore_stays_ignored_and_an_interrupt_ends_it() {
     for processes in ["1", "2"] {
         let options = [SERVE, &["--processes", processes]].concat();
         let server = Running::run(after("trap '' INT HUP", &options));
         let address = server.address();
-        send_signal(server.id(), Signal::INT);
         send_signal(server.id(), Signal::HUP);
-        // They were delivered before this one, which comes from somebody who means it.
+        // It was delivered before this one, which comes from somebody who means it.
         echo(&mut connect(address), b"still here");
-        send_signal(server.id(), Signal::TERM);
+        send_signal(server.id(), Signal::INT);
         let ended = server.wait();
         assert_eq!((ended.code(), ended.errors.as_str()), (0, ""), "{processes}");
         assert_eq!(ended.json()["accepted"], 1);

@@ -28,15 +28,15 @@ impl<P: Protocol> Port<P> {
     /// handles signals by other means as well should set that up before the first port watches.
     ///
     /// # Platform
-    /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations. A `SIGINT` or
-    /// `SIGHUP` that was ignored when the first port began to watch stays ignored: so `nohup` and
-    /// shells that run a program in the background of a script keep Ctrl-C and hangups from it.
-    /// `SIGTERM` arrives in any case. What arrives is unblocked in the calling thread, so that a
-    /// program started with signals blocked gets them as long as that thread, or another one that
-    /// does not block them, lives. A port takes one descriptor for it. On the simulated driver it takes a thread, too, which ends when
-    /// the port is closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console,
-    /// a logoff and a shutdown are terminations, after which the system leaves the process some
-    /// seconds.
+    /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations. A `SIGHUP` that was
+    /// ignored when the first port began to watch stays ignored: so `nohup` keeps hangups from it.
+    /// `SIGINT` and `SIGTERM` arrive in any case, also in a program that a script has started in the
+    /// background, for which its shell ignores `SIGINT`: who watches asks for them. What arrives is
+    /// unblocked in the calling thread, so that a program started with signals blocked gets them as
+    /// long as that thread, or another one that does not block them, lives. A port takes one
+    /// descriptor for it. On the simulated driver it takes a thread, too, which ends when the port is
+    /// closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console, a logoff and
+    /// a shutdown are terminations, after which the system leaves the process some seconds.
     ///
     /// # Errors
     /// The port is closed, descriptors or memory are short, or the system has no signals for it.

@@ -55,8 +55,8 @@ struct Counts {
 pub(crate) struct Bell(Arc<Counts>);
 
 impl Watch {
-    /// Counts signals from now on. An interrupt and a hangup that the process was started to ignore,
-    /// by `nohup` or in the background of a script, stay ignored.
+    /// Counts signals from now on. A hangup that the process was started to ignore, by `nohup`, stays
+    /// ignored.
     pub(crate) fn start() -> io::Result<Self> {
         let counts = Arc::new(Counts {
             bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -85,7 +85,7 @@ impl Watch {
                 *watches.former.insert(former)
             }
         };
-        let watched = |signal: &i32| *signal == SIGTERM || !former.is_ignored(*signal);
+        let watched = |signal: &i32| *signal != SIGHUP || !former.is_ignored(SIGHUP);
         let mut unblocked = SigSet::empty();
         for signal in SIGNALS.into_iter().filter(watched) {
             let counts = Arc::clone(&self.counts);
