@@ -26,6 +26,7 @@
 //! let summary = copy(&plan, &Settings::default(), &())?;
 //! assert!(summary.failures.is_empty() && summary.peak_in_flight <= 4);
 //! assert_eq!(std::fs::read(&target)?, b"contents");
+//! # drop(plan);
 //! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), std::io::Error>(())
 //! ```

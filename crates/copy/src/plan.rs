@@ -12,7 +12,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is to be copied where.
+/// What is to be copied where. It holds some of the folders open; on Windows nobody can remove or rename
+/// those as long as it lives.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Where files and folders come from, and where they go.
