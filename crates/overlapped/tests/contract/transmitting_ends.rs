@@ -6,7 +6,7 @@ use crate::files_world::Scratch;
 use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, transmitted};
 use crate::transmitting::{pattern, readable};
-use crate::world::{Peer, World};
+use crate::world::{Peer, World, wine_differs};
 use overlapped::{OperationId, Port, TcpStream, Transmission, TransmissionProgress};
 
 /// More than any connection takes while nobody receives.
@@ -45,6 +45,10 @@ fn received_until_end(peer: &Peer) -> u64 {
 }
 
 fn x84_a_cancelled_transmission_tells_how_many_bytes_went_out(world: &World) {
+    let name = "x84_a_cancelled_transmission_tells_how_many_bytes_went_out";
+    if wine_differs(world, name, "one that is cancelled on its way may have no packet there") {
+        return;
+    }
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
     let scratch = Scratch::holding(&pattern(LONG));
