@@ -113,6 +113,11 @@ impl<P: Protocol> FileHandle<P> {
                 if is_closed || port.is_closed() {
                     panics.run(|| self.cancel_which(Which::One(own)));
                 }
+                // The closing port may have looked before the kernel had it.
+                #[cfg(windows)]
+                if port.is_closed() {
+                    panics.run(|| port.drain());
+                }
                 panics.resume();
                 Ok(OperationId(id))
             }

@@ -304,10 +304,10 @@ impl<P: Protocol> Inner<P> {
         panics.resume();
     }
 
-    /// Takes back what the kernel still held when the port was closed. What it does not give back
+    /// Takes back what the kernel still holds of a closed port. What it does not give back
     /// soon is waited for by a thread of its own, so that nobody who drops a port has to.
     #[cfg(windows)]
-    fn drain(self: &Arc<Self>) {
+    pub(crate) fn drain(self: &Arc<Self>) {
         const PATIENCE: Duration = Duration::from_secs(1);
         let Engine::Kernel(kernel) = &self.engine else { return };
         let end = std::time::Instant::now() + PATIENCE;

@@ -61,8 +61,8 @@ pub struct ServeArguments {
     /// Connections that one thread selects [default: all of them].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     set_size: Option<u32>,
-    /// Close a connection whose client sends nothing first for this long; posted accepts wait for
-    /// the data (echo only).
+    /// Close a connection whose client sends nothing first for this long (echo only). Until then it
+    /// holds no posted accept; --max-silent limits how many there are.
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration)]
     first_data: Option<Duration>,
     /// With --first-data, connections that may be silent at a time; a newcomer beyond them, or beyond
