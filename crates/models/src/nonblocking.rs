@@ -22,7 +22,7 @@ use crate::parts::guest::Guest;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::listening;
 use crate::parts::tally::OnDuty;
-use overlapped::readiness::Socket;
+use overlapped_notify::Socket;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;

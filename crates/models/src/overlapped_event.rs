@@ -24,8 +24,7 @@ use crate::parts::crew::{Crew, Duty, Seat, Wake};
 use crate::parts::crewed::Crewed;
 use crate::parts::exchange::{Exchange, Then};
 use crate::parts::running::Running;
-use overlapped::notify::{EventObject, Overlapped, Stream, WAIT_MAX, Waited, wait_any};
-use overlapped::{Buffer, Received};
+use overlapped_notify::{EventObject, Overlapped, Received, Stream, WAIT_MAX, Waited, wait_any};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -178,8 +177,8 @@ struct Connection {
 }
 
 enum InFlight {
-    Receive(Overlapped<Buffer, Received>),
-    Send(Overlapped<Buffer, ()>),
+    Receive(Overlapped<Vec<u8>, Received>),
+    Send(Overlapped<Vec<u8>, ()>),
 }
 
 impl Connection {
@@ -194,7 +193,7 @@ impl Connection {
             }
         };
         let mut connection = Self { in_flight: None, exchange, event };
-        let buffer = Buffer::with_capacity(limits.buffer_size.max(1));
+        let buffer = Vec::with_capacity(limits.buffer_size.max(1));
         connection.advance(Then::Receive(buffer), desk).then_some(connection)
     }
 

@@ -27,8 +27,7 @@ use crate::parts::exchange::{Exchange, Then};
 use crate::parts::patience::Rounds;
 use crate::parts::running::{Running, Staff};
 use crate::parts::tally::OnDuty;
-use overlapped::Buffer;
-use overlapped::notify::{RoutineThread, Stream, sleep_alertable};
+use overlapped_notify::{RoutineThread, Stream, sleep_alertable};
 use overlapped_serving::Failure;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -169,7 +168,7 @@ impl Room {
         let exchange = RefCell::new(exchange);
         let connection = Rc::new(Connection { number, exchange, is_sending: Cell::new(false) });
         self.connections.borrow_mut().insert(number, Rc::clone(&connection));
-        self.advance(connection, Then::Receive(Buffer::with_capacity(self.buffer_size)));
+        self.advance(connection, Then::Receive(Vec::with_capacity(self.buffer_size)));
     }
 
     /// Starts what is next; its routine goes on from there.

@@ -17,8 +17,6 @@
 //! - Ctrl-C and termination are packets, too, on a port that [watches](Port::watch_signals) them.
 //! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's doorman
 //!   finds code that blocks and does not say so.
-//! - [`notify`] is what came before the port: event objects, waits for several of them, completion
-//!   routines, and handles without a port whose operations are notified so.
 //! - [`simulated`] is a network in memory, for tests.
 //!
 //! # An echo server
@@ -103,11 +101,9 @@ mod buffer;
 mod driver;
 mod error;
 mod handle;
-pub mod notify;
 mod operation;
 mod panics;
 mod port;
-pub mod readiness;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};

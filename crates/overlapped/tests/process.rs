@@ -1,7 +1,6 @@
 //! What concerns the whole process: its descriptors, and who else has them.
 #![cfg(target_os = "linux")]
 
-use overlapped::notify::{EventObject, RoutineThread, Stream, wait_any};
 use overlapped::{
     AcceptWindow, Buffer, DatagramSocket, FileOptions, ListenSocket, OpenFile, Packet, Port,
     Protocol, TcpListener, TcpSocket,
@@ -88,14 +87,6 @@ fn a_program_that_is_started_inherits_no_descriptor() {
         while taken.len() < 4 {
             taken.push(port.take_timeout(PATIENCE).expect("four are owed"));
         }
-        // What is notified otherwise than by a port.
-        let (stream, _peer) = connection();
-        let stream = Stream::try_from(stream).expect("it is taken");
-        let event = EventObject::auto_reset().expect("an event");
-        let _receive = stream.receive(Buffer::with_capacity(8), &event).expect("it starts");
-        stream.receive_then(Buffer::with_capacity(8), drop).expect("it starts");
-        let _here = RoutineThread::current().expect("a name");
-        let _ = wait_any(&[&event], Some(Duration::ZERO), true).expect("a wait");
         assert_eq!(inherited(), before);
     });
 }

@@ -89,10 +89,11 @@ fn the_page_for_those_who_come_from_iocp_quotes_the_whole_example() {
     );
 }
 
-/// The tests of the suite, as `module::name`.
-fn tests_of_the_suite() -> BTreeSet<String> {
+/// The tests of both suites, the port's and that of the older models, as `module::name`.
+fn tests_of_the_suites() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
-    for file in files(&root().join("crates/overlapped/tests/contract"), "rs") {
+    let suites = ["crates/overlapped/tests/contract", "crates/notify/tests/contract"];
+    for file in suites.iter().flat_map(|suite| files(&root().join(suite), "rs")) {
         let module = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         let text = read(&file);
         let lists = [
@@ -126,7 +127,7 @@ fn the_contract_names_every_test_and_no_other() {
         })
         .map(str::to_owned)
         .collect();
-    let there = tests_of_the_suite();
+    let there = tests_of_the_suites();
     assert!(there.len() > 100, "only {} tests were found", there.len());
     let missing: Vec<_> = there.difference(&named).collect();
     let gone: Vec<_> = named.difference(&there).collect();

@@ -41,7 +41,7 @@ use crate::parts::Common;
 use crate::parts::door::Door;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::listening;
-use overlapped::readiness::{MessagePoster, Socket};
+use overlapped_notify::{MessagePoster, Socket};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;

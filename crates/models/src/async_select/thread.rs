@@ -6,9 +6,7 @@ use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
 use crate::parts::tally::OnDuty;
-use overlapped::readiness::{
-    Message, MessagePoster, MessageWindow, NetworkEvents, Socket, SocketId,
-};
+use overlapped_notify::{Message, MessagePoster, MessageWindow, NetworkEvents, Socket, SocketId};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;

@@ -12,8 +12,8 @@ use super::guest::Stay;
 use super::patience::{Patience, Terms};
 use super::register::Member;
 use crate::handler::Reply;
-use overlapped::notify::{Completed, Stream};
-use overlapped::{Buffer, Received, is_aborted};
+use overlapped::is_aborted;
+use overlapped_notify::{Completed, Received, Stream};
 use overlapped_serving::Failure;
 use std::io;
 use std::net::Shutdown;
@@ -35,8 +35,8 @@ pub(crate) struct Exchange {
 
 /// What is to be started next.
 pub(crate) enum Then {
-    Receive(Buffer),
-    Send(Buffer),
+    Receive(Vec<u8>),
+    Send(Vec<u8>),
     /// Nothing: the connection is to be dropped.
     Ended,
 }
@@ -59,7 +59,7 @@ impl Exchange {
     }
 
     /// A receive has ended.
-    pub(crate) fn received(&mut self, done: Completed<Buffer, Received>, desk: &Desk) -> Then {
+    pub(crate) fn received(&mut self, done: Completed<Vec<u8>, Received>, desk: &Desk) -> Then {
         match done.result {
             Ok(Received::End) => self.ended(None),
             Ok(Received::Data(_) | Received::Readable) => {
@@ -81,7 +81,7 @@ impl Exchange {
     }
 
     /// A send has ended.
-    pub(crate) fn sent(&mut self, done: Completed<Buffer, ()>, desk: &Desk) -> Then {
+    pub(crate) fn sent(&mut self, done: Completed<Vec<u8>, ()>, desk: &Desk) -> Then {
         match done.result {
             Ok(()) => {
                 self.patience.stirred(&desk.terms);

@@ -3,7 +3,7 @@
 use super::conversation::Line;
 use super::door::Listener;
 use super::register::Member;
-use overlapped::readiness::Socket;
+use overlapped_notify::Socket;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 

@@ -1,7 +1,7 @@
 //! What ends a select of another thread: a datagram socket connected to itself, which is readable
 //! once it was rung. A select takes nothing but sockets, so an event object would not do.
 
-use overlapped::readiness::Socket;
+use overlapped_notify::Socket;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +43,7 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use overlapped::readiness::{SocketSet, select};
+    use overlapped_notify::{SocketSet, select};
     use std::time::Duration;
 
     fn rings(bell: &Bell) -> bool {

@@ -37,7 +37,7 @@ use crate::parts::guest::Guest;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::{accepted, listening};
 use bell::Bell;
-use overlapped::readiness::Socket;
+use overlapped_notify::Socket;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;

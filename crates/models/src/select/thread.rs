@@ -8,7 +8,7 @@ use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
 use crate::parts::tally::{Meter, OnDuty};
-use overlapped::readiness::{Socket, SocketSet, select};
+use overlapped_notify::{Socket, SocketSet, select};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

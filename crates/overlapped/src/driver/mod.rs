@@ -30,30 +30,21 @@
 //!
 //! Files go another way, whatever carries the sockets: see [`files`].
 //!
-//! Handles without a port have no driver in this sense: [`crate::notify`] performs their operations
-//! with `descriptors` on Linux, and has the system perform them with `winsock` on Windows.
-//!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
 pub(crate) mod code;
-#[cfg(target_os = "linux")]
-pub(crate) mod descriptors;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod family;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
-#[cfg(target_os = "linux")]
-pub(crate) mod ready;
 pub(crate) mod registry;
 pub(crate) mod signals;
 pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
-#[cfg(windows)]
-pub(crate) mod winsock;
 
 use crate::port::turnstile::gate::EventSource;
 use socket::Socket;

@@ -128,10 +128,6 @@ impl ListenSocket {
     pub(crate) fn from_parts(socket: Socket) -> Self {
         Self(socket)
     }
-
-    pub(crate) fn into_socket(self) -> Socket {
-        self.0
-    }
 }
 
 impl TryFrom<ListenSocket> for std::net::TcpListener {

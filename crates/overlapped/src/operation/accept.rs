@@ -10,7 +10,6 @@ use crate::error::Refused;
 use crate::handle::core::Handle;
 use crate::handle::state::Direction;
 use crate::handle::{TcpListener, TcpSocket};
-use crate::notify::Completed;
 use crate::operation::OperationId;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -95,11 +94,6 @@ impl Accept {
             Box::new(Accepted { socket, local, remote, first_data })
         });
         Progress::Complete { drained: false }
-    }
-
-    /// What it ended with, for those who are notified otherwise than by a packet.
-    pub(crate) fn into_completed(self) -> Completed<(), Accepted> {
-        Completed { buffer: (), transferred: 0, result: self.result.map(|accepted| *accepted) }
     }
 
     pub(crate) fn into_packet<P: Protocol>(

@@ -10,9 +10,6 @@
 //!    Either way it keeps its result.
 //! 3. *take*: [`Task::into_packet`] moves everything out, with the handle, into the packet.
 //!
-//! The receives, sends and accepts of handles without a port ([`crate::notify`]) go the same way up
-//! to step three, where `into_completed` moves everything out, without a handle.
-//!
 //! For files, step two is the driver's: see [`file_task`].
 //!
 //! To add an operation, add its file and its line in [`Task`] or, for files, in

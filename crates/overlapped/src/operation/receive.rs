@@ -8,7 +8,6 @@ use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;
 use crate::handle::state::Direction;
-use crate::notify::Completed;
 use crate::operation::OperationId;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -94,16 +93,6 @@ impl Receive {
             0 => Received::End,
             length => Received::Data(length),
         });
-    }
-
-    /// What it ended with, for those who are notified otherwise than by a packet.
-    pub(crate) fn into_completed(self) -> Completed<Buffer, Received> {
-        let buffer = self.buffer.unwrap_or_else(Buffer::empty);
-        let transferred = match self.result {
-            Ok(Received::Data(length)) => length,
-            Ok(Received::Readable | Received::End) | Err(_) => 0,
-        };
-        Completed { buffer, transferred, result: self.result }
     }
 
     pub(crate) fn into_packet<P: Protocol>(

@@ -1,7 +1,7 @@
 //! Send: one or several buffers, finished by the operation however short the system's sends are.
 
 use super::{Progress, Surroundings, Task, not_performed};
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::Buffers;
 #[cfg(windows)]
 use crate::driver::iocp::{
     block::Ended,
@@ -12,7 +12,6 @@ use crate::error::Refused;
 use crate::handle::TcpStream;
 use crate::handle::core::Handle;
 use crate::handle::state::Direction;
-use crate::notify::Completed;
 use crate::operation::OperationId;
 use crate::port::Protocol;
 use crate::port::packet::Packet;
@@ -72,16 +71,6 @@ impl Send {
     /// Whether bytes went out.
     pub(crate) fn has_begun(&self) -> bool {
         self.transferred > 0
-    }
-
-    /// What it ended with, for those who are notified otherwise than by a packet, and send one
-    /// buffer.
-    pub(crate) fn into_completed(self) -> Completed<Buffer, ()> {
-        Completed {
-            buffer: self.buffers.into_one().unwrap_or_else(Buffer::empty),
-            transferred: self.transferred,
-            result: self.result,
-        }
     }
 
     pub(crate) fn into_packet<P: Protocol>(

@@ -7,8 +7,9 @@ use crate::packets::{
     accepted, assert_nothing_comes, code, connected, next, outcome, received, sent,
 };
 use crate::world::{Numbers, Peer, World};
-use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpStream};
+use overlapped::{Buffer, Buffers, ListenSocket, Packet, Port, TcpSocket, TcpStream};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 fn fresh(world: &World, port: &Port<Numbers>) -> TcpStream<Numbers> {
     port.associate(world.socket(), 5).expect("a fresh socket is associated")
@@ -17,7 +18,15 @@ fn fresh(world: &World, port: &Port<Numbers>) -> TcpStream<Numbers> {
 /// An address where nobody listens.
 pub fn nobody(world: &World) -> SocketAddr {
     match world {
-        World::System => crate::plain_sockets::nobody(),
+        World::System => {
+            // Bound, so that nobody else gets the port while the tests run, and not listening.
+            static HELD: Mutex<Vec<TcpSocket>> = Mutex::new(Vec::new());
+            let socket = world.socket();
+            socket.bind(any()).expect("a free port");
+            let address = socket.local_addr().expect("it is bound");
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(socket);
+            address
+        }
         World::Simulated(_) => world.peer_listener().address(),
     }
 }

@@ -8,8 +8,7 @@ use crate::files_world::{Carrier, Scratch, bytes_at, open, read, read_write, wri
 use crate::files_world::{carriers, ring_is_there};
 use crate::on_every_carrier;
 use crate::packets::{assert_nothing_comes, code, next, outcome, received};
-use crate::plain_sockets::on_wine;
-use crate::world::{Numbers, PATIENCE, SYSTEM, World};
+use crate::world::{Numbers, PATIENCE, SYSTEM, World, wine_differs};
 use overlapped::{Buffer, FileOptions, FilesChoice, OpenFile, Packet, Port};
 use std::io::{self, ErrorKind};
 
@@ -202,7 +201,7 @@ fn r60_room_is_reserved_and_nothing_is_cut_or_lost(carrier: Carrier) {
     file.preallocate(4).expect("there is room");
     assert_eq!(bytes_at(&port, &file, 0, 64), b"0123456789");
     let reserved = file.preallocate(1 << 20);
-    if on_wine("r60", "it does not have the call") {
+    if wine_differs(&World::System, "r60", "it does not have the call") {
         return assert_eq!(reserved.expect_err("not there").kind(), ErrorKind::Unsupported);
     }
     reserved.expect("there is room");

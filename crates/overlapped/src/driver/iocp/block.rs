@@ -49,7 +49,8 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(status: NTSTATUS, transferred: u32) -> Self {
+    #[cfg(test)]
+    pub(super) fn new(status: NTSTATUS, transferred: u32) -> Self {
         Self { status, transferred }
     }
 

@@ -10,8 +10,7 @@ use std::os::windows::io::{AsRawHandle, AsRawSocket};
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Networking::WinSock::{
-    LPWSAOVERLAPPED_COMPLETION_ROUTINE, SOCKET, WSABUF, WSAEMSGSIZE, WSARecv, WSARecvFrom, WSASend,
-    WSASendTo,
+    SOCKET, WSABUF, WSAEMSGSIZE, WSARecv, WSARecvFrom, WSASend, WSASendTo,
 };
 use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0_0};
@@ -77,22 +76,6 @@ impl Request<'_> {
         socket: Option<&SystemSocket>,
         overlapped: *mut OVERLAPPED,
     ) -> io::Result<()> {
-        // SAFETY: the caller's promise; without a routine nothing is added to it.
-        unsafe { self.start_with(socket, overlapped, None) }
-    }
-
-    /// The same for an operation that belongs to no port. At the end the system queues `routine` to
-    /// this thread, if there is one; an accept cannot have any.
-    ///
-    /// # Safety
-    /// As for [`Request::start`], until the end of the operation was seen. The routine must be right
-    /// for the block.
-    pub(crate) unsafe fn start_with(
-        self,
-        socket: Option<&SystemSocket>,
-        overlapped: *mut OVERLAPPED,
-        routine: LPWSAOVERLAPPED_COMPLETION_ROUTINE,
-    ) -> io::Result<()> {
         match self {
             Self::ReadAt(file, room, offset) => {
                 // SAFETY: the kernel does not have the block yet.
@@ -122,12 +105,12 @@ impl Request<'_> {
                 let slice =
                     WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };
                 // SAFETY: the caller vouches for the room and the block.
-                unsafe { receive(raw, &slice, overlapped, routine) }
+                unsafe { receive(raw, &slice, overlapped) }
             }
             Self::ReceiveReady => {
                 let nothing = WSABUF { len: 0, buf: null_mut() };
                 // SAFETY: nothing is written; the caller vouches for the block.
-                unsafe { receive(raw, &nothing, overlapped, routine) }
+                unsafe { receive(raw, &nothing, overlapped) }
             }
             Self::Send(buffers, from) => {
                 let slices = slices(buffers, from);
@@ -141,7 +124,7 @@ impl Request<'_> {
                         null_mut(),
                         0,
                         overlapped,
-                        routine,
+                        None,
                     )
                 };
                 started(failed == 0)
@@ -258,16 +241,11 @@ unsafe fn set_offset(overlapped: *mut OVERLAPPED, offset: u64) {
 }
 
 /// # Safety
-/// As for [`Request::start_with`], for what `slice` names and the block.
-unsafe fn receive(
-    socket: SOCKET,
-    slice: &WSABUF,
-    overlapped: *mut OVERLAPPED,
-    routine: LPWSAOVERLAPPED_COMPLETION_ROUTINE,
-) -> io::Result<()> {
+/// As for [`Request::start`], for what `slice` names and the block.
+unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -> io::Result<()> {
     let mut flags = 0;
     // SAFETY: the list of one is read during the call (P153); the caller vouches for the rest.
-    let failed = unsafe { WSARecv(socket, slice, 1, null_mut(), &mut flags, overlapped, routine) };
+    let failed = unsafe { WSARecv(socket, slice, 1, null_mut(), &mut flags, overlapped, None) };
     started_receive(failed == 0)
 }
 

@@ -160,22 +160,6 @@ impl SystemSocket {
         Ok((filled, from.map_err(io::Error::from)))
     }
 
-    /// How many bytes of a stream can be received now.
-    pub(crate) fn unread(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.descriptor)?)
-    }
-
-    pub(crate) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let received = retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::OOB));
-        received.map(|(_, length)| length).map_err(|error| self.failed(error))
-    }
-
-    pub(crate) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
-        let flags = SendFlags::NOSIGNAL | SendFlags::OOB;
-        retry_on_intr(|| net::send(&self.descriptor, data, flags))
-            .map_err(|error| self.failed(error))
-    }
-
     /// Sends the buffers as one datagram.
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;

@@ -161,16 +161,6 @@ impl SystemSocket {
         }
     }
 
-    pub(crate) fn receive_urgent(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: as in `receive_from`.
-        let room_of_bytes = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
-        self.socket.recv_out_of_band(room_of_bytes)
-    }
-
-    pub(crate) fn send_urgent(&self, data: &[u8]) -> io::Result<usize> {
-        self.socket.send_out_of_band(data)
-    }
-
     /// Sends the buffers as one datagram.
     pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;
@@ -208,21 +198,12 @@ impl SystemSocket {
         self.socket.shutdown(Shutdown::Write)
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.shutdown(how)
-    }
-
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-
-    /// The error of the socket, which is taken by this.
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.take_error()
     }
 
     pub(crate) fn set_blocking(&self, on: bool) -> io::Result<()> {

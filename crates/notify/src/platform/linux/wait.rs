@@ -1,0 +1,160 @@
+//! How a thread waits for several events: it enters the list of each, looks at them, and sleeps on
+//! its bell and on the descriptors of what would set them, until a look finds what it waits for.
+
+use super::event::{Aim, Event, progress};
+use super::here;
+use crate::sys::Bell;
+use crate::{EventObject, Waited, routine};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) fn wait_any(
+    events: &[&EventObject],
+    timeout: Option<Duration>,
+    alertable: bool,
+) -> io::Result<Waited> {
+    let take = || events.iter().position(|event| event.0.take());
+    wait(events, timeout, alertable, Aim::Any, take)
+}
+
+pub(crate) fn wait_all(
+    events: &[&EventObject],
+    timeout: Option<Duration>,
+    alertable: bool,
+) -> io::Result<Waited> {
+    let mut in_order: Vec<&Event> = events.iter().map(|event| &*event.0).collect();
+    // Two threads that take several locks take them in the same order.
+    in_order.sort_unstable_by_key(|event| std::ptr::from_ref(*event).addr());
+    wait(events, timeout, alertable, Aim::All, || take_together(&in_order))
+}
+
+/// Takes all, or nothing.
+fn take_together(events: &[&Event]) -> Option<usize> {
+    let mut states = Vec::with_capacity(events.len());
+    for event in events {
+        let state = event.lock();
+        if !state.is_set() {
+            return None;
+        }
+        states.push(state);
+    }
+    for (event, state) in events.iter().zip(&mut states) {
+        event.take_locked(state);
+    }
+    Some(0)
+}
+
+fn wait(
+    events: &[&EventObject],
+    timeout: Option<Duration>,
+    alertable: bool,
+    aim: Aim,
+    take: impl Fn() -> Option<usize>,
+) -> io::Result<Waited> {
+    let mut must_look = !here::may_be_hasty();
+    if !must_look && let Some(index) = take() {
+        return Ok(Waited::Signaled(index));
+    }
+    here::has_looked();
+    // Only this thread makes its queue, so one that is not there will not be.
+    let routines = if alertable { routine::queue_if_used() } else { None };
+    let home = if alertable { here::home_if_any() } else { None };
+    let deadline = Deadline::after(timeout);
+    let place = Place::enter(events, here::bell()?, aim);
+    let mut sources = Vec::new();
+    let mut is_last_look = false;
+    loop {
+        if !must_look {
+            // An event that is set wins over routines that are due (M123).
+            if let Some(index) = take() {
+                return Ok(Waited::Signaled(index));
+            }
+            if let Some(queue) = routines.as_deref().filter(|queue| !queue.is_empty()) {
+                drop(place);
+                routine::run_all(queue);
+                return Ok(Waited::RoutinesRan);
+            }
+        }
+        if is_last_look {
+            return Ok(Waited::TimedOut);
+        }
+        let left = if must_look { Some(Duration::ZERO) } else { deadline.left() };
+        is_last_look = !must_look && left == Some(Duration::ZERO);
+        must_look = false;
+        sources.clear();
+        events.iter().for_each(|event| event.0.collect_sources(&mut sources));
+        let bell = place.bell.as_fd();
+        let rung = match &home {
+            None => progress(&sources, &[bell], left)?,
+            Some(home) => progress(&sources, &[bell, home.as_fd()], left)?,
+        };
+        place.bell.hear(rung & 1 != 0);
+        if let Some(home) = home.as_ref().filter(|_| rung & 2 != 0) {
+            home.look(Some(Duration::ZERO));
+        }
+    }
+}
+
+pub(crate) fn sleep_alertable(timeout: Option<Duration>) -> bool {
+    let deadline = Deadline::after(timeout);
+    let Ok(queue) = routine::queue() else {
+        // Nobody can have queued anything to a thread without a queue.
+        match timeout {
+            Some(timeout) => thread::sleep(timeout),
+            None => thread::park(),
+        }
+        return false;
+    };
+    let mut is_last_look = false;
+    loop {
+        if !queue.is_empty() {
+            routine::run_all(&queue);
+            return true;
+        }
+        if is_last_look {
+            return false;
+        }
+        let left = deadline.left();
+        is_last_look = left == Some(Duration::ZERO);
+        match here::home_if_any() {
+            Some(home) => home.look(left),
+            None => queue.waker.sleep(left),
+        }
+    }
+}
+
+/// The end of a wait; none is for ever.
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A time that lies beyond what can be told is for ever.
+    fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The calling thread's entries in the lists of the events that it waits for.
+pub(super) struct Place<'a> {
+    events: &'a [&'a EventObject],
+    pub(super) bell: Arc<Bell>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn enter(events: &'a [&'a EventObject], bell: Arc<Bell>, aim: Aim) -> Self {
+        events.iter().for_each(|event| event.0.enter(&bell, aim));
+        Self { events, bell }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.events.iter().for_each(|event| event.0.leave(&self.bell));
+    }
+}

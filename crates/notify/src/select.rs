@@ -1,0 +1,79 @@
+//! Waiting for several sockets at once by their state.
+
+use crate::{SocketSet, platform};
+use std::io;
+use std::time::Duration;
+
+/// What a select waits for in the sockets of one set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    Read,
+    Write,
+    Except,
+}
+
+/// Waits until a socket is ready, or the time is over. Afterwards each set holds only those of its
+/// sockets that are ready, and the call gives their number over all sets: one that is ready in two
+/// of them counts twice (M35). When the time is over that is 0, and all sets are empty (M36).
+///
+/// - In `read`: data is there, the peer has ended its direction, the connection was reset, or a
+///   connection waits to be accepted (M37).
+/// - In `write`: a connect has succeeded, or a send would be taken (M38). A socket that was never
+///   connected is not ready (M42). After a reset by the peer a socket is ready in `read` and `write`
+///   (M41).
+/// - In `except`: a connect has *failed*, and then the socket is in no other set (M39);
+///   [`connect_error`](crate::Socket::connect_error) says why. Or there is urgent data.
+///
+/// It looks at the state and changes nothing (M90), so it tells of the same socket again as long as
+/// the state lasts (M46), in the order of the set and not of the events (M47). The call blocks for up
+/// to `timeout` (M45), for ever when that is `None`, and not at all when it is zero. Sockets that
+/// block may be selected as well.
+///
+/// ```
+/// use overlapped_notify::{Socket, SocketSet, select};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let listener = Socket::try_from(listener)?;
+/// let client = std::net::TcpStream::connect(address)?;
+///
+/// let mut all = SocketSet::new();
+/// all.insert(&listener);
+/// let mut readable = all.clone();
+/// assert_eq!(select(Some(&mut readable), None, None, None)?, 1);
+/// for listener in readable.iter() {
+///     let (connection, from) = listener.accept()?;
+///     assert_eq!(from, client.local_addr()?);
+///     # drop(connection);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// `InvalidInput` when there is no set or all sets are empty, also with a time to wait (M30): wait
+/// otherwise until there is a socket. Otherwise the system's, for want of memory; then the sets are
+/// as they were.
+///
+/// # Platform
+/// On Linux it is one `poll`, which has no limit on the number of a socket.
+pub fn select<'a>(
+    read: Option<&mut SocketSet<'a>>,
+    write: Option<&mut SocketSet<'a>>,
+    except: Option<&mut SocketSet<'a>>,
+    timeout: Option<Duration>,
+) -> io::Result<usize> {
+    let mut sets: Vec<(Sought, &mut SocketSet<'a>)> = Vec::with_capacity(3);
+    sets.extend(read.map(|set| (Sought::Read, set)));
+    sets.extend(write.map(|set| (Sought::Write, set)));
+    sets.extend(except.map(|set| (Sought::Except, set)));
+    if sets.iter().all(|(_, set)| set.is_empty()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a select needs a socket and was given none: wait otherwise until there is one",
+        ));
+    }
+    platform::select(&mut sets, timeout)?;
+    Ok(sets.iter().map(|(_, set)| set.len()).sum())
+}

@@ -1,0 +1,44 @@
+//! Which addresses a socket takes.
+
+use super::code;
+use std::io;
+use std::net::SocketAddr;
+
+/// The family of a socket's addresses. A socket of IPv6 takes IPv6 alone, whatever the system's
+/// default is, unless it was made elsewhere and for both: systems differ in that default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+    /// IPv6, and IPv4 under mapped addresses (`::ffff:192.0.2.1`).
+    Both,
+}
+
+impl Family {
+    /// Refuses an address that no socket of this family can reach. Systems would refuse it as well,
+    /// each with other errors. A mapped address is one of IPv4.
+    pub(crate) fn check(self, address: SocketAddr) -> io::Result<()> {
+        let fits = match address {
+            SocketAddr::V4(_) => self == Self::V4,
+            SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => self == Self::Both,
+            SocketAddr::V6(_) => self != Self::V4,
+        };
+        if fits { Ok(()) } else { Err(code::error(code::FAMILY_NOT_SUPPORTED)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_fits_its_family_and_a_mapped_one_only_a_socket_of_both() {
+        let addresses = ["192.0.2.1:1", "[2001:db8::1]:1", "[::ffff:192.0.2.1]:1", "[::]:1"];
+        let fits = |family: Family| {
+            addresses.map(|address| family.check(address.parse().expect("an address")).is_ok())
+        };
+        assert_eq!(fits(Family::V4), [true, false, false, false]);
+        assert_eq!(fits(Family::V6), [false, true, false, true]);
+        assert_eq!(fits(Family::Both), [false, true, true, true]);
+    }
+}
