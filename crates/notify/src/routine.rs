@@ -93,9 +93,12 @@ impl Drop for Thread {
 /// Drops each value by itself, also when the destructor of another one panics.
 fn drop_each<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            // Its destructor is the user's as well, and might panic, too.
-            std::mem::forget(payload);
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        // What a panic carries is the user's as well, and its destructor may panic, too.
+        if let Err(carried) = dropped
+            && let Err(further) = catch_unwind(AssertUnwindSafe(|| drop(carried)))
+        {
+            std::mem::forget(further);
         }
     }
 }
