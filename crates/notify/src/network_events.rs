@@ -31,6 +31,8 @@ const COUNT: usize = 10;
 /// let mask = NetworkEvents::READ | NetworkEvents::CLOSE;
 /// assert!(mask.contains(NetworkEvents::READ) && !mask.contains(NetworkEvents::WRITE));
 /// assert_eq!(mask.iter().count(), 2);
+/// assert_eq!(mask.without(NetworkEvents::READ), NetworkEvents::CLOSE);
+/// assert!(mask.and(NetworkEvents::WRITE).is_empty());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NetworkEvents(u16);

@@ -1,11 +1,11 @@
 //! One event: its flag, the threads that wait for it, and what proceeds when somebody looks at it.
 //!
-//! The lock of an event is the innermost one: nothing is called under it but a bell. A source may
-//! hold its own lock while it sets, resets, attaches and detaches.
+//! The lock of an event is the innermost one: a wake-up descriptor is signaled under it, and nothing
+//! else is called. A source may hold its own lock while it sets, resets, attaches and detaches.
 
 use crate::EventObject;
 use crate::lock::{Mutex, MutexGuard};
-use crate::sys::{Bell, poll};
+use crate::sys::{Wakeup, poll};
 use rustix::event::{PollFd, PollFlags};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -41,13 +41,13 @@ pub(super) struct State {
 }
 
 struct Waiter {
-    bell: Arc<Bell>,
-    aim: Aim,
+    wakeup: Arc<Wakeup>,
+    purpose: Purpose,
 }
 
 /// What a thread on the list of an event will do when it is told that the event is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Aim {
+pub(super) enum Purpose {
     /// It takes this event or another one.
     Any,
     /// It takes this event together with others, if they are set, too.
@@ -72,8 +72,8 @@ impl State {
     /// the first who is certain to take it, or to tell the next one when he leaves.
     fn tell(&self, manual: bool) {
         for waiter in &self.waiters {
-            waiter.bell.ring();
-            if !manual && waiter.aim == Aim::Any {
+            waiter.wakeup.signal();
+            if !manual && waiter.purpose == Purpose::Any {
                 break;
             }
         }
@@ -125,15 +125,15 @@ impl Event {
         state.is_set &= self.manual;
     }
 
-    pub(super) fn enter(&self, bell: &Arc<Bell>, aim: Aim) {
-        self.state.lock().waiters.push(Waiter { bell: Arc::clone(bell), aim });
+    pub(super) fn enter(&self, wakeup: &Arc<Wakeup>, purpose: Purpose) {
+        self.state.lock().waiters.push(Waiter { wakeup: Arc::clone(wakeup), purpose });
     }
 
     /// Takes the waiter off the list. It may have been told of the event and taken another, so the
     /// next one is told.
-    pub(super) fn leave(&self, bell: &Arc<Bell>) {
+    pub(super) fn leave(&self, wakeup: &Arc<Wakeup>) {
         let mut state = self.state.lock();
-        if let Some(at) = state.waiters.iter().position(|one| Arc::ptr_eq(&one.bell, bell)) {
+        if let Some(at) = state.waiters.iter().position(|one| Arc::ptr_eq(&one.wakeup, wakeup)) {
             state.waiters.remove(at);
         }
         if state.is_set {
@@ -170,8 +170,8 @@ impl EventObject {
         if !std::mem::replace(&mut state.is_set, true) {
             state.tell(self.0.manual);
         }
-        for waiter in state.waiters.iter().filter(|waiter| waiter.aim == Aim::Watch) {
-            waiter.bell.ring();
+        for waiter in state.waiters.iter().filter(|waiter| waiter.purpose == Purpose::Watch) {
+            waiter.wakeup.signal();
         }
         drop(state);
         drop(found);
@@ -180,21 +180,22 @@ impl EventObject {
     /// What a source of this event is interested in has changed: threads that wait take note.
     pub(crate) fn sources_changed(&self) {
         for waiter in &self.0.state.lock().waiters {
-            waiter.bell.ring();
+            waiter.wakeup.signal();
         }
     }
 }
 
-/// Waits until one of `sources` or of the `bells` is ready, at most so long, and lets the sources
-/// that are ready proceed. Gives whether each bell is readable, as bits.
+/// Waits until one of `sources` or of the `wakeups` (descriptors) is ready, at most so long, and lets the sources
+/// that are ready proceed. Gives whether each of `wakeups` is readable, as bits.
 pub(super) fn progress(
     sources: &[Arc<dyn Source>],
-    bells: &[BorrowedFd<'_>],
+    wakeups: &[BorrowedFd<'_>],
     timeout: Option<Duration>,
 ) -> io::Result<u32> {
-    let mut descriptors = Vec::with_capacity(bells.len() + sources.len());
+    let mut descriptors = Vec::with_capacity(wakeups.len() + sources.len());
     let mut polled = Vec::with_capacity(sources.len());
-    descriptors.extend(bells.iter().map(|bell| PollFd::from_borrowed_fd(*bell, PollFlags::IN)));
+    descriptors
+        .extend(wakeups.iter().map(|wakeup| PollFd::from_borrowed_fd(*wakeup, PollFlags::IN)));
     for source in sources {
         if let Some(interest) = source.interest() {
             descriptors.push(PollFd::from_borrowed_fd(source.descriptor(), interest));
@@ -205,15 +206,15 @@ pub(super) fn progress(
         return Ok(0);
     }
     poll(&mut descriptors, timeout)?;
-    let (bells, sources) = descriptors.split_at(bells.len());
+    let (wakeups, sources) = descriptors.split_at(wakeups.len());
     for (source, descriptor) in polled.into_iter().zip(sources) {
         let ready = descriptor.revents();
         if !ready.is_empty() {
             source.progress(ready);
         }
     }
-    let readable = |bell: &PollFd<'_>| u32::from(!bell.revents().is_empty());
-    Ok(bells.iter().rev().fold(0, |bits, bell| bits << 1 | readable(bell)))
+    let readable = |wakeup: &PollFd<'_>| u32::from(!wakeup.revents().is_empty());
+    Ok(wakeups.iter().rev().fold(0, |bits, wakeup| bits << 1 | readable(wakeup)))
 }
 
 impl std::fmt::Debug for Event {

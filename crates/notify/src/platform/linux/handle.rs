@@ -1,15 +1,15 @@
 //! One socket whose operations are overlapped.
 //!
-//! An operation lies in the lane of its direction until it has been performed. Whoever looks (at its
-//! event, at itself, at the socket's edges for routines) performs what is first in the lane, and so
-//! on, until the socket can do no more: so the order is that of the starts, and no operation depends
-//! on the right thread looking. Everything happens under the lock of the lanes, the notification as
-//! well, so an operation whose end was seen is not notified afterwards.
+//! An operation lies in the operation queue of its direction until it has been performed. Whoever
+//! looks (at its event, at itself, at the socket's changes for routines) performs what is first in the
+//! queue, and so on, until the socket can do no more: so the order is that of the starts, and no
+//! operation depends on the right thread looking. Everything happens under the lock of the queues, the
+//! notification as well, so an operation whose end was seen is not notified afterwards.
 
 use super::attempt::Direction;
-use super::here;
-use super::home::Home;
+use super::routine_sockets::RoutineSockets;
 use super::started::{Notice, Pending, Started};
+use super::this_thread;
 use super::wait;
 use crate::lock::{Mutex, MutexGuard};
 use crate::operation::Operation;
@@ -38,9 +38,9 @@ pub(super) struct Core {
 
 #[derive(Default)]
 struct State {
-    lanes: [VecDeque<Arc<Started>>; 2],
+    queues: [VecDeque<Arc<Started>>; 2],
     /// The threads that look after this socket.
-    homes: Vec<Weak<Home>>,
+    threads: Vec<Weak<RoutineSockets>>,
     /// No receive, and no send, is started any more.
     is_shut: [bool; 2],
     /// Our sending ends when nothing is left to be sent.
@@ -83,7 +83,7 @@ impl Handle {
         routine: Routine,
     ) -> Result<(), (io::Error, Operation)> {
         let queue = routine::queue().and_then(|queue| {
-            self.0.look_after(&here::home()?)?;
+            self.0.look_after(&this_thread::routine_sockets()?)?;
             Ok(queue)
         });
         let queue = match queue {
@@ -123,8 +123,8 @@ impl Handle {
         let mut state = self.0.state.lock();
         self.0.advance(&mut state, Direction::In);
         self.0.advance(&mut state, Direction::Out);
-        for lane in state.lanes.each_mut() {
-            for operation in std::mem::take(lane) {
+        for queue in state.queues.each_mut() {
+            for operation in std::mem::take(queue) {
                 operation.end_aborted();
             }
         }
@@ -141,13 +141,13 @@ impl Handle {
 }
 
 impl Core {
-    /// Ends it as aborted if it is in its lane still.
+    /// Ends it as aborted if it is in its queue still.
     pub(super) fn cancel(&self, operation: &Arc<Started>) {
         let mut state = self.state.lock();
-        let lane = &mut state.lanes[operation.direction() as usize];
-        let Some(at) = lane.iter().position(|one| Arc::ptr_eq(one, operation)) else { return };
+        let queue = &mut state.queues[operation.direction() as usize];
+        let Some(at) = queue.iter().position(|one| Arc::ptr_eq(one, operation)) else { return };
         // What was behind it needs no attempt: nothing has become ready by this.
-        lane.remove(at);
+        queue.remove(at);
         self.end_if_sent(&mut state);
         operation.end_aborted();
     }
@@ -161,14 +161,14 @@ impl Core {
     }
 
     /// Has this thread look after the socket, from before its first operation with a routine.
-    fn look_after(self: &Arc<Self>, home: &Arc<Home>) -> io::Result<()> {
+    fn look_after(self: &Arc<Self>, thread: &Arc<RoutineSockets>) -> io::Result<()> {
         let mut state = self.state.lock();
-        if state.homes.iter().any(|one| std::ptr::eq(one.as_ptr(), Arc::as_ptr(home))) {
+        if state.threads.iter().any(|one| std::ptr::eq(one.as_ptr(), Arc::as_ptr(thread))) {
             return Ok(());
         }
-        state.homes.retain(|one| one.strong_count() > 0);
-        home.add(self)?;
-        state.homes.push(Arc::downgrade(home));
+        state.threads.retain(|one| one.strong_count() > 0);
+        thread.add(self)?;
+        state.threads.push(Arc::downgrade(thread));
         Ok(())
     }
 
@@ -183,7 +183,7 @@ impl Core {
         if state.is_shut[direction as usize] {
             return Err((code::error(code::SHUT_DOWN), operation));
         }
-        let is_first = state.lanes[direction as usize].is_empty();
+        let is_first = state.queues[direction as usize].is_empty();
         let has_ended = is_first && operation.attempt(&self.socket);
         if has_ended && let Some(error) = operation.refusal() {
             return Err((error, operation));
@@ -191,8 +191,8 @@ impl Core {
         let started = Started::new(self, operation, notice);
         if has_ended {
             started.end();
-        } else if here::note_started(&started) {
-            state.lanes[direction as usize].push_back(Arc::clone(&started));
+        } else if this_thread::note_started(&started) {
+            state.queues[direction as usize].push_back(Arc::clone(&started));
             started.wait_to_be_looked_at();
         } else {
             started.end_aborted();
@@ -207,14 +207,14 @@ impl Core {
     }
 
     fn advance(&self, state: &mut MutexGuard<'_, State>, direction: Direction) {
-        let lane = &mut state.lanes[direction as usize];
-        while let Some(first) = lane.front() {
+        let queue = &mut state.queues[direction as usize];
+        while let Some(first) = queue.front() {
             if !first.attempt(&self.socket) {
                 return;
             }
             // A short receive is no reason to stop: the end of the stream may be behind it, and was
             // announced together with the data.
-            if let Some(first) = lane.pop_front() {
+            if let Some(first) = queue.pop_front() {
                 first.end();
             }
         }
@@ -223,7 +223,7 @@ impl Core {
 
     /// Ends our sending if that waited for the last send.
     fn end_if_sent(&self, state: &mut State) {
-        if state.ends_when_sent && state.lanes[Direction::Out as usize].is_empty() {
+        if state.ends_when_sent && state.queues[Direction::Out as usize].is_empty() {
             state.ends_when_sent = false;
             // It fails only for a connection that is over already.
             let _ = self.socket.end_sending();
@@ -233,9 +233,9 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        let homes = std::mem::take(&mut self.state.lock().homes);
-        for home in homes.iter().filter_map(Weak::upgrade) {
-            home.remove(self);
+        let threads = std::mem::take(&mut self.state.lock().threads);
+        for thread in threads.iter().filter_map(Weak::upgrade) {
+            thread.remove(self);
         }
     }
 }

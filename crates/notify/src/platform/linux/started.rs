@@ -1,10 +1,10 @@
 //! One operation in flight: how it is notified, and how its result is taken.
 
 use super::attempt::Direction;
-use super::event::{Aim, Source, progress};
+use super::event::{Purpose, Source, progress};
 use super::handle::Core;
-use super::here;
-use super::wait::Place;
+use super::this_thread;
+use super::wait::Entries;
 use crate::EventObject;
 use crate::lock::Mutex;
 use crate::operation::Operation;
@@ -21,9 +21,9 @@ pub(super) struct Started {
     core: Arc<Core>,
     direction: Direction,
     notice: Notice,
-    /// Changed under the lock of the lanes.
+    /// Changed under the lock of the operation queues.
     has_ended: AtomicBool,
-    /// In its lane, and afterwards until it is taken.
+    /// In its queue, and afterwards until it is taken.
     operation: Mutex<Option<Operation>>,
 }
 
@@ -52,7 +52,8 @@ impl Started {
         self.has_ended.load(Ordering::Acquire)
     }
 
-    /// Attempts it once more; whether it has its result. Called under the lock of the lanes.
+    /// Attempts it once more; whether it has its result. Called under the lock of the
+    /// operation queues.
     pub(super) fn attempt(&self, socket: &Socket) -> bool {
         self.operation.lock().as_mut().is_none_or(|operation| operation.attempt(socket))
     }
@@ -68,7 +69,8 @@ impl Started {
         Arc::clone(self) as Arc<dyn Source>
     }
 
-    /// It has its result; tells of it. Called under the lock of the lanes, when it is in none.
+    /// It has its result; tells of it. Called under the lock of the operation queues, when it is in
+    /// none.
     pub(super) fn end(self: &Arc<Self>) {
         // Before the event is set, and before anybody can see it set (M114).
         self.has_ended.store(true, Ordering::Release);
@@ -98,7 +100,7 @@ impl Started {
         }
     }
 
-    /// Performs what is in its lane, as far as that can be.
+    /// Performs what is in its operation queue, as far as that can be.
     fn drive(&self) {
         if !self.has_ended() {
             self.core.drive(self.direction);
@@ -170,17 +172,18 @@ impl Pending {
             unreachable!("an operation with a routine is nobody's to take")
         };
         let event = [event];
-        // Without a bell it looks again every few milliseconds.
-        let place = here::bell().ok().map(|bell| Place::enter(&event, bell, Aim::Watch));
-        let timeout = place.is_none().then_some(Duration::from_millis(5));
+        // Without a wake-up descriptor it looks again every few milliseconds.
+        let entries =
+            this_thread::wakeup().ok().map(|wakeup| Entries::enter(&event, wakeup, Purpose::Watch));
+        let timeout = entries.is_none().then_some(Duration::from_millis(5));
         while !pending.is_complete() {
-            let bells = place.as_ref().map(|place| place.bell.as_fd());
-            let rung = progress(&source, bells.as_slice(), timeout);
-            if let Some(place) = &place {
-                place.bell.hear(rung.is_ok_and(|rung| rung != 0));
+            let wakeups = entries.as_ref().map(|entries| entries.wakeup.as_fd());
+            let readable = progress(&source, wakeups.as_slice(), timeout);
+            if let Some(entries) = &entries {
+                entries.wakeup.clear(readable.is_ok_and(|readable| readable != 0));
             }
         }
-        drop(place);
+        drop(entries);
         pending.started.take()
     }
 }

@@ -1,9 +1,9 @@
 //! How a thread waits for several events: it enters the list of each, looks at them, and sleeps on
-//! its bell and on the descriptors of what would set them, until a look finds what it waits for.
+//! its wake-up descriptor and on the descriptors of what would set them, until a look finds what it waits for.
 
-use super::event::{Aim, Event, progress};
-use super::here;
-use crate::sys::Bell;
+use super::event::{Event, Purpose, progress};
+use super::this_thread;
+use crate::sys::Wakeup;
 use crate::{EventObject, Waited, routine};
 use std::io;
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ pub(crate) fn wait_any(
     alertable: bool,
 ) -> io::Result<Waited> {
     let take = || events.iter().position(|event| event.0.take());
-    wait(events, timeout, alertable, Aim::Any, take)
+    wait(events, timeout, alertable, Purpose::Any, take)
 }
 
 pub(crate) fn wait_all(
@@ -28,7 +28,7 @@ pub(crate) fn wait_all(
     let mut in_order: Vec<&Event> = events.iter().map(|event| &*event.0).collect();
     // Two threads that take several locks take them in the same order.
     in_order.sort_unstable_by_key(|event| std::ptr::from_ref(*event).addr());
-    wait(events, timeout, alertable, Aim::All, || take_together(&in_order))
+    wait(events, timeout, alertable, Purpose::All, || take_together(&in_order))
 }
 
 /// Takes all, or nothing.
@@ -51,19 +51,19 @@ fn wait(
     events: &[&EventObject],
     timeout: Option<Duration>,
     alertable: bool,
-    aim: Aim,
+    purpose: Purpose,
     take: impl Fn() -> Option<usize>,
 ) -> io::Result<Waited> {
-    let mut must_look = !here::may_be_hasty();
+    let mut must_look = !this_thread::may_end_without_a_look();
     if !must_look && let Some(index) = take() {
         return Ok(Waited::Signaled(index));
     }
-    here::has_looked();
+    this_thread::has_looked();
     // Only this thread makes its queue, so one that is not there will not be.
     let routines = if alertable { routine::queue_if_used() } else { None };
-    let home = if alertable { here::home_if_any() } else { None };
+    let sockets = if alertable { this_thread::routine_sockets_if_any() } else { None };
     let deadline = Deadline::after(timeout);
-    let place = Place::enter(events, here::bell()?, aim);
+    let entries = Entries::enter(events, this_thread::wakeup()?, purpose);
     let mut sources = Vec::new();
     let mut is_last_look = false;
     loop {
@@ -73,7 +73,7 @@ fn wait(
                 return Ok(Waited::Signaled(index));
             }
             if let Some(queue) = routines.as_deref().filter(|queue| !queue.is_empty()) {
-                drop(place);
+                drop(entries);
                 routine::run_all(queue);
                 return Ok(Waited::RoutinesRan);
             }
@@ -86,14 +86,14 @@ fn wait(
         must_look = false;
         sources.clear();
         events.iter().for_each(|event| event.0.collect_sources(&mut sources));
-        let bell = place.bell.as_fd();
-        let rung = match &home {
-            None => progress(&sources, &[bell], left)?,
-            Some(home) => progress(&sources, &[bell, home.as_fd()], left)?,
+        let wakeup = entries.wakeup.as_fd();
+        let readable = match &sockets {
+            None => progress(&sources, &[wakeup], left)?,
+            Some(sockets) => progress(&sources, &[wakeup, sockets.as_fd()], left)?,
         };
-        place.bell.hear(rung & 1 != 0);
-        if let Some(home) = home.as_ref().filter(|_| rung & 2 != 0) {
-            home.look(Some(Duration::ZERO));
+        entries.wakeup.clear(readable & 1 != 0);
+        if let Some(sockets) = sockets.as_ref().filter(|_| readable & 2 != 0) {
+            sockets.look(Some(Duration::ZERO));
         }
     }
 }
@@ -119,8 +119,8 @@ pub(crate) fn sleep_alertable(timeout: Option<Duration>) -> bool {
         }
         let left = deadline.left();
         is_last_look = left == Some(Duration::ZERO);
-        match here::home_if_any() {
-            Some(home) => home.look(left),
+        match this_thread::routine_sockets_if_any() {
+            Some(sockets) => sockets.look(left),
             None => queue.waker.sleep(left),
         }
     }
@@ -141,20 +141,24 @@ impl Deadline {
 }
 
 /// The calling thread's entries in the lists of the events that it waits for.
-pub(super) struct Place<'a> {
+pub(super) struct Entries<'a> {
     events: &'a [&'a EventObject],
-    pub(super) bell: Arc<Bell>,
+    pub(super) wakeup: Arc<Wakeup>,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn enter(events: &'a [&'a EventObject], bell: Arc<Bell>, aim: Aim) -> Self {
-        events.iter().for_each(|event| event.0.enter(&bell, aim));
-        Self { events, bell }
+impl<'a> Entries<'a> {
+    pub(super) fn enter(
+        events: &'a [&'a EventObject],
+        wakeup: Arc<Wakeup>,
+        purpose: Purpose,
+    ) -> Self {
+        events.iter().for_each(|event| event.0.enter(&wakeup, purpose));
+        Self { events, wakeup }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Entries<'_> {
     fn drop(&mut self) {
-        self.events.iter().for_each(|event| event.0.leave(&self.bell));
+        self.events.iter().for_each(|event| event.0.leave(&self.wakeup));
     }
 }

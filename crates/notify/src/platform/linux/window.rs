@@ -7,7 +7,7 @@
 use super::socket::Core;
 use crate::lock::Mutex;
 use crate::message_window::gone;
-use crate::sys::{Bell, ReadySet, code};
+use crate::sys::{ReadySet, Wakeup, code};
 use crate::{Message, NetworkEvents};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -25,7 +25,7 @@ pub(super) enum Queued {
 }
 
 pub(crate) struct Window {
-    bell: Bell,
+    wakeup: Wakeup,
     set: ReadySet,
     queue: Mutex<Queue>,
     sockets: Mutex<HashMap<u64, Weak<Core>>>,
@@ -43,10 +43,10 @@ struct Queue {
 
 impl Window {
     pub(crate) fn new() -> io::Result<Arc<Self>> {
-        let bell = Bell::new()?;
+        let wakeup = Wakeup::new()?;
         Ok(Arc::new(Self {
-            set: ReadySet::new(&bell)?,
-            bell,
+            set: ReadySet::new(&wakeup)?,
+            wakeup,
             queue: Mutex::default(),
             sockets: Mutex::default(),
             taken: AtomicU32::new(0),
@@ -65,7 +65,7 @@ impl Window {
         }
         queue.messages.push_back(message);
         if queue.waits {
-            self.bell.ring();
+            self.wakeup.signal();
         }
         true
     }
@@ -104,8 +104,8 @@ impl Window {
                 queue.waits
             };
             let time = if is_empty { left() } else { Some(Duration::ZERO) };
-            let rung = self.set.wait(time, &mut found);
-            self.bell.hear(rung);
+            let is_woken = self.set.wait(time, &mut found);
+            self.wakeup.clear(is_woken);
             if is_empty {
                 self.queue.lock().waits = false;
             }

@@ -2,7 +2,7 @@
 //! use routines.
 
 use super::poll::timespec;
-use super::{Bell, Ready};
+use super::{Ready, Wakeup};
 use rustix::event::{PollFlags, epoll};
 use std::io;
 use std::mem::MaybeUninit;
@@ -14,17 +14,17 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct ReadySet(OwnedFd);
 
-/// The token of the bell. No socket has it.
-const BELL: u64 = u64::MAX;
+/// The token of the wake-up descriptor. No socket has it.
+const WAKEUP: u64 = u64::MAX;
 
 /// How many sockets one wait tells of at the most.
 const BATCH: usize = 64;
 
 impl ReadySet {
-    /// A set without sockets. A wait for it ends when `bell` rings, too.
-    pub(crate) fn new(bell: &Bell) -> io::Result<Self> {
+    /// A set without sockets. A wait for it ends when `wakeup` is signaled, too.
+    pub(crate) fn new(wakeup: &Wakeup) -> io::Result<Self> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&set, bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        epoll::add(&set, wakeup, epoll::EventData::new_u64(WAKEUP), epoll::EventFlags::IN)?;
         Ok(Self(set))
     }
 
@@ -45,18 +45,18 @@ impl ReadySet {
         let _ = epoll::delete(&self.0, socket);
     }
 
-    /// Waits for changes, for the bell, or until the time is over, and gives the tokens with what the
-    /// sockets were then, and whether the bell was readable. A signal may end it early.
+    /// Waits for changes, for the wake-up descriptor, or until the time is over, and gives the tokens with what the
+    /// sockets were then, and whether that descriptor was readable. A signal may end it early.
     pub(crate) fn wait(&self, timeout: Option<Duration>, found: &mut Vec<(u64, Ready)>) -> bool {
         let timeout = timeout.map(timespec);
         let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
         found.clear();
-        let mut has_rung = false;
+        let mut is_woken = false;
         if let Ok((events, _)) = epoll::wait(&self.0, &mut room, timeout.as_ref()) {
             for event in events {
                 let (token, flags) = (event.data.u64(), event.flags);
-                if token == BELL {
-                    has_rung = true;
+                if token == WAKEUP {
+                    is_woken = true;
                 } else {
                     // Both calls of the system have the same bits.
                     let flags = PollFlags::from_bits_truncate(flags.bits() as u16);
@@ -64,7 +64,7 @@ impl ReadySet {
                 }
             }
         }
-        has_rung
+        is_woken
     }
 }
 

@@ -1,7 +1,7 @@
 //! A socket of Linux, and the calls on it. Each is one attempt: `WouldBlock` means "not now", and an
 //! interrupted call is made again at once.
 
-use super::fate::Fate;
+use super::loss::ConnectionLoss;
 use crate::sys::{Family, code};
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, retry_on_intr};
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) struct Socket {
     descriptor: OwnedFd,
     family: Family,
-    fate: Fate,
+    lost: ConnectionLoss,
 }
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
@@ -30,17 +30,17 @@ impl Socket {
             // The default is the administrator's, and another one on other systems.
             sockopt::set_ipv6_v6only(&descriptor, family == Family::V6)?;
         }
-        Ok(Self { descriptor, family, fate: Fate::default() })
+        Ok(Self { descriptor, family, lost: ConnectionLoss::default() })
     }
 
     /// Takes over a socket that was made elsewhere.
-    fn adopt(descriptor: OwnedFd, fate: Fate) -> io::Result<Self> {
+    fn adopt(descriptor: OwnedFd, lost: ConnectionLoss) -> io::Result<Self> {
         let family = match sockopt::socket_domain(&descriptor)? {
             AddressFamily::INET6 if sockopt::ipv6_v6only(&descriptor)? => Family::V6,
             AddressFamily::INET6 => Family::Both,
             _ => Family::V4,
         };
-        Ok(Self { descriptor, family, fate })
+        Ok(Self { descriptor, family, lost })
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -74,20 +74,20 @@ impl Socket {
 
     /// How the connection was lost, if it was: what some call has met, or what the system knows.
     pub(crate) fn loss(&self) -> Option<i32> {
-        if self.fate.is_connection()
-            && self.fate.loss().is_none()
+        if self.lost.is_connection()
+            && self.lost.code().is_none()
             && let Ok(Err(error)) = sockopt::socket_error(&self.descriptor)
             && let Some(loss) = code::loss(error.raw_os_error())
         {
             // Even a broken pipe is none of our own making: the system keeps an error for a reset.
-            self.fate.lose(loss);
+            self.lost.lose(loss);
         }
-        self.fate.loss()
+        self.lost.code()
     }
 
     /// The error of a call, of which note is taken.
     fn failed(&self, error: Errno) -> io::Error {
-        code::error(self.fate.note(error.raw_os_error()))
+        code::error(self.lost.note(error.raw_os_error()))
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
@@ -128,8 +128,8 @@ impl Socket {
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.descriptor, FLAGS))?;
         let address = address.ok_or(Errno::CONNABORTED)?;
-        let fate = Fate::of_a_connection();
-        let accepted = Self { descriptor: socket, family: self.family, fate };
+        let lost = ConnectionLoss::of_a_connection();
+        let accepted = Self { descriptor: socket, family: self.family, lost };
         Ok((accepted, SocketAddr::try_from(address)?))
     }
 
@@ -149,7 +149,7 @@ impl Socket {
     /// A stream has connected. Datagrams have no connection that could be lost.
     fn stands(&self) {
         if sockopt::socket_type(&self.descriptor) == Ok(SocketType::STREAM) {
-            self.fate.begin();
+            self.lost.begin();
         }
     }
 
@@ -158,12 +158,12 @@ impl Socket {
         match sockopt::socket_error(&self.descriptor)? {
             Err(error) if code::loss(error.raw_os_error()) == Some(code::RESET) => {
                 // It stood, and was lost since: that is for the calls that come.
-                self.fate.begin();
-                self.fate.lose(code::RESET);
+                self.lost.begin();
+                self.lost.lose(code::RESET);
             }
             other => other?,
         }
-        if self.fate.loss().is_some() {
+        if self.lost.code().is_some() {
             return Ok(());
         }
         match net::getpeername(&self.descriptor) {
@@ -180,7 +180,7 @@ impl Socket {
     /// end the receives that wait, and take it for the peer's end (P162).
     pub(crate) fn end_sending(&self) -> io::Result<()> {
         retry_on_intr(|| net::shutdown(&self.descriptor, net::Shutdown::Write))?;
-        self.fate.end_sending();
+        self.lost.end_sending();
         Ok(())
     }
 
@@ -221,7 +221,7 @@ impl TryFrom<TcpStream> for Socket {
 
     fn try_from(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Self::adopt(stream.into(), Fate::of_a_connection())
+        Self::adopt(stream.into(), ConnectionLoss::of_a_connection())
     }
 }
 
@@ -230,7 +230,7 @@ impl TryFrom<TcpListener> for Socket {
 
     fn try_from(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Self::adopt(listener.into(), Fate::default())
+        Self::adopt(listener.into(), ConnectionLoss::default())
     }
 }
 
@@ -239,6 +239,6 @@ impl TryFrom<UdpSocket> for Socket {
 
     fn try_from(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Self::adopt(socket.into(), Fate::default())
+        Self::adopt(socket.into(), ConnectionLoss::default())
     }
 }

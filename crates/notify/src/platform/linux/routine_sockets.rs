@@ -3,25 +3,25 @@
 
 use super::attempt::Direction;
 use super::handle::Core;
-use super::here;
+use super::this_thread;
 use crate::lock::Mutex;
-use crate::sys::{Bell, ReadySet};
+use crate::sys::{ReadySet, Wakeup};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-pub(super) struct Home {
+pub(super) struct RoutineSockets {
     set: ReadySet,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     /// By the number of each, which is the token of its edges.
     sockets: Mutex<HashMap<u64, Weak<Core>>>,
 }
 
-impl Home {
-    pub(super) fn new(bell: Arc<Bell>) -> io::Result<Self> {
-        Ok(Self { set: ReadySet::new(&bell)?, bell, sockets: Mutex::default() })
+impl RoutineSockets {
+    pub(super) fn new(wakeup: Arc<Wakeup>) -> io::Result<Self> {
+        Ok(Self { set: ReadySet::new(&wakeup)?, wakeup, sockets: Mutex::default() })
     }
 
     /// Looks after this socket from now on.
@@ -37,11 +37,11 @@ impl Home {
         self.set.remove(core.descriptor());
     }
 
-    /// Waits for edges and for the bell, at most so long, and lets the operations proceed.
+    /// Waits for changes and for the wake-up descriptor, at most so long, and lets the operations proceed.
     pub(super) fn look(&self, timeout: Option<Duration>) {
         let mut found = Vec::new();
-        let rung = self.set.wait(timeout, &mut found);
-        self.bell.hear(rung);
+        let is_woken = self.set.wait(timeout, &mut found);
+        self.wakeup.clear(is_woken);
         for (number, ready) in found {
             let core = self.sockets.lock().get(&number).and_then(Weak::upgrade);
             let Some(core) = core else { continue };
@@ -55,7 +55,7 @@ impl Home {
     }
 }
 
-impl AsFd for Home {
+impl AsFd for RoutineSockets {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.as_fd()
     }
@@ -63,7 +63,7 @@ impl AsFd for Home {
 
 /// Lets operations of this thread proceed that can, without waiting.
 pub(crate) fn look() {
-    if let Some(home) = here::home_if_any() {
-        home.look(Some(Duration::ZERO));
+    if let Some(sockets) = this_thread::routine_sockets_if_any() {
+        sockets.look(Some(Duration::ZERO));
     }
 }

@@ -8,9 +8,9 @@
 use crate::sys::code;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-/// The fate of one connection. Calls may be made by several threads; it only ever moves on.
+/// Whether, and how, one connection was lost. Several threads may call; once lost it stays so.
 #[derive(Debug, Default)]
-pub(super) struct Fate {
+pub(super) struct ConnectionLoss {
     /// There is, or was, a connection. Other sockets have none to lose.
     is_connection: AtomicBool,
     /// Our sending was ended, so that it fails without anything being lost.
@@ -19,11 +19,11 @@ pub(super) struct Fate {
     lost: AtomicI32,
 }
 
-impl Fate {
+impl ConnectionLoss {
     pub(super) fn of_a_connection() -> Self {
-        let fate = Self::default();
-        fate.begin();
-        fate
+        let connection = Self::default();
+        connection.begin();
+        connection
     }
 
     /// The connection stands.
@@ -39,7 +39,7 @@ impl Fate {
         self.is_connection.load(Ordering::Relaxed)
     }
 
-    pub(super) fn loss(&self) -> Option<i32> {
+    pub(super) fn code(&self) -> Option<i32> {
         match self.lost.load(Ordering::Relaxed) {
             0 => None,
             lost => Some(lost),
@@ -52,7 +52,7 @@ impl Fate {
             return error;
         }
         let is_our_end = error == code::BROKEN_PIPE
-            && self.loss().is_none()
+            && self.code().is_none()
             && self.has_ended_sending.load(Ordering::Relaxed);
         match code::loss(error) {
             Some(loss) if !is_our_end => self.lose(loss),
@@ -73,26 +73,26 @@ mod tests {
 
     #[test]
     fn the_first_loss_stays_and_our_own_end_is_none() {
-        let fate = Fate::default();
-        assert_eq!(fate.note(code::REFUSED), code::REFUSED);
-        assert_eq!(fate.note(code::BROKEN_PIPE), code::BROKEN_PIPE, "it was never connected");
-        fate.begin();
+        let connection = ConnectionLoss::default();
+        assert_eq!(connection.note(code::REFUSED), code::REFUSED);
+        assert_eq!(connection.note(code::BROKEN_PIPE), code::BROKEN_PIPE, "it was never connected");
+        connection.begin();
         let would_block = rustix::io::Errno::AGAIN.raw_os_error();
-        assert_eq!(fate.note(would_block), would_block);
-        assert_eq!(fate.loss(), None);
-        fate.end_sending();
-        assert_eq!(fate.note(code::BROKEN_PIPE), code::BROKEN_PIPE);
-        assert_eq!(fate.loss(), None);
-        assert_eq!(fate.note(code::TIMED_OUT), code::TIMED_OUT);
-        assert_eq!(fate.note(code::RESET), code::TIMED_OUT);
-        assert_eq!(fate.note(code::BROKEN_PIPE), code::TIMED_OUT);
-        assert_eq!(fate.loss(), Some(code::TIMED_OUT));
+        assert_eq!(connection.note(would_block), would_block);
+        assert_eq!(connection.code(), None);
+        connection.end_sending();
+        assert_eq!(connection.note(code::BROKEN_PIPE), code::BROKEN_PIPE);
+        assert_eq!(connection.code(), None);
+        assert_eq!(connection.note(code::TIMED_OUT), code::TIMED_OUT);
+        assert_eq!(connection.note(code::RESET), code::TIMED_OUT);
+        assert_eq!(connection.note(code::BROKEN_PIPE), code::TIMED_OUT);
+        assert_eq!(connection.code(), Some(code::TIMED_OUT));
     }
 
     #[test]
     fn a_send_that_finds_the_pipe_broken_has_met_a_reset() {
-        let fate = Fate::of_a_connection();
-        assert_eq!(fate.note(code::BROKEN_PIPE), code::RESET);
-        assert_eq!(fate.loss(), Some(code::RESET));
+        let connection = ConnectionLoss::of_a_connection();
+        assert_eq!(connection.note(code::BROKEN_PIPE), code::RESET);
+        assert_eq!(connection.code(), Some(code::RESET));
     }
 }
