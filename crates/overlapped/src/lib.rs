@@ -92,7 +92,7 @@
 //! # Where to read on
 //!
 //! In the repository: `docs/from-iocp.md` (each Win32 call and what it is here), `docs/ownership.md`
-//! (what happens to buffers and handles when you drop, cancel or close), `docs/turnstile.md` (who
+//! (what happens to buffers and handles when you drop, cancel or close), `docs/scheduler.md` (who
 //! may run), `docs/linux.md` and `docs/windows.md` (the drivers), `docs/limits.md`, and `docs/contract.md`, which says what the numbers in these pages mean (P50,
 //! X14, F29 and so on) and which test holds the library to each.
 #![deny(unsafe_code)]
@@ -104,6 +104,7 @@ mod handle;
 mod operation;
 mod panics;
 mod port;
+mod sched;
 mod sync;
 
 pub use buffer::{Buffer, Buffers};
@@ -123,10 +124,12 @@ pub use operation::timer::TimerId;
 pub use operation::transmit_file::{Transmission, TransmissionProgress};
 pub use port::batch::Batch;
 pub use port::builder::PortBuilder;
-pub use port::counters::{Counters, DelayHistogram};
-pub use port::membership::blocking;
+pub use port::counters::Counters;
 pub use port::packet::Packet;
-pub use port::{Port, Protocol, Snapshot, TakeError};
+pub use port::{Port, Protocol, Snapshot};
+pub use sched::TakeError;
+pub use sched::binding::blocking;
+pub use sched::metrics::DelayHistogram;
 
 /// The example of the README, compiled with the documentation's tests.
 #[cfg(doctest)]

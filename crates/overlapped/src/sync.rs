@@ -51,7 +51,7 @@ impl Condvar {
     }
 
     /// Loom has no time, so its wait with a time-out ends at once; the models use
-    /// [`Bell`](crate::port::turnstile::seat::Bell), which explores every moment of it.
+    /// [`Parker`](crate::sched::parker::Parker), which explores every moment of it.
     #[cfg(loom)]
     pub(crate) fn wait_timeout<'a, T>(
         &self,

@@ -13,7 +13,7 @@
 //! - *register*: from then on each change of a socket from "cannot" to "may" in either direction
 //!   yields an event with the token given, at least once, to at least one thread in the wait. A
 //!   socket that is ready when it is registered yields its first event at once.
-//! - *prompt*: a registered socket that is ready yields its event once more.
+//! - *rearm*: a registered socket that is ready yields its event once more.
 //! - *deregister*: no event with that token is taken from the kernel afterwards; one that another
 //!   thread took before may still be on its way, so tokens carry a generation.
 //! - *wait*: any number of threads at once; an event is given to one of them.
@@ -24,7 +24,7 @@
 //!   `WouldBlock` when it cannot proceed, and has either happened or not when it returns.
 //!
 //! A **completion** driver (the Windows port, which is to follow) takes the whole operation, owns
-//! its block until the packet is taken, and is itself the turnstile: start, cancel, take, post and
+//! its block until the packet is taken, and is itself the scheduler: start, cancel, take, post and
 //! close map to one system call each. Its operation block is complete before the starting call and
 //! is not touched after it, since the packet may be taken before that call returns.
 //!
@@ -46,10 +46,24 @@ pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
 
-use crate::port::turnstile::gate::EventSource;
 use socket::Socket;
 use std::io;
 use std::time::{Duration, Instant};
+
+/// What the scheduler needs of a readiness driver: a wait that several threads may be in at once.
+pub(crate) trait EventSource<E> {
+    /// Waits until events are there, a kick came, or `timeout` is over, and appends up to `batch`
+    /// events. May return early with none. True when the look that was asked for is due.
+    fn wait(&self, events: &mut Vec<E>, batch: usize, timeout: Option<Duration>) -> bool;
+
+    /// Makes at least one thread return that is in the wait now or, if none is, the next one that
+    /// enters it.
+    fn kick(&self);
+
+    /// Makes one thread return from the wait with `true`, after the time given, or later when it
+    /// enters it.
+    fn look_after(&self, after: Duration);
+}
 
 /// One event of a readiness driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +116,14 @@ impl DriverChoice {
     }
 
     /// The driver that is to be made, never [`DriverChoice::Automatic`], and why this one.
-    pub(crate) fn resolve(self) -> io::Result<(Self, String)> {
+    /// A network that is given decides by itself.
+    pub(crate) fn resolve(
+        self,
+        network: Option<&simulated::Network>,
+    ) -> io::Result<(Self, String)> {
+        if network.is_some() {
+            return Ok((Self::Simulated, "the builder was given a network".into()));
+        }
         if self != Self::Automatic {
             return Ok((self, "the builder asked for it".into()));
         }
@@ -130,7 +151,7 @@ impl DriverChoice {
             })
     }
 
-    pub(crate) fn unsupported(self) -> io::Error {
+    fn unsupported(self) -> io::Error {
         io::Error::new(
             io::ErrorKind::Unsupported,
             format!(
@@ -165,6 +186,21 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
+    /// Opens the driver that was chosen; a simulated one on `network`, or on one of its own.
+    pub(crate) fn open(
+        choice: DriverChoice,
+        network: Option<simulated::Network>,
+    ) -> io::Result<Self> {
+        match choice {
+            #[cfg(target_os = "linux")]
+            DriverChoice::Epoll => Ok(Self::Epoll(epoll::Epoll::new()?)),
+            DriverChoice::Simulated => {
+                Ok(Self::Simulated(network.unwrap_or_else(|| simulated::Network::new(0))))
+            }
+            other => Err(other.unsupported()),
+        }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             #[cfg(target_os = "linux")]
@@ -172,52 +208,78 @@ impl Driver {
             Self::Simulated(_) => "simulated",
         }
     }
+}
 
-    /// Starts the flow of events for `socket` under `token`.
-    pub(crate) fn register(&self, socket: &Socket, token: u64) -> io::Result<()> {
-        match (self, socket) {
+/// What carries the operations of one port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Backend<'a> {
+    Readiness(&'a Driver),
+    #[cfg(windows)]
+    Overlapped(&'a iocp::Iocp),
+}
+
+impl Backend<'_> {
+    /// Ties a socket to the port, whose events or packets have this token from then on.
+    pub(crate) fn register(self, socket: &Socket, token: u64) -> io::Result<()> {
+        let name = match (self, socket) {
             #[cfg(target_os = "linux")]
-            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.register(descriptor, token),
-            (Self::Simulated(network), Socket::Simulated(socket)) => {
-                network.register(socket, token)
+            (Self::Readiness(Driver::Epoll(epoll)), Socket::System(descriptor)) => {
+                return epoll.register(descriptor, token);
             }
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "the socket belongs to another driver than the port's, which is {}",
-                    self.name()
-                ),
-            )),
-        }
+            (Self::Readiness(Driver::Simulated(network)), Socket::Simulated(socket)) => {
+                return network.register(socket, token);
+            }
+            #[cfg(windows)]
+            (Self::Overlapped(iocp), Socket::System(socket)) => {
+                return iocp.associate(socket, token);
+            }
+            (Self::Readiness(driver), _) => driver.name(),
+            #[cfg(windows)]
+            (Self::Overlapped(_), _) => DriverChoice::Iocp.name(),
+        };
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("the socket belongs to another driver than the port's, which is {name}"),
+        ))
     }
 
     /// Yields the event of a registered socket once more, if it is ready.
     #[cfg_attr(windows, expect(unused_variables, reason = "only epoll knows sockets by tokens"))]
-    pub(crate) fn prompt(&self, socket: &Socket, token: u64) {
+    pub(crate) fn rearm(self, socket: &Socket, token: u64) {
         match (self, socket) {
             #[cfg(target_os = "linux")]
-            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.prompt(descriptor, token),
-            (Self::Simulated(network), Socket::Simulated(socket)) => network.prompt(socket),
+            (Self::Readiness(Driver::Epoll(epoll)), Socket::System(descriptor)) => {
+                epoll.rearm(descriptor, token);
+            }
+            (Self::Readiness(Driver::Simulated(network)), Socket::Simulated(socket)) => {
+                network.rearm(socket);
+            }
             _ => {}
         }
     }
 
     /// Ends the flow of events for `socket`, before it is closed or handed out.
-    pub(crate) fn deregister(&self, socket: &Socket) {
+    pub(crate) fn deregister(self, socket: &Socket) {
         match (self, socket) {
             #[cfg(target_os = "linux")]
-            (Self::Epoll(epoll), Socket::System(descriptor)) => epoll.deregister(descriptor),
-            (Self::Simulated(network), Socket::Simulated(socket)) => network.deregister(socket),
+            (Self::Readiness(Driver::Epoll(epoll)), Socket::System(descriptor)) => {
+                epoll.deregister(descriptor);
+            }
+            (Self::Readiness(Driver::Simulated(network)), Socket::Simulated(socket)) => {
+                network.deregister(socket);
+            }
             _ => {}
         }
     }
 
     /// Sets, moves or (with `None`) stops the port's alarm.
-    pub(crate) fn arm(&self, at: Option<Instant>) {
+    pub(crate) fn arm(self, at: Option<Instant>) {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Epoll(epoll) => epoll.arm(at),
-            Self::Simulated(network) => network.arm(at),
+            Self::Readiness(Driver::Epoll(epoll)) => epoll.arm(at),
+            Self::Readiness(Driver::Simulated(network)) => network.arm(at),
+            #[cfg(windows)]
+            Self::Overlapped(iocp) => iocp.arm(at),
         }
     }
 }

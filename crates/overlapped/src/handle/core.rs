@@ -3,7 +3,7 @@
 //! One lock guards it. Operations are attempted, completed and queued under that lock, so the
 //! packets of one direction are queued in the order in which their operations were started (P150).
 //! Values of the user's are never dropped under it. The order of locks is: listener, a
-//! stream or socket that it accepts for, turnstile.
+//! stream or socket that it accepts for, scheduler.
 
 use super::accepting::{self, Accepting, Admission, Held};
 use super::delivery::{By, Delivery};
@@ -79,7 +79,7 @@ impl<P: Protocol> Handle<P> {
         port.registry.set(token, Arc::downgrade(&handle.0));
         let registered = {
             let state = handle.0.state.lock();
-            port.engine.register(state.socket(), token)
+            port.scheduler.backend().register(state.socket(), token)
         };
         match registered {
             Ok(()) => Ok(handle),
@@ -149,7 +149,7 @@ impl<P: Protocol> Handle<P> {
                 state.push(direction, Pending { id, task, operation, holder: self.clone() });
                 let retry = progress == Progress::Deferred && state.owes_retry();
                 if progress == Progress::Yields {
-                    port.engine.prompt(state.socket(), self.0.token);
+                    port.scheduler.backend().rearm(state.socket(), self.0.token);
                 }
                 drop(state);
                 if retry {
@@ -199,7 +199,7 @@ impl<P: Protocol> Handle<P> {
                         break;
                     }
                     Advance::Yields => {
-                        self.0.port.engine.prompt(state.socket(), self.0.token);
+                        self.0.port.scheduler.backend().rearm(state.socket(), self.0.token);
                         break;
                     }
                     Advance::Complete(mut pending) => {
@@ -236,7 +236,7 @@ impl<P: Protocol> Handle<P> {
             }
             Task::FirstData(first_data) => {
                 if let Some(socket) = state.socket.take() {
-                    port.engine.deregister(&socket);
+                    port.scheduler.backend().deregister(&socket);
                     let admission = state.admission.take();
                     let socket = TcpSocket::connection(socket, first_data.remote, admission);
                     if first_data.result.is_ok() {
@@ -342,7 +342,7 @@ impl<P: Protocol> Handle<P> {
         let mut pending = state.pop(Direction::Receive)?;
         let admission = state.admission.take();
         if let Some(socket) = state.socket.take() {
-            port.engine.deregister(&socket);
+            port.scheduler.backend().deregister(&socket);
             delivery.later().discarded.push(TcpSocket::from_parts(socket));
         }
         drop(state);

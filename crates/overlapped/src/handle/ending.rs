@@ -95,7 +95,7 @@ impl<P: Protocol> Handle<P> {
         let socket = state.socket.take();
         if let Some(socket) = &socket {
             // Before the packets: whoever takes one sees the connection gone.
-            self.0.port.engine.deregister(socket);
+            self.0.port.scheduler.backend().deregister(socket);
         }
         let admission = state.admission.take();
         let mut accepting = state.accepting.take();
@@ -215,7 +215,7 @@ impl<P: Protocol> Drop for Core<P> {
         if let Some(socket) = &socket {
             // The descriptor leaves the driver before it is closed: its number may be used again
             // at once, while another thread still holds an event of it.
-            self.port.engine.deregister(socket);
+            self.port.scheduler.backend().deregister(socket);
         }
         self.port.registry.free(self.token);
         drop((socket, admission));

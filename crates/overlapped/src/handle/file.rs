@@ -3,7 +3,7 @@
 use super::file_core::FileHandle;
 use crate::operation::OperationId;
 use crate::port::Protocol;
-use crate::port::membership::blocking;
+use crate::sched::binding::blocking;
 use std::io;
 
 /// A file associated with a port.

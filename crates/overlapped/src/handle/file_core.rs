@@ -54,7 +54,7 @@ impl<P: Protocol> FileHandle<P> {
         if port.is_closed() {
             return Err(Refused::new(port_closed(), (file, key)));
         }
-        let number = match port.files.open(port.engine.means(), &file.0) {
+        let number = match port.files.open(port.scheduler.backend(), &file.0) {
             Ok(number) => number,
             Err(error) => return Err(Refused::new(error, (file, key))),
         };
@@ -91,7 +91,7 @@ impl<P: Protocol> FileHandle<P> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let job = Box::new(FileJob { id, task, operation, file, holder: self.clone() });
         let own = job.tag();
-        match port.files.start(port.engine.means(), job) {
+        match port.files.start(port.scheduler.backend(), job) {
             Err((error, job)) => {
                 let FileJob { task, operation, .. } = *job;
                 Err(Refused::new(error, (task, operation)))

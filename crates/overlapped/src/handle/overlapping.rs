@@ -9,6 +9,7 @@ use super::accepting::{Silent, refill};
 use super::core::Handle;
 use super::delivery::Delivery;
 use super::state::{Direction, Link, Pending, State, link_under_way};
+use crate::driver::Backend;
 use crate::driver::iocp::block::{Finished, InFlight, Overlapped};
 use crate::driver::iocp::request::Request;
 use crate::driver::iocp::{Iocp, connect_time, is_wine};
@@ -17,7 +18,6 @@ use crate::driver::{code, system::SystemSocket};
 use crate::error::Refused;
 use crate::operation::{OperationId, Progress, Surroundings, Task, aborted};
 use crate::port::Protocol;
-use crate::port::engine::Engine;
 use crate::port::inner::Inner;
 use crate::sync::MutexGuard;
 use std::io;
@@ -52,9 +52,9 @@ impl<P: Protocol> Overlapped for Pending<P> {
 
 /// The system's port that `port` is.
 fn iocp<P: Protocol>(port: &Inner<P>) -> Option<&Iocp> {
-    match &port.engine {
-        Engine::Kernel(kernel) => Some(&kernel.iocp),
-        Engine::Turnstile { .. } => None,
+    match port.scheduler.backend() {
+        Backend::Overlapped(iocp) => Some(iocp),
+        Backend::Readiness(_) => None,
     }
 }
 

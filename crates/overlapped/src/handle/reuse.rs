@@ -51,11 +51,11 @@ impl<P: Protocol> State<P> {
     /// Both have the same token: an event of the old one that another thread still holds says at
     /// the most that an attempt is worth a call.
     fn replace_socket(&mut self, socket: Socket, port: &Inner<P>, token: u64) -> io::Result<()> {
-        port.engine.register(&socket, token)?;
+        port.scheduler.backend().register(&socket, token)?;
         #[cfg(windows)]
         self.settle_held();
         if let Some(old) = self.socket.replace(socket) {
-            port.engine.deregister(&old);
+            port.scheduler.backend().deregister(&old);
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ impl<P: Protocol> Port<P> {
         let operation = Due::Operation(operation);
         let started = match inner.is_closed() {
             true => Err(operation),
-            false => inner.timers.start(&inner.engine, after, operation),
+            false => inner.timers.start(inner.scheduler.backend(), after, operation),
         };
         started.map_err(|refused| {
             let Due::Operation(operation) = refused else {

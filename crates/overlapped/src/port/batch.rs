@@ -1,10 +1,9 @@
 //! Several packets taken at once.
 
 use super::Protocol;
-use super::TakeError;
 use super::inner::Inner;
 use super::packet::Packet;
-use super::turnstile::gate::Deadline;
+use crate::sched::{Deadline, TakeError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! The settings of a port.
 
-use super::engine::Engine;
 use super::inner::Inner;
 use super::{Port, Protocol};
 use crate::driver::files::{Files, FilesChoice};
 use crate::driver::{DriverChoice, simulated};
+use crate::sched::Scheduler;
 use std::io;
 use std::marker::PhantomData;
 
@@ -112,10 +112,11 @@ impl<P: Protocol> PortBuilder<P> {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let (engine, report) = Engine::build(self.driver, self.network, concurrency, self.doorman)?;
+        let (scheduler, report) =
+            Scheduler::build(self.driver, self.network, concurrency, self.doorman)?;
         let files = Files::new(self.files)?;
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(engine, files, report, pool)))
+        Ok(Port::from_inner(Inner::new(scheduler, files, report, pool)))
     }
 }
 

@@ -1,15 +1,13 @@
-//! The port behind its clones and handles: engine, registry, buffers and timers.
+//! The port behind its clones and handles: scheduler, registry, buffers and timers.
 
-use super::counters::{Counters, DelayRecorder};
-use super::engine::{Engine, Job, Queued};
-use super::membership::{self, Bound};
+use super::counters::Counters;
 use super::packet::Packet;
 use super::signals::Watching;
 use super::timers::{Due, Timers};
-use super::turnstile::gate::Deadline;
-use super::turnstile::rules::steps::MemberId;
-use super::{Protocol, Snapshot, TakeError};
+use super::{Protocol, Snapshot};
 use crate::buffer::pool::Pool;
+#[cfg(windows)]
+use crate::driver::Backend;
 use crate::driver::files::Files;
 #[cfg(windows)]
 use crate::driver::iocp::block::Finished;
@@ -21,6 +19,7 @@ use crate::handle::delivery::{By, Delivery};
 use crate::handle::file_core::FileJob;
 use crate::operation::timer::TimerId;
 use crate::panics::{Panics, contained};
+use crate::sched::{Deadline, Job, Scheduler, TakeError};
 use crate::sync::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -32,7 +31,7 @@ use std::time::Duration;
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 pub(crate) struct Inner<P: Protocol> {
-    pub(crate) engine: Engine<P>,
+    pub(crate) scheduler: Arc<Scheduler<Packet<P>>>,
     pub(crate) registry: Registry<WeakHandle<P>>,
     pub(crate) files: Files<FileJob<P>>,
     pub(crate) timers: Timers<P>,
@@ -44,18 +43,17 @@ pub(crate) struct Inner<P: Protocol> {
     closed: AtomicBool,
     posted: AtomicU64,
     accept_deferrals: AtomicU64,
-    delays: DelayRecorder,
 }
 
 impl<P: Protocol> Inner<P> {
     pub(crate) fn new(
-        engine: Engine<P>,
+        scheduler: Scheduler<Packet<P>>,
         files: Files<FileJob<P>>,
         report: DriverReport,
         pool: Arc<Pool>,
     ) -> Self {
         Self {
-            engine,
+            scheduler: Arc::new(scheduler),
             registry: Registry::new(),
             files,
             timers: Timers::new(),
@@ -66,7 +64,6 @@ impl<P: Protocol> Inner<P> {
             closed: AtomicBool::new(false),
             posted: AtomicU64::new(0),
             accept_deferrals: AtomicU64::new(0),
-            delays: DelayRecorder::new(),
         }
     }
 
@@ -92,25 +89,21 @@ impl<P: Protocol> Inner<P> {
     /// Queues a packet, or gives it back when the port is closed. It must then be dropped where no
     /// lock is held.
     pub(crate) fn queue(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
-        let queued = Queued { packet, at: self.delays.sample() };
-        self.engine.insert(queued).map_err(|queued| queued.packet)
+        self.scheduler.insert(packet)
     }
 
     /// Queues the packet of an operation that completed while the calling thread started it.
     pub(crate) fn queue_own(&self, packet: Packet<P>) -> Result<(), Packet<P>> {
-        let Some(member) = membership::member_of(self) else {
-            return self.queue(packet);
-        };
-        let queued = Queued { packet, at: self.delays.sample() };
-        self.engine.insert_own(member, queued).map_err(|queued| queued.packet)
+        match self.scheduler.member_id() {
+            Some(id) => self.scheduler.insert_own(id, packet),
+            None => self.scheduler.insert(packet),
+        }
     }
 
     /// Queues the packet that the calling, released thread has just performed and returns the oldest
     /// one.
     pub(crate) fn exchange(&self, packet: Packet<P>) -> Packet<P> {
-        let Queued { packet, at } = self.engine.exchange(Queued { packet, at: None });
-        self.delays.record(at);
-        packet
+        self.scheduler.exchange(packet)
     }
 
     pub(crate) fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Packet<P>, TakeError> {
@@ -124,8 +117,7 @@ impl<P: Protocol> Inner<P> {
     ) -> Result<Packet<P>, TakeError> {
         let mut waited = false;
         loop {
-            let job = membership::with_binding(self, |binding| self.engine.take(binding, deadline));
-            let job = job.map_err(|error| match error {
+            let job = self.scheduler.take_bound(deadline).map_err(|error| match error {
                 TakeError::Closed if waited => TakeError::Abandoned,
                 error => error,
             })?;
@@ -139,28 +131,21 @@ impl<P: Protocol> Inner<P> {
     /// Adds what a thread that has taken a packet may have besides, without waiting, until there
     /// are `max` packets.
     pub(crate) fn take_more(&self, packets: &mut VecDeque<Packet<P>>, max: usize) {
-        self.engine.take_more(max - packets.len(), |job| {
+        self.scheduler.take_more(max - packets.len(), |job| {
             packets.extend(self.carry_out(job));
             max - packets.len()
         });
     }
 
-    fn carry_out(&self, job: Job<P>) -> Option<Packet<P>> {
-        let packet = match job {
-            Job::Packet(queued) => {
-                self.delays.record(queued.at);
-                Some(queued.packet)
-            }
+    fn carry_out(&self, job: Job<Packet<P>>) -> Option<Packet<P>> {
+        match job {
+            Job::Packet(packet) => Some(packet),
             Job::Event(event) => self.perform(event),
             #[cfg(windows)]
             Job::Finished(token, finished) => self.finish(token, &finished),
             #[cfg(windows)]
             Job::FileFinished(finished) => self.finish_file(&finished),
-        };
-        if packet.is_some() {
-            self.engine.count_taken();
         }
-        packet
     }
 
     /// The packet of an operation that the kernel has carried out, if it is that far. A packet of an
@@ -188,14 +173,18 @@ impl<P: Protocol> Inner<P> {
     /// The packet of an operation on a file that the kernel has carried out.
     #[cfg(windows)]
     fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
-        let Engine::Kernel(kernel) = &self.engine else { return None };
-        let job = self.files.finish(&kernel.iocp, finished)?;
-        self.unless_closed(Some(job.into_packet()))
+        let Backend::Overlapped(iocp) = self.scheduler.backend() else { return None };
+        let job = self.files.finish(iocp, finished)?;
+        self.unless_closed(Some(self.exchange(job.into_packet())))
     }
 
     /// How many operations have finished without their packets being taken. On a readiness driver
     /// there is no such state.
     fn finished(&self) -> usize {
+        #[cfg(windows)]
+        if self.is_closed() {
+            return 0;
+        }
         #[cfg(windows)]
         return self
             .registry
@@ -225,7 +214,7 @@ impl<P: Protocol> Inner<P> {
     fn perform(&self, event: Event) -> Option<Packet<P>> {
         let mut delivery = Delivery::by(By::Performer);
         if event.token == Event::ALARM {
-            for due in self.timers.take_due(&self.engine) {
+            for due in self.timers.take_due(self.scheduler.backend()) {
                 self.ring(due, &mut delivery);
             }
         } else if event.token == Event::SIGNAL {
@@ -265,18 +254,23 @@ impl<P: Protocol> Inner<P> {
     pub(crate) fn defer(&self, handle: &Arc<Core<P>>) {
         self.accept_deferrals.fetch_add(1, Ordering::Relaxed);
         // A port that is closed tries nothing again.
-        let _ = self.timers.start(&self.engine, RETRY_AFTER, Due::Retry(Arc::downgrade(handle)));
+        let _ = self.timers.start(
+            self.scheduler.backend(),
+            RETRY_AFTER,
+            Due::Retry(Arc::downgrade(handle)),
+        );
     }
 
     /// Closes an accepted socket that stays silent for longer than `limit`. None on a port that has
     /// been closed, which drops the socket.
     pub(crate) fn watch_silence(&self, handle: &Arc<Core<P>>, limit: Duration) -> Option<TimerId> {
-        self.timers.start(&self.engine, limit, Due::Silence(Arc::downgrade(handle))).ok()
+        self.timers
+            .start(self.scheduler.backend(), limit, Due::Silence(Arc::downgrade(handle)))
+            .ok()
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
-        let queued = packets.into_iter().map(|packet| Queued { packet, at: None }).collect();
-        if let Err(refused) = self.engine.put_back(queued) {
+        if let Err(refused) = self.scheduler.put_back(packets) {
             // By a closed port. They are dropped here, where no lock is held.
             let mut panics = Panics::default();
             panics.drop_each(refused);
@@ -290,7 +284,7 @@ impl<P: Protocol> Inner<P> {
         }
         let mut panics = Panics::default();
         self.unwatch_signals();
-        panics.drop_each(self.engine.close());
+        panics.drop_each(self.scheduler.close());
         panics.drop_each(self.timers.close());
         panics.run(|| self.files.close());
         for weak in self.registry.values() {
@@ -309,81 +303,42 @@ impl<P: Protocol> Inner<P> {
     #[cfg(windows)]
     pub(crate) fn drain(self: &Arc<Self>) {
         const PATIENCE: Duration = Duration::from_secs(1);
-        let Engine::Kernel(kernel) = &self.engine else { return };
         let end = std::time::Instant::now() + PATIENCE;
-        while kernel.iocp.in_flight() > 0 && std::time::Instant::now() < end {
-            self.drain_some();
-        }
-        if kernel.iocp.in_flight() > 0 {
+        if !self.scheduler.drain(Some(end), |job| drop(self.carry_out(job))) {
             let port = Arc::clone(self);
             let drain = move || {
-                let Engine::Kernel(kernel) = &port.engine else { return };
-                while kernel.iocp.in_flight() > 0 {
-                    port.drain_some();
-                }
+                port.scheduler.drain(None, |job| drop(port.carry_out(job)));
             };
             // Without memory for a thread, what is left is never freed, and never touched.
             let _ = std::thread::Builder::new().name("overlapped-drain".into()).spawn(drain);
         }
-        kernel.wake_next();
-    }
-
-    #[cfg(windows)]
-    fn drain_some(&self) {
-        const STEP: Duration = Duration::from_millis(10);
-        let Engine::Kernel(kernel) = &self.engine else { return };
-        let mut taken = Vec::new();
-        kernel.iocp.take(&mut taken, crate::driver::iocp::TAKE_MAX, Some(STEP));
-        for taken in taken {
-            match taken {
-                crate::driver::iocp::Taken::Finished(token, finished) => {
-                    drop(self.finish(token, &finished));
-                }
-                crate::driver::iocp::Taken::FileFinished(finished) => {
-                    drop(self.finish_file(&finished));
-                }
-                crate::driver::iocp::Taken::Marker(_) => {}
-            }
-        }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let sizes = self.engine.sizes(|| self.finished());
+        let finished = self.finished();
+        let sizes = self.scheduler.sizes();
         Snapshot {
             devices: self.registry.count() + self.files.count(),
-            queued: sizes.queued,
+            queued: sizes.queued + finished,
             waiting: sizes.waiting,
             released: sizes.released,
             paused: sizes.paused,
-            concurrency: self.engine.concurrency(),
+            concurrency: self.scheduler.concurrency(),
         }
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        let turnstile = self.engine.counters(|| self.finished());
+        let finished = self.finished() as u64;
+        let counts = self.scheduler.counts();
         Counters {
-            queued: turnstile.queued,
-            taken: turnstile.taken,
+            queued: counts.queued + finished,
+            taken: counts.taken,
             posted: self.posted.load(Ordering::Relaxed),
-            released_on_block: turnstile.released_on_block,
-            over_limit_moments: turnstile.over_limit_moments,
-            doorman_looks: turnstile.doorman_looks,
+            released_on_block: counts.released_on_block,
+            over_limit_moments: counts.over_limit_moments,
+            doorman_looks: counts.monitor_looks,
             accept_deferrals: self.accept_deferrals.load(Ordering::Relaxed),
-            queue_delay: self.delays.histogram(),
+            queue_delay: self.scheduler.delays(),
         }
-    }
-}
-
-impl<P: Protocol> Bound for Inner<P> {
-    fn dismiss(&self, member: MemberId) {
-        self.engine.dismiss(member);
-    }
-
-    fn block(&self, member: MemberId) -> bool {
-        self.engine.block(member)
-    }
-
-    fn resume(&self, member: MemberId) {
-        self.engine.resume(member);
     }
 }

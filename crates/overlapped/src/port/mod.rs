@@ -1,30 +1,23 @@
-//! The completion port: the queue of packets, the threads that take them, and the rules between.
+//! The completion port as its users see it.
 //!
 //! - [`Port`] is what users hold; [`builder`] makes it, [`packet`] and [`batch`] are what they
 //!   take, [`counters`] and [`Snapshot`] what they see.
-//! - [`turnstile`] decides who may run and who gets which packet. It knows nobody.
-//! - [`engine`] is the turnstile over a driver, or the system's own port (`kernel`, on Windows).
-//! - [`inner`] ties it to the handles, the buffers and the timers.
+//! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
 //! - [`signals`] is what the process is told from outside.
-//! - [`membership`] is which port the calling thread is bound to.
 
 pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod counters;
-pub(crate) mod engine;
 pub(crate) mod inner;
-#[cfg(windows)]
-pub(crate) mod kernel;
-pub(crate) mod membership;
 pub(crate) mod packet;
 pub(crate) mod signals;
 pub(crate) mod timers;
-pub(crate) mod turnstile;
 
 use crate::buffer::Buffer;
 use crate::driver::DriverReport;
 use crate::error::Refused;
 use crate::handle::{Associable, Association};
+use crate::sched::{Deadline, TakeError};
 use batch::Batch;
 use builder::PortBuilder;
 use counters::Counters;
@@ -34,7 +27,6 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use turnstile::gate::Deadline;
 
 /// Names the three types of the user's that travel through a port.
 ///
@@ -76,29 +68,6 @@ impl<P: Protocol> Drop for Owner<P> {
         self.0.close();
     }
 }
-
-/// Why a take gave no packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeError {
-    /// Nothing came within the time (258 on Windows).
-    TimedOut,
-    /// The port was closed while the thread waited (735 on Windows; P120).
-    Abandoned,
-    /// The port had been closed before (6 on Windows; P121).
-    Closed,
-}
-
-impl fmt::Display for TakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TimedOut => "no packet came within the time",
-            Self::Abandoned => "the completion port was closed while the thread waited",
-            Self::Closed => "the completion port is closed",
-        })
-    }
-}
-
-impl std::error::Error for TakeError {}
 
 /// The sizes of a port's five structures at one moment (P90-P98).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +180,7 @@ impl<P: Protocol> Port<P> {
 
     /// Unbinds the calling thread: its slot is free for another.
     pub fn leave(&self) {
-        membership::leave(self.inner());
+        self.inner().scheduler.leave();
     }
 
     /// Closes the port. Threads that wait return with [`TakeError::Abandoned`] (P120). Packets
@@ -247,7 +216,7 @@ impl<P: Protocol> Port<P> {
 
     /// How many threads the port lets run.
     pub fn concurrency(&self) -> usize {
-        self.inner().engine.concurrency()
+        self.inner().scheduler.concurrency()
     }
 }
 

@@ -1,13 +1,11 @@
 //! Signals of the process as packets.
 
-#[cfg(target_os = "linux")]
-use super::engine::Engine;
 use super::inner::Inner;
 use super::packet::Packet;
 use super::{Port, Protocol};
-#[cfg(target_os = "linux")]
-use crate::driver::Driver;
 use crate::driver::signals::Watch;
+#[cfg(target_os = "linux")]
+use crate::driver::{Backend, Driver};
 use crate::handle::delivery::{By, Delivery};
 use crate::sync::Mutex;
 use std::io;
@@ -72,10 +70,9 @@ impl<P: Protocol> Inner<P> {
     #[cfg(target_os = "linux")]
     fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
         let watch = Watch::start()?;
-        let Engine::Turnstile { driver, .. } = &self.engine;
-        match driver {
-            Driver::Epoll(epoll) => epoll.watch(&watch)?,
-            Driver::Simulated(_) => self.watch_from_a_thread(&watch)?,
+        match self.scheduler.backend() {
+            Backend::Readiness(Driver::Epoll(epoll)) => epoll.watch(&watch)?,
+            Backend::Readiness(Driver::Simulated(_)) => self.watch_from_a_thread(&watch)?,
         }
         Ok(watch)
     }

@@ -1,7 +1,7 @@
 //! What the port does at a given time: the user's timers and the library's own.
 
 use super::Protocol;
-use super::engine::Engine;
+use crate::driver::Backend;
 use crate::handle::core::WeakHandle;
 use crate::operation::timer::TimerId;
 use crate::sync::Mutex;
@@ -38,7 +38,7 @@ impl<P: Protocol> Timers<P> {
     /// Gives back what was to be due when the port is closed (P122).
     pub(crate) fn start(
         &self,
-        engine: &Engine<P>,
+        backend: Backend<'_>,
         after: Duration,
         due: Due<P>,
     ) -> Result<TimerId, Due<P>> {
@@ -52,7 +52,7 @@ impl<P: Protocol> Timers<P> {
         queue.next += 1;
         queue.due.insert(id, due);
         if queue.due.first_key_value().is_some_and(|(first, _)| *first == id) {
-            engine.arm(Some(at));
+            backend.arm(Some(at));
         }
         Ok(id)
     }
@@ -63,7 +63,7 @@ impl<P: Protocol> Timers<P> {
     }
 
     /// Takes out what is due, in order, and sets the alarm for the rest.
-    pub(crate) fn take_due(&self, engine: &Engine<P>) -> Vec<Due<P>> {
+    pub(crate) fn take_due(&self, backend: Backend<'_>) -> Vec<Due<P>> {
         let now = Instant::now();
         let mut queue = self.0.lock();
         let mut due = Vec::new();
@@ -73,7 +73,7 @@ impl<P: Protocol> Timers<P> {
             due.push(entry.remove());
         }
         if let Some((first, _)) = queue.due.first_key_value() {
-            engine.arm(Some(first.at));
+            backend.arm(Some(first.at));
         }
         due
     }
@@ -89,7 +89,7 @@ impl<P: Protocol> Timers<P> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::{DriverChoice, simulated};
+    use crate::driver::{Driver, DriverChoice};
 
     struct Nothing;
 
@@ -102,15 +102,14 @@ mod tests {
     /// The port was seen open, and was closed before the timer was in the queue.
     #[test]
     fn p122_a_timer_that_comes_after_the_end_is_given_back_and_does_not_stay() {
-        let network = Some(simulated::Network::new(0));
-        let (engine, _) = Engine::<Nothing>::build(DriverChoice::Simulated, network, 1, false)
-            .expect("it needs nothing");
-        let timers = Timers::new();
+        let driver = Driver::open(DriverChoice::Simulated, None).expect("it needs nothing");
+        let backend = Backend::Readiness(&driver);
+        let timers = Timers::<Nothing>::new();
         let far = Duration::from_secs(3600);
-        assert!(timers.start(&engine, far, Due::Operation(1)).is_ok());
+        assert!(timers.start(backend, far, Due::Operation(1)).is_ok());
         let left: Vec<_> = timers.close().collect();
         assert!(matches!(left[..], [Due::Operation(1)]));
-        let refused = timers.start(&engine, far, Due::Operation(2));
+        let refused = timers.start(backend, far, Due::Operation(2));
         assert!(matches!(refused, Err(Due::Operation(2))));
         assert_eq!(timers.close().count(), 0, "nothing has stayed");
     }

@@ -319,7 +319,7 @@ fn p77_clones_are_the_same_port(world: &World) {
     expect_shape(&port, Shape::EMPTY);
 }
 
-/// What the page on the turnstile says of too few threads, and what mends it.
+/// What the page on the scheduler says of too few threads, and what mends it.
 fn p72_while_every_thread_blocks_nothing_is_taken_until_one_is_added(world: &World) {
     let crew = Crew::new(world, 1, 2);
     crew.busy(0);

@@ -31,7 +31,7 @@ pub fn shape(port: &Port<Numbers>) -> Shape {
     }
 }
 
-/// The port has this shape. A kernel that is queue and turnstile itself has made its decision as
+/// The port has this shape. A kernel that is queue and scheduler itself has made its decision as
 /// exactly, but the port learns of it only when the thread is back, so there it is waited for.
 #[track_caller]
 pub fn expect_shape(port: &Port<Numbers>, wanted: Shape) {

@@ -155,7 +155,7 @@ pub fn may_have_descriptors(_test: &str, _count: u64) -> bool {
 }
 
 impl World {
-    /// Whether the kernel carries the operations and is queue and turnstile itself.
+    /// Whether the kernel carries the operations and is queue and scheduler itself.
     pub fn is_kernel(&self) -> bool {
         cfg!(windows) && matches!(self, Self::System)
     }

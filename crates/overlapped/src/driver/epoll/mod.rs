@@ -55,7 +55,7 @@ impl Epoll {
     }
 
     /// Registered anew, a socket that is ready yields its event again.
-    pub(crate) fn prompt(&self, descriptor: &impl AsFd, token: u64) {
+    pub(crate) fn rearm(&self, descriptor: &impl AsFd, token: u64) {
         // It can only fail for a descriptor that is not in the set, and then nothing is owed.
         let _ = epoll::modify(&self.set, descriptor, epoll::EventData::new_u64(token), SOCKET);
     }

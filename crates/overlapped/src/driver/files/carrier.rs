@@ -5,13 +5,13 @@ use super::helpers::Helpers;
 #[cfg(target_os = "linux")]
 use super::ring;
 use super::{Done, FilesChoice, Job, NotStarted, SystemFile, Which};
-use crate::driver::Driver;
 #[cfg(windows)]
 use crate::driver::iocp::{
     Iocp,
     block::Finished,
     files::{Given, OverlappedFiles},
 };
+use crate::driver::{Backend, Driver};
 #[cfg(target_os = "linux")]
 use crate::panics::Panics;
 use crate::sync::Mutex;
@@ -52,16 +52,8 @@ enum Carrier<J: Job> {
     },
 }
 
-/// What a port has for carrying files.
-#[derive(Clone, Copy)]
-pub(crate) enum Means<'a> {
-    Readiness(&'a Driver),
-    #[cfg(windows)]
-    Overlapped(&'a Iocp),
-}
-
 impl<J: Job> Files<J> {
-    /// Decides what `choice` means here; makes nothing yet.
+    /// Decides what `choice` backend here; makes nothing yet.
     pub(crate) fn new(choice: FilesChoice) -> io::Result<Self> {
         let (choice, chosen_by) = match choice {
             FilesChoice::Automatic => match std::env::var("OVERLAPPED_FILES") {
@@ -95,7 +87,7 @@ impl<J: Job> Files<J> {
     }
 
     /// A file is associated: makes the carrier if it is the first one, and gives the file a number.
-    pub(crate) fn open(&self, means: Means<'_>, file: &SystemFile) -> io::Result<u64> {
+    pub(crate) fn open(&self, backend: Backend<'_>, file: &SystemFile) -> io::Result<u64> {
         let carrier = match self.carrier.get() {
             Some(carrier) => carrier,
             None => {
@@ -103,13 +95,13 @@ impl<J: Job> Files<J> {
                 match self.carrier.get() {
                     Some(carrier) => carrier,
                     None => {
-                        let carrier = self.make(means)?;
+                        let carrier = self.make(backend)?;
                         self.carrier.get_or_init(|| carrier)
                     }
                 }
             }
         };
-        carrier.admits(means, file)?;
+        carrier.admits(backend, file)?;
         self.open.fetch_add(1, Ordering::Relaxed);
         Ok(self.next_number.fetch_add(1, Ordering::Relaxed))
     }
@@ -124,15 +116,15 @@ impl<J: Job> Files<J> {
         self.open.load(Ordering::Relaxed)
     }
 
-    fn make(&self, means: Means<'_>) -> io::Result<Carrier<J>> {
+    fn make(&self, backend: Backend<'_>) -> io::Result<Carrier<J>> {
         #[cfg_attr(
             not(windows),
             expect(clippy::infallible_destructuring_match, reason = "Windows has one more")
         )]
-        let driver = match means {
-            Means::Readiness(driver) => driver,
+        let driver = match backend {
+            Backend::Readiness(driver) => driver,
             #[cfg(windows)]
-            Means::Overlapped(_) => {
+            Backend::Overlapped(_) => {
                 return match self.choice {
                     FilesChoice::Ring => Err(self.no_ring("io_uring is of Linux")),
                     FilesChoice::Helpers => Ok(Carrier::Helpers {
@@ -229,11 +221,15 @@ impl<J: Job> Files<J> {
     /// Starts a job. The jobs that are complete when this returns are given back; the job itself
     /// may be among them.
     #[cfg_attr(not(windows), expect(unused_variables, reason = "only iocp is asked again"))]
-    pub(crate) fn start(&self, means: Means<'_>, job: Box<J>) -> Result<Done<J>, NotStarted<J>> {
+    pub(crate) fn start(
+        &self,
+        backend: Backend<'_>,
+        job: Box<J>,
+    ) -> Result<Done<J>, NotStarted<J>> {
         match self.carrier.get() {
             #[cfg(windows)]
             Some(Carrier::Overlapped { overlapped, helpers, .. }) => {
-                let Means::Overlapped(iocp) = means else {
+                let Backend::Overlapped(iocp) = backend else {
                     unreachable!("a port keeps its driver")
                 };
                 match overlapped.give(iocp, job) {
@@ -347,12 +343,12 @@ fn stand_in_for<J: Job>(helpers: &Helpers<J>, reaped: ring::Reaped<J>) -> Done<J
 impl<J: Job> Carrier<J> {
     /// Whether it can carry operations on this file.
     #[cfg_attr(not(windows), expect(unused_variables, reason = "only iocp is told of it"))]
-    fn admits(&self, means: Means<'_>, file: &SystemFile) -> io::Result<()> {
+    fn admits(&self, backend: Backend<'_>, file: &SystemFile) -> io::Result<()> {
         match self {
             #[cfg(windows)]
-            Self::Overlapped { overlapped, .. } => match means {
-                Means::Overlapped(iocp) => overlapped.admit(iocp, file),
-                Means::Readiness(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Overlapped { overlapped, .. } => match backend {
+                Backend::Overlapped(iocp) => overlapped.admit(iocp, file),
+                Backend::Readiness(_) => Err(io::ErrorKind::Unsupported.into()),
             },
             #[cfg(target_os = "linux")]
             Self::Ring { .. } => Ok(()),

@@ -46,7 +46,7 @@ mod system_file;
 #[cfg(windows)]
 mod system_file_windows;
 
-pub(crate) use carrier::{Files, Means};
+pub(crate) use carrier::Files;
 pub use file_state::FileState;
 pub use opening::{open_at_once, open_regular};
 pub use system_file::FileOptions;

@@ -1,6 +1,6 @@
 //! The completion driver of Windows: a completion port of the system's own.
 //!
-//! The kernel carries the operations, queues their packets and is the turnstile: it lets as many
+//! The kernel carries the operations, queues their packets and is the scheduler: it lets as many
 //! threads run as the port's concurrency says, newest first, and lets another in when one of them
 //! blocks. Only documented calls are made.
 //!
@@ -16,7 +16,7 @@
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
-//! Called by [`crate::port::kernel`], which ties it to the packets, and by
+//! Called by `sched::platform::windows`, which queues by it, and by
 //! [`crate::handle::overlapping`], which starts and finishes the operations of one handle.
 #![allow(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //! no handle is left behind (F19).
 
 use super::{Iocp, Marker};
-use crate::port::engine::Engine;
+use crate::driver::Backend;
 use crate::{Buffer, DriverChoice, ListenSocket, Packet, Port, Protocol, TakeError, TcpSocket};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -31,9 +31,9 @@ fn port() -> Port<Numbers> {
 }
 
 fn iocp(port: &Port<Numbers>) -> &Iocp {
-    match &port.inner().engine {
-        Engine::Kernel(kernel) => &kernel.iocp,
-        Engine::Turnstile { .. } => panic!("the port was made on the system's own"),
+    match port.inner().scheduler.backend() {
+        Backend::Overlapped(iocp) => iocp,
+        Backend::Readiness(_) => panic!("the port was made on the system's own"),
     }
 }
 

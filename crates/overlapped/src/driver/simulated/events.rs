@@ -161,7 +161,7 @@ impl Network {
     }
 
     /// Yields what the socket is ready for as an edge once more.
-    pub(crate) fn prompt(&self, socket: &SimulatedSocket) {
+    pub(crate) fn rearm(&self, socket: &SimulatedSocket) {
         let mut state = self.shared.state.lock();
         let readiness = state.readiness(socket.id());
         state.signal(socket.id(), readiness);

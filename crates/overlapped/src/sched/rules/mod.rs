@@ -2,71 +2,71 @@
 //!
 //! Packets leave in the order they were queued; waiting threads are released newest first; at
 //! most `concurrency` of them are released at a time; a thread that blocks gives its slot away.
-//! The rules know no lock, no clock and no I/O: the [gate](super::gate) calls them under its lock
-//! and carries out what they answer.
+//! The rules know no lock, no clock and no I/O: the [dispatcher](super::dispatcher) calls them under
+//! its lock and carries out what they answer.
 //!
 //! A waiting thread is in one of two places: *parked* with us, or *polling*, that is, standing in
-//! the driver's wait for events. A parked thread can be given a packet by name; which of several
+//! the backend's wait for events. A parked thread can be given a packet by name; which of several
 //! polling threads the kernel wakes is the kernel's business, so work for "a polling thread" lies
 //! in one queue from which whoever comes back takes first.
 //!
-//! - [`steps`] are the words in which rules and gate speak.
+//! - [`steps`] are the words in which rules and dispatcher speak.
 //! - [`taking`] is a thread on its way to work; [`queueing`] what comes in and who gets it.
-//! - [`threads`] is where each thread stands; [`doorman`] how one that blocks without saying so is
+//! - [`threads`] is where each thread stands; [`monitor`] how one that blocks without saying so is
 //!   noticed.
 
-mod doorman;
+mod monitor;
 mod queueing;
 pub(crate) mod steps;
 mod taking;
 mod threads;
 
-use super::seat::Seat;
-use crate::port::counters::TurnstileCounters;
+use super::Sizes;
+use super::metrics::Counts;
 use std::collections::VecDeque;
 use std::time::Duration;
-use steps::{MemberId, Sizes, Work};
+use steps::{MemberId, Work};
 use threads::Member;
 
-/// The state of one port's turnstile: `T` packets, `E` driver events, `S` seats of threads.
+/// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
 #[derive(Debug)]
-pub(crate) struct Rules<T, E, S> {
+pub(crate) struct Rules<T, E, K> {
     concurrency: usize,
-    doorman: bool,
+    monitor: bool,
     /// Threads that hold a slot, including those that were handed work and have not woken yet.
     active: usize,
     paused: usize,
     queue: VecDeque<T>,
-    /// Events taken from the driver and not performed yet: not packets, and not in the snapshot.
+    /// Events taken from the backend and not performed yet: not packets, and not in the snapshot.
     ready: VecDeque<E>,
-    members: Vec<Option<Member<T, E, S>>>,
+    members: Vec<Option<Member<T, E, K>>>,
     /// How often a thread has moved.
     moves: u64,
     /// The waiting stack, newest last.
     parked: Vec<MemberId>,
     polling: usize,
-    /// Work whose slot is already counted, for the next threads back from the driver's wait.
+    /// Work whose slot is already counted, for the next threads back from its wait in the backend.
     for_pollers: VecDeque<Work<T, E>>,
-    /// The doorman that has stepped back; it is parked, with a time after which it looks again.
+    /// The monitor that has stepped back; it is parked, with a time after which it looks again.
     away: Option<MemberId>,
     step_back: Duration,
-    /// The driver has been asked to bring a thread back for a look.
+    /// The backend has been asked to bring a thread back for a look.
     look_armed: bool,
     looking: usize,
-    /// Those of them that look at the driver on their way to a packet: a slot is kept for each, or
+    /// Those of them that look at the backend on their way to a packet: a slot is kept for each, or
     /// a packet queued meanwhile would wake another thread for what this one came for (P57, P58).
     glancing: usize,
     since_glance: u32,
     closed: bool,
-    counters: TurnstileCounters,
+    counts: Counts,
 }
 
-impl<T, E, S: Seat + Clone> Rules<T, E, S> {
-    pub(crate) fn new(concurrency: usize, doorman: bool) -> Self {
+impl<T, E, K: Clone> Rules<T, E, K> {
+    pub(crate) fn new(concurrency: usize, monitor: bool) -> Self {
         assert!(concurrency > 0, "a port that lets nobody run delivers nothing");
         Self {
             concurrency,
-            doorman,
+            monitor,
             active: 0,
             paused: 0,
             queue: VecDeque::new(),
@@ -77,13 +77,13 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             polling: 0,
             for_pollers: VecDeque::new(),
             away: None,
-            step_back: doorman::STEP_BACK_MIN,
+            step_back: monitor::STEP_BACK_MIN,
             look_armed: false,
             looking: 0,
             glancing: 0,
             since_glance: 0,
             closed: false,
-            counters: TurnstileCounters::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -91,8 +91,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         self.concurrency
     }
 
-    pub(crate) fn counters(&self) -> &TurnstileCounters {
-        &self.counters
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -4,8 +4,8 @@ use super::{Model, NEVER, check, check_up_to};
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
-/// One thread holds the only slot while an event happens; the doorman sees it asleep or running.
-fn doorman_model(holder_asleep: bool) {
+/// One thread holds the only slot while an event happens; the monitor sees it asleep or running.
+fn monitor_model(holder_asleep: bool) {
     check(move || {
         let model = Model::new(1, true);
         model.insert(1);
@@ -13,35 +13,35 @@ fn doorman_model(holder_asleep: bool) {
             let model = model.clone();
             move || model.member(holder_asleep).serve()
         });
-        let doorman = thread::spawn({
+        let monitor = thread::spawn({
             let model = model.clone();
             move || model.member(false).serve()
         });
-        model.source.happen(2);
+        model.scheduler.backend.happen(2);
         model.wait_until_taken(2);
-        model.gate.close(&model.source);
+        model.scheduler.close();
         holder.join().unwrap();
-        doorman.join().unwrap();
+        monitor.join().unwrap();
         assert_eq!(model.all_taken(), [1, 2]);
     });
 }
 
 #[test]
-fn p72_the_doorman_goes_in_for_a_holder_that_sleeps() {
-    doorman_model(true);
+fn p72_the_monitor_goes_in_for_a_holder_that_sleeps() {
+    monitor_model(true);
 }
 
 #[test]
-fn p71_the_doorman_steps_back_from_holders_that_run_and_nothing_is_left_lying() {
-    doorman_model(false);
+fn p71_the_monitor_steps_back_from_holders_that_run_and_nothing_is_left_lying() {
+    monitor_model(false);
 }
 
 #[test]
-fn p72_the_doorman_finds_what_a_sleeping_holder_left_of_its_batch() {
+fn p72_the_monitor_finds_what_a_sleeping_holder_left_of_its_batch() {
     check(|| {
         let model = Model::new(1, true);
-        model.source.happen(1);
-        model.source.happen(2);
+        model.scheduler.backend.happen(1);
+        model.scheduler.backend.happen(2);
         let sleeper = thread::spawn({
             let model = model.clone();
             move || {
@@ -68,7 +68,7 @@ fn p72_the_doorman_finds_what_a_sleeping_holder_left_of_its_batch() {
 }
 
 #[test]
-fn p72_a_holder_that_falls_asleep_after_the_doorman_has_looked_is_looked_at_again() {
+fn p72_a_holder_that_falls_asleep_after_the_monitor_has_looked_is_looked_at_again() {
     check(|| {
         let model = Model::new(1, true);
         model.insert(1);
@@ -80,7 +80,7 @@ fn p72_a_holder_that_falls_asleep_after_the_doorman_has_looked_is_looked_at_agai
                     let member = model.member(false);
                     member.take(NEVER).unwrap();
                     // Now it sleeps, and does not say so.
-                    member.seat.asleep.store(true, Ordering::SeqCst);
+                    member.thread.asleep.store(true, Ordering::SeqCst);
                     model.wait_until_taken(2);
                     member.exit();
                 })
@@ -103,7 +103,7 @@ fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_com
                 thread::spawn(move || {
                     let member = model.member(false);
                     if member.take(NEVER) == Ok(1) {
-                        model.gate.insert_own(&model.source, member.id, 2).unwrap();
+                        model.scheduler.insert_own(member.id(), 2).unwrap();
                         model.wait_until_taken(2);
                     }
                     member.exit();
@@ -119,7 +119,7 @@ fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_com
 }
 
 #[test]
-fn p72_somebody_takes_the_place_of_a_doorman_that_went_in() {
+fn p72_somebody_takes_the_place_of_a_monitor_that_went_in() {
     // Three threads that all look: more preemptions would take minutes.
     check_up_to(2, || {
         let model = Model::new(1, true);
@@ -135,7 +135,7 @@ fn p72_somebody_takes_the_place_of_a_doorman_that_went_in() {
             })
             .collect();
         for event in 1..=3 {
-            model.source.happen(event);
+            model.scheduler.backend.happen(event);
         }
         for thread in threads {
             thread.join().unwrap();

@@ -1,28 +1,24 @@
-//! The port on a completion port of the system: the kernel is queue and turnstile.
+//! A scheduler that is a completion port of the system: the kernel queues and decides who runs.
 //!
 //! What lies with us is what the kernel's queue cannot hold: posted values, each of which has a
 //! marker in the kernel's queue, and packets that were put back to the head. The rest is counting:
 //! which thread may run is decided by the kernel alone, and what it has decided is not told.
 
-use super::Protocol;
-use super::TakeError;
-use super::counters::TurnstileCounters;
-use super::engine::{Job, Queued};
-use super::turnstile::gate::Deadline;
-use super::turnstile::rules::steps::{MemberId, Sizes};
+use super::Job;
 use crate::driver::Event;
-use crate::driver::iocp::{Iocp, Marker, Taken};
-use crate::driver::socket::Socket;
+use crate::driver::iocp::{Iocp, Marker, TAKE_MAX, Taken};
+use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
+use crate::sched::rules::steps::MemberId;
+use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
 use std::collections::{HashSet, VecDeque};
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub(crate) struct Kernel<P: Protocol> {
-    pub(crate) iocp: Iocp,
+pub(crate) struct KernelPort<T> {
+    pub(super) iocp: Iocp,
     pub(super) concurrency: usize,
-    queues: Mutex<Queues<P>>,
+    queues: Mutex<Queues<T>>,
     /// How many packets were put back, to be looked at without the lock.
     put_back: AtomicUsize,
     closed: AtomicBool,
@@ -32,19 +28,20 @@ pub(crate) struct Kernel<P: Protocol> {
     paused: Mutex<HashSet<MemberId>>,
     next_member: AtomicUsize,
     taken: AtomicU64,
+    delays: DelayRecorder,
 }
 
-struct Queues<P: Protocol> {
+struct Queues<T> {
     /// Posted values, oldest first.
-    posted: VecDeque<Queued<P>>,
+    posted: VecDeque<Queued<T>>,
     /// Posted values for whose marker there was no memory. Whoever comes next tries again.
     without_marker: usize,
     /// What goes before everything else.
-    put_back: VecDeque<Queued<P>>,
+    put_back: VecDeque<Queued<T>>,
 }
 
-impl<P: Protocol> Kernel<P> {
-    pub(crate) fn new(iocp: Iocp, concurrency: usize) -> Self {
+impl<T> KernelPort<T> {
+    pub(super) fn new(iocp: Iocp, concurrency: usize) -> Self {
         let queues =
             Queues { posted: VecDeque::new(), without_marker: 0, put_back: VecDeque::new() };
         Self {
@@ -58,20 +55,11 @@ impl<P: Protocol> Kernel<P> {
             paused: Mutex::new(HashSet::new()),
             next_member: AtomicUsize::new(0),
             taken: AtomicU64::new(0),
+            delays: DelayRecorder::new(),
         }
     }
 
-    pub(super) fn register(&self, socket: &Socket, token: u64) -> io::Result<()> {
-        match socket {
-            Socket::System(socket) => self.iocp.associate(socket, token),
-            Socket::Simulated(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the socket belongs to another driver than the port's, which is iocp",
-            )),
-        }
-    }
-
-    pub(super) fn enrol(&self) -> MemberId {
+    pub(super) fn enroll(&self) -> MemberId {
         self.members.fetch_add(1, Ordering::Relaxed);
         self.next_member.fetch_add(1, Ordering::Relaxed)
     }
@@ -92,25 +80,34 @@ impl<P: Protocol> Kernel<P> {
         self.paused.lock().remove(&id);
     }
 
-    pub(super) fn insert(&self, packet: Queued<P>) -> Result<(), Queued<P>> {
+    pub(super) fn insert(&self, packet: T) -> Result<(), T> {
+        let queued = self.delays.sampled(packet);
         let mut queues = self.queues.lock();
         if self.closed.load(Ordering::SeqCst) {
-            return Err(packet);
+            return Err(queued.into_packet());
         }
-        queues.posted.push_back(packet);
+        queues.posted.push_back(queued);
         queues.without_marker += 1;
         self.mark(&mut queues);
         Ok(())
     }
 
     /// Queues the markers that are owed, under the lock, so that markers and values have one order.
-    fn mark(&self, queues: &mut Queues<P>) {
+    fn mark(&self, queues: &mut Queues<T>) {
         while queues.without_marker > 0 && self.iocp.post(Marker::Posted) {
             queues.without_marker -= 1;
         }
     }
 
-    pub(super) fn put_back(&self, packets: VecDeque<Queued<P>>) -> Result<(), VecDeque<Queued<P>>> {
+    /// What the kernel gave to a thread has been in the queue already: it is only counted.
+    pub(super) fn exchange(&self, packet: T) -> T {
+        let delivered = !self.closed.load(Ordering::SeqCst);
+        self.taken.fetch_add(u64::from(delivered), Ordering::Relaxed);
+        packet
+    }
+
+    pub(super) fn put_back(&self, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>> {
+        let packets: VecDeque<_> = packets.into_iter().map(Queued::unmeasured).collect();
         let count = packets.len();
         {
             let mut queues = self.queues.lock();
@@ -129,7 +126,7 @@ impl<P: Protocol> Kernel<P> {
         Ok(())
     }
 
-    fn take_put_back(&self) -> Option<Queued<P>> {
+    fn take_put_back(&self) -> Option<Queued<T>> {
         if self.put_back.load(Ordering::SeqCst) == 0 {
             return None;
         }
@@ -139,21 +136,21 @@ impl<P: Protocol> Kernel<P> {
     }
 
     /// The value that a marker stands for; none when the port was closed meanwhile.
-    fn take_posted(&self) -> Option<Queued<P>> {
+    fn take_posted(&self) -> Option<Queued<T>> {
         let mut queues = self.queues.lock();
         let packet = queues.posted.pop_front();
         self.mark(&mut queues);
         packet
     }
 
-    pub(super) fn take(&self, deadline: Deadline) -> Result<Job<P>, TakeError> {
+    pub(super) fn take(&self, deadline: Deadline) -> Result<Job<T>, TakeError> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(TakeError::Closed);
         }
         let mut taken = Vec::with_capacity(1);
         loop {
             if let Some(packet) = self.take_put_back() {
-                return Ok(Job::Packet(packet));
+                return Ok(self.packet(packet));
             }
             self.waiting.fetch_add(1, Ordering::SeqCst);
             // What was put back, or closed, before this moment is seen here. What comes after it
@@ -186,10 +183,15 @@ impl<P: Protocol> Kernel<P> {
         }
     }
 
+    fn packet(&self, queued: Queued<T>) -> Job<T> {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Job::Packet(self.delays.taken(queued))
+    }
+
     /// What was taken from the kernel, unless there is nothing to do for it any more.
-    fn job(&self, taken: Taken) -> Option<Job<P>> {
+    fn job(&self, taken: Taken) -> Option<Job<T>> {
         match taken {
-            Taken::Marker(Marker::Posted) => self.take_posted().map(Job::Packet),
+            Taken::Marker(Marker::Posted) => self.take_posted().map(|queued| self.packet(queued)),
             Taken::Marker(Marker::Alarm) => {
                 let (token, readable, writable, ended) = (Event::ALARM, false, false, false);
                 Some(Job::Event(Event { token, readable, writable, ended }))
@@ -200,12 +202,12 @@ impl<P: Protocol> Kernel<P> {
         }
     }
 
-    pub(super) fn take_more(&self, wanted: usize, mut carry_out: impl FnMut(Job<P>) -> usize) {
+    pub(super) fn take_more(&self, wanted: usize, mut carry_out: impl FnMut(Job<T>) -> usize) {
         let mut wanted = wanted;
         while wanted > 0
             && let Some(packet) = self.take_put_back()
         {
-            wanted = carry_out(Job::Packet(packet));
+            wanted = carry_out(self.packet(packet));
         }
         let mut taken = Vec::new();
         while wanted > 0 && self.iocp.take(&mut taken, wanted, Some(Duration::ZERO)) {
@@ -222,12 +224,7 @@ impl<P: Protocol> Kernel<P> {
         }
     }
 
-    /// A packet has reached a thread.
-    pub(super) fn count_taken(&self) {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn close(&self) -> VecDeque<Queued<P>> {
+    pub(super) fn close(&self) -> VecDeque<Queued<T>> {
         let queued = {
             let mut queues = self.queues.lock();
             self.closed.store(true, Ordering::SeqCst);
@@ -243,16 +240,33 @@ impl<P: Protocol> Kernel<P> {
     /// Wakes one thread in the kernel's wait, if there is one, to look for itself; it wakes the
     /// next one. The port's handle stays open until nobody can use it any more, so a thread about
     /// to wait can never meet a stranger's handle of the same number (P142).
-    pub(super) fn wake_next(&self) {
+    fn wake_next(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.iocp.post(Marker::Look);
         }
     }
 
-    pub(super) fn sizes(&self, finished: usize) -> Sizes {
+    /// Takes back what the kernel still held when the scheduler was closed, until `end`. True when
+    /// nothing is left.
+    pub(super) fn drain(&self, end: Option<Instant>, mut finish: impl FnMut(Job<T>)) -> bool {
+        const STEP: Duration = Duration::from_millis(10);
+        let mut taken = Vec::new();
+        while self.iocp.in_flight() > 0 && end.is_none_or(|end| Instant::now() < end) {
+            self.iocp.take(&mut taken, TAKE_MAX, Some(STEP));
+            for taken in taken.drain(..) {
+                if !matches!(taken, Taken::Marker(_)) {
+                    self.job(taken).into_iter().for_each(&mut finish);
+                }
+            }
+        }
+        self.wake_next();
+        self.iocp.in_flight() == 0
+    }
+
+    pub(super) fn sizes(&self) -> Sizes {
         let queued = {
             let queues = self.queues.lock();
-            queues.posted.len() + queues.put_back.len() + finished
+            queues.posted.len() + queues.put_back.len()
         };
         if self.closed.load(Ordering::SeqCst) {
             return Sizes { queued: 0, waiting: 0, released: 0, paused: 0 };
@@ -263,9 +277,13 @@ impl<P: Protocol> Kernel<P> {
         Sizes { queued, waiting, released: members.saturating_sub(waiting + paused), paused }
     }
 
-    pub(super) fn counters(&self, finished: usize) -> TurnstileCounters {
+    pub(super) fn counts(&self) -> Counts {
         let taken = self.taken.load(Ordering::Relaxed);
-        let queued = self.sizes(finished).queued as u64;
-        TurnstileCounters { queued: taken + queued, taken, ..TurnstileCounters::default() }
+        let queued = self.sizes().queued as u64;
+        Counts { queued: taken + queued, taken, ..Counts::default() }
+    }
+
+    pub(super) fn delays(&self) -> DelayHistogram {
+        self.delays.histogram()
     }
 }

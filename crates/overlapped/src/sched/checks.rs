@@ -1,22 +1,13 @@
-//! The rules alone, driven by a seeded generator through long random lives of a port, with the
+//! The rules alone, driven by a seeded generator through long random lives of a scheduler, with the
 //! invariants of P84 checked after every step.
 
 use super::rules::Rules;
 use super::rules::steps::{MemberId, Step, Wakes, Work};
-use super::seat::Seat;
 use std::collections::VecDeque;
-use std::time::Duration;
 
+/// The rules only pass on what parks a thread.
 #[derive(Debug, Clone)]
-struct NoSeat;
-
-impl Seat for NoSeat {
-    fn park(&self, _timeout: Option<Duration>) {}
-    fn unpark(&self) {}
-    fn asleep(&self) -> Option<bool> {
-        None
-    }
-}
+struct NoParker;
 
 /// Where a thread of the model is, as it knows itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +32,7 @@ impl Random {
 }
 
 struct Life {
-    rules: Rules<u32, u32, NoSeat>,
+    rules: Rules<u32, u32, NoParker>,
     threads: Vec<(MemberId, Place)>,
     concurrency: usize,
     /// Packets queued and not taken, oldest first.
@@ -53,15 +44,15 @@ struct Life {
 impl Life {
     fn new(concurrency: usize, threads: usize) -> Self {
         let mut rules = Rules::new(concurrency, false);
-        let threads = (0..threads).map(|_| (rules.enrol(NoSeat), Place::Outside)).collect();
+        let threads = (0..threads).map(|_| (rules.enroll(NoParker), Place::Outside)).collect();
         Self { rules, threads, concurrency, expected: VecDeque::new(), next: 0, kicked: false }
     }
 
-    fn note(&mut self, wakes: &Wakes<NoSeat>) {
+    fn note(&mut self, wakes: &Wakes<NoParker>) {
         self.kicked |= wakes.kick;
     }
 
-    fn settle(&mut self, thread: usize, step: Step<u32, u32, NoSeat>) {
+    fn settle(&mut self, thread: usize, step: Step<u32, u32, NoParker>) {
         self.threads[thread].1 = match step {
             Step::Work(Work::Packet(packet)) => {
                 let expected = self.expected.iter().position(|number| *number == packet);
@@ -79,7 +70,7 @@ impl Life {
                 self.note(&wakes);
                 return self.settle(thread, step);
             }
-            Step::Look(_) | Step::Abandoned => unreachable!("no doorman, and never closed"),
+            Step::Look(_) | Step::Abandoned => unreachable!("no monitor, and never closed"),
         };
     }
 
@@ -117,7 +108,7 @@ impl Life {
             }
             (2, Place::Released | Place::Outside) => {
                 self.rules.dismiss(id, &mut wakes);
-                self.threads[thread] = (self.rules.enrol(NoSeat), Place::Outside);
+                self.threads[thread] = (self.rules.enroll(NoParker), Place::Outside);
             }
             (_, Place::Released | Place::Outside) => {
                 let step = self.rules.arrive(id, false, &mut wakes);
@@ -187,8 +178,8 @@ fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
 #[test]
 fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     let mut wakes = Wakes::default();
-    let mut rules = Rules::<u32, u32, NoSeat>::new(1, true);
-    let (runs, looks) = (rules.enrol(NoSeat), rules.enrol(NoSeat));
+    let mut rules = Rules::<u32, u32, NoParker>::new(1, true);
+    let (runs, looks) = (rules.enroll(NoParker), rules.enroll(NoParker));
     rules.insert(1, &mut wakes).expect("the port is open");
     rules.insert(2, &mut wakes).expect("the port is open");
     let step = rules.arrive(runs, false, &mut wakes);
@@ -199,7 +190,7 @@ fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     suspects.iter_mut().for_each(|suspect| suspect.asleep = true);
 
     rules.dismiss(runs, &mut wakes);
-    let next = rules.enrol(NoSeat);
+    let next = rules.enroll(NoParker);
     assert_eq!(next, runs, "numbers are used again");
     let step = rules.arrive(next, false, &mut wakes);
     assert!(matches!(step, Step::Work(Work::Packet(2))));

@@ -1,27 +1,26 @@
-//! The doorman: it looks whether the holders of the slots really run.
+//! The blocked-thread monitor: it looks whether the holders of the slots really run.
 
 use super::Rules;
 use super::steps::{MemberId, Step, Suspect, Wakes};
 use super::threads::Standing;
-use crate::port::turnstile::seat::Seat;
 use std::time::Duration;
 
-/// How long the doorman steps back after a look that found every holder running: at first, and
+/// How long the monitor steps back after a look that found every holder running: at first, and
 /// after several such looks.
 pub(super) const STEP_BACK_MIN: Duration = Duration::from_micros(200);
 pub(super) const STEP_BACK_MAX: Duration = Duration::from_millis(1);
 
-impl<T, E, S: Seat + Clone> Rules<T, E, S> {
-    /// The doorman has looked: those who sleep are paused (P72, T9), those who run count again.
+impl<T, E, K: Clone> Rules<T, E, K> {
+    /// The monitor has looked: those who sleep are paused (P72, T9), those who run count again.
     pub(crate) fn looked(
         &mut self,
         id: MemberId,
-        suspects: Vec<Suspect<S>>,
+        suspects: Vec<Suspect<K>>,
         expired: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         self.looking -= 1;
-        self.counters.doorman_looks += 1;
+        self.counts.monitor_looks += 1;
         if self.closed {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
@@ -51,7 +50,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         }
         if found_sleeper {
             self.step_back = STEP_BACK_MIN;
-            self.counters.released_on_block += 1;
+            self.counts.released_on_block += 1;
         }
         if self.active < self.concurrency {
             return self.admit(id, expired, false, wakes);
@@ -71,7 +70,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         Step::Park { look_after }
     }
 
-    pub(super) fn look(&mut self, id: MemberId) -> Step<T, E, S> {
+    pub(super) fn look(&mut self, id: MemberId) -> Step<T, E, K> {
         self.set(id, Standing::Polling);
         self.looking += 1;
         let suspects = self.members.iter().enumerate().filter_map(|(member, slot)| {
@@ -79,7 +78,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
                 member,
                 last_move: slot.last_move,
-                seat: slot.seat.clone(),
+                parker: slot.parker.clone(),
                 asleep: false,
             })
         });

@@ -2,7 +2,6 @@
 
 use super::Rules;
 use super::steps::{MemberId, Wakes, Work};
-use crate::port::turnstile::seat::Seat;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -12,36 +11,36 @@ pub(super) enum Standing {
     Released,
     /// Said that it blocks; holds no slot until it resumes.
     Blocking,
-    /// Seen asleep by the doorman; holds no slot until it is seen running or comes back.
+    /// Seen asleep by the monitor; holds no slot until it is seen running or comes back.
     Presumed,
     /// Waits with us.
     Parked,
-    /// Waits in the driver, or looks around on behalf of the port.
+    /// Waits in the backend, or looks around on behalf of the port.
     Polling,
 }
 
 #[derive(Debug)]
 pub(super) enum Handed<T, E> {
     Work(Work<T, E>),
-    /// Go and stand in the driver's wait.
-    Door,
+    /// Go and wait in the backend.
+    Poll,
 }
 
 #[derive(Debug)]
-pub(super) struct Member<T, E, S> {
-    pub(super) seat: S,
+pub(super) struct Member<T, E, K> {
+    pub(super) parker: K,
     pub(super) standing: Standing,
     pub(super) handed: Option<Handed<T, E>>,
-    /// The number of its last move among those of all threads, so that what the doorman saw can be
+    /// The number of its last move among those of all threads, so that what the monitor saw can be
     /// told from what is, also when the thread's own number has been given to another since.
     pub(super) last_move: u64,
 }
 
-impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+impl<T, E, K: Clone> Rules<T, E, K> {
     /// Gives a thread a number. It is bound, and counted, from its first [`Rules::arrive`].
-    pub(crate) fn enrol(&mut self, seat: S) -> MemberId {
+    pub(crate) fn enroll(&mut self, parker: K) -> MemberId {
         let last_move = self.next_move();
-        let member = Member { seat, standing: Standing::Outside, handed: None, last_move };
+        let member = Member { parker, standing: Standing::Outside, handed: None, last_move };
         match self.members.iter().position(Option::is_none) {
             Some(free) => {
                 self.members[free] = Some(member);
@@ -55,7 +54,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     }
 
     /// The thread ends, leaves, or binds to another port: its slot is free (P76, P78, T11, T12).
-    pub(crate) fn dismiss(&mut self, id: MemberId, wakes: &mut Wakes<S>) {
+    pub(crate) fn dismiss(&mut self, id: MemberId, wakes: &mut Wakes<K>) {
         self.give_back(id);
         self.members[id] = None;
         self.settle(wakes);
@@ -63,7 +62,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
 
     /// The thread says that it is about to block (T9). True when it held a slot or was presumed
     /// paused, so that [`Rules::resume`] is owed.
-    pub(crate) fn block(&mut self, id: MemberId, wakes: &mut Wakes<S>) -> bool {
+    pub(crate) fn block(&mut self, id: MemberId, wakes: &mut Wakes<K>) -> bool {
         match self.member(id).standing {
             Standing::Released | Standing::Presumed => {}
             _ => return false,
@@ -74,7 +73,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         let before = self.active;
         self.settle(wakes);
         if self.active > before {
-            self.counters.released_on_block += 1;
+            self.counts.released_on_block += 1;
         }
         true
     }
@@ -100,7 +99,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     pub(super) fn count_active(&mut self) {
         self.active += 1;
         if self.active > self.concurrency {
-            self.counters.over_limit_moments += 1;
+            self.counts.over_limit_moments += 1;
         }
     }
 
@@ -115,10 +114,10 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         }
     }
 
-    pub(super) fn hand(&mut self, id: MemberId, handed: Handed<T, E>) -> S {
+    pub(super) fn hand(&mut self, id: MemberId, handed: Handed<T, E>) -> K {
         let member = self.member(id);
         member.handed = Some(handed);
-        member.seat.clone()
+        member.parker.clone()
     }
 
     pub(super) fn set(&mut self, id: MemberId, standing: Standing) {
@@ -133,7 +132,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         self.moves
     }
 
-    pub(super) fn member(&mut self, id: MemberId) -> &mut Member<T, E, S> {
+    pub(super) fn member(&mut self, id: MemberId) -> &mut Member<T, E, K> {
         self.members[id].as_mut().expect("a thread uses its number until it is dismissed")
     }
 }

@@ -1,22 +1,21 @@
 //! What comes into the queue, and who gets it.
 
 use super::Rules;
-use super::doorman::STEP_BACK_MAX;
+use super::monitor::STEP_BACK_MAX;
 use super::steps::{MemberId, Wakes, Work};
 use super::threads::{Handed, Standing};
-use crate::port::turnstile::seat::Seat;
 use std::collections::VecDeque;
 
-impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+impl<T, E, K: Clone> Rules<T, E, K> {
     /// Queues a packet at the tail, or hands it to the newest waiter (P24, P50, P55).
     ///
     /// # Errors
     /// The packet, when the port is closed.
-    pub(crate) fn insert(&mut self, packet: T, wakes: &mut Wakes<S>) -> Result<(), T> {
+    pub(crate) fn insert(&mut self, packet: T, wakes: &mut Wakes<K>) -> Result<(), T> {
         if self.closed {
             return Err(packet);
         }
-        self.counters.queued += 1;
+        self.counts.queued += 1;
         self.queue.push_back(packet);
         self.settle(wakes);
         Ok(())
@@ -34,12 +33,12 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         &mut self,
         id: MemberId,
         packet: T,
-        wakes: &mut Wakes<S>,
+        wakes: &mut Wakes<K>,
     ) -> Result<(), T> {
         if self.closed || self.member(id).standing != Standing::Released {
             return self.insert(packet, wakes);
         }
-        self.counters.queued += 1;
+        self.counts.queued += 1;
         self.queue.push_back(packet);
         if self.active >= self.concurrency {
             self.settle(wakes);
@@ -53,8 +52,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     /// Queues the packet of an operation that a released thread has just performed, and gives the
     /// thread the oldest packet: its own, unless others were queued before it.
     pub(crate) fn exchange(&mut self, packet: T) -> T {
-        self.counters.queued += 1;
-        self.counters.taken += 1;
+        self.counts.queued += 1;
+        self.counts.taken += 1;
         match self.queue.pop_front() {
             Some(older) => {
                 self.queue.push_back(packet);
@@ -67,7 +66,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     /// Takes one more piece of work for a thread that is already released with some (P110).
     pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
         if let Some(packet) = self.queue.pop_front() {
-            self.counters.taken += 1;
+            self.counts.taken += 1;
             return Some(Work::Packet(packet));
         }
         let event = self.ready.pop_front()?;
@@ -81,12 +80,12 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     pub(crate) fn put_back(
         &mut self,
         packets: VecDeque<T>,
-        wakes: &mut Wakes<S>,
+        wakes: &mut Wakes<K>,
     ) -> Result<(), VecDeque<T>> {
         if self.closed {
             return Err(packets);
         }
-        self.counters.taken -= packets.len() as u64;
+        self.counts.taken -= packets.len() as u64;
         for packet in packets.into_iter().rev() {
             self.queue.push_front(packet);
         }
@@ -96,13 +95,13 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
 
     /// Closes the port: every waiter is woken (P120); what was queued is returned, to be dropped
     /// without the lock (P122).
-    pub(crate) fn close(&mut self, wakes: &mut Wakes<S>) -> VecDeque<T> {
+    pub(crate) fn close(&mut self, wakes: &mut Wakes<K>) -> VecDeque<T> {
         if !self.closed {
             self.closed = true;
             self.away = None;
             for id in std::mem::take(&mut self.parked) {
                 let member = self.members[id].as_ref().expect("a parked thread is enrolled");
-                wakes.seats.push(member.seat.clone());
+                wakes.parkers.push(member.parker.clone());
             }
             wakes.kick |= self.polling > 0;
             self.ready.clear();
@@ -111,18 +110,18 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     }
 
     /// Restores the invariants of P84 after any change: while a slot is free and work waits, the
-    /// newest waiter gets the oldest work; and somebody stands at the door.
+    /// newest waiter gets the oldest work; and somebody polls the backend.
     #[inline]
-    pub(super) fn settle(&mut self, wakes: &mut Wakes<S>) {
+    pub(super) fn settle(&mut self, wakes: &mut Wakes<K>) {
         let work_waits = !self.queue.is_empty() || !self.ready.is_empty();
-        let door_is_kept = self.standing_pollers() > 0 || self.parked.is_empty();
-        if !self.closed && (work_waits || !door_is_kept) {
+        let is_polled = self.standing_pollers() > 0 || self.parked.is_empty();
+        if !self.closed && (work_waits || !is_polled) {
             self.hand_out(wakes);
         }
     }
 
     #[inline(never)]
-    pub(super) fn hand_out(&mut self, wakes: &mut Wakes<S>) {
+    pub(super) fn hand_out(&mut self, wakes: &mut Wakes<K>) {
         while self.active + self.glancing < self.concurrency
             && (!self.queue.is_empty() || !self.ready.is_empty())
         {
@@ -131,7 +130,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             }
             let work = match self.queue.pop_front() {
                 Some(packet) => {
-                    self.counters.taken += 1;
+                    self.counts.taken += 1;
                     Work::Packet(packet)
                 }
                 None => match self.ready.pop_front() {
@@ -144,8 +143,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 Some(id) => {
                     self.forget_away(id);
                     self.set(id, Standing::Released);
-                    let seat = self.hand(id, Handed::Work(work));
-                    wakes.seats.push(seat);
+                    let parker = self.hand(id, Handed::Work(work));
+                    wakes.parkers.push(parker);
                 }
                 None => {
                     self.for_pollers.push_back(work);
@@ -153,20 +152,20 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 }
             }
         }
-        let door_wanted = self.active < self.concurrency || (self.doorman && self.away.is_none());
-        if door_wanted
+        let poller_wanted = self.active < self.concurrency || (self.monitor && self.away.is_none());
+        if poller_wanted
             && self.standing_pollers() == 0
             && let Some(id) = self.parked.pop()
         {
             self.forget_away(id);
             self.set(id, Standing::Polling);
             self.polling += 1;
-            let seat = self.hand(id, Handed::Door);
-            wakes.seats.push(seat);
+            let parker = self.hand(id, Handed::Poll);
+            wakes.parkers.push(parker);
         }
-        // Work that was put away while the doorman stands in the driver's wait would not be seen
+        // Work that was put away while the monitor waits in the backend would not be seen
         // by it, should the holders of the slots fall asleep: it is brought back for a look.
-        if self.doorman
+        if self.monitor
             && self.away.is_none()
             && !self.look_armed
             && self.is_withheld()

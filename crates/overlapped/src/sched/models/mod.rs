@@ -1,35 +1,38 @@
-//! Loom models of the turnstile: every interleaving of a few threads, up to a bound on preemptions.
+//! Loom models of the scheduler: every interleaving of a few threads, up to a bound on preemptions.
 //!
 //! A lost wake-up shows as a deadlock, a packet delivered twice or never as a failed count. Run them
 //! with `RUSTFLAGS="--cfg loom" cargo test -p overlapped --lib --release models`.
 
-mod doorman;
+mod monitor;
 
-use super::gate::{Deadline, EventSource, Gate};
+use super::binding::Bound;
+use super::dispatcher::{self, Dispatcher};
+use super::parker::{Park, Parker};
 use super::rules::steps::{MemberId, Work};
-use super::seat::{Bell, Seat};
-use crate::port::TakeError;
+use super::{Deadline, TakeError};
+use crate::driver::EventSource;
 use crate::sync::{Condvar, Mutex};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A seat whose thread the doorman sees asleep, or not, as the model says.
+/// A thread that the monitor sees asleep, or not, as the model says.
 #[derive(Debug)]
-struct ModelSeat {
-    bell: Bell,
+struct ModelThread {
+    parker: Parker,
     asleep: AtomicBool,
 }
 
-impl Seat for Arc<ModelSeat> {
+impl Park for Arc<ModelThread> {
     fn park(&self, timeout: Option<Duration>) {
-        self.bell.wait(timeout);
+        self.parker.park(timeout);
     }
 
     fn unpark(&self) {
-        self.bell.ring();
+        self.parker.unpark();
     }
 
     fn asleep(&self) -> Option<bool> {
@@ -37,7 +40,7 @@ impl Seat for Arc<ModelSeat> {
     }
 }
 
-/// The driver's wait as epoll has it: an event or a kick wakes one thread of those that wait, and
+/// The backend's wait as epoll has it: an event or a kick wakes one thread of those that wait, and
 /// kicks that nobody has seen yet are one.
 #[derive(Debug)]
 struct Source {
@@ -92,16 +95,15 @@ impl EventSource<u32> for Source {
 
 /// One port as the models see it, with what has been taken from it.
 struct Model {
-    gate: Gate<u32, u32, Arc<ModelSeat>>,
-    source: Source,
+    scheduler: Dispatcher<u32, u32, Arc<ModelThread>, Source>,
     taken: Mutex<Vec<u32>>,
     more_taken: Condvar,
 }
 
 struct Member<'a> {
     model: &'a Model,
-    id: MemberId,
-    seat: Arc<ModelSeat>,
+    thread: Arc<ModelThread>,
+    member: RefCell<dispatcher::Member<u32, Arc<ModelThread>>>,
 }
 
 const NEVER: Deadline = Deadline::Never;
@@ -112,22 +114,23 @@ fn soon() -> Deadline {
 }
 
 impl Model {
-    fn new(concurrency: usize, doorman: bool) -> Arc<Self> {
+    fn new(concurrency: usize, monitor: bool) -> Arc<Self> {
         Arc::new(Self {
-            gate: Gate::new(concurrency, doorman),
-            source: Source::new(),
+            scheduler: Dispatcher::new(concurrency, monitor, Source::new()),
             taken: Mutex::new(Vec::new()),
             more_taken: Condvar::new(),
         })
     }
 
     fn member(&self, asleep: bool) -> Member<'_> {
-        let seat = Arc::new(ModelSeat { bell: Bell::new(), asleep: AtomicBool::new(asleep) });
-        Member { model: self, id: self.gate.enrol(seat.clone()), seat }
+        let asleep = AtomicBool::new(asleep);
+        let thread = Arc::new(ModelThread { parker: Parker::default(), asleep });
+        let member = RefCell::new(self.scheduler.enroll(thread.clone()));
+        Member { model: self, thread, member }
     }
 
     fn insert(&self, packet: u32) {
-        self.gate.insert(&self.source, packet).expect("the port is open");
+        self.scheduler.insert(packet).expect("the port is open");
     }
 
     fn wait_until_taken(&self, count: usize) {
@@ -147,12 +150,16 @@ impl Model {
 
 impl Member<'_> {
     fn take(&self, deadline: Deadline) -> Result<u32, TakeError> {
-        let Model { gate, source, taken, more_taken } = self.model;
-        let work = gate.take(source, self.id, &self.seat, &mut Vec::new(), deadline)?;
+        let Model { scheduler, taken, more_taken } = self.model;
+        let work = scheduler.take(&mut self.member.borrow_mut(), deadline)?;
         let (Work::Packet(number) | Work::Event(number)) = work;
         taken.lock().push(number);
         more_taken.notify_all();
         Ok(number)
+    }
+
+    fn id(&self) -> MemberId {
+        self.member.borrow().id
     }
 
     /// Takes until the port is closed.
@@ -161,7 +168,7 @@ impl Member<'_> {
     }
 
     fn exit(self) {
-        self.model.gate.dismiss(&self.model.source, self.id);
+        self.model.scheduler.dismiss(self.id());
     }
 }
 
@@ -296,7 +303,7 @@ fn p78_a_thread_that_ends_lets_the_next_one_in() {
             thread.join().unwrap();
         }
         assert_eq!(model.all_taken(), [1, 2]);
-        assert_eq!(model.gate.sizes().released, 0);
+        assert_eq!(model.scheduler.sizes().released, 0);
     });
 }
 
@@ -342,10 +349,10 @@ fn p72_a_thread_that_blocks_lets_another_take_what_is_queued() {
             move || {
                 let member = model.member(false);
                 member.take(NEVER).unwrap();
-                assert!(model.gate.block(&model.source, member.id));
+                assert!(model.scheduler.block(member.id()));
                 // It stays blocked until the other thread has taken the second packet.
                 model.wait_until_taken(2);
-                model.gate.resume(member.id);
+                model.scheduler.resume(member.id());
                 member.exit();
             }
         });
@@ -359,8 +366,8 @@ fn p72_a_thread_that_blocks_lets_another_take_what_is_queued() {
         });
         blocker.join().unwrap();
         other.join().unwrap();
-        assert_eq!(model.gate.sizes().released, 0);
-        assert_eq!(model.gate.sizes().paused, 0);
+        assert_eq!(model.scheduler.sizes().released, 0);
+        assert_eq!(model.scheduler.sizes().paused, 0);
     });
 }
 
@@ -375,11 +382,11 @@ fn p120_closing_wakes_every_waiter_and_no_packet_is_both_taken_and_discarded() {
             })
             .collect();
         model.insert(1);
-        let discarded = model.gate.close(&model.source);
+        let discarded = model.scheduler.close();
         for taker in takers {
             taker.join().unwrap();
         }
         assert_eq!(model.all_taken().len() + discarded.len(), 1);
-        assert_eq!(model.gate.insert(&model.source, 2), Err(2));
+        assert_eq!(model.scheduler.insert(2), Err(2));
     });
 }

@@ -1,28 +1,27 @@
-//! A thread on its way to work: it asks, waits in the driver or parked, and comes back.
+//! A thread on its way to work: it asks, waits in the backend or parked, and comes back.
 
 use super::Rules;
 use super::steps::{MemberId, Step, Wakes, Work};
 use super::threads::{Handed, Standing};
-use crate::port::turnstile::seat::Seat;
 
-/// After so many packets from the queue in a row, the driver is looked at without waiting.
+/// After so many packets from the queue in a row, the backend is looked at without waiting.
 const GLANCE_EVERY: u32 = 16;
-/// How many events a thread takes from the driver when every other slot is busy.
+/// How many events a thread takes from the backend when every other slot is busy.
 const BATCH_MAX: usize = 16;
 
-impl<T, E, S: Seat + Clone> Rules<T, E, S> {
+impl<T, E, K: Clone> Rules<T, E, K> {
     /// A thread asks for work: its slot is given back first (P57).
     pub(crate) fn arrive(
         &mut self,
         id: MemberId,
         poll_only: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         self.give_back(id);
         self.admit(id, poll_only, true, wakes)
     }
 
-    /// The thread is back from the driver's wait with `events`; `look` says that the look which was
+    /// The thread is back from the backend with `events`; `look` says that the look which was
     /// asked for is due.
     pub(crate) fn returned(
         &mut self,
@@ -30,8 +29,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         events: &mut Vec<E>,
         look: bool,
         expired: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         self.polling -= 1;
         self.look_armed &= !look;
         let found = !events.is_empty();
@@ -48,7 +47,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
         }
-        if (found || look) && self.doorman && self.is_withheld() {
+        if (found || look) && self.monitor && self.is_withheld() {
             return self.look(id);
         }
         if expired && !(found && self.active < self.concurrency) {
@@ -57,21 +56,21 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         self.admit(id, expired, false, wakes)
     }
 
-    /// The thread has looked at the driver without waiting.
+    /// The thread has looked at the backend without waiting.
     pub(crate) fn glanced(
         &mut self,
         id: MemberId,
         events: &mut Vec<E>,
         look: bool,
         poll_only: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         self.looking -= 1;
         self.glancing -= 1;
         self.look_armed &= !look;
         self.since_glance = 0;
         self.ready.extend(events.drain(..));
-        // The look may have taken the wake-up that was meant for a thread in the driver's wait.
+        // The look may have taken the wake-up that was meant for a thread in the backend's wait.
         wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
         if self.closed {
             self.set(id, Standing::Outside);
@@ -85,20 +84,20 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         self.admit(id, poll_only, false, wakes)
     }
 
-    /// The parked thread woke, was rung, or its time is over.
+    /// The parked thread woke, was unparked, or its time is over.
     pub(crate) fn woken(
         &mut self,
         id: MemberId,
         expired: bool,
         look_due: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         match self.member(id).handed.take() {
             Some(Handed::Work(work)) => {
                 self.settle(wakes);
                 return Step::Work(work);
             }
-            Some(Handed::Door) if self.closed => {
+            Some(Handed::Poll) if self.closed => {
                 self.polling -= 1;
                 if let Some(work) = self.for_pollers.pop_front() {
                     self.set(id, Standing::Released);
@@ -107,7 +106,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
                 self.set(id, Standing::Outside);
                 return Step::Abandoned;
             }
-            Some(Handed::Door) => {
+            Some(Handed::Poll) => {
                 return Step::Poll { batch: self.batch() };
             }
             None => {}
@@ -136,8 +135,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         id: MemberId,
         poll_only: bool,
         may_glance: bool,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         if self.closed {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
@@ -168,8 +167,8 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
             return self.time_out(id, wakes);
         }
         let free = self.concurrency.saturating_sub(self.active);
-        let door = usize::from(self.doorman && self.away.is_none());
-        if self.standing_pollers() < free + door {
+        let extra = usize::from(self.monitor && self.away.is_none());
+        if self.standing_pollers() < free + extra {
             self.set(id, Standing::Polling);
             self.polling += 1;
             self.settle(wakes);
@@ -185,12 +184,12 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
         &mut self,
         id: MemberId,
         work: Work<T, E>,
-        wakes: &mut Wakes<S>,
-    ) -> Step<T, E, S> {
+        wakes: &mut Wakes<K>,
+    ) -> Step<T, E, K> {
         self.set(id, Standing::Released);
         self.count_active();
         match work {
-            Work::Packet(_) => self.counters.taken += 1,
+            Work::Packet(_) => self.counts.taken += 1,
             Work::Event(_) => self.since_glance = 0,
         }
         self.settle(wakes);
@@ -198,7 +197,7 @@ impl<T, E, S: Seat + Clone> Rules<T, E, S> {
     }
 
     /// The thread runs on without a packet, bound and counted (P62, P63, T7, T14).
-    pub(super) fn time_out(&mut self, id: MemberId, wakes: &mut Wakes<S>) -> Step<T, E, S> {
+    pub(super) fn time_out(&mut self, id: MemberId, wakes: &mut Wakes<K>) -> Step<T, E, K> {
         self.set(id, Standing::Released);
         self.count_active();
         self.settle(wakes);

@@ -1,0 +1,169 @@
+//! Which scheduler the calling thread is bound to, and how the thread waits there.
+//!
+//! A thread is bound to one scheduler at a time (P76): by its first take, until it ends, leaves, or
+//! takes from another one (P77, P78). The binding does not keep the scheduler alive.
+
+use super::dispatcher::Member;
+use super::parker::{Park, Parker};
+use super::rules::steps::MemberId;
+use super::{Deadline, Job, Scheduler, TakeError};
+use crate::driver::Event;
+use crate::driver::sleep::SleepProbe;
+use std::cell::RefCell;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+thread_local! {
+    static BOUND: RefCell<Option<Binding>> = const { RefCell::new(None) };
+}
+
+/// A scheduler, whatever it queues.
+pub(super) trait Bound: Send + Sync {
+    fn dismiss(&self, id: MemberId);
+    fn block(&self, id: MemberId) -> bool;
+    fn resume(&self, id: MemberId);
+}
+
+/// A thread's tie to one scheduler.
+struct Binding {
+    scheduler: Weak<dyn Bound>,
+    member: Member<Event, Arc<BoundThread>>,
+}
+
+impl Binding {
+    fn new<T: Send + 'static>(scheduler: &Arc<Scheduler<T>>) -> Self {
+        let member = scheduler.enroll(Arc::new(BoundThread::calling()));
+        let scheduler: Weak<dyn Bound> = Arc::downgrade(scheduler) as Weak<dyn Bound>;
+        Self { scheduler, member }
+    }
+
+    fn is_to<T>(&self, scheduler: &Arc<Scheduler<T>>) -> bool {
+        std::ptr::addr_eq(self.scheduler.as_ptr(), Arc::as_ptr(scheduler))
+    }
+}
+
+impl Drop for Binding {
+    fn drop(&mut self) {
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            scheduler.dismiss(self.member.id);
+        }
+    }
+}
+
+impl<T: Send + 'static> Scheduler<T> {
+    /// Takes something to do as the calling thread, which is bound if need be, waiting for it until
+    /// `deadline`.
+    pub(crate) fn take_bound(self: &Arc<Self>, deadline: Deadline) -> Result<Job<T>, TakeError> {
+        let taken = BOUND.try_with(|bound| {
+            let mut bound = bound.try_borrow_mut().ok()?;
+            if !bound.as_ref().is_some_and(|binding| binding.is_to(self)) {
+                // The slot in the other scheduler is given back before one is asked for here.
+                *bound = None;
+                *bound = Some(Binding::new(self));
+            }
+            Some(self.take(&mut bound.as_mut()?.member, deadline))
+        });
+        match taken {
+            Ok(Some(result)) => result,
+            // The thread is ending, and its bindings are gone: it is bound for this one take.
+            _ => self.take(&mut Binding::new(self).member, deadline),
+        }
+    }
+
+    /// The calling thread's number, if it is bound.
+    pub(crate) fn member_id(self: &Arc<Self>) -> Option<MemberId> {
+        BOUND
+            .try_with(|bound| {
+                let bound = bound.try_borrow().ok()?;
+                let binding = bound.as_ref()?;
+                binding.is_to(self).then_some(binding.member.id)
+            })
+            .ok()
+            .flatten()
+    }
+
+    /// Unbinds the calling thread, if it is bound.
+    pub(crate) fn leave(self: &Arc<Self>) {
+        let binding =
+            BOUND.try_with(|bound| bound.borrow_mut().take_if(|binding| binding.is_to(self)));
+        drop(binding);
+    }
+}
+
+/// Gives the calling thread's slot away while `work` runs, so that its port lets another thread
+/// in at once (P72, T9). Afterwards the thread counts as running again, even if that makes one
+/// more than the port's concurrency (P70, T10).
+///
+/// On a thread that is bound to no port it just runs `work`.
+///
+/// # Platform
+/// On Windows the system gives the slot away by itself when the thread blocks in the kernel, and not
+/// before: code that computes keeps its slot, and this only shows in
+/// [`Snapshot::paused`](crate::Snapshot::paused).
+///
+/// ```
+/// # let path = "/dev/null";
+/// let text = overlapped::blocking(|| std::fs::read_to_string(path));
+/// ```
+pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    /// Resumes also when `work` panics.
+    struct Pause(Option<(Weak<dyn Bound>, MemberId)>);
+
+    impl Drop for Pause {
+        fn drop(&mut self) {
+            let Some((scheduler, id)) = self.0.take() else {
+                return;
+            };
+            // The work may have bound the thread to another port; then nothing is owed here.
+            let still_bound = current().is_some_and(|(now, now_id)| {
+                std::ptr::addr_eq(now.as_ptr(), scheduler.as_ptr()) && now_id == id
+            });
+            if still_bound && let Some(scheduler) = scheduler.upgrade() {
+                scheduler.resume(id);
+            }
+        }
+    }
+
+    let paused = current().filter(|(scheduler, id)| {
+        scheduler.upgrade().is_some_and(|scheduler| scheduler.block(*id))
+    });
+    let _pause = Pause(paused);
+    work()
+}
+
+fn current() -> Option<(Weak<dyn Bound>, MemberId)> {
+    BOUND
+        .try_with(|bound| {
+            let bound = bound.try_borrow().ok()?;
+            bound.as_ref().map(|binding| (binding.scheduler.clone(), binding.member.id))
+        })
+        .ok()
+        .flatten()
+}
+
+/// How others wake a bound thread, and see whether it sleeps.
+#[derive(Debug)]
+pub(crate) struct BoundThread {
+    parker: Parker,
+    probe: Option<SleepProbe>,
+}
+
+impl BoundThread {
+    fn calling() -> Self {
+        Self { parker: Parker::default(), probe: SleepProbe::of_this_thread().ok() }
+    }
+}
+
+impl Park for Arc<BoundThread> {
+    fn park(&self, timeout: Option<Duration>) {
+        self.parker.park(timeout);
+    }
+
+    fn unpark(&self) {
+        self.parker.unpark();
+    }
+
+    fn asleep(&self) -> Option<bool> {
+        self.probe.as_ref()?.asleep()
+    }
+}

@@ -1,0 +1,79 @@
+//! How one thread waits until another wakes it, and what the blocked-thread monitor sees of it.
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What the scheduler needs of a thread.
+pub(crate) trait Park {
+    /// Waits until [`Park::unpark`] was called since the last return, or for `timeout`.
+    ///
+    /// May return early for no reason.
+    fn park(&self, timeout: Option<Duration>);
+
+    /// Ends this or the next [`Park::park`].
+    fn unpark(&self);
+
+    /// Whether the thread sleeps in the kernel at this instant; `None` when that cannot be seen.
+    fn asleep(&self) -> Option<bool>;
+}
+
+/// The flag and condition variable that a parked thread waits on.
+///
+/// It is not `std::thread::park`, whose token belongs to the user's code on the same thread.
+#[derive(Debug, Default)]
+pub(crate) struct Parker {
+    unparked: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Parker {
+    pub(crate) fn park(&self, timeout: Option<Duration>) {
+        let mut unparked = self.unparked.lock();
+        if !*unparked {
+            unparked = self.sleep(unparked, timeout);
+        }
+        *unparked = false;
+    }
+
+    #[cfg(not(loom))]
+    fn sleep<'a>(
+        &self,
+        mut unparked: MutexGuard<'a, bool>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, bool> {
+        match timeout {
+            Some(timeout) => self.changed.wait_timeout(unparked, timeout),
+            None => {
+                while !*unparked {
+                    unparked = self.changed.wait(unparked);
+                }
+                unparked
+            }
+        }
+    }
+
+    /// Loom has no time: a wait with a time-out may end at any moment, so it ends at once, and
+    /// loom explores every moment at which that can be.
+    #[cfg(loom)]
+    fn sleep<'a>(
+        &'a self,
+        mut unparked: MutexGuard<'a, bool>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, bool> {
+        if timeout.is_some() {
+            drop(unparked);
+            loom::thread::yield_now();
+            return self.unparked.lock();
+        }
+        while !*unparked {
+            unparked = self.changed.wait(unparked);
+        }
+        unparked
+    }
+
+    pub(crate) fn unpark(&self) {
+        let mut unparked = self.unparked.lock();
+        *unparked = true;
+        self.changed.notify_one();
+    }
+}

@@ -1,0 +1,28 @@
+//! On Linux the scheduler is our dispatcher, whatever driver it is on.
+
+use super::OnDriver;
+use crate::driver::{Backend, DriverChoice, DriverReport, Event, simulated::Network};
+use crate::sched::rules::steps::Work;
+use std::io;
+
+pub(crate) type Scheduler<T> = OnDriver<T>;
+
+/// What a thread is given to do.
+pub(crate) type Job<T> = Work<T, Event>;
+
+impl<T> Scheduler<T> {
+    /// Makes the scheduler on the driver that was chosen, and says which it is and why.
+    pub(crate) fn build(
+        choice: DriverChoice,
+        network: Option<Network>,
+        concurrency: usize,
+        monitor: bool,
+    ) -> io::Result<(Self, DriverReport)> {
+        Self::on(choice.resolve(network.as_ref())?, network, concurrency, monitor)
+    }
+
+    #[inline]
+    pub(crate) fn backend(&self) -> Backend<'_> {
+        Backend::Readiness(&self.backend)
+    }
+}

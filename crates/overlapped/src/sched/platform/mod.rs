@@ -1,0 +1,53 @@
+//! What the scheduler is on this system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Job, Scheduler};
+#[cfg(windows)]
+pub(crate) use windows::{Job, Scheduler};
+
+use super::binding::BoundThread;
+use super::dispatcher::Dispatcher;
+use crate::driver::sleep::SleepProbe;
+use crate::driver::{Driver, DriverChoice, DriverReport, Event, simulated::Network};
+use std::io;
+use std::sync::Arc;
+
+/// The dispatcher over a driver.
+type OnDriver<T> = Dispatcher<T, Event, Arc<BoundThread>, Driver>;
+
+impl<T> OnDriver<T> {
+    /// Makes it on the driver that was chosen for a `reason`, and says how it will be.
+    fn on(
+        (choice, reason): (DriverChoice, String),
+        network: Option<Network>,
+        concurrency: usize,
+        monitor: bool,
+    ) -> io::Result<(Self, DriverReport)> {
+        let driver = Driver::open(choice, network)?;
+        let (monitor, doorman) = monitoring(monitor);
+        let report = DriverReport { name: choice.name(), reason, doorman, files: String::new() };
+        Ok((Self::new(concurrency, monitor, driver), report))
+    }
+}
+
+/// Whether there is a blocked-thread monitor, if one is wanted, and what it sees by.
+fn monitoring(wanted: bool) -> (bool, String) {
+    if !wanted {
+        return (false, "off, as the builder was told".to_owned());
+    }
+    match SleepProbe::of_this_thread() {
+        Ok(probe) => (true, format!("on, by the {} of a thread", probe.means())),
+        Err(error) => (
+            false,
+            format!(
+                "off: the sleep of a thread cannot be seen here ({error}); \
+                 only blocking() lets others in"
+            ),
+        ),
+    }
+}

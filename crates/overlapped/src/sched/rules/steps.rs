@@ -1,0 +1,65 @@
+//! What the dispatcher tells the rules, and what they answer.
+
+use std::time::Duration;
+
+/// A bound thread's number in its scheduler.
+pub(crate) type MemberId = usize;
+
+/// What a thread is given to do.
+#[derive(Debug)]
+pub(crate) enum Work<T, E> {
+    /// A packet, oldest first.
+    Packet(T),
+    /// An event of the backend, to be performed by this thread. What it yields goes through
+    /// [`Rules::exchange`].
+    Event(E),
+}
+
+/// What the calling thread does next.
+#[derive(Debug)]
+pub(crate) enum Step<T, E, K> {
+    /// Return with this work; the thread is released.
+    Work(Work<T, E>),
+    /// Wait in the backend for up to `batch` events, then call [`Rules::returned`].
+    Poll { batch: usize },
+    /// Look at the backend without waiting, then call [`Rules::glanced`].
+    Glance { batch: usize },
+    /// Park until unparked, at most for `look_after`, then call [`Rules::woken`].
+    Park { look_after: Option<Duration> },
+    /// See which of these holders of slots sleep, then call [`Rules::looked`].
+    Look(Vec<Suspect<K>>),
+    /// Nothing came in time; the thread is released without a packet.
+    TimedOut,
+    /// The port was closed while the thread waited.
+    Abandoned,
+}
+
+/// A holder of a slot that the monitor looks at.
+#[derive(Debug)]
+pub(crate) struct Suspect<K> {
+    pub(super) member: MemberId,
+    pub(super) last_move: u64,
+    pub(crate) parker: K,
+    pub(crate) asleep: bool,
+}
+
+/// The threads to wake once the lock is released.
+#[derive(Debug)]
+pub(crate) struct Wakes<K> {
+    pub(crate) parkers: Vec<K>,
+    pub(crate) kick: bool,
+    /// Make a thread come back from the backend after this time, to look at the holders of slots.
+    pub(crate) look_after: Option<Duration>,
+}
+
+impl<K> Wakes<K> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parkers.is_empty() && !self.kick && self.look_after.is_none()
+    }
+}
+
+impl<K> Default for Wakes<K> {
+    fn default() -> Self {
+        Self { parkers: Vec::new(), kick: false, look_after: None }
+    }
+}
