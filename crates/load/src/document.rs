@@ -51,6 +51,9 @@ pub struct Outcome {
     pub failures: Failures,
     /// Latencies from the intended time of sending to the last byte of the echo.
     pub latencies: Latencies,
+    /// Those of hot connections, which are not among the others.
+    #[serde(default)]
+    pub hot_latencies: Latencies,
     /// How late this side was itself with messages that had a time of their own: from the intended
     /// time of sending to the sending, where no echo was waited for. Large values mean that the
     /// load had too little processor time.
@@ -67,6 +70,7 @@ impl Outcome {
         self.counts.add(&other.counts);
         self.failures.merge(&other.failures);
         self.latencies.merge(&other.latencies);
+        self.hot_latencies.merge(&other.hot_latencies);
         self.lateness.merge(&other.lateness);
         self.connect_time = self.connect_time.max(other.connect_time);
         self.recorded_time = self.recorded_time.max(other.recorded_time);

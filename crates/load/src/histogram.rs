@@ -46,6 +46,39 @@ impl Latencies {
         Duration::from_nanos(self.histogram.value_at_percentile(percent))
     }
 
+    /// All percentiles as text, in the format of HdrHistogram that plotters read (`.hgrm`), in
+    /// microseconds. It has five steps for each halving of the distance to 100 %.
+    pub fn percentile_distribution(&self) -> String {
+        const STEPS_PER_HALVING: u32 = 5;
+        let microseconds = |nanoseconds: f64| nanoseconds / 1e3;
+        let mut text = format!(
+            "{:>12} {:>14} {:>10} {:>14}\n\n",
+            "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+        );
+        let mut count = 0;
+        for step in self.histogram.iter_quantiles(STEPS_PER_HALVING) {
+            count += step.count_since_last_iteration();
+            let quantile = step.quantile_iterated_to();
+            let value = microseconds(step.value_iterated_to() as f64);
+            text.push_str(&format!("{value:12.3} {quantile:14.12} {count:10}"));
+            if quantile < 1.0 {
+                text.push_str(&format!(" {:14.2}", 1.0 / (1.0 - quantile)));
+            }
+            text.push('\n');
+        }
+        text.push_str(&format!(
+            "#[Mean    = {:12.3}, StdDeviation   = {:12.3}]\n#[Max     = {:12.3}, Total count    = {:12}]\n\
+             #[Buckets = {:12}, SubBuckets     = {:12}]\n",
+            microseconds(self.histogram.mean()),
+            microseconds(self.histogram.stdev()),
+            microseconds(self.histogram.max() as f64),
+            self.histogram.len(),
+            self.histogram.buckets(),
+            2_048
+        ));
+        text
+    }
+
     /// The usual percentiles.
     pub fn summary(&self) -> LatencySummary {
         LatencySummary {
@@ -143,5 +176,31 @@ mod tests {
         latencies.record(Duration::from_secs(10_000));
         assert_eq!(latencies.count(), 1);
         assert!(latencies.percentile(100.0) >= LONGEST.mul_f64(0.998));
+    }
+
+    #[test]
+    fn the_percentiles_are_written_as_plotters_read_them() {
+        let mut latencies = Latencies::default();
+        for microseconds in 1..=1_000 {
+            latencies.record(Duration::from_micros(microseconds));
+        }
+        let text = latencies.percentile_distribution();
+        let rows: Vec<Vec<f64>> = text
+            .lines()
+            .skip(2)
+            .take_while(|line| !line.starts_with('#'))
+            .map(|line| line.split_whitespace().map(|it| it.parse().expect("a number")).collect())
+            .collect();
+        assert!(
+            text.starts_with("       Value     Percentile TotalCount 1/(1-Percentile)\n\n"),
+            "{text}"
+        );
+        let half = rows.iter().find(|row| row[1] >= 0.5).expect("the middle");
+        assert!(near(half[0], 500.0) && near(half[2], 500.0) && near(half[3], 2.0), "{half:?}");
+        let last = rows.last().expect("rows");
+        assert!(near(last[0], 1_000.0), "{last:?}");
+        assert_eq!((last[1], last[2], last.len()), (1.0, 1_000.0, 3));
+        assert!(text.contains("#[Mean    =      500."), "{text}");
+        assert!(text.contains("Total count    =         1000]"), "{text}");
     }
 }

@@ -82,6 +82,18 @@ pub fn machine_idle_time() -> io::Result<Duration> {
     system::idle_time()
 }
 
+/// Time for which this machine's processors had something to do while the host ran something else,
+/// summed over them.
+///
+/// # Errors
+/// It cannot be read.
+///
+/// # Platform
+/// `Unsupported` on Windows.
+pub fn machine_stolen_time() -> io::Result<Duration> {
+    system::stolen_time()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,11 +36,16 @@ pub struct MessageName {
     pub connection: u32,
     /// Number of the message on its connection, from 0.
     pub message: u32,
+    /// What its first byte is instead, for servers that look at it.
+    pub mark: Option<u8>,
 }
 
 impl MessageName {
     fn header(self) -> [u8; HEADER_BYTES] {
-        ((u64::from(self.connection) << 32) | u64::from(self.message)).to_le_bytes()
+        let mut header =
+            ((u64::from(self.connection) << 32) | u64::from(self.message)).to_le_bytes();
+        header[0] = self.mark.unwrap_or(header[0]);
+        header
     }
 
     fn table_start(self) -> usize {
@@ -117,11 +122,15 @@ impl Verifier {
         Self { name, length, position: 0 }
     }
 
+    /// How many bytes of the message are still to come.
+    pub fn left(&self) -> usize {
+        self.length - self.position
+    }
+
     /// Takes the next piece of the echo; true when the message is complete.
     pub fn check(&mut self, piece: &[u8]) -> Result<bool, Mismatch> {
-        let left = self.length - self.position;
-        if piece.len() > left {
-            return Err(Mismatch::Surplus { bytes: piece.len() - left });
+        if piece.len() > self.left() {
+            return Err(Mismatch::Surplus { bytes: piece.len() - self.left() });
         }
         let from = self.position;
         let mut seen = 0;
@@ -156,7 +165,7 @@ mod tests {
         all
     }
 
-    const NAME: MessageName = MessageName { connection: 70_000, message: 2 };
+    const NAME: MessageName = MessageName { connection: 70_000, message: 2, mark: None };
 
     #[test]
     fn an_echo_in_any_pieces_is_accepted() {
@@ -188,11 +197,19 @@ mod tests {
     #[test]
     fn bytes_of_another_message_or_connection_are_wrong() {
         for other in [
-            MessageName { connection: 70_001, message: 2 },
-            MessageName { connection: 70_000, message: 3 },
+            MessageName { connection: 70_001, ..NAME },
+            MessageName { message: 3, ..NAME },
+            MessageName { mark: Some(b'H'), ..NAME },
         ] {
             assert!(Verifier::new(NAME, 64).check(&bytes(other, 64)).is_err());
         }
+    }
+
+    #[test]
+    fn a_mark_is_the_first_byte_and_nothing_else() {
+        let (plain, marked) =
+            (bytes(NAME, 64), bytes(MessageName { mark: Some(b'H'), ..NAME }, 64));
+        assert_eq!((marked[0], &marked[1..]), (b'H', &plain[1..]));
     }
 
     #[test]

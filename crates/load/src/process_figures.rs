@@ -33,12 +33,31 @@ impl ProcessFigures {
     }
 }
 
+/// Processor time by where it was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorTime {
+    /// In the program and its libraries.
+    pub user: Duration,
+    /// In the kernel on its behalf.
+    pub kernel: Duration,
+}
+
+impl ProcessorTime {
+    /// Both together.
+    pub fn total(self) -> Duration {
+        self.user + self.kernel
+    }
+}
+
 /// The processor time of process `process_id` alone, which is cheap to read however many threads
 /// the process has.
 ///
 /// # Errors
 /// As those of [`ProcessFigures::read`], and `Unsupported` on Wine for another process.
-pub fn processor_time(process_id: u32) -> io::Result<Duration> {
+///
+/// # Platform
+/// On Linux the sum is exact, and how it is divided is what the kernel's ticks say.
+pub fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
     system::processor_time(process_id)
 }
 

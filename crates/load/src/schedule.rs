@@ -42,6 +42,24 @@ pub enum Pace {
         /// Time between the intended times of two messages of a connection.
         interval: Duration,
     },
+    /// Each connection connects, has one echo, closes, and connects again.
+    Churn {
+        /// As above.
+        warm_up: Duration,
+        /// As above.
+        duration: Duration,
+        /// As above.
+        cool_down: Duration,
+    },
+    /// Each connection sends one message in the first half of the warm-up and is silent from then on.
+    Idle {
+        /// As above.
+        warm_up: Duration,
+        /// As above.
+        duration: Duration,
+        /// As above.
+        cool_down: Duration,
+    },
 }
 
 /// The stretches of a pace that time ends, and not a number of messages.
@@ -61,6 +79,8 @@ impl Pace {
         match *self {
             Self::Interval { .. } => None,
             Self::ClosedLoop { warm_up, duration, cool_down }
+            | Self::Churn { warm_up, duration, cool_down }
+            | Self::Idle { warm_up, duration, cool_down }
             | Self::FixedRate { warm_up, duration, cool_down, .. } => {
                 Some(Stretches { warm_up, duration, cool_down })
             }
@@ -74,6 +94,9 @@ impl Pace {
 pub struct Schedule {
     /// Connections of the process.
     pub connections: u32,
+    /// How many of them, the first ones, send their next message when the last is back although the
+    /// others have a rate.
+    pub hot: u32,
     /// Time over which they are opened.
     pub ramp: Duration,
     /// What they do then.
@@ -90,10 +113,16 @@ impl Schedule {
     /// connections are open. None: at once, as soon as the one before is complete.
     pub fn send_at(&self, index: u32, message: u32) -> Option<Duration> {
         match self.pace {
-            Pace::Interval { interval, .. } | Pace::FixedRate { interval, .. } => {
+            Pace::Interval { interval, .. } => {
                 Some(portion(interval, index, self.connections) + interval * message)
             }
-            Pace::ClosedLoop { .. } => None,
+            Pace::FixedRate { interval, .. } if index >= self.hot => {
+                let (place, all) = (index - self.hot, self.connections - self.hot);
+                let own = portion(interval, 1, all).mul_f64(fraction(place, message));
+                Some(portion(interval, place, all) + interval * message + own)
+            }
+            Pace::Idle { warm_up, .. } => Some(portion(warm_up / 2, index, self.connections)),
+            Pace::FixedRate { .. } | Pace::ClosedLoop { .. } | Pace::Churn { .. } => None,
         }
     }
 
@@ -101,9 +130,23 @@ impl Schedule {
     pub fn messages(&self) -> Option<u32> {
         match self.pace {
             Pace::Interval { messages, .. } => Some(messages),
-            Pace::ClosedLoop { .. } | Pace::FixedRate { .. } => None,
+            Pace::ClosedLoop { .. }
+            | Pace::FixedRate { .. }
+            | Pace::Churn { .. }
+            | Pace::Idle { .. } => None,
         }
     }
+}
+
+/// A part of 1 that looks random and is the same in every run (the end of splitmix64). At a fixed rate
+/// each message has such a place in its own stretch of time: evenly spaced ones would fall into step
+/// with a handler that takes as long every time.
+fn fraction(place: u32, message: u32) -> f64 {
+    let name = (u64::from(place) << 32) | u64::from(message);
+    let mut word = name.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((word ^ (word >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The `index`-th of `total` equal parts of `whole`.
@@ -118,6 +161,7 @@ mod tests {
 
     const CLASSIC: Schedule = Schedule {
         connections: 30_000,
+        hot: 0,
         ramp: Duration::from_secs(6),
         pace: Pace::Interval { messages: 3, interval: Duration::from_secs(3) },
     };
@@ -146,6 +190,47 @@ mod tests {
         }
     }
 
+    fn at_a_rate(connections: u32, hot: u32, interval: Duration) -> Schedule {
+        let (warm_up, cool_down) = (Duration::ZERO, Duration::ZERO);
+        let pace =
+            Pace::FixedRate { warm_up, duration: Duration::from_secs(1), cool_down, interval };
+        Schedule { connections, hot, ramp: Duration::ZERO, pace }
+    }
+
+    #[test]
+    fn at_a_fixed_rate_every_stretch_of_time_has_its_message_somewhere_in_it() {
+        // 200 connections that send 2,000 messages a second: one in every 500 us.
+        let schedule = at_a_rate(200, 0, Duration::from_millis(100));
+        let mut share = [0; 100];
+        for message in 0..100 {
+            for index in 0..200 {
+                let at = schedule.send_at(index, message).expect("a time").as_micros();
+                assert_eq!(at / 500, u128::from(message * 200 + index), "{index} {message}");
+                // A handler that sleeps 5 ms is hit in all parts of its sleep alike.
+                share[(at % 5_000 / 50) as usize] += 1;
+            }
+        }
+        assert!(share.iter().all(|count| (140..260).contains(count)), "{share:?}");
+    }
+
+    #[test]
+    fn hot_connections_have_no_times_and_leave_the_rate_to_the_others() {
+        let schedule = at_a_rate(6, 2, Duration::from_millis(4));
+        assert_eq!((schedule.send_at(0, 0), schedule.send_at(1, 7)), (None, None));
+        for index in 2..6 {
+            let at = schedule.send_at(index, 3).expect("a time").as_micros();
+            assert_eq!(at / 1_000, 12 + u128::from(index - 2));
+        }
+    }
+
+    #[test]
+    fn idle_connections_send_in_the_first_half_of_the_warm_up() {
+        let warm_up = Duration::from_secs(2);
+        let pace = Pace::Idle { warm_up, duration: warm_up, cool_down: warm_up };
+        let schedule = Schedule { connections: 4, hot: 0, ramp: Duration::ZERO, pace };
+        assert_eq!(schedule.send_at(3, 0), Some(Duration::from_millis(750)));
+    }
+
     #[test]
     fn a_closed_loop_has_no_times_of_its_own() {
         let pace = Pace::ClosedLoop {
@@ -153,7 +238,7 @@ mod tests {
             duration: Duration::from_secs(1),
             cool_down: Duration::ZERO,
         };
-        let schedule = Schedule { connections: 4, ramp: Duration::ZERO, pace };
+        let schedule = Schedule { connections: 4, hot: 0, ramp: Duration::ZERO, pace };
         assert_eq!(schedule.send_at(3, 9), None);
         assert_eq!(schedule.messages(), None);
         assert_eq!(schedule.open_at(3), Duration::ZERO);

@@ -1,22 +1,23 @@
-//! What one connection goes through: open, wait for its time, echo, close.
+//! What one connection goes through: open, wait for its time, echo, close; with churn it opens again.
 //!
 //! A receive is posted for as long as the connection is open, so that a server which closes early
 //! is seen at once, also between two messages. Send and receive may be handled by two threads, so
 //! the state is behind a lock, which nearly always is free.
 
+use std::collections::VecDeque;
 use std::io;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use overlapped::{Buffer, Received, TcpSocket, TcpStream};
+use overlapped::{Buffer, Received, TcpStream};
 
 use super::worker::Recording;
-use super::{Load, Phase, Shared, Step};
+use super::{Load, Phase, Shared, Step, opening};
 use crate::failure::FailureKind;
 use crate::pattern::{MessageName, Verifier};
-use crate::platform::source::bound_socket;
+use crate::schedule::Pace;
 
 /// No deadline is set.
 const NEVER: u64 = u64::MAX;
@@ -34,7 +35,7 @@ enum Stage {
     Opening,
     /// Open, and not yet time for the next message.
     Idle,
-    /// A message is under way.
+    /// Messages are under way.
     Echoing,
     /// The last message is done and our side is shut down.
     Closing,
@@ -45,8 +46,13 @@ enum Stage {
 struct State {
     stage: Stage,
     stream: Option<TcpStream<Load>>,
+    /// Number of the next message.
     message: u32,
+    /// When the next message was to be sent.
     intended: Instant,
+    /// The same of those that are under way, the oldest first.
+    under_way: VecDeque<Instant>,
+    /// Of the oldest that is under way.
     verifier: Option<Verifier>,
 }
 
@@ -57,6 +63,7 @@ impl Default for Connection {
             stream: None,
             message: 0,
             intended: Instant::now(),
+            under_way: VecDeque::new(),
             verifier: None,
         };
         Self { state: Mutex::new(state), deadline_ms: AtomicU64::new(NEVER) }
@@ -96,10 +103,26 @@ impl<'a> Steps<'a> {
         }
         shared.progress.connection_tried();
         self.set_deadline(connection);
-        match start_connect(shared, self.index) {
+        self.connect(&mut state, None);
+    }
+
+    fn connect(&mut self, state: &mut State, source: Option<IpAddr>) {
+        match opening::start_connect(self.shared, self.index, source) {
             Ok(stream) => state.stream = Some(stream),
-            Err(error) => self.fail_by(&mut state, &error),
+            Err(error) => self.fail_by(state, &error),
         }
+    }
+
+    /// Opens the connection again after its echo. It counts as the same one.
+    fn open_again(&mut self, connection: &Connection, state: &mut State) {
+        if let Some(stream) = state.stream.take() {
+            stream.close();
+        }
+        state.stage = Stage::Opening;
+        state.intended = Instant::now();
+        self.set_deadline(connection);
+        let source = opening::source_for_again(self.shared, self.index, state.message);
+        self.connect(state, source);
     }
 
     /// The connect has ended.
@@ -116,7 +139,10 @@ impl<'a> Steps<'a> {
         }
         connection.deadline_ms.store(NEVER, Ordering::Relaxed);
         state.stage = Stage::Idle;
-        shared.progress.connection_established();
+        let is_again = state.message > 0;
+        if !is_again {
+            shared.progress.connection_established();
+        }
         if let Some(stream) = state.stream.as_ref() {
             let posted = stream
                 .set_nodelay(true)
@@ -124,6 +150,11 @@ impl<'a> Steps<'a> {
             if let Err(error) = posted {
                 self.fail_by(&mut state, &error);
             }
+        }
+        if is_again {
+            // The time since the connect was started belongs to the message.
+            self.send(connection, &mut state, 1);
+            return;
         }
         drop(state);
         settle(shared);
@@ -137,7 +168,7 @@ impl<'a> Steps<'a> {
     }
 
     fn schedule_next(&mut self, connection: &Connection, state: &mut State) {
-        if state.stage != Stage::Idle {
+        if !matches!(state.stage, Stage::Idle | Stage::Echoing) {
             return;
         }
         let shared = self.shared;
@@ -146,20 +177,25 @@ impl<'a> Steps<'a> {
             None => shared.progress.is_closing(),
         };
         if over {
-            self.shut_down(connection, state);
+            if state.under_way.is_empty() {
+                self.shut_down(connection, state);
+            }
             return;
         }
         let Some(begun) = shared.begun() else { return };
         match shared.schedule.send_at(self.index, state.message) {
             None => {
+                let room = shared.config.depth.max(1).saturating_sub(state.under_way.len() as u32);
                 state.intended = Instant::now();
-                self.send(connection, state);
+                self.send(connection, state, room);
             }
+            // A message of an idle connection is its only one.
+            Some(_) if state.message > 0 && matches!(shared.config.pace, Pace::Idle { .. }) => {}
             Some(after) => {
                 state.intended = begun + after;
                 let wait = state.intended.saturating_duration_since(Instant::now());
                 if wait.is_zero() {
-                    self.send(connection, state);
+                    self.send(connection, state, 1);
                 } else if let Err(refused) = shared.port.timer(wait, Step::Due(self.index)) {
                     self.fail_by(state, &refused.error);
                 }
@@ -175,7 +211,7 @@ impl<'a> Steps<'a> {
             if self.shared.progress.is_recording() {
                 self.recording.lateness.record(state.intended.elapsed());
             }
-            self.send(connection, &mut state);
+            self.send(connection, &mut state, 1);
         }
     }
 
@@ -188,22 +224,35 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn send(&mut self, connection: &Connection, state: &mut State) {
+    fn name(&self, message: u32) -> MessageName {
+        let config = &self.shared.config;
+        let connection = config.share.first + self.index;
+        let mark = (config.hot > 0).then_some(if connection < config.hot { b'H' } else { b'L' });
+        MessageName { connection, message, mark }
+    }
+
+    /// Sends the next `count` messages in one piece.
+    fn send(&mut self, connection: &Connection, state: &mut State, count: u32) {
+        if count == 0 {
+            return;
+        }
         let shared = self.shared;
         let length = shared.config.message_bytes;
-        let name = MessageName {
-            connection: shared.config.share.first + self.index,
-            message: state.message,
-        };
         let mut buffer = shared.port.buffer();
-        if buffer.capacity() < length {
-            buffer = Buffer::with_capacity(length);
+        if buffer.capacity() < length * count as usize {
+            buffer = Buffer::with_capacity(length * count as usize);
         }
-        name.write(length, |piece| buffer.extend_from_slice(piece));
-        state.verifier = Some(Verifier::new(name, length));
+        if state.under_way.is_empty() {
+            state.verifier = Some(Verifier::new(self.name(state.message), length));
+        }
+        for _ in 0..count {
+            self.name(state.message).write(length, |piece| buffer.extend_from_slice(piece));
+            state.under_way.push_back(state.intended);
+            state.message += 1;
+            shared.progress.message_sent();
+        }
         state.stage = Stage::Echoing;
         self.set_deadline(connection);
-        shared.progress.message_sent();
         let sent = state.stream.as_ref().map(|stream| stream.send(buffer, Step::Send));
         if let Some(Err(refused)) = sent {
             self.fail_by(state, &refused.error);
@@ -227,7 +276,14 @@ impl<'a> Steps<'a> {
         }
         match result {
             Err(error) => self.fail_by(&mut state, &error),
-            Ok(Received::End) if state.stage == Stage::Closing => self.complete(&mut state),
+            Ok(Received::End) if state.stage == Stage::Closing => {
+                let is_churn = matches!(self.shared.config.pace, Pace::Churn { .. });
+                if is_churn && !self.shared.progress.is_closing() {
+                    self.open_again(connection, &mut state);
+                } else {
+                    self.complete(&mut state);
+                }
+            }
             Ok(Received::End) => self.fail(&mut state, FailureKind::ClosedEarly),
             Ok(Received::Readable) => self.receive_again(&mut state),
             Ok(Received::Data(length)) => {
@@ -245,28 +301,59 @@ impl<'a> Steps<'a> {
     }
 
     fn echoed(&mut self, connection: &Connection, state: &mut State, piece: &[u8]) {
-        let Some(verifier) = state.verifier.as_mut() else {
-            // Bytes that nobody asked for.
-            self.fail(state, FailureKind::WrongBytes);
-            return;
-        };
-        match verifier.check(piece) {
-            Err(_) => self.fail(state, FailureKind::WrongBytes),
-            Ok(false) => {}
-            Ok(true) => {
-                let shared = self.shared;
-                shared.progress.message_echoed(shared.config.message_bytes);
-                if shared.progress.is_recording() {
-                    self.recording.latencies.record(state.intended.elapsed());
-                    self.recording.messages += 1;
+        let (mut rest, mut complete) = (piece, false);
+        while !rest.is_empty() {
+            let Some(verifier) = state.verifier.as_mut() else {
+                // Bytes that nobody asked for.
+                self.fail(state, FailureKind::WrongBytes);
+                return;
+            };
+            let (own, others) = rest.split_at(rest.len().min(verifier.left()));
+            match verifier.check(own) {
+                Err(_) => {
+                    self.fail(state, FailureKind::WrongBytes);
+                    return;
                 }
+                Ok(false) => {}
+                Ok(true) => {
+                    complete = true;
+                    self.message_complete(state);
+                }
+            }
+            rest = others;
+        }
+        if complete {
+            if state.under_way.is_empty() {
                 connection.deadline_ms.store(NEVER, Ordering::Relaxed);
-                state.verifier = None;
-                state.message += 1;
                 state.stage = Stage::Idle;
-                self.schedule_next(connection, state);
+            } else {
+                self.set_deadline(connection);
+            }
+            match self.shared.config.pace {
+                Pace::Churn { .. } => self.shut_down(connection, state),
+                _ => self.schedule_next(connection, state),
             }
         }
+    }
+
+    /// The oldest message that is under way has come back.
+    fn message_complete(&mut self, state: &mut State) {
+        let shared = self.shared;
+        shared.progress.message_echoed(shared.config.message_bytes);
+        let intended = state.under_way.pop_front();
+        if let Some(intended) = intended
+            && shared.progress.is_recording()
+        {
+            let is_hot = self.index < shared.schedule.hot;
+            let recording = &mut *self.recording;
+            let latencies =
+                if is_hot { &mut recording.hot_latencies } else { &mut recording.latencies };
+            latencies.record(intended.elapsed());
+            recording.messages += 1;
+        }
+        let next = state.message - state.under_way.len() as u32;
+        state.verifier = (!state.under_way.is_empty())
+            .then(|| Verifier::new(self.name(next), shared.config.message_bytes));
     }
 
     fn shut_down(&mut self, connection: &Connection, state: &mut State) {
@@ -332,7 +419,7 @@ impl<'a> Steps<'a> {
         if let Some(stream) = state.stream.take() {
             stream.close();
         }
-        if before == Stage::Opening {
+        if before == Stage::Opening && state.message == 0 {
             settle(self.shared);
         } else {
             self.shared.progress.connection_closed();
@@ -348,21 +435,4 @@ fn settle(shared: &Shared) {
     if shared.unsettled.fetch_sub(1, Ordering::AcqRel) == 1 {
         shared.enter(Phase::Open);
     }
-}
-
-fn start_connect(shared: &Shared, index: u32) -> io::Result<TcpStream<Load>> {
-    let target = shared.config.target;
-    let sources = shared.config.sources;
-    let number = shared.config.share.first + index;
-    let socket = match sources.address(number) {
-        Some(address) => {
-            let socket = bound_socket(address, number % sources.connections_per_address)?;
-            TcpSocket::try_from(std::net::TcpStream::from(socket))?
-        }
-        None if target.is_ipv4() => TcpSocket::v4()?,
-        None => TcpSocket::v6()?,
-    };
-    let stream = shared.port.associate(socket, index).map_err(|refused| refused.error)?;
-    stream.connect(target, (), Step::Connect).map_err(|refused| refused.error)?;
-    Ok(stream)
 }

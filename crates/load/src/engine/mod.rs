@@ -3,10 +3,11 @@
 //! [`Run::start`] opens all connections over the ramp and then holds, so that several processes
 //! can wait for each other; [`Control::begin`] lets the schedule start; [`Run::next_phase`] tells the
 //! caller how far it is; [`Run::finish`] gives the [`Outcome`]. `worker` takes packets from the
-//! port, `connection` is what one connection goes through, `progress` the counters that may be
+//! port, `connection` is what one connection goes through, `opening` makes its socket, `progress` the counters that may be
 //! looked at while a run goes on.
 
 mod connection;
+mod opening;
 mod progress;
 mod worker;
 
@@ -44,6 +45,11 @@ pub struct Config {
     pub pace: Pace,
     /// Size of one message.
     pub message_bytes: usize,
+    /// Messages that a connection has under way at once in a closed loop; 1 at any other pace.
+    pub depth: u32,
+    /// How many connections of the whole load, the first ones, are hot: at a fixed rate they send as in
+    /// a closed loop. Their messages begin with `H` and those of the others with `L`, unless there are none.
+    pub hot: u32,
     /// Longest time for connecting, for one echo, and for the good end of a connection.
     pub timeout: Duration,
     /// Threads that take packets; also the port's concurrency.
@@ -214,10 +220,11 @@ impl Run {
         let threads = config.threads.max(1);
         let port = Port::<Load>::builder().concurrency(threads).build()?;
         let count = config.share.count;
+        let hot = config.hot.saturating_sub(config.share.first).min(count);
         let (phases, receiver) = channel();
         let shared = Arc::new(Shared {
             port,
-            schedule: Schedule { connections: count, ramp: config.ramp, pace: config.pace },
+            schedule: Schedule { connections: count, hot, ramp: config.ramp, pace: config.pace },
             connections: (0..count).map(|_| Connection::default()).collect(),
             progress: Arc::new(Progress::default()),
             next_to_open: AtomicU32::new(0),
@@ -276,6 +283,7 @@ impl Run {
             // A worker that panicked has nothing to add; the counts show that messages are missing.
             if let Ok(recording) = worker.join() {
                 outcome.latencies.merge(&recording.latencies);
+                outcome.hot_latencies.merge(&recording.hot_latencies);
                 outcome.lateness.merge(&recording.lateness);
                 outcome.failures.merge(&recording.failures);
                 outcome.counts.messages_recorded += recording.messages;

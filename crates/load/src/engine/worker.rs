@@ -24,6 +24,8 @@ const RAMP_BATCH: u32 = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     pub(crate) latencies: Latencies,
+    /// Those of hot connections.
+    pub(crate) hot_latencies: Latencies,
     /// How late the timers of messages were.
     pub(crate) lateness: Latencies,
     pub(crate) failures: Failures,

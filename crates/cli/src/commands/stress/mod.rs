@@ -100,6 +100,8 @@ impl StressArguments {
             }),
             pace,
             message_bytes: self.size,
+            depth: 1,
+            hot: 0,
             timeout: self.timeout,
             threads: THREADS,
         };

@@ -59,9 +59,15 @@ pub(crate) fn idle_time() -> io::Result<Duration> {
     machine_time(IDLE)
 }
 
-/// The fields user, nice and system, and those of time without work and of waiting for a disk.
+pub(crate) fn stolen_time() -> io::Result<Duration> {
+    machine_time(STOLEN)
+}
+
+/// The fields user, nice and system, those of time without work and of waiting for a disk, and that of
+/// time that the host gave to others.
 const BUSY: Range<usize> = 0..3;
 const IDLE: Range<usize> = 3..5;
+const STOLEN: Range<usize> = 7..8;
 
 fn machine_time(fields: Range<usize>) -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
@@ -86,6 +92,7 @@ mod tests {
         let text = "cpu  100 20 3 999 5 6 7 8 0 0\ncpu0 1 1 1 1\n";
         assert_eq!(parse_machine(text, BUSY), Some(Duration::from_millis(1_230)));
         assert_eq!(parse_machine(text, IDLE), Some(Duration::from_millis(10_040)));
+        assert_eq!(parse_machine(text, STOLEN), Some(Duration::from_millis(80)));
         assert_eq!(parse_machine("cpu0 1 1 1\n", BUSY), None);
     }
 

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
-use crate::process_figures::ProcessFigures;
+use crate::process_figures::{ProcessFigures, ProcessorTime};
 
 /// The unit of processor times in /proc. The kernel's interface fixes it at 1/100 s whatever its
 /// own clock runs at.
@@ -19,7 +19,7 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     let status = fs::read_to_string(format!("/proc/{process_id}/status"))?;
     let field = |name| status_field(&status, name);
     Ok(ProcessFigures {
-        processor_time: Some(processor_time),
+        processor_time: Some(processor_time.total()),
         // A process that is ending has no memory any more, and so no such line.
         resident_kib: field("VmRSS").unwrap_or(0),
         threads: field("Threads").ok_or_else(|| malformed("status"))?,
@@ -27,16 +27,23 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     })
 }
 
-pub(crate) fn processor_time(process_id: u32) -> io::Result<Duration> {
+pub(crate) fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
+    let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
+    let ticks = parse_processor_time(&stat).ok_or_else(|| malformed("stat"))?;
     match exact_processor_time(process_id) {
         // The process has ended and is not waited for yet, or another user's.
-        Err(Errno::EINVAL | Errno::EPERM) => {
-            let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
-            parse_processor_time(&stat).ok_or_else(|| malformed("stat"))
-        }
+        Err(Errno::EINVAL | Errno::EPERM) => Ok(ticks),
         Err(Errno::ESRCH) => Err(io::ErrorKind::NotFound.into()),
-        other => Ok(other?),
+        total => Ok(divided(total?, ticks)),
     }
+}
+
+/// `total` in the proportion of `ticks`.
+fn divided(total: Duration, ticks: ProcessorTime) -> ProcessorTime {
+    let all = ticks.total().as_secs_f64();
+    let part = if all > 0.0 { ticks.kernel.as_secs_f64() / all } else { 0.0 };
+    let kernel = total.mul_f64(part);
+    ProcessorTime { user: total.saturating_sub(kernel), kernel }
 }
 
 /// The processor-time clock of a process counts nanoseconds where /proc counts ticks.
@@ -74,12 +81,12 @@ fn status_field(status: &str, name: &str) -> Option<u64> {
 
 /// The fields utime and stime. The name of the program comes before them in brackets and may
 /// itself hold spaces and brackets, so counting starts behind the last one.
-fn parse_processor_time(stat: &str) -> Option<Duration> {
+fn parse_processor_time(stat: &str) -> Option<ProcessorTime> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;
     let system: u32 = fields.next()?.parse().ok()?;
-    Some(TICK * user + TICK * system)
+    Some(ProcessorTime { user: TICK * user, kernel: TICK * system })
 }
 
 fn malformed(file: &str) -> io::Error {
@@ -93,8 +100,21 @@ mod tests {
     #[test]
     fn processor_time_is_found_behind_a_hostile_name() {
         let stat = "17 (a ) b (c) S 1 17 17 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 99 0 0";
-        assert_eq!(parse_processor_time(stat), Some(Duration::from_secs(3)));
+        let expected = ProcessorTime {
+            user: Duration::from_millis(2_500),
+            kernel: Duration::from_millis(500),
+        };
+        assert_eq!(parse_processor_time(stat), Some(expected));
         assert_eq!(parse_processor_time("17 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_exact_time_is_divided_as_the_ticks_are() {
+        let ticks = |user, kernel| ProcessorTime { user: TICK * user, kernel: TICK * kernel };
+        let total = Duration::from_nanos(40_000_004);
+        let whole = divided(total, ticks(3, 1));
+        assert_eq!((whole.kernel, whole.total()), (Duration::from_nanos(10_000_001), total));
+        assert_eq!(divided(total, ticks(0, 0)).user, total, "before the first tick");
     }
 
     #[test]

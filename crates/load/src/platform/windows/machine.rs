@@ -29,6 +29,10 @@ pub(crate) fn idle_time() -> io::Result<Duration> {
     Ok(super::duration(idle))
 }
 
+pub(crate) fn stolen_time() -> io::Result<Duration> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell what its host takes"))
+}
+
 pub(crate) fn processor_time() -> io::Result<Duration> {
     // The time in the kernel includes that of idle processors.
     let (idle, kernel, user) = winsafe::GetSystemTimes().map_err(super::error)?;

@@ -8,25 +8,25 @@ use winsafe::guard::CloseHandleGuard;
 use winsafe::{HPROCESS, HPROCESSLIST};
 
 use super::{duration, error};
-use crate::process_figures::ProcessFigures;
+use crate::process_figures::{ProcessFigures, ProcessorTime};
 
 pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     let process = open(process_id)?;
     let memory = process.GetProcessMemoryInfo().map_err(error)?;
     Ok(ProcessFigures {
-        processor_time: times_of(process_id, &process).ok(),
+        processor_time: times_of(process_id, &process).ok().map(ProcessorTime::total),
         resident_kib: memory.WorkingSetSize as u64 / 1_024,
         threads: threads(process_id)?,
         context_switches: None,
     })
 }
 
-pub(crate) fn processor_time(process_id: u32) -> io::Result<Duration> {
+pub(crate) fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
     times_of(process_id, &*open(process_id)?)
 }
 
 /// Wine knows nobody's times but a process's own, and says zero of all others.
-fn times_of(process_id: u32, process: &HPROCESS) -> io::Result<Duration> {
+fn times_of(process_id: u32, process: &HPROCESS) -> io::Result<ProcessorTime> {
     if process_id != std::process::id() && super::machine::is_wine() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -38,7 +38,7 @@ fn times_of(process_id: u32, process: &HPROCESS) -> io::Result<Duration> {
 
 pub(crate) fn own_processor_time() -> Duration {
     // A process may always ask for its own.
-    times(&HPROCESS::GetCurrentProcess()).unwrap_or_default()
+    times(&HPROCESS::GetCurrentProcess()).unwrap_or_default().total()
 }
 
 fn open(process_id: u32) -> io::Result<CloseHandleGuard<HPROCESS>> {
@@ -51,9 +51,9 @@ fn open(process_id: u32) -> io::Result<CloseHandleGuard<HPROCESS>> {
     })
 }
 
-fn times(process: &HPROCESS) -> io::Result<Duration> {
+fn times(process: &HPROCESS) -> io::Result<ProcessorTime> {
     let (_, _, kernel, user) = process.GetProcessTimes().map_err(error)?;
-    Ok(duration(kernel) + duration(user))
+    Ok(ProcessorTime { user: duration(user), kernel: duration(kernel) })
 }
 
 /// The system tells the number of threads in its list of all processes only.

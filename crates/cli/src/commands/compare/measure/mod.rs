@@ -178,6 +178,8 @@ fn configs(task: &Task, servers: &Servers) -> anyhow::Result<Vec<Config>> {
         ramp: ramp(task),
         pace,
         message_bytes: task.message_bytes,
+        depth: 1,
+        hot: 0,
         timeout: TIMEOUT,
         threads: LOAD_THREADS,
     };

@@ -130,11 +130,11 @@ impl Readings {
         for &id in &self.servers {
             let time = if_told(process_figures::processor_time(id))
                 .context("a process of the server has gone")?;
-            server = server.zip(time).map(|(sum, time)| sum + time);
+            server = server.zip(time).map(|(sum, time)| sum + time.total());
         }
         let at = Instant::now();
         let mut times = self.load.iter().map(|id| process_figures::processor_time(*id).ok());
-        let load = times.try_fold(Duration::ZERO, |sum, time| Some(sum + time?));
+        let load = times.try_fold(Duration::ZERO, |sum, time| Some(sum + time?.total()));
         let machine = kernel_figures::machine_processor_time()?;
         let elsewhere = server.zip(load).map(|(server, load)| {
             machine.saturating_sub(server + load + process_figures::own_processor_time())
