@@ -27,8 +27,8 @@ struct Arguments {
     batch: usize,
 
     /// Do not watch for handlers that block.
-    #[arg(long)]
-    no_doorman: bool,
+    #[arg(long, alias = "no-doorman")]
+    no_monitor: bool,
 }
 
 /// Accepts that are kept posted.
@@ -61,7 +61,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let port: Port<Echo> = Port::<Echo>::builder()
         .concurrency(concurrency)
-        .doorman(!arguments.no_doorman)
+        .blocked_thread_monitor(!arguments.no_monitor)
         .buffer_size(server::BUFFER_SIZE)
         .build()
         .context("cannot create the completion port")?;

@@ -103,7 +103,7 @@ impl Protocol for Signals {
 
 /// Calls `told` for each signal that asks for an end, on a thread of its own.
 fn on_each_signal(told: impl Fn() + Send + 'static) -> anyhow::Result<()> {
-    let port = Port::<Signals>::builder().concurrency(1).doorman(false).build()?;
+    let port = Port::<Signals>::builder().concurrency(1).blocked_thread_monitor(false).build()?;
     let (watches, is_watching) = sync_channel(1);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         // By the thread that waits, since a signal has to get through to the one that watches.

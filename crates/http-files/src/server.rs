@@ -97,7 +97,7 @@ impl Server {
         let port = Port::<Serving>::builder()
             .concurrency(settings.concurrency)
             .driver(settings.driver)
-            .doorman(settings.doorman)
+            .blocked_thread_monitor(settings.blocked_thread_monitor)
             .buffer_size(BUFFER_BYTES)
             .build()?;
         let threads = worker_threads(settings.threads, port.concurrency());

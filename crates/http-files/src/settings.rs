@@ -22,7 +22,7 @@ pub struct Settings {
     /// Which driver the port runs on.
     pub driver: DriverChoice,
     /// Whether the port notices threads that wait for a disk.
-    pub doorman: bool,
+    pub blocked_thread_monitor: bool,
     /// How many bytes the head of a request may have; a longer one is answered by 431.
     pub head_bytes: usize,
     /// How many bytes the target of a request may have; a longer one is answered by 414.
@@ -69,7 +69,7 @@ impl Default for Settings {
             connections: usize::MAX,
             connections_per_client: 0,
             driver: DriverChoice::Automatic,
-            doorman: true,
+            blocked_thread_monitor: true,
             head_bytes: 16 * 1024,
             target_bytes: 8 * 1024,
             headers: 100,

@@ -85,7 +85,7 @@ pub struct Limits {
     /// Which driver the completion port runs on. Only for `completion-port`.
     pub driver: DriverChoice,
     /// Whether the completion port notices handlers that block. Only for `completion-port`.
-    pub doorman: bool,
+    pub blocked_thread_monitor: bool,
 }
 
 /// Who accepts for a completion port.
@@ -114,7 +114,7 @@ impl Default for Limits {
             connections: usize::MAX,
             buffer_size: 8 * 1024,
             driver: DriverChoice::Automatic,
-            doorman: true,
+            blocked_thread_monitor: true,
         }
     }
 }

@@ -15,8 +15,8 @@
 //! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
 //!   by a connect or by [`accept_into`](TcpListener::accept_into).
 //! - Ctrl-C and termination are packets, too, on a port that [watches](Port::watch_signals) them.
-//! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's doorman
-//!   finds code that blocks and does not say so.
+//! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's
+//!   blocked-thread monitor finds code that blocks and does not say so.
 //! - [`simulated`] is a network in memory, for tests.
 //!
 //! # An echo server

@@ -145,12 +145,12 @@ impl Crew {
     pub fn describe<P: Protocol>(&self, port: &Port<P>) -> String {
         let report = port.driver();
         format!(
-            "{} ({}), {} threads of which {} run, doorman {}",
+            "{} ({}), {} threads of which {} run, blocked-thread monitor {}",
             report.name,
             report.reason,
             self.threads.len(),
             port.concurrency(),
-            report.doorman
+            report.blocked_thread_monitor
         )
     }
 

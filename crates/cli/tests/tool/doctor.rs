@@ -12,8 +12,15 @@ fn the_findings_follow_their_schema() {
     schema::check("doctor", &document);
     let findings = document["findings"].as_array().expect("findings");
     let names: Vec<&str> = findings.iter().filter_map(|it| it["name"].as_str()).collect();
-    let everywhere =
-        ["kernel", "driver", "doorman", "files", "descriptors", "local ports", "models"];
+    let everywhere = [
+        "kernel",
+        "driver",
+        "blocked-thread monitor",
+        "files",
+        "descriptors",
+        "local ports",
+        "models",
+    ];
     for name in everywhere.iter().chain(system::LOOKS) {
         assert!(names.contains(name), "{name} is not in {names:?}");
     }

@@ -95,7 +95,7 @@ impl Model for CompletionPort {
         let port = Port::<Serving>::builder()
             .concurrency(limits.concurrency)
             .driver(limits.driver)
-            .doorman(limits.doorman)
+            .blocked_thread_monitor(limits.blocked_thread_monitor)
             .buffer_size(limits.buffer_size)
             .build()?;
         let threads = worker_threads(limits.threads, port.concurrency());

@@ -228,7 +228,7 @@ fn one_worker_serves_everybody_and_stops() {
     let limits = Limits {
         concurrency: 1,
         threads: 1,
-        doorman: false,
+        blocked_thread_monitor: false,
         idle_timeout: Some(PATIENCE),
         ..Limits::default()
     };

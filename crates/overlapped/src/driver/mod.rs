@@ -151,6 +151,11 @@ impl DriverChoice {
             })
     }
 
+    /// The report of a port on this driver, without what it has for files.
+    pub(crate) fn report(self, reason: String, blocked_thread_monitor: String) -> DriverReport {
+        DriverReport { name: self.name(), reason, blocked_thread_monitor, files: String::new() }
+    }
+
     fn unsupported(self) -> io::Error {
         io::Error::new(
             io::ErrorKind::Unsupported,
@@ -171,7 +176,7 @@ pub struct DriverReport {
     /// Why this driver and no other, in a sentence.
     pub reason: String,
     /// Whether, and how, a thread that blocks without saying so is noticed.
-    pub doorman: String,
+    pub blocked_thread_monitor: String,
     /// What carries operations on files (`io_uring` or `helper threads`), and why; before the first
     /// file is associated, what will.
     pub files: String,

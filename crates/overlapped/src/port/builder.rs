@@ -22,7 +22,7 @@ pub struct PortBuilder<P: Protocol> {
     driver: DriverChoice,
     files: FilesChoice,
     network: Option<simulated::Network>,
-    doorman: bool,
+    blocked_thread_monitor: bool,
     buffer_size: usize,
     pool_limit: usize,
     protocol: PhantomData<fn() -> P>,
@@ -35,7 +35,7 @@ impl<P: Protocol> Default for PortBuilder<P> {
             driver: DriverChoice::Automatic,
             files: FilesChoice::Automatic,
             network: None,
-            doorman: true,
+            blocked_thread_monitor: true,
             buffer_size: 8 * 1024,
             pool_limit: 1024,
             protocol: PhantomData,
@@ -74,17 +74,17 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// Whether a doorman notices threads that block without saying so (default: yes, where
-    /// the system lets one see it).
+    /// Whether a monitor notices threads that block without saying so (default: yes, where the
+    /// system lets one see it).
     ///
     /// It judges by one instant: a thread caught in a short lock counts as paused for that moment.
     /// Without it only [`blocking`](crate::blocking) lets others in.
     ///
     /// # Platform
-    /// On Windows the system itself sees which threads block, and there is no doorman to switch off.
+    /// On Windows the system itself sees which threads block, and there is no monitor to switch off.
     #[must_use]
-    pub fn doorman(mut self, on: bool) -> Self {
-        self.doorman = on;
+    pub fn blocked_thread_monitor(mut self, on: bool) -> Self {
+        self.blocked_thread_monitor = on;
         self
     }
 
@@ -113,7 +113,7 @@ impl<P: Protocol> PortBuilder<P> {
             threads => threads,
         };
         let (scheduler, report) =
-            Scheduler::build(self.driver, self.network, concurrency, self.doorman)?;
+            Scheduler::build(self.driver, self.network, concurrency, self.blocked_thread_monitor)?;
         let files = Files::new(self.files)?;
         let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
         Ok(Port::from_inner(Inner::new(scheduler, files, report, pool)))
@@ -126,7 +126,7 @@ impl<P: Protocol> std::fmt::Debug for PortBuilder<P> {
             .field("concurrency", &self.concurrency)
             .field("driver", &self.driver)
             .field("files", &self.files)
-            .field("doorman", &self.doorman)
+            .field("blocked_thread_monitor", &self.blocked_thread_monitor)
             .field("buffer_size", &self.buffer_size)
             .field("pool_limit", &self.pool_limit)
             .finish_non_exhaustive()

@@ -17,8 +17,8 @@ pub struct Counters {
     pub released_on_block: u64,
     /// How often a thread began to run that made more than the port's concurrency (P70).
     pub over_limit_moments: u64,
-    /// How often the doorman looked whether the running threads really run.
-    pub doorman_looks: u64,
+    /// How often the blocked-thread monitor looked whether the running threads really run.
+    pub monitor_looks: u64,
     /// How often accepting, or a disconnect, was put off for want of descriptors or memory, or an
     /// accept of a window since its closure panicked.
     pub accept_deferrals: u64,

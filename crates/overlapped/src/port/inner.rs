@@ -336,7 +336,7 @@ impl<P: Protocol> Inner<P> {
             posted: self.posted.load(Ordering::Relaxed),
             released_on_block: counts.released_on_block,
             over_limit_moments: counts.over_limit_moments,
-            doorman_looks: counts.monitor_looks,
+            monitor_looks: counts.monitor_looks,
             accept_deferrals: self.accept_deferrals.load(Ordering::Relaxed),
             queue_delay: self.scheduler.delays(),
         }

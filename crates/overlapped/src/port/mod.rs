@@ -52,8 +52,8 @@ pub trait Protocol: Sized + 'static {
 /// Threads take packets from it: finished operations of the handles associated with it, and posted
 /// values. Packets leave in the order they were queued (P50). Of the threads that wait, the newest
 /// is released (P51), and only while fewer than the port's concurrency are running (P55-P60). A
-/// thread that blocks, by [`blocking`](crate::blocking) or as the doorman sees it, lets another
-/// in (P72).
+/// thread that blocks, by [`blocking`](crate::blocking) or as the blocked-thread monitor sees
+/// it, lets another in (P72).
 ///
 /// A thread is bound to the port by its first take and counts as running from then on, whenever it
 /// is not waiting here (P77), until it ends, takes from another port, or [leaves](Port::leave).

@@ -26,7 +26,8 @@ fn p5_the_concurrency_is_set_at_creation_and_association_does_not_change_it(worl
 fn p6_a_concurrency_of_0_means_the_processors(world: &World) {
     let processors = std::thread::available_parallelism().expect("it can be told").get();
     assert_eq!(world.port::<Numbers>(|builder| builder).concurrency(), processors);
-    let port: Port<Numbers> = world.port(|builder| builder.concurrency(0).doorman(false));
+    let port: Port<Numbers> =
+        world.port(|builder| builder.concurrency(0).blocked_thread_monitor(false));
     assert_eq!(port.concurrency(), processors);
     let crew = Crew::on(port, processors + 1);
     for worker in 0..=processors {

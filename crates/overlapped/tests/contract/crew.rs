@@ -93,9 +93,9 @@ impl Crew {
         Self::on(world.exact_port(concurrency), size)
     }
 
-    /// The same with a doorman.
+    /// The same with a monitor.
     #[cfg(target_os = "linux")]
-    pub fn with_doorman(world: &World, concurrency: usize, size: usize) -> Self {
+    pub fn with_monitor(world: &World, concurrency: usize, size: usize) -> Self {
         Self::on(world.port(|builder| builder.concurrency(concurrency)), size)
     }
 

@@ -293,7 +293,7 @@ fn p140_closing_aborts_every_receive_of_a_datagram(world: &World) {
 
 fn p164_a_pooled_receive_takes_its_buffer_with_the_datagram(world: &World) {
     let port: Port<Numbers> =
-        world.port(|builder| builder.concurrency(1).buffer_size(6).doorman(false));
+        world.port(|builder| builder.concurrency(1).buffer_size(6).blocked_thread_monitor(false));
     let (socket, address) = world.datagram(&port, 1);
     let peer = world.datagram_peer();
     for number in 0..3 {

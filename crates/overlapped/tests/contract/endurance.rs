@@ -112,11 +112,12 @@ impl Protocol for Stamped {
 }
 
 /// Eight threads with waits of a millisecond; all posts must be taken, each once and soon.
-fn many_posts_to_short_waits(world: &World, doorman: bool) {
+fn many_posts_to_short_waits(world: &World, monitor: bool) {
     const OUTSTANDING: u64 = 64;
     let posts =
         if std::env::var_os("OVERLAPPED_LONG_TESTS").is_some() { 1_000_000 } else { 100_000 };
-    let port: Port<Stamped> = world.port(|builder| builder.concurrency(2).doorman(doorman));
+    let port: Port<Stamped> =
+        world.port(|builder| builder.concurrency(2).blocked_thread_monitor(monitor));
     let seen: Vec<AtomicU8> = (0..posts).map(|_| AtomicU8::new(0)).collect();
     let (taken, late, longest_ns) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -170,12 +171,12 @@ fn f58_every_post_reaches_one_of_many_short_waits(world: &World) {
     many_posts_to_short_waits(world, false);
 }
 
-fn f58_every_post_reaches_one_of_many_short_waits_beside_a_doorman(world: &World) {
+fn f58_every_post_reaches_one_of_many_short_waits_beside_a_monitor(world: &World) {
     many_posts_to_short_waits(world, true);
 }
 
 on_every_driver! {
     f14_a_thousand_cycles_of_a_port_end_whatever_races,
     f58_every_post_reaches_one_of_many_short_waits,
-    f58_every_post_reaches_one_of_many_short_waits_beside_a_doorman,
+    f58_every_post_reaches_one_of_many_short_waits_beside_a_monitor,
 }

@@ -388,7 +388,7 @@ fn report() -> io::Result<String> {
     let count = |folder| std::fs::read_dir(folder).expect("the system tells them").count();
     let (descriptors, threads) = (|| count("/proc/self/fd"), || count("/proc/self/task"));
     let (before, threads_before) = (descriptors(), threads());
-    let builder = Port::<Numbers>::builder().driver(SYSTEM).doorman(false);
+    let builder = Port::<Numbers>::builder().driver(SYSTEM).blocked_thread_monitor(false);
     let port = builder.files(FilesChoice::Automatic).build()?;
     assert!(port.driver().files.starts_with("none yet: "), "{}", port.driver().files);
     let of_port = descriptors() - before;

@@ -37,7 +37,7 @@ fn where_refused(calls: &'static [i64], test: impl FnOnce() + Send + 'static) {
 
 fn port(choice: FilesChoice) -> Port<Numbers> {
     let builder = Port::<Numbers>::builder().driver(DriverChoice::Epoll).files(choice);
-    builder.concurrency(1).doorman(false).build().expect("a port can be made")
+    builder.concurrency(1).blocked_thread_monitor(false).build().expect("a port can be made")
 }
 
 fn everything_works(port: &Port<Numbers>) {

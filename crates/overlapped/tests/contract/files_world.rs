@@ -61,7 +61,7 @@ pub fn carriers(test: &str) -> impl Iterator<Item = Carrier> {
 }
 
 impl Carrier {
-    /// A port of a concurrency of 1, without a doorman.
+    /// A port of a concurrency of 1, without a monitor.
     pub fn port(self) -> Port<Numbers> {
         self.port_for()
     }
@@ -77,7 +77,7 @@ impl Carrier {
 
     pub fn port_for<P: Protocol>(self) -> Port<P> {
         let builder = Port::<P>::builder().driver(SYSTEM).files(self.choice());
-        builder.concurrency(1).doorman(false).build().expect("a port can be made")
+        builder.concurrency(1).blocked_thread_monitor(false).build().expect("a port can be made")
     }
 }
 

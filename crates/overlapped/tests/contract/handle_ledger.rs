@@ -96,7 +96,7 @@ impl Ledger {
     }
 
     pub fn in_world(world: &World) -> Self {
-        Self::new(world.port(|builder| builder.concurrency(1).doorman(false)))
+        Self::new(world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false)))
     }
 
     pub fn key(&self) -> Arc<()> {

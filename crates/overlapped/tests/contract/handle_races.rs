@@ -103,7 +103,8 @@ impl Protocol for Counted {
 
 fn p122_a_start_beside_the_closing_of_the_port_is_refused_or_dropped(world: &World) {
     for _ in 0..ROUNDS {
-        let port: Port<Counted> = world.port(|builder| builder.concurrency(1).doorman(false));
+        let port: Port<Counted> =
+            world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false));
         let (socket, _peer) = world.connected_socket();
         let stream = port.associate(socket, ()).expect("a socket is associated");
         let value = Arc::new(());

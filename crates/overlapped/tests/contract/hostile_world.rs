@@ -93,7 +93,8 @@ impl Scene {
         destructor: Destructor,
         settings: impl FnOnce(PortBuilder<Hostile>) -> PortBuilder<Hostile>,
     ) -> Self {
-        let port = world.port(|builder| settings(builder.concurrency(1).doorman(false)));
+        let port =
+            world.port(|builder| settings(builder.concurrency(1).blocked_thread_monitor(false)));
         let alive = Arc::default();
         let reach = Arc::new(Reach {
             port: port.clone(),

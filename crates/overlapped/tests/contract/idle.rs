@@ -51,7 +51,7 @@ fn wakes_at_rest(tasks: &[String]) -> u64 {
 }
 
 fn f15_an_idle_port_wakes_nobody(world: &World) {
-    let crew = Crew::with_doorman(world, 2, 4);
+    let crew = Crew::with_monitor(world, 2, 4);
     let tasks: Vec<_> = (0..4).map(|worker| task(&crew, worker)).collect();
     let (listener, _) = world.listen(&crew.port, 0);
     listener.accept(0).expect("an accept is posted");
@@ -68,7 +68,7 @@ fn f15_an_idle_port_wakes_nobody(world: &World) {
 }
 
 fn f15_a_port_whose_threads_block_wakes_nobody_while_nothing_comes(world: &World) {
-    let crew = Crew::with_doorman(world, 1, 4);
+    let crew = Crew::with_monitor(world, 1, 4);
     let tasks: Vec<_> = (0..4).map(|worker| task(&crew, worker)).collect();
     crew.busy(0);
     let sleeper = crew.hold(0, |inside, go_on| {
@@ -77,7 +77,7 @@ fn f15_a_port_whose_threads_block_wakes_nobody_while_nothing_comes(world: &World
     });
     (1..4).for_each(|worker| crew.wait(worker));
     assert_eq!(wakes_at_rest(&tasks), 0);
-    // The doorman is there all the same.
+    // The monitor is there all the same.
     crew.post([1]);
     crate::crew::until(|| crew.shape().queued == 0, || format!("{:?}", crew.shape()));
     sleeper.release();

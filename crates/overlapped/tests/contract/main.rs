@@ -20,8 +20,6 @@ mod crew;
 mod datagram_states;
 mod datagrams;
 mod disconnecting;
-#[cfg(target_os = "linux")]
-mod doorman;
 mod endurance;
 mod errno;
 mod family;
@@ -48,6 +46,8 @@ mod mistakes_connections;
 mod mistakes_order;
 mod mistakes_refusals;
 mod mistakes_sharing;
+#[cfg(target_os = "linux")]
+mod monitor;
 mod outcomes;
 mod ownership;
 mod packets;

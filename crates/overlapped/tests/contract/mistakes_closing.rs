@@ -149,7 +149,8 @@ fn f31_closed_with_a_receive_in_flight_the_peer_gets_everything_and_an_end(world
 /// driver's wait with events of both.
 fn f32_a_number_that_is_used_again_brings_its_new_owner_its_own_data(world: &World) {
     const ROUNDS: u64 = 1_000;
-    let port: Port<Numbers> = world.port(|builder| builder.concurrency(2).doorman(false));
+    let port: Port<Numbers> =
+        world.port(|builder| builder.concurrency(2).blocked_thread_monitor(false));
     let got = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -249,7 +250,8 @@ impl Protocol for Counted {
 
 /// The handler closes the connection, and drops whatever it has, while more is in flight.
 fn f56_a_handler_may_close_and_drop_what_it_was_given(world: &World) {
-    let port: Port<Counted> = world.port(|builder| builder.concurrency(1).doorman(false));
+    let port: Port<Counted> =
+        world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false));
     let key = Arc::new(());
     for _ in 0..100 {
         let (socket, peer) = world.connected_socket();
@@ -281,7 +283,8 @@ fn f56_a_handler_may_close_and_drop_what_it_was_given(world: &World) {
 /// A handler may even hold the last clone of the port.
 fn f56_a_handler_may_drop_the_port_that_it_took_from(world: &World) {
     let key = Arc::new(());
-    let port: Port<Counted> = world.port(|builder| builder.concurrency(1).doorman(false));
+    let port: Port<Counted> =
+        world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false));
     let (socket, peer) = world.connected_socket();
     let stream = port.associate(socket, Arc::clone(&key)).expect("a socket is associated");
     stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
@@ -302,7 +305,8 @@ fn f56_a_handler_may_drop_the_port_that_it_took_from(world: &World) {
 /// Another thread drops its handle, or closes it, at the moment at which the operation completes.
 fn f56_handles_may_go_on_another_thread_while_an_operation_completes(world: &World) {
     const ROUNDS: u64 = 500;
-    let port: Port<Counted> = world.port(|builder| builder.concurrency(1).doorman(false));
+    let port: Port<Counted> =
+        world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false));
     let key = Arc::new(());
     for round in 0..ROUNDS {
         let (socket, peer) = world.connected_socket();

@@ -61,8 +61,9 @@ fn f21_f22_f28_addresses_and_shutdown_work_right_after_accept_and_connect(world:
 fn f23_first_data_and_addresses_are_right_whatever_room_there_is(world: &World) {
     for room in [1, 100, 8_192] {
         for sent in [0, 1, 100] {
-            let port: Port<Numbers> =
-                world.port(|builder| builder.concurrency(1).doorman(false).buffer_size(room));
+            let port: Port<Numbers> = world.port(|builder| {
+                builder.concurrency(1).blocked_thread_monitor(false).buffer_size(room)
+            });
             let (listener, address) = world.listen(&port, 3);
             let window = AcceptWindow::new(1).first_data(NEVER_IN_THIS_TEST);
             listener.accept_window(window, || 1).expect("no accept is posted yet");

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// of the other thread's wait.
 fn f33_no_readiness_is_lost_over_a_hundred_thousand_toggles(world: &World) {
     const TOGGLES: u64 = 100_000;
-    let port: Port<Numbers> = world.port(|builder| builder.concurrency(2).doorman(false));
+    let port: Port<Numbers> =
+        world.port(|builder| builder.concurrency(2).blocked_thread_monitor(false));
     let (stream, peer) = world.stream(&port, 7);
     let got = AtomicU64::new(0);
     stream.receive(Buffer::with_capacity(1), 0).expect("a receive can be started");
@@ -193,7 +194,8 @@ impl Protocol for Watched {
 /// it, and a window makes its operations on a thread that calls the port.
 fn f57_a_packet_and_all_its_values_belong_to_the_thread_that_took_it(world: &World) {
     const OF_EACH: u64 = 200;
-    let port: Port<Watched> = world.port(|builder| builder.concurrency(2).doorman(false));
+    let port: Port<Watched> =
+        world.port(|builder| builder.concurrency(2).blocked_thread_monitor(false));
     let (dropped, drops) = channel();
     let mark = |number| Mark(number, dropped.clone());
     let takes = Mutex::new(BTreeMap::new());

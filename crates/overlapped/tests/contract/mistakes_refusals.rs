@@ -23,7 +23,7 @@ impl Protocol for Counted {
 }
 
 fn counted_port(world: &World) -> Port<Counted> {
-    world.port(|builder| builder.concurrency(1).doorman(false))
+    world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false))
 }
 
 /// Nothing is queued or in flight: a loop that waited for a packet would wait for ever.

@@ -46,7 +46,7 @@ impl Tokens {
 }
 
 fn port(world: &World) -> Port<Counted> {
-    world.port(|builder| builder.concurrency(1).doorman(false))
+    world.port(|builder| builder.concurrency(1).blocked_thread_monitor(false))
 }
 
 fn stream(world: &World, port: &Port<Counted>, tokens: &Tokens) -> (TcpStream<Counted>, Peer) {

@@ -204,7 +204,9 @@ impl Scene<'_> {
     /// Somebody accepts what fills the backlog, and then the connection that waits.
     fn goes_on_connecting(&mut self) {
         let (listener, peers) = self.full.take().expect("a connect is in flight");
-        let others = self.world.port::<Counted>(|builder| builder.concurrency(1).doorman(false));
+        let others = self
+            .world
+            .port::<Counted>(|builder| builder.concurrency(1).blocked_thread_monitor(false));
         let key = Arc::new(());
         let listener = others.associate(listener, Arc::clone(&key)).expect("it is associated");
         let mut accepted = Vec::new();

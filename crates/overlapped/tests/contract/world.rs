@@ -113,7 +113,11 @@ macro_rules! on_every_driver_that_limits {
 /// and why.
 pub fn wine_differs(world: &World, test: &str, why: &str) -> bool {
     let is_wine = world.is_kernel()
-        && Port::<Numbers>::new().expect("a port can be made").driver().doorman.contains("Wine");
+        && Port::<Numbers>::new()
+            .expect("a port can be made")
+            .driver()
+            .blocked_thread_monitor
+            .contains("Wine");
     if is_wine {
         println!("skipped: {test}: {why}");
     }
@@ -123,10 +127,11 @@ pub fn wine_differs(world: &World, test: &str, why: &str) -> bool {
 /// Whether this is Wine, whose ports let every thread run; then it says that `test` is passed over.
 #[cfg(windows)]
 pub fn skips(test: &str) -> bool {
-    let doorman = Port::<Numbers>::new().expect("a port can be made").driver().doorman;
-    let skips = doorman.contains("Wine");
+    let monitor =
+        Port::<Numbers>::new().expect("a port can be made").driver().blocked_thread_monitor;
+    let skips = monitor.contains("Wine");
     if skips {
-        println!("skipped: {test}: {doorman}");
+        println!("skipped: {test}: {monitor}");
     }
     skips
 }
@@ -185,7 +190,7 @@ impl World {
         }
     }
 
-    /// A port in this world. Tests of the exact rules switch the doorman off.
+    /// A port in this world. Tests of the exact rules switch the monitor off.
     pub fn port<P: Protocol>(
         &self,
         settings: impl FnOnce(PortBuilder<P>) -> PortBuilder<P>,
@@ -198,9 +203,9 @@ impl World {
         builder.build().expect("a port can be made")
     }
 
-    /// A port of exactly this concurrency, without a doorman.
+    /// A port of exactly this concurrency, without a monitor.
     pub fn exact_port(&self, concurrency: usize) -> Port<Numbers> {
-        self.port(|builder| builder.concurrency(concurrency).doorman(false))
+        self.port(|builder| builder.concurrency(concurrency).blocked_thread_monitor(false))
     }
 
     pub fn listen_socket(&self) -> ListenSocket {

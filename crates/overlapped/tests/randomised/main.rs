@@ -90,8 +90,11 @@ fn run(world: &World, seed: u64) {
     assert_eq!(ledger.alive(), 0, "every operation's data was given back or dropped");
     let snapshot = port.snapshot();
     assert_eq!((snapshot.devices, snapshot.queued), (0, 0), "{snapshot:?}");
-    let verified =
-        streams::verify(&outcomes.ends, &outcomes.results, port.driver().doorman.contains("Wine"));
+    let verified = streams::verify(
+        &outcomes.ends,
+        &outcomes.results,
+        port.driver().blocked_thread_monitor.contains("Wine"),
+    );
     let counters = port.counters();
     assert_eq!(counters.queued, counters.taken);
     drop(port);

@@ -124,7 +124,7 @@ pub fn start(
             .map_or(per_client, |connections| connections as usize),
         least_rate: files.least_rate.unwrap_or(by_itself.least_rate),
         driver: limits.driver,
-        doorman: limits.doorman,
+        blocked_thread_monitor: limits.blocked_thread_monitor,
         listing: files.listing,
         open_files: OPEN_FILES,
         access_log: files.access_log.as_ref().map(|path| match path.as_os_str() {

@@ -1,8 +1,8 @@
 //! The default driver on Linux: one epoll instance, shared by the threads of the port.
 //!
 //! Each socket is registered once, edge-triggered, for both directions. An `eventfd` in the same
-//! set is the kick, one `timerfd` the alarm, another the doorman's look; another `eventfd` is the
-//! bell of a port that watches signals. All are edge-triggered and never read: a write to the one,
+//! set is the kick, one `timerfd` the alarm, another the look of the blocked-thread monitor; another
+//! `eventfd` is the bell of a port that watches signals. All are edge-triggered and never read: a write to the one,
 //! an expiry of the other, is an edge by itself.
 //!
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business

@@ -29,9 +29,8 @@ impl<T> OnDriver<T> {
         monitor: bool,
     ) -> io::Result<(Self, DriverReport)> {
         let driver = Driver::open(choice, network)?;
-        let (monitor, doorman) = monitoring(monitor);
-        let report = DriverReport { name: choice.name(), reason, doorman, files: String::new() };
-        Ok((Self::new(concurrency, monitor, driver), report))
+        let (monitor, means) = monitoring(monitor);
+        Ok((Self::new(concurrency, monitor, driver), choice.report(reason, means)))
     }
 }
 

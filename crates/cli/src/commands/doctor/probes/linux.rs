@@ -12,7 +12,7 @@ use crate::words::{grouped, size};
 /// A listening socket with less lets a burst of connects wait for a second.
 const USUAL_BACKLOG: u32 = 4_096;
 
-/// How long a thread may take to fall asleep before the doorman's look is called blind.
+/// How long a thread may take to fall asleep before the blocked-thread monitor's look is called blind.
 const SLEEP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Everything but what all systems have.
@@ -64,7 +64,7 @@ fn files() -> Finding {
     }
 }
 
-/// Looks at the wait channel of a thread of our own that sleeps, as the doorman does.
+/// Looks at the wait channel of a thread of our own that sleeps, as the blocked-thread monitor does.
 fn wait_channel() -> Finding {
     let name = "wait channel";
     let (release, released) = channel::<()>();

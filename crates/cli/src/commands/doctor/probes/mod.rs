@@ -81,7 +81,7 @@ fn driver() -> Vec<Finding> {
     } else {
         Finding::problem("driver", format!("{found}, but no packet came through"), "report this")
     };
-    vec![driver, Finding::good("doorman", report.doorman)]
+    vec![driver, Finding::good("blocked-thread monitor", report.blocked_thread_monitor)]
 }
 
 /// What carries overlapped operations on files, after one was associated.

@@ -86,14 +86,14 @@ impl<T> Scheduler<T> {
             return made.map(|(ours, report)| (Self::Ours(ours), report));
         }
         let iocp = Iocp::new(concurrency)?;
-        let doorman = match wine_version() {
+        let monitor = match wine_version() {
             None => "not needed: the system sees which threads block".into(),
             Some(version) => {
                 format!("none: Wine {version} lets every thread run, whatever the concurrency")
             }
         };
-        let report = DriverReport { name: choice.name(), reason, doorman, files: String::new() };
-        Ok((Self::Kernel(KernelPort::new(iocp, concurrency)), report))
+        let kernel = KernelPort::new(iocp, concurrency);
+        Ok((Self::Kernel(kernel), choice.report(reason, monitor)))
     }
 
     pub(crate) fn backend(&self) -> Backend<'_> {

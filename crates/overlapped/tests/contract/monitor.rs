@@ -1,6 +1,6 @@
 //! Threads that block without saying so (P72-P74, P83, T9, T10, T12).
 //!
-//! The doorman sees a thread asleep within about a millisecond; these tests require that it happens
+//! The monitor sees a thread asleep within about a millisecond; these tests require that it happens
 //! at all, and that it does not happen to a thread that runs.
 
 use crate::crew::{Crew, Held, Shape, let_pass, until, until_shape};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Worker 0 has a packet and blocks without a word; nobody else has asked yet.
 fn with_a_silent_sleeper(world: &World, size: usize) -> (Crew, Held) {
-    let crew = Crew::with_doorman(world, 1, size);
+    let crew = Crew::with_monitor(world, 1, size);
     crew.busy(0);
     let sleeper = sleep_silently(&crew);
     (crew, sleeper)
@@ -28,19 +28,19 @@ fn sleep_silently(crew: &Crew) -> Held {
     })
 }
 
-fn p72_what_is_posted_while_a_thread_blocks_is_taken_as_the_doorman_sees_it(world: &World) {
+fn p72_what_is_posted_while_a_thread_blocks_is_taken_as_the_monitor_sees_it(world: &World) {
     let (crew, sleeper) = with_a_silent_sleeper(world, 3);
     crew.wait(1);
     crew.wait(2);
     crew.post([1]);
     until_shape(&crew.port, Shape { waiting: 1, released: 1, paused: 1, queued: 0 });
     assert!(crew.port.counters().released_on_block >= 1);
-    assert!(crew.port.counters().doorman_looks >= 1);
+    assert!(crew.port.counters().monitor_looks >= 1);
     sleeper.release();
 }
 
-fn p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_doorman_sees_it(world: &World) {
-    let crew = Crew::with_doorman(world, 1, 2);
+fn p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_monitor_sees_it(world: &World) {
+    let crew = Crew::with_monitor(world, 1, 2);
     crew.busy(0);
     crew.wait(1);
     crew.post([1]);
@@ -50,7 +50,7 @@ fn p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_doorman_sees_it(w
     sleeper.release();
 }
 
-fn p72_who_asks_while_a_thread_blocks_is_let_in_as_the_doorman_sees_it(world: &World) {
+fn p72_who_asks_while_a_thread_blocks_is_let_in_as_the_monitor_sees_it(world: &World) {
     let (crew, sleeper) = with_a_silent_sleeper(world, 2);
     crew.post([1]);
     crew[1].take();
@@ -58,7 +58,7 @@ fn p72_who_asks_while_a_thread_blocks_is_let_in_as_the_doorman_sees_it(world: &W
     sleeper.release();
 }
 
-fn p72_a_socket_is_served_while_a_thread_blocks_as_the_doorman_sees_it(world: &World) {
+fn p72_a_socket_is_served_while_a_thread_blocks_as_the_monitor_sees_it(world: &World) {
     let (crew, sleeper) = with_a_silent_sleeper(world, 2);
     let (stream, peer) = world.stream(&crew.port, 0);
     stream.receive(Buffer::with_capacity(8), 5).expect("a receive starts");
@@ -69,7 +69,7 @@ fn p72_a_socket_is_served_while_a_thread_blocks_as_the_doorman_sees_it(world: &W
     sleeper.release();
 }
 
-fn p72_a_timer_runs_out_while_a_thread_blocks_as_the_doorman_sees_it(world: &World) {
+fn p72_a_timer_runs_out_while_a_thread_blocks_as_the_monitor_sees_it(world: &World) {
     let (crew, sleeper) = with_a_silent_sleeper(world, 2);
     crew.wait(1);
     crew.port.timer(Duration::from_millis(1), 6).expect("a timer starts");
@@ -78,8 +78,8 @@ fn p72_a_timer_runs_out_while_a_thread_blocks_as_the_doorman_sees_it(world: &Wor
     sleeper.release();
 }
 
-fn p72_every_blocked_thread_lets_one_in_as_the_doorman_sees_it(world: &World) {
-    let crew = Crew::with_doorman(world, 1, 4);
+fn p72_every_blocked_thread_lets_one_in_as_the_monitor_sees_it(world: &World) {
+    let crew = Crew::with_monitor(world, 1, 4);
     let mut sleepers = Vec::new();
     for worker in 0..3 {
         crew.post([worker as u64]);
@@ -100,7 +100,7 @@ fn p72_every_blocked_thread_lets_one_in_as_the_doorman_sees_it(world: &World) {
     assert_eq!(crew.shape(), Shape { waiting: 4, ..Shape::EMPTY }, "all are counted back");
 }
 
-fn p73_every_kind_of_sleep_lets_another_in_as_the_doorman_sees_it(world: &World) {
+fn p73_every_kind_of_sleep_lets_another_in_as_the_monitor_sees_it(world: &World) {
     /// A sleep: it says that it begins, and comes back when it is told to.
     type Sleep = fn(Sender<()>, Receiver<()>);
     let kinds: [(&str, Sleep); 5] = [
@@ -163,7 +163,7 @@ fn p73_every_kind_of_sleep_lets_another_in_as_the_doorman_sees_it(world: &World)
         }),
     ];
     for (kind, sleep) in kinds {
-        let crew = Crew::with_doorman(world, 1, 2);
+        let crew = Crew::with_monitor(world, 1, 2);
         crew.busy(0);
         let sleeper = crew.hold(0, sleep);
         crew[1].take();
@@ -188,13 +188,13 @@ fn until_told<'scope>(
     let _ = inside.send(());
 }
 
-fn p74_a_thread_that_runs_lets_nobody_in_as_the_doorman_sees_it(world: &World) {
-    let crew = Crew::with_doorman(world, 1, 2);
-    if !crew.port.driver().doorman.contains("wait channel") {
+fn p74_a_thread_that_runs_lets_nobody_in_as_the_monitor_sees_it(world: &World) {
+    let crew = Crew::with_monitor(world, 1, 2);
+    if !crew.port.driver().blocked_thread_monitor.contains("wait channel") {
         println!(
-            "p74 is skipped: the doorman cannot tell a thread without a processor from a \
+            "p74 is skipped: the monitor cannot tell a thread without a processor from a \
                   sleeping one here ({})",
-            crew.port.driver().doorman
+            crew.port.driver().blocked_thread_monitor
         );
         return;
     }
@@ -215,10 +215,10 @@ fn p74_a_thread_that_runs_lets_nobody_in_as_the_doorman_sees_it(world: &World) {
     });
     crew.wait(1);
     crew.post([1]);
-    let looks = crew.port.counters().doorman_looks;
+    let looks = crew.port.counters().monitor_looks;
     until(
-        || crew.port.counters().doorman_looks >= looks + 100,
-        || format!("the doorman does not look: {:?}", crew.port.counters()),
+        || crew.port.counters().monitor_looks >= looks + 100,
+        || format!("the monitor does not look: {:?}", crew.port.counters()),
     );
     crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
     busy.release();
@@ -226,7 +226,7 @@ fn p74_a_thread_that_runs_lets_nobody_in_as_the_doorman_sees_it(world: &World) {
     assert_eq!(crew[0].posted(), 1);
 }
 
-fn p83_without_a_doorman_only_blocking_lets_others_in(world: &World) {
+fn p83_without_a_monitor_only_blocking_lets_others_in(world: &World) {
     let crew = Crew::new(world, 1, 2);
     crew.busy(0);
     let silent = sleep_silently(&crew);
@@ -234,7 +234,7 @@ fn p83_without_a_doorman_only_blocking_lets_others_in(world: &World) {
     crew.post([1]);
     let_pass(Duration::from_millis(50));
     crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
-    assert_eq!(crew.port.counters().doorman_looks, 0);
+    assert_eq!(crew.port.counters().monitor_looks, 0);
     silent.release();
     let said = crew.pause(0);
     assert_eq!(crew[1].posted(), 1);
@@ -243,13 +243,16 @@ fn p83_without_a_doorman_only_blocking_lets_others_in(world: &World) {
 
 fn p83_the_port_says_how_blocked_threads_are_noticed(world: &World) {
     let exact = world.exact_port(1);
-    assert!(exact.driver().doorman.starts_with("off"), "{:?}", exact.driver());
+    assert!(exact.driver().blocked_thread_monitor.starts_with("off"), "{:?}", exact.driver());
     let default: Port<crate::world::Numbers> = world.port(|builder| builder);
     let report = default.driver();
-    assert!(report.doorman.starts_with("on, by") || report.doorman.contains("only blocking()"));
+    assert!(
+        report.blocked_thread_monitor.starts_with("on, by")
+            || report.blocked_thread_monitor.contains("only blocking()")
+    );
 }
 
-fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_doorman_sees_it(world: &World) {
+fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it(world: &World) {
     let (crew, sleeper) = with_a_silent_sleeper(world, 3);
     crew[1].take();
     crew.post([1]);
@@ -266,7 +269,7 @@ fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_doorman_sees_it(worl
     until(|| crew.shape().queued == 0, || format!("{:?}", crew.shape()));
 }
 
-fn t12_a_sleeper_that_ends_is_gone_as_the_doorman_sees_it(world: &World) {
+fn t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it(world: &World) {
     let (mut crew, sleeper) = with_a_silent_sleeper(world, 2);
     crew[1].take();
     crew.post([1]);
@@ -291,17 +294,17 @@ fn t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once(world: &World) {
 }
 
 on_every_driver! {
-    p72_what_is_posted_while_a_thread_blocks_is_taken_as_the_doorman_sees_it,
-    p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_doorman_sees_it,
-    p72_who_asks_while_a_thread_blocks_is_let_in_as_the_doorman_sees_it,
-    p72_a_socket_is_served_while_a_thread_blocks_as_the_doorman_sees_it,
-    p72_a_timer_runs_out_while_a_thread_blocks_as_the_doorman_sees_it,
-    p72_every_blocked_thread_lets_one_in_as_the_doorman_sees_it,
-    p73_every_kind_of_sleep_lets_another_in_as_the_doorman_sees_it,
-    p74_a_thread_that_runs_lets_nobody_in_as_the_doorman_sees_it,
-    p83_without_a_doorman_only_blocking_lets_others_in,
+    p72_what_is_posted_while_a_thread_blocks_is_taken_as_the_monitor_sees_it,
+    p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_monitor_sees_it,
+    p72_who_asks_while_a_thread_blocks_is_let_in_as_the_monitor_sees_it,
+    p72_a_socket_is_served_while_a_thread_blocks_as_the_monitor_sees_it,
+    p72_a_timer_runs_out_while_a_thread_blocks_as_the_monitor_sees_it,
+    p72_every_blocked_thread_lets_one_in_as_the_monitor_sees_it,
+    p73_every_kind_of_sleep_lets_another_in_as_the_monitor_sees_it,
+    p74_a_thread_that_runs_lets_nobody_in_as_the_monitor_sees_it,
+    p83_without_a_monitor_only_blocking_lets_others_in,
     p83_the_port_says_how_blocked_threads_are_noticed,
-    t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_doorman_sees_it,
-    t12_a_sleeper_that_ends_is_gone_as_the_doorman_sees_it,
+    t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it,
+    t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it,
     t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once,
 }
