@@ -48,6 +48,27 @@ impl<T> std::error::Error for Refused<T> {
     }
 }
 
+/// Names one operation of one handle, for [`cancel`](crate::TcpStream::cancel).
+///
+/// Numbers of a handle are used again only after four thousand million operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OperationId(pub(crate) u32);
+
+/// The result of an operation that was never performed.
+pub(crate) fn not_performed<T>() -> io::Result<T> {
+    Err(io::Error::from(io::ErrorKind::WouldBlock))
+}
+
+/// The error of an operation that was cancelled, or whose handle was closed (P132, P140).
+pub(crate) fn aborted() -> io::Error {
+    code::error(code::CANCELED)
+}
+
+/// How the connection was lost, if this error of an operation says that it was.
+pub(crate) fn loss(error: &io::Error) -> Option<i32> {
+    code::loss(error.raw_os_error()?)
+}
+
 /// Whether an operation was *aborted*: it was cancelled, or its handle was closed (P132, P140).
 ///
 /// This is how to ask on every system. [`io::ErrorKind`] has no kind for it: `ECANCELED` (125) of

@@ -98,35 +98,44 @@
 #![deny(unsafe_code)]
 
 mod buffer;
+mod conn;
 mod driver;
 mod error;
 mod handle;
+mod op;
 mod operation;
 mod panics;
 mod port;
+mod protocol;
 mod sched;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use buffer::{Buffer, Buffers};
+pub use conn::accept_window::AcceptWindow;
+pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
+pub use conn::timers::TimerId;
 pub use driver::files::{FileOptions, FileState, FilesChoice, open_at_once, open_regular};
 pub use driver::signals::Signal;
 pub use driver::simulated;
 pub use driver::{DriverChoice, DriverReport};
-pub use error::{Refused, is_aborted};
-pub use handle::{
-    AcceptWindow, Associable, Association, DatagramSocket, File, ListenSocket, OpenFile,
-    TcpListener, TcpSocket, TcpStream, UdpSocket,
-};
-pub use operation::OperationId;
-pub use operation::accept::Accepted;
-pub use operation::receive::Received;
-pub use operation::timer::TimerId;
-pub use operation::transmit_file::{Transmission, TransmissionProgress};
+pub use error::{OperationId, Refused, is_aborted};
+pub use handle::{File, OpenFile};
+pub use op::accept::Accepted;
+pub use op::packet::Packet;
+pub use op::packet_parts::{PacketHandle, PacketKind, PacketParts};
+pub use op::receive::Received;
+pub use op::tcp_listener::TcpListener;
+pub use op::tcp_stream::TcpStream;
+pub use op::transmit_file::{Transmission, TransmissionProgress};
+pub use op::udp_socket::UdpSocket;
+pub use port::associate::{Associable, Association};
 pub use port::batch::Batch;
 pub use port::builder::PortBuilder;
 pub use port::counters::Counters;
-pub use port::packet::Packet;
-pub use port::{Port, Protocol, Snapshot};
+pub use port::{Port, Snapshot};
+pub use protocol::Protocol;
 pub use sched::TakeError;
 pub use sched::binding::blocking;
 pub use sched::metrics::DelayHistogram;

@@ -39,7 +39,6 @@ pub(crate) mod family;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
-pub(crate) mod registry;
 pub(crate) mod signals;
 pub mod simulated;
 pub(crate) mod sleep;

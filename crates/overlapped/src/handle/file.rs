@@ -1,8 +1,8 @@
 //! The typed handle of a file.
 
 use super::file_core::FileHandle;
-use crate::operation::OperationId;
-use crate::port::Protocol;
+use crate::error::OperationId;
+use crate::protocol::Protocol;
 use crate::sched::binding::blocking;
 use std::io;
 

@@ -4,18 +4,18 @@
 //! no queue, and what is in flight is with the driver ([`crate::driver::files`]) as a [`FileJob`].
 //! Each job holds the handle that its packet gives back, and the open file.
 
-use super::Association;
 use super::open_file::OpenFile;
-use super::refusals::port_closed;
+use crate::conn::port_closed;
 use crate::driver::code;
 use crate::driver::files::{Job, Request, Step, SystemFile, Tag, Which};
 use crate::error::Refused;
+use crate::error::{OperationId, aborted};
+use crate::op::packet::Packet;
 use crate::operation::file_task::FileTask;
-use crate::operation::{OperationId, aborted};
 use crate::panics::{Panics, contained};
-use crate::port::Protocol;
+use crate::port::associate::Association;
 use crate::port::inner::Inner;
-use crate::port::packet::Packet;
+use crate::protocol::Protocol;
 use crate::sync::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(crate) struct FileJob<P: Protocol> {
 
 impl<P: Protocol> FileHandle<P> {
     /// Associates `file` with the port under `key`.
-    pub(super) fn associate(
+    pub(crate) fn associate(
         port: &Arc<Inner<P>>,
         file: OpenFile,
         key: P::Key,
@@ -54,7 +54,7 @@ impl<P: Protocol> FileHandle<P> {
         if port.is_closed() {
             return Err(Refused::new(port_closed(), (file, key)));
         }
-        let number = match port.files.open(port.scheduler.backend(), &file.0) {
+        let number = match port.files.open(port.scheduler().backend(), &file.0) {
             Ok(number) => number,
             Err(error) => return Err(Refused::new(error, (file, key))),
         };
@@ -91,7 +91,7 @@ impl<P: Protocol> FileHandle<P> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let job = Box::new(FileJob { id, task, operation, file, holder: self.clone() });
         let own = job.tag();
-        match port.files.start(port.scheduler.backend(), job) {
+        match port.files.start(port.scheduler().backend(), job) {
             Err((error, job)) => {
                 let FileJob { task, operation, .. } = *job;
                 Err(Refused::new(error, (task, operation)))
@@ -113,9 +113,8 @@ impl<P: Protocol> FileHandle<P> {
                 if is_closed || port.is_closed() {
                     panics.run(|| self.cancel_which(Which::One(own)));
                 }
-                // The closing port may have looked before the kernel had it.
-                #[cfg(windows)]
                 if port.is_closed() {
+                    // The closing may have taken back all that the kernel held before this came.
                     panics.run(|| port.drain());
                 }
                 panics.resume();

@@ -1,10 +1,6 @@
 //! Files that belong to no port yet.
 
-use super::file_core::FileHandle;
-use super::sealed::{PortRef, Sealed};
-use super::{Associable, Association, File};
 use crate::driver::files::{FileOptions, FileState, SystemFile};
-use crate::port::Protocol;
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
@@ -60,19 +56,5 @@ impl TryFrom<std::fs::File> for OpenFile {
     /// On Linux, a file that was made non-blocking blocks from now on, for everybody who shares it.
     fn try_from(file: std::fs::File) -> io::Result<Self> {
         SystemFile::try_from(file).map(Self)
-    }
-}
-
-impl Sealed for OpenFile {}
-
-impl Associable for OpenFile {
-    type Handle<P: Protocol> = File<P>;
-
-    fn associate<P: Protocol>(
-        self,
-        port: &PortRef<'_, P>,
-        key: P::Key,
-    ) -> Association<File<P>, Self, P::Key> {
-        FileHandle::associate(port.0, self, key).map(File)
     }
 }

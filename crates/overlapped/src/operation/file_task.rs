@@ -8,8 +8,8 @@ use super::read_at::ReadAt;
 use super::write_at::WriteAt;
 use crate::driver::files::{Request, Step, SystemFile};
 use crate::handle::file_core::FileHandle;
-use crate::port::Protocol;
-use crate::port::packet::Packet;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]

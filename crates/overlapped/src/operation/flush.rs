@@ -1,14 +1,14 @@
 //! Flush: what was written goes to the device.
 
 use super::file_task::FileTask;
-use super::not_performed;
 use crate::driver::files::Step;
+use crate::error::OperationId;
 use crate::error::Refused;
+use crate::error::not_performed;
 use crate::handle::File;
 use crate::handle::file_core::FileHandle;
-use crate::operation::OperationId;
-use crate::port::Protocol;
-use crate::port::packet::Packet;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]

@@ -1,15 +1,15 @@
 //! Read: from a place in a file into a buffer, which it fills unless the file ends before.
 
 use super::file_task::{FileTask, admit_range};
-use super::not_performed;
 use crate::buffer::Buffer;
 use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
+use crate::error::OperationId;
 use crate::error::Refused;
+use crate::error::not_performed;
 use crate::handle::File;
 use crate::handle::file_core::FileHandle;
-use crate::operation::OperationId;
-use crate::port::Protocol;
-use crate::port::packet::Packet;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]

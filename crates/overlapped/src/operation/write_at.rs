@@ -1,15 +1,15 @@
 //! Write: a buffer to a place in a file, all of it unless there is an error.
 
 use super::file_task::{FileTask, admit_range};
-use super::not_performed;
 use crate::buffer::Buffer;
 use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
+use crate::error::OperationId;
 use crate::error::Refused;
+use crate::error::not_performed;
 use crate::handle::File;
 use crate::handle::file_core::FileHandle;
-use crate::operation::OperationId;
-use crate::port::Protocol;
-use crate::port::packet::Packet;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]

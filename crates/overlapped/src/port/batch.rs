@@ -1,8 +1,8 @@
 //! Several packets taken at once.
 
-use super::Protocol;
 use super::inner::Inner;
-use super::packet::Packet;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use crate::sched::{Deadline, TakeError};
 use std::collections::VecDeque;
 use std::sync::Arc;

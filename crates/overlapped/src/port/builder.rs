@@ -1,9 +1,10 @@
 //! The settings of a port.
 
+use super::Port;
 use super::inner::Inner;
-use super::{Port, Protocol};
 use crate::driver::files::{Files, FilesChoice};
 use crate::driver::{DriverChoice, simulated};
+use crate::protocol::Protocol;
 use crate::sched::Scheduler;
 use std::io;
 use std::marker::PhantomData;

@@ -1,51 +1,34 @@
 //! The completion port as its users see it.
 //!
-//! - [`Port`] is what users hold; [`builder`] makes it, [`packet`] and [`batch`] are what they
-//!   take, [`counters`] and [`Snapshot`] what they see.
+//! - [`Port`] is what users hold; [`builder`] makes it, [`batch`] is what they take several
+//!   packets with, [`counters`] and [`Snapshot`] what they see.
 //! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
 //! - [`signals`] is what the process is told from outside.
 
+pub(crate) mod associate;
 pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod counters;
 pub(crate) mod inner;
-pub(crate) mod packet;
-pub(crate) mod signals;
-pub(crate) mod timers;
+mod platform;
+mod signals;
+mod timer;
 
 use crate::buffer::Buffer;
 use crate::driver::DriverReport;
 use crate::error::Refused;
-use crate::handle::{Associable, Association};
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use crate::sched::{Deadline, TakeError};
+use associate::{Associable, Association};
 use batch::Batch;
 use builder::PortBuilder;
 use counters::Counters;
 use inner::Inner;
-use packet::Packet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Names the three types of the user's that travel through a port.
-///
-/// ```
-/// struct Echo;
-/// impl overlapped::Protocol for Echo {
-///     type Key = u64; // one per handle
-///     type Operation = (); // one per operation
-///     type Message = &'static str; // what is posted
-/// }
-/// ```
-pub trait Protocol: Sized + 'static {
-    /// Per-handle data, the completion key: given at association, lent by the handle of each packet.
-    type Key: Send + Sync + 'static;
-    /// Per-operation data: given at the start of an operation, given back by its packet.
-    type Operation: Send + 'static;
-    /// What is posted.
-    type Message: Send + 'static;
-}
 
 /// A completion port.
 ///
@@ -123,7 +106,7 @@ impl<P: Protocol> Port<P> {
         socket: S,
         key: P::Key,
     ) -> Association<S::Handle<P>, S, P::Key> {
-        socket.associate(&crate::handle::sealed::PortRef(self.inner()), key)
+        socket.associate(&associate::sealed::PortRef(self.inner()), key)
     }
 
     /// Queues a value at the tail, as any completion is (P24), from any thread (P23).
@@ -180,7 +163,7 @@ impl<P: Protocol> Port<P> {
 
     /// Unbinds the calling thread: its slot is free for another.
     pub fn leave(&self) {
-        self.inner().scheduler.leave();
+        self.inner().scheduler().leave();
     }
 
     /// Closes the port. Threads that wait return with [`TakeError::Abandoned`] (P120). Packets
@@ -211,12 +194,12 @@ impl<P: Protocol> Port<P> {
 
     /// An empty buffer of the port's pool; it returns there when it is dropped.
     pub fn buffer(&self) -> Buffer {
-        self.inner().pool.get()
+        self.inner().connections.pool.get()
     }
 
     /// How many threads the port lets run.
     pub fn concurrency(&self) -> usize {
-        self.inner().scheduler.concurrency()
+        self.inner().scheduler().concurrency()
     }
 }
 

@@ -1,15 +1,16 @@
 //! Signals of the process as packets.
 
+use super::Port;
 use super::inner::Inner;
-use super::packet::Packet;
-use super::{Port, Protocol};
+use crate::conn::delivery::{By, Delivery};
+use crate::conn::port_closed;
 use crate::driver::signals::Watch;
-#[cfg(target_os = "linux")]
-use crate::driver::{Backend, Driver};
-use crate::handle::delivery::{By, Delivery};
+use crate::op::Op;
+use crate::op::packet::Packet;
+use crate::protocol::Protocol;
 use crate::sync::Mutex;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// The watch of a port that watches.
 pub(crate) type Watching = Mutex<Option<Watch>>;
@@ -48,7 +49,7 @@ impl<P: Protocol> Inner<P> {
         let mut watching = self.signals.lock();
         // Looked at under the lock, since closing the port takes what is there after it said so.
         if self.is_closed() {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed"));
+            return Err(port_closed());
         }
         if watching.is_some() {
             return Ok(());
@@ -57,54 +58,18 @@ impl<P: Protocol> Inner<P> {
         Ok(())
     }
 
-    #[cfg(windows)]
-    fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
-        let port: Weak<Self> = Arc::downgrade(self);
-        Watch::start(move || {
-            if let Some(port) = port.upgrade() {
-                port.signals_arrived();
-            }
-        })
-    }
-
-    #[cfg(target_os = "linux")]
-    fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
-        let watch = Watch::start()?;
-        match self.scheduler.backend() {
-            Backend::Readiness(Driver::Epoll(epoll)) => epoll.watch(&watch)?,
-            Backend::Readiness(Driver::Simulated(_)) => self.watch_from_a_thread(&watch)?,
-        }
-        Ok(watch)
-    }
-
-    /// For a driver that cannot wait for a bell.
-    #[cfg(target_os = "linux")]
-    fn watch_from_a_thread(self: &Arc<Self>, watch: &Watch) -> io::Result<()> {
-        let bell = watch.bell();
-        let port: Weak<Self> = Arc::downgrade(self);
-        let wait = move || {
-            while bell.wait()
-                && let Some(port) = port.upgrade()
-            {
-                port.signals_arrived();
-            }
-        };
-        std::thread::Builder::new().name("overlapped-signals".into()).spawn(wait)?;
-        Ok(())
-    }
-
     /// Queues what has arrived, on a thread that takes nothing.
-    fn signals_arrived(&self) {
+    pub(super) fn signals_arrived(&self) {
         let mut delivery = Delivery::by(By::Other);
         self.take_signals(&mut delivery);
         delivery.finish();
     }
 
     /// Packets for the signals that have arrived.
-    pub(super) fn take_signals(&self, delivery: &mut Delivery<P>) {
+    pub(super) fn take_signals(&self, delivery: &mut Delivery<Op<P>>) {
         let arrived = self.signals.lock().as_ref().map(Watch::take).unwrap_or_default();
         for signal in arrived.signals() {
-            delivery.add(self, Packet::Signal(signal));
+            delivery.add(&self.connections, Packet::Signal(signal));
         }
     }
 

@@ -186,29 +186,16 @@ impl Ledger {
 
 /// The number of the packet's operation, and the page's word for how it ended.
 fn fate_of(packet: Packet<Counted>) -> (u64, &'static str) {
-    fn fate<T>(result: io::Result<T>) -> &'static str {
-        result.map_or_else(|error| word(&error), |_| "done")
-    }
-    let (operation, fate) = match packet {
-        Packet::Received { operation, result: Ok(Received::End), .. } => (operation, "end"),
-        Packet::Received { operation, result, .. } => (operation, fate(result)),
-        Packet::Read { operation, result: Ok(0), buffer, .. } if buffer.capacity() > 0 => {
-            (operation, "end")
-        }
-        Packet::Read { operation, result, .. } => (operation, fate(result)),
-        Packet::Accepted { operation, result, .. } => (operation, fate(result)),
-        Packet::AcceptedInto { operation, result, .. } => (operation, fate(result)),
-        Packet::ReceivedFrom { operation, result, .. } => (operation, fate(result)),
-        Packet::Connected { operation, result, .. }
-        | Packet::Disconnected { operation, result, .. }
-        | Packet::Flushed { operation, result, .. }
-        | Packet::Sent { operation, result, .. }
-        | Packet::SentTo { operation, result, .. }
-        | Packet::Transmitted { operation, result, .. }
-        | Packet::Written { operation, result, .. } => (operation, fate(result)),
-        Packet::Timer { .. } | Packet::Signal(_) | Packet::Posted(()) => {
-            panic!("nobody started this")
-        }
+    let is_end = match &packet {
+        Packet::Received { result: Ok(Received::End), .. } => true,
+        Packet::Read { result: Ok(0), buffer, .. } => buffer.capacity() > 0,
+        _ => false,
     };
-    (operation.number, fate)
+    let parts = packet.into_parts().unwrap_or_else(|other| panic!("nobody sent {other:?}"));
+    let fate = match parts.result {
+        Ok(()) if is_end => "end",
+        Ok(()) => "done",
+        Err(error) => word(&error),
+    };
+    (parts.operation.number, fate)
 }

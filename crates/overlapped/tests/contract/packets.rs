@@ -95,24 +95,8 @@ pub fn code<T>(result: &io::Result<T>) -> Option<i32> {
 
 /// Number and error of any operation's packet, whatever its kind.
 pub fn outcome(packet: Packet<Numbers>) -> (u64, Option<i32>) {
-    match packet {
-        Packet::Accepted { operation, result, .. } => (operation, code(&result)),
-        Packet::AcceptedInto { operation, result, .. } => (operation, code(&result)),
-        Packet::Connected { operation, result, .. }
-        | Packet::Disconnected { operation, result, .. }
-        | Packet::Sent { operation, result, .. }
-        | Packet::SentTo { operation, result, .. }
-        | Packet::Transmitted { operation, result, .. } => (operation, code(&result)),
-        Packet::ReceivedFrom { operation, result, .. } => (operation, code(&result)),
-        Packet::Received { operation, result, .. } => (operation, code(&result)),
-        Packet::Read { operation, result, .. } => (operation, code(&result)),
-        Packet::Written { operation, result, .. } | Packet::Flushed { operation, result, .. } => {
-            (operation, code(&result))
-        }
-        Packet::Timer { operation, result } => (operation, code(&result)),
-        Packet::Signal(signal) => panic!("nobody sent {signal:?}"),
-        Packet::Posted(message) => panic!("nobody posted {message}"),
-    }
+    let parts = packet.into_parts().unwrap_or_else(|other| panic!("nobody sent {other:?}"));
+    (parts.operation, code(&parts.result))
 }
 
 /// So many packets are queued by what was started so far. A kernel that carries the operations may

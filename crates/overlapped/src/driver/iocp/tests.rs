@@ -31,7 +31,7 @@ fn port() -> Port<Numbers> {
 }
 
 fn iocp(port: &Port<Numbers>) -> &Iocp {
-    match port.inner().scheduler.backend() {
+    match port.inner().scheduler().backend() {
         Backend::Overlapped(iocp) => iocp,
         Backend::Readiness(_) => panic!("the port was made on the system's own"),
     }
@@ -117,8 +117,8 @@ fn f9_packets_that_a_stranger_posts_are_passed_over() {
     let stream = port.associate(socket, 7).unwrap_or_else(|refused| panic!("{refused}"));
     stream.receive(Buffer::with_capacity(8), 1).unwrap_or_else(|refused| panic!("{refused}"));
     let own_token = 0;
-    let found = port.inner().registry.get(own_token, |_| Some(()));
-    assert!(found.is_some(), "it is the token of the port's first handle");
+    let found = port.inner().connections.table.find(own_token).map(drop);
+    assert!(found.is_some(), "it is the token of the port's first connection");
     let theirs = Box::new(OVERLAPPED::default());
     let of_handles = [own_token as usize, 1, 0xDEAD_BEEF, usize::MAX / 2];
     let of_markers = [Marker::Posted, Marker::Alarm, Marker::Look].map(Marker::key);

@@ -47,7 +47,7 @@ pub(crate) use socket::SimulatedSocket;
 use super::Event;
 use super::family::Family;
 use super::socket::Socket;
-use crate::handle::{DatagramSocket, ListenSocket, TcpSocket};
+
 use crate::sync::Mutex;
 use events::Outlet;
 use state::{OutletId, Shared, State};
@@ -115,41 +115,19 @@ impl Network {
         Self { shared, outlet, waiters }
     }
 
-    /// A listening socket for a port to be associated with; port 0 is any free one. `backlog`
-    /// connections (at least one) wait there to be accepted; the next ones stay in progress.
-    ///
-    /// # Errors
-    /// The system's "address in use".
-    pub fn listen(&self, address: SocketAddr, backlog: usize) -> io::Result<ListenSocket> {
+    pub(crate) fn listening(&self, address: SocketAddr, backlog: usize) -> io::Result<Socket> {
         let socket = SimulatedSocket::open(&self.shared, Family::of(address));
         socket.bind(address)?;
         socket.listen(backlog)?;
-        Ok(ListenSocket::from_parts(Socket::Simulated(Box::new(socket))))
+        Ok(Socket::Simulated(Box::new(socket)))
     }
 
-    /// An unconnected IPv4 socket, for a port to be associated with and to connect.
-    pub fn stream(&self) -> TcpSocket {
-        self.stream_of(Family::V4)
+    pub(crate) fn unconnected(&self, family: Family) -> Socket {
+        Socket::Simulated(Box::new(SimulatedSocket::open(&self.shared, family)))
     }
 
-    /// An unconnected IPv6 socket, for a port to be associated with and to connect.
-    pub fn stream_v6(&self) -> TcpSocket {
-        self.stream_of(Family::V6)
-    }
-
-    fn stream_of(&self, family: Family) -> TcpSocket {
-        let socket = SimulatedSocket::open(&self.shared, family);
-        TcpSocket::from_parts(Socket::Simulated(Box::new(socket)))
-    }
-
-    /// A datagram socket bound to `address`, for a port to be associated with; port 0 is any free
-    /// one.
-    ///
-    /// # Errors
-    /// The system's "address in use".
-    pub fn datagram(&self, address: SocketAddr) -> io::Result<DatagramSocket> {
-        let socket = SimulatedSocket::datagrams(&self.shared, address)?;
-        Ok(DatagramSocket::from_parts(Socket::Simulated(Box::new(socket))))
+    pub(crate) fn for_datagrams(&self, address: SocketAddr) -> io::Result<Socket> {
+        Ok(Socket::Simulated(Box::new(SimulatedSocket::datagrams(&self.shared, address)?)))
     }
 
     /// A datagram socket of the outside, bound to `address`; port 0 is any free one.

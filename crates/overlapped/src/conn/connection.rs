@@ -1,0 +1,260 @@
+//! What one lock guards of a connection: the socket, its two operation queues, and what is known of
+//! the peer. Here are the steps that need nothing else.
+
+use super::accept_window::{Accepting, Admission};
+use super::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
+use super::platform::WithKernel;
+use super::queue::{Advance, OperationQueue};
+use super::reuse::Origin;
+use super::sockets::TcpSocket;
+use crate::buffer::pool::Pool;
+use crate::driver::code;
+use crate::driver::socket::Socket;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One socket of a port, connected or not.
+pub(crate) struct Connection<O: Operation> {
+    /// None once closed.
+    pub(crate) socket: Option<Socket>,
+    pub(crate) admission: Option<Admission>,
+    pub(crate) state: ConnectionState,
+    pub(crate) origin: Origin,
+    /// Whom it is connected to. Some systems forget it when the connection ends.
+    pub(crate) peer: Option<SocketAddr>,
+    /// The peer has ended its direction or the connection failed: a short read proves nothing.
+    pub(crate) ended: bool,
+    /// The error that ended the connection, once an operation has met it: whatever is started from
+    /// then on fails with it, too (P160).
+    pub(super) lost: Option<i32>,
+    pub(super) shut_receive: bool,
+    pub(crate) shut_send: bool,
+    /// The system is to be told that we have ended sending when nothing is left to be sent.
+    pub(super) end_when_sent: bool,
+    /// The alarm is set to try again what met a shortage.
+    pub(super) retry_is_due: bool,
+    pub(super) next_id: u32,
+    pub(super) receive: OperationQueue<Pending<O>>,
+    /// Boxed, since sends rarely wait and most connections are idle.
+    pub(super) send: OperationQueue<Box<Pending<O>>>,
+    pub(crate) connected_at: Option<Instant>,
+    pub(crate) accepting: Option<Box<Accepting<O>>>,
+    /// What the kernel carries.
+    #[allow(dead_code, reason = "needed where the kernel carries operations")]
+    pub(super) with_kernel: WithKernel<O>,
+}
+
+/// What the socket is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    Listening,
+    Unconnected,
+    Connecting,
+    Connected,
+    /// A disconnect waits for the sends before it.
+    Disconnecting,
+    /// Disconnected, and kept for an accept.
+    Reserved,
+    /// Accepted, and its first data is awaited. Nobody has a handle of it.
+    Silent,
+    /// A socket for datagrams, which is connected to nobody.
+    Datagrams,
+}
+
+impl ConnectionState {
+    pub(super) fn is_established(self) -> bool {
+        matches!(self, Self::Connected | Self::Disconnecting)
+    }
+
+    /// Whether what the system says of an end is that of a connection.
+    pub(super) fn is_of_a_connection(self) -> bool {
+        self.is_established() || matches!(self, Self::Connecting | Self::Silent)
+    }
+}
+
+impl<O: Operation> Connection<O> {
+    pub(super) fn new(socket: TcpSocket, state: ConnectionState) -> Self {
+        let TcpSocket { socket, admission, peer, origin } = socket;
+        Self {
+            socket: Some(socket),
+            admission,
+            state,
+            origin,
+            peer,
+            ended: false,
+            lost: None,
+            shut_receive: false,
+            shut_send: false,
+            end_when_sent: false,
+            retry_is_due: false,
+            next_id: 0,
+            receive: OperationQueue::new(),
+            send: OperationQueue::new(),
+            connected_at: (state == ConnectionState::Connected).then(Instant::now),
+            accepting: None,
+            with_kernel: WithKernel::new(),
+        }
+    }
+
+    pub(crate) fn open_socket(&self) -> io::Result<&Socket> {
+        self.socket.as_ref().ok_or_else(|| code::error(code::CLOSED))
+    }
+
+    pub(super) fn next_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
+    }
+
+    /// Whether the alarm must be set to try again; it is, from now on.
+    pub(super) fn owes_retry(&mut self) -> bool {
+        !std::mem::replace(&mut self.retry_is_due, true)
+    }
+
+    /// Ends the sending direction if that waited for the last send.
+    pub(super) fn end_if_sent(&mut self) {
+        if self.end_when_sent && self.sends_to_come() == 0 {
+            self.end_when_sent = false;
+            if let Some(socket) = &self.socket {
+                // It fails only for a connection that is over already.
+                let _ = socket.end_sending();
+            }
+        }
+        self.tell_end_of_disconnect();
+    }
+
+    /// Ends the sending direction behind the sends in flight.
+    pub(crate) fn end_sending_behind(&mut self) {
+        self.shut_send = true;
+        self.end_when_sent = true;
+        self.end_if_sent();
+    }
+
+    pub(super) fn may_attempt(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Receive => self.receive.may_attempt(),
+            Direction::Send => self.send.may_attempt(),
+        }
+    }
+
+    pub(super) fn push(&mut self, direction: Direction, pending: Pending<O>) {
+        self.enter_state_of(pending.operation.role());
+        match direction {
+            Direction::Receive => self.receive.push(pending),
+            Direction::Send => self.send.push(Box::new(pending)),
+        }
+    }
+
+    pub(super) fn pop(&mut self, direction: Direction) -> Option<Pending<O>> {
+        match direction {
+            Direction::Receive => self.receive.pop(),
+            Direction::Send => self.send.pop().map(|pending| *pending),
+        }
+    }
+
+    /// The next operation of either direction.
+    pub(super) fn pop_any(&mut self) -> Option<Pending<O>> {
+        self.pop(Direction::Receive).or_else(|| self.pop(Direction::Send))
+    }
+
+    /// Takes out the operation with this number, if it waits here.
+    pub(super) fn remove(&mut self, id: u32) -> Option<Pending<O>> {
+        let of_send = |send: &mut OperationQueue<Box<Pending<O>>>| {
+            send.remove(|pending| pending.id == id).map(|pending| *pending)
+        };
+        self.receive.remove(|pending| pending.id == id).or_else(|| of_send(&mut self.send))
+    }
+
+    /// The state that there is while an operation of this role is in flight.
+    pub(super) fn enter_state_of(&mut self, role: Role) {
+        match role {
+            Role::Connect => self.state = ConnectionState::Connecting,
+            Role::Disconnect => self.state = ConnectionState::Disconnecting,
+            Role::Free | Role::Transfer => {}
+        }
+    }
+
+    /// The socket may be able to go on in both directions.
+    pub(crate) fn set_ready(&mut self) {
+        self.receive.set_ready();
+        self.send.set_ready();
+    }
+
+    /// The first attempt, of an operation that is not in a queue.
+    #[inline]
+    pub(super) fn attempt(
+        &mut self,
+        direction: Direction,
+        operation: &mut O,
+        pool: &Arc<Pool>,
+    ) -> Progress {
+        let progress = match &self.socket {
+            Some(socket) => operation.attempt(Surroundings { socket, pool }),
+            None => Progress::Blocked,
+        };
+        match direction {
+            Direction::Receive => self.receive.update(progress, self.ended),
+            Direction::Send => self.send.update(progress, self.ended),
+        }
+        progress
+    }
+
+    /// Attempts the next operation of a direction, if its socket may be ready.
+    #[inline]
+    pub(super) fn advance(
+        &mut self,
+        direction: Direction,
+        pool: &Arc<Pool>,
+    ) -> Advance<Pending<O>> {
+        let Self { socket: Some(socket), receive, send, ended, lost, .. } = self else {
+            return Advance::Idle;
+        };
+        let with = Surroundings { socket, pool };
+        let lost = *lost;
+        let attempt = |operation: &mut O| {
+            if let Some(lost) = lost {
+                // The system reports a reset once; every operation in flight is told (P140).
+                operation.fail(code::error(lost));
+                return Progress::Complete { drained: false };
+            }
+            operation.attempt(with)
+        };
+        match direction {
+            Direction::Receive => receive.advance(*ended, |first| attempt(&mut first.operation)),
+            Direction::Send => match send.advance(*ended, |first| attempt(&mut first.operation)) {
+                Advance::Complete(pending) => Advance::Complete(*pending),
+                Advance::Deferred => Advance::Deferred,
+                Advance::Yields => Advance::Yields,
+                Advance::Idle => Advance::Idle,
+            },
+        }
+    }
+
+    /// Updates the state by what a complete operation says about the connection.
+    pub(super) fn conclude(&mut self, operation: &mut O) {
+        operation.conclude(self);
+        if let Some(loss) = operation.loss()
+            && self.state.is_established()
+        {
+            let lost = *self.lost.get_or_insert(loss);
+            self.set_ready();
+            operation.fail(code::error(lost));
+        }
+    }
+
+    /// The connection is lost or was never there: its parts, for the one who drops them.
+    pub(super) fn into_socket(mut self) -> Option<TcpSocket> {
+        let (admission, peer, origin) = (self.admission.take(), self.peer, self.origin);
+        self.socket.take().map(|socket| TcpSocket { socket, admission, peer, origin })
+    }
+}
+
+/// The error of an operation that is given back, made anew.
+pub(super) fn error_of(operation: &impl Operation) -> Option<io::Error> {
+    operation.error().map(|error| match error.raw_os_error() {
+        Some(number) => code::error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    })
+}

@@ -1,0 +1,211 @@
+//! The connections of one port, and what they share.
+
+use super::connection::{Connection, ConnectionState};
+use super::delivery::Delivery;
+use super::handle::Handle;
+use super::locked::Locked;
+use super::operation::{Key, Operation};
+use super::sockets::TcpSocket;
+use super::table::Table;
+use super::timers::{Due, Timers};
+use super::{accept_window, port_closed, silent};
+use crate::buffer::pool::Pool;
+use crate::driver::Event;
+use crate::error::Refused;
+use crate::panics::{Panics, contained};
+use crate::protocol::Protocol;
+use crate::sched::Scheduler;
+use crate::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long an accept that met a shortage of descriptors or memory waits before it tries again.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The connections of one port.
+pub(crate) struct Connections<O: Operation> {
+    /// Takes their packets, and says what may go on.
+    pub(crate) scheduler: Arc<Scheduler<O::Packet>>,
+    pub(crate) table: Table<Connection<O>>,
+    pub(crate) timers: Timers<<O::Protocol as Protocol>::Operation>,
+    pub(crate) pool: Arc<Pool>,
+    /// For each stream that waits in an accept, the listener; both by their tokens.
+    pub(super) reservations: Mutex<HashMap<u64, u64>>,
+    closed: AtomicBool,
+    deferrals: AtomicU64,
+}
+
+impl<O: Operation> Connections<O> {
+    pub(crate) fn new(scheduler: Arc<Scheduler<O::Packet>>, pool: Arc<Pool>) -> Arc<Self> {
+        Arc::new(Self {
+            scheduler,
+            table: Table::new(),
+            timers: Timers::new(),
+            pool,
+            reservations: Mutex::new(HashMap::new()),
+            closed: AtomicBool::new(false),
+            deferrals: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The port is closed from now on; true when it was before.
+    pub(crate) fn set_closed(&self) -> bool {
+        self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    /// How often an operation had to wait for a shortage to end.
+    pub(crate) fn deferrals(&self) -> u64 {
+        self.deferrals.load(Ordering::Relaxed)
+    }
+
+    /// Associates `socket` with the port under `key`.
+    pub(crate) fn associate(
+        self: &Arc<Self>,
+        socket: TcpSocket,
+        state: ConnectionState,
+        key: Key<O>,
+    ) -> Result<Handle<O>, Refused<(TcpSocket, Key<O>)>> {
+        match self.insert(socket, state) {
+            Ok(token) => Ok(Handle::new(Arc::clone(self), token, key)),
+            Err(Refused { error, returned }) => Err(Refused::new(error, (returned, key))),
+        }
+    }
+
+    /// Puts a socket into the table and ties it to the scheduler.
+    pub(super) fn insert(
+        &self,
+        socket: TcpSocket,
+        state: ConnectionState,
+    ) -> Result<u64, Refused<TcpSocket>> {
+        if self.is_closed() {
+            return Err(Refused::new(port_closed(), socket));
+        }
+        let token = self.table.insert(Connection::new(socket, state));
+        let registered = match self.table.find(token) {
+            Some(connection) => match &connection.socket {
+                Some(socket) => self.scheduler.backend().register(socket, token),
+                None => Err(port_closed()),
+            },
+            None => Err(port_closed()),
+        };
+        let Err(error) = registered else { return Ok(token) };
+        let socket = self.table.remove(token).and_then(Connection::into_socket);
+        let socket = socket.expect("nobody has its token to close it by");
+        Err(Refused::new(error, socket))
+    }
+
+    /// The connection that has this token, with its lock held.
+    pub(crate) fn find(self: &Arc<Self>, token: u64) -> Option<Locked<'_, O>> {
+        Locked::find(self, token)
+    }
+
+    /// Queues a packet, or gives it back when the port is closed. It must then be dropped where no
+    /// lock is held.
+    pub(crate) fn queue(&self, packet: O::Packet) -> Result<(), O::Packet> {
+        self.scheduler.insert(packet)
+    }
+
+    /// Queues the packet of an operation that completed while the calling thread started it.
+    #[inline]
+    pub(crate) fn queue_own(&self, packet: O::Packet) -> Result<(), O::Packet> {
+        match self.scheduler.member_id() {
+            Some(id) => self.scheduler.insert_own(id, packet),
+            None => self.scheduler.insert(packet),
+        }
+    }
+
+    /// Performs what an event of the system's allows.
+    #[inline]
+    pub(crate) fn perform(self: &Arc<Self>, event: Event, delivery: &mut Delivery<O>) {
+        let Some(mut connection) = self.find(event.token) else { return };
+        let owes_retry = connection.perform(event, delivery);
+        drop(connection);
+        if owes_retry {
+            self.defer(event.token);
+        }
+    }
+
+    /// The time of something of a connection's has come.
+    pub(crate) fn ring(
+        self: &Arc<Self>,
+        due: Due<<O::Protocol as Protocol>::Operation>,
+        delivery: &mut Delivery<O>,
+    ) -> Option<<O::Protocol as Protocol>::Operation> {
+        match due {
+            Due::Timer(operation) => return Some(operation),
+            Due::Retry(token) => self.retry(token, delivery),
+            Due::Silence(token) => {
+                contained(|| silent::end_silence(self, token));
+            }
+        }
+        None
+    }
+
+    /// Tries again after the system was short of something, or a closure of the user's panicked.
+    fn retry(self: &Arc<Self>, token: u64, delivery: &mut Delivery<O>) {
+        let Some(mut connection) = self.find(token) else { return };
+        connection.retry_is_due = false;
+        let listener = connection.accepting.as_ref().map(|accepting| accepting.listener());
+        drop(connection);
+        self.perform(Event { token, readable: true, writable: true, ended: false }, delivery);
+        if let Some(listener) = listener {
+            accept_window::refill(&listener);
+            contained(|| drop(listener));
+        }
+    }
+
+    /// An operation met a shortage that no event will end; it is tried again after a while.
+    pub(super) fn defer(&self, token: u64) {
+        self.deferrals.fetch_add(1, Ordering::Relaxed);
+        // A port that is closed tries nothing again.
+        let _ = self.timers.start(&self.scheduler, RETRY_AFTER, Due::Retry(token));
+    }
+
+    /// Drops what is in flight, with its buffers, since the port is closed: it is reported to nobody.
+    pub(crate) fn discard(self: &Arc<Self>, panics: &mut Panics) {
+        for token in self.table.tokens() {
+            panics.run(|| self.discard_one(token));
+        }
+    }
+
+    fn discard_one(self: &Arc<Self>, token: u64) {
+        let Some(mut connection) = self.find(token) else { return };
+        let mut dropped = Vec::new();
+        while let Some(pending) = connection.pop_any() {
+            dropped.push(pending);
+        }
+        connection.cancel_in_kernel();
+        let is_silent = connection.state == ConnectionState::Silent;
+        let mut accepting = connection.accepting.take();
+        drop(connection);
+        let mut panics = Panics::default();
+        panics.drop_each(dropped);
+        if is_silent {
+            panics.run(|| self.remove(token));
+        }
+        if let Some(accepting) = &mut accepting {
+            panics.drop_each(accepting.take_waiting());
+        }
+        panics.run(|| drop(accepting));
+        panics.resume();
+    }
+
+    /// Takes a connection out of the table, whose last handle is gone or that never had one.
+    pub(super) fn remove(&self, token: u64) {
+        let Some(mut connection) = self.table.find(token) else { return };
+        if let Some(socket) = connection.socket.take() {
+            // The descriptor leaves the system's set before it is closed: its number may be used again
+            // at once, while another thread still holds an event of it.
+            self.scheduler.backend().deregister(&socket);
+            connection.socket = Some(socket);
+        }
+        drop(connection);
+        drop(self.table.remove(token));
+    }
+}

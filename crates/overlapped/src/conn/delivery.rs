@@ -1,0 +1,112 @@
+//! Where the packets of one event go, and what must wait until no lock is held.
+
+use super::accept_window::{Admission, refill};
+use super::connections::Connections;
+use super::handle::Handle;
+use super::operation::Operation;
+use super::silent;
+use super::sockets::TcpSocket;
+use crate::panics::Panics;
+use std::sync::Arc;
+
+/// Whose packets these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A thread that performs an event for a packet: the first one is for it.
+    Performer,
+    /// A thread whose operation completed while it was started.
+    Starter,
+    /// Anybody else: cancel, close.
+    Other,
+}
+
+/// The packets that one step yields: each goes into the queue, and a performer takes one out.
+/// What must not be dropped under a lock is kept until the end.
+pub(crate) struct Delivery<O: Operation> {
+    by: By,
+    first: Option<O::Packet>,
+    /// Rarely there.
+    later: Option<Box<Later<O>>>,
+}
+
+/// What is to be done when no lock is held any more.
+pub(crate) struct Later<O: Operation> {
+    refused: Vec<O::Packet>,
+    /// Connections of a listener, by its token and their number, that are silent no longer, and whose
+    /// slot in the table is free.
+    pub(super) ended_silences: Vec<(Arc<Connections<O>>, silent::Ended)>,
+    /// Listeners one of whose posted accepts has become a silent connection.
+    pub(super) refills: Vec<Handle<O>>,
+    /// Connections that failed. With one its place under the listener's limit is given back,
+    /// which takes the listener's lock.
+    pub(crate) discarded: Vec<TcpSocket>,
+    /// Places under a listener's limit of connections that were disconnected.
+    pub(crate) admissions: Vec<Admission>,
+}
+
+impl<O: Operation> Default for Later<O> {
+    fn default() -> Self {
+        Self {
+            refused: Vec::new(),
+            ended_silences: Vec::new(),
+            refills: Vec::new(),
+            discarded: Vec::new(),
+            admissions: Vec::new(),
+        }
+    }
+}
+
+impl<O: Operation> Delivery<O> {
+    pub(crate) fn by(by: By) -> Self {
+        Self { by, first: None, later: None }
+    }
+
+    pub(crate) fn later(&mut self) -> &mut Later<O> {
+        self.later.get_or_insert_default()
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, connections: &Connections<O>, packet: O::Packet) {
+        let queued = match self.by {
+            By::Performer if self.first.is_none() => {
+                self.first = Some(connections.scheduler.exchange(packet));
+                return;
+            }
+            By::Starter => connections.queue_own(packet),
+            By::Performer | By::Other => connections.queue(packet),
+        };
+        if let Err(packet) = queued {
+            self.later().refused.push(packet);
+        }
+    }
+
+    /// To be called without any lock held.
+    #[inline]
+    pub(crate) fn finish(self) -> Option<O::Packet> {
+        if let Some(later) = self.later {
+            later.finish(self.by);
+        }
+        self.first
+    }
+}
+
+impl<O: Operation> Later<O> {
+    #[inline(never)]
+    fn finish(self, by: By) {
+        let mut panics = Panics::default();
+        for (connections, ended) in self.ended_silences {
+            panics.run(|| silent::forget(&connections, ended));
+        }
+        panics.drop_each(self.refused);
+        panics.drop_each(self.discarded);
+        panics.drop_each(self.admissions);
+        for listener in self.refills {
+            panics.run(|| refill(&listener));
+            panics.run(|| drop(listener));
+        }
+        // A thread that takes packets has no part in it, and is owed its own.
+        if by != By::Performer {
+            panics.resume();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A share in one connection, as typed handles and operations in flight have it. It starts
+//! operations.
+
+use super::connection::error_of;
+use super::connections::Connections;
+use super::delivery::{By, Delivery};
+use super::locked::Locked;
+use super::operation::{Direction, Key, Operation, Pending, Progress};
+use super::port_closed;
+use crate::driver::code;
+use crate::driver::socket::Socket;
+use crate::error::{OperationId, Refused, aborted};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A share in a connection. The last one to go closes it.
+pub(crate) struct Handle<O: Operation>(Arc<Share<O>>);
+
+struct Share<O: Operation> {
+    connections: Arc<Connections<O>>,
+    token: u64,
+    key: Key<O>,
+}
+
+impl<O: Operation> Handle<O> {
+    pub(super) fn new(connections: Arc<Connections<O>>, token: u64, key: Key<O>) -> Self {
+        Self(Arc::new(Share { connections, token, key }))
+    }
+
+    pub(crate) fn connections(&self) -> &Arc<Connections<O>> {
+        &self.0.connections
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        self.0.token
+    }
+
+    pub(crate) fn key(&self) -> &Key<O> {
+        &self.0.key
+    }
+
+    /// The connection, with its lock held.
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_, O> {
+        let locked = Locked::find(&self.0.connections, self.0.token);
+        locked.expect("a connection is in the table while there is a handle of it")
+    }
+
+    /// Step one: moves the operation in. It is attempted at once if nothing is before it.
+    pub(crate) fn start(
+        &self,
+        direction: Direction,
+        mut operation: O,
+    ) -> Result<OperationId, Refused<O>> {
+        let connections = &self.0.connections;
+        let mut at = self.lock();
+        if connections.is_closed() {
+            return Err(Refused::new(port_closed(), operation));
+        }
+        if let Err(error) = at.admits(operation.role(), direction) {
+            return Err(Refused::new(error, operation));
+        }
+        let id = at.next_id();
+        if at.is_with_kernel() {
+            return self.start_with_kernel(at, direction, id, operation);
+        }
+        if !at.may_attempt(direction) {
+            at.push(direction, Pending { id, operation, holder: self.clone() });
+            return Ok(OperationId(id));
+        }
+        let progress = at.attempt(direction, &mut operation, &connections.pool);
+        if let Progress::Complete { .. } = progress {
+            at.conclude(&mut operation);
+            if !operation.has_begun()
+                && let Some(error) = error_of(&operation)
+            {
+                return Err(Refused::new(error, operation));
+            }
+            let mut delivery = Delivery::by(By::Starter);
+            let pending = Pending { id, operation, holder: self.clone() };
+            O::complete(pending, &mut at, &mut delivery);
+            drop(at);
+            delivery.finish();
+            return Ok(OperationId(id));
+        }
+        at.push(direction, Pending { id, operation, holder: self.clone() });
+        let owes_retry = progress == Progress::Deferred && at.owes_retry();
+        if progress == Progress::Yields {
+            at.rearm();
+        }
+        drop(at);
+        if owes_retry {
+            connections.defer(self.0.token);
+        }
+        Ok(OperationId(id))
+    }
+
+    fn start_with_kernel(
+        &self,
+        mut at: Locked<'_, O>,
+        direction: Direction,
+        id: u32,
+        operation: O,
+    ) -> Result<OperationId, Refused<O>> {
+        let pending = Pending { id, operation, holder: self.clone() };
+        let started = at.start_with_kernel(direction, pending);
+        drop(at);
+        match started {
+            Ok(owes_retry) => {
+                if owes_retry {
+                    self.0.connections.defer(self.0.token);
+                }
+                Ok(OperationId(id))
+            }
+            Err((error, pending)) => Err(Refused::new(error, pending.operation)),
+        }
+    }
+
+    /// Queues the packet of an operation that failed at once.
+    pub(super) fn report(&self, operation: O) {
+        let packet = operation.into_packet(self.clone());
+        // A refused packet has nobody to go to; it is dropped here, where no lock is held.
+        drop(self.0.connections.queue(packet));
+    }
+
+    pub(crate) fn with_socket<R>(
+        &self,
+        call: impl FnOnce(&Socket) -> io::Result<R>,
+    ) -> io::Result<R> {
+        call(self.lock().open_socket()?)
+    }
+
+    /// The peer of the connection, also of one that has ended or was lost.
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        let at = self.lock();
+        at.admits_connected()?;
+        at.peer.ok_or_else(|| code::error(code::NOT_CONNECTED))
+    }
+
+    pub(crate) fn connected_at(&self) -> Option<Instant> {
+        let at = self.lock();
+        at.connected_at.filter(|_| at.socket.is_some())
+    }
+
+    pub(crate) fn has_ended_sending(&self) -> bool {
+        self.lock().shut_send
+    }
+
+    /// Fails when the handle or its port can start nothing any more.
+    pub(crate) fn admits_starts(&self) -> io::Result<()> {
+        if self.0.connections.is_closed() {
+            return Err(port_closed());
+        }
+        self.with_socket(|_| Ok(()))
+    }
+
+    /// Whether nothing can be started any more: the handle or its port is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.admits_starts().is_err()
+    }
+}
+
+/// The error of an operation that was taken out before its turn.
+pub(super) fn abort<O: Operation>(pending: &mut Pending<O>, at: &mut Locked<'_, O>) {
+    pending.operation.fail(aborted());
+    at.conclude(&mut pending.operation);
+}
+
+impl<O: Operation> Clone for Handle<O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<O: Operation> Drop for Share<O> {
+    fn drop(&mut self) {
+        self.connections.remove(self.token);
+    }
+}

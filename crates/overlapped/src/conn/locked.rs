@@ -1,0 +1,98 @@
+//! A connection whose lock is held, and the steps that need the other connections of its port, too.
+//!
+//! Operations are attempted, completed and queued under that lock, so the packets of one direction
+//! are queued in the order in which their operations were started (P150). Values of the user's are
+//! never dropped under it. The order of locks is: listener, a stream or socket that it accepts for,
+//! scheduler.
+
+use super::connection::Connection;
+use super::connections::Connections;
+use super::delivery::Delivery;
+use super::operation::{Direction, Operation};
+use super::queue::Advance;
+use super::table::Entry;
+use crate::driver::Event;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+pub(crate) struct Locked<'a, O: Operation> {
+    pub(crate) connections: &'a Arc<Connections<O>>,
+    pub(crate) token: u64,
+    connection: Entry<'a, Connection<O>>,
+}
+
+impl<O: Operation> Deref for Locked<'_, O> {
+    type Target = Connection<O>;
+
+    fn deref(&self) -> &Connection<O> {
+        &self.connection
+    }
+}
+
+impl<O: Operation> DerefMut for Locked<'_, O> {
+    fn deref_mut(&mut self) -> &mut Connection<O> {
+        &mut self.connection
+    }
+}
+
+impl<'a, O: Operation> Locked<'a, O> {
+    #[inline]
+    pub(super) fn find(connections: &'a Arc<Connections<O>>, token: u64) -> Option<Self> {
+        let connection = connections.table.find(token)?;
+        Some(Self { connections, token, connection })
+    }
+
+    /// Step two, for an event of the system's: performs what may go on. True when it has to be tried
+    /// again after a while.
+    #[inline]
+    pub(super) fn perform(&mut self, event: Event, delivery: &mut Delivery<O>) -> bool {
+        let connection = &mut *self.connection;
+        // A socket that was never connected hangs up, too, and that says nothing of a connection.
+        connection.ended |= event.ended && connection.state.is_of_a_connection();
+        if event.readable {
+            connection.receive.set_ready();
+        }
+        if event.writable {
+            connection.send.set_ready();
+        }
+        self.advance(delivery)
+    }
+
+    /// Goes on until nothing of the connection can. True when the system was short of something, and
+    /// the alarm has to be set for it.
+    pub(crate) fn advance(&mut self, delivery: &mut Delivery<O>) -> bool {
+        let mut deferred = false;
+        for direction in Direction::BOTH {
+            if self.is_with_kernel() {
+                deferred |= self.issue_waiting(direction, delivery);
+                continue;
+            }
+            loop {
+                match self.connection.advance(direction, &self.connections.pool) {
+                    Advance::Idle => break,
+                    Advance::Deferred => {
+                        deferred = true;
+                        break;
+                    }
+                    Advance::Yields => {
+                        self.rearm();
+                        break;
+                    }
+                    Advance::Complete(mut pending) => {
+                        self.connection.conclude(&mut pending.operation);
+                        O::complete(pending, self, delivery);
+                    }
+                }
+            }
+        }
+        self.connection.end_if_sent();
+        deferred && self.connection.owes_retry()
+    }
+
+    /// Has the system say once more that the socket may go on, if it may.
+    pub(super) fn rearm(&self) {
+        if let Some(socket) = &self.socket {
+            self.connections.scheduler.backend().rearm(socket, self.token);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What an operation has to be able to do, whatever it is, and how it is held while it is in flight.
+
+use super::connection::Connection;
+use super::delivery::Delivery;
+use super::handle::Handle;
+use super::locked::Locked;
+use super::platform::InKernel;
+use crate::buffer::pool::Pool;
+use crate::driver::socket::Socket;
+use crate::error::aborted;
+use crate::protocol::Protocol;
+use std::io;
+use std::sync::Arc;
+
+/// An operation with everything that it owns. Connections start, attempt and end it, and know
+/// nothing else of it.
+pub(crate) trait Operation: InKernel + Send + Sized + 'static {
+    /// The user's types.
+    type Protocol: Protocol;
+    /// What is queued for it when it is complete.
+    type Packet: Send + 'static;
+
+    /// In which states of a connection it may be started.
+    fn role(&self) -> Role;
+
+    /// Goes on as far as it can without waiting. Complete, it keeps its result.
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress;
+
+    /// The error that it ended with, if it did.
+    fn error(&self) -> Option<&io::Error>;
+
+    /// Ends it with `error`.
+    fn fail(&mut self, error: io::Error);
+
+    /// Whether it has done something that the peer or the system knows of. One that failed before
+    /// is given back to the one who started it.
+    fn has_begun(&self) -> bool;
+
+    /// How the connection was lost, if its error says that it was.
+    fn loss(&self) -> Option<i32>;
+
+    /// The token of the stream that an accept is for, if it is for one.
+    fn accepts_into(&self) -> Option<u64>;
+
+    /// Updates the connection's state when it is complete, before its error is looked at.
+    fn conclude(&mut self, connection: &mut Connection<Self>);
+
+    /// Has its packet delivered when it is complete, or whatever comes before that.
+    fn complete(pending: Pending<Self>, at: &mut Locked<'_, Self>, delivery: &mut Delivery<Self>);
+
+    /// The packet of the complete operation, which gives everything back.
+    fn into_packet(self, handle: Handle<Self>) -> Self::Packet;
+}
+
+/// The completion key of an operation's handle.
+pub(crate) type Key<O> = <<O as Operation>::Protocol as Protocol>::Key;
+
+/// In which states of a connection an operation may be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// In any, unless the handle is closed: an accept, or a datagram.
+    Free,
+    /// While there is no connection.
+    Connect,
+    /// While there is one, and its direction is not shut down.
+    Transfer,
+    /// While there is one. It is the last operation of it.
+    Disconnect,
+}
+
+/// The direction in which an operation queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Receive,
+    Send,
+}
+
+impl Direction {
+    pub(crate) const BOTH: [Self; 2] = [Self::Receive, Self::Send];
+}
+
+/// What came of one attempt to perform an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It cannot go on until the system says so.
+    Blocked,
+    /// It cannot go on for want of descriptors or memory, and no event will say when it can.
+    Deferred,
+    /// It could go on at once, but others should have their turn first. Only readiness backends see
+    /// this.
+    Yields,
+    /// It is complete and holds its result. When `drained` is set, the socket has nothing more
+    /// in this direction until the system says so.
+    Complete { drained: bool },
+}
+
+/// What an operation is performed with.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) pool: &'a Arc<Pool>,
+}
+
+/// An operation in flight. It holds the handle that its packet will give back.
+pub(crate) struct Pending<O: Operation> {
+    pub(crate) id: u32,
+    pub(crate) operation: O,
+    pub(crate) holder: Handle<O>,
+}
+
+impl<O: Operation> Pending<O> {
+    pub(crate) fn into_packet(self) -> O::Packet {
+        self.operation.into_packet(self.holder)
+    }
+
+    pub(super) fn aborted(mut self) -> O::Packet {
+        self.operation.fail(aborted());
+        self.into_packet()
+    }
+}

@@ -1,0 +1,258 @@
+//! Sockets that belong to no port yet.
+
+use super::accept_window::Admission;
+use super::reuse::Origin;
+use crate::driver::family::Family;
+use crate::driver::simulated::Network;
+use crate::driver::socket::Socket;
+use std::io;
+use std::net::SocketAddr;
+
+/// A TCP socket that belongs to no port: fresh, or a connection that was accepted.
+///
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`TcpStream`](crate::TcpStream) of it.
+#[derive(Debug)]
+pub struct TcpSocket {
+    pub(crate) socket: Socket,
+    pub(crate) admission: Option<Admission>,
+    /// The peer of a connection, even if it has reset it since.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) origin: Origin,
+}
+
+impl TcpSocket {
+    /// A fresh IPv4 socket, to be connected after its association.
+    ///
+    /// # Errors
+    /// The system's, for want of descriptors for example.
+    pub fn v4() -> io::Result<Self> {
+        Socket::stream(Family::V4).map(Self::from_socket)
+    }
+
+    /// A fresh IPv6 socket, to be connected after its association. It reaches addresses of IPv6
+    /// alone: one of IPv4 is refused as of another family, also in its mapped form.
+    ///
+    /// # Errors
+    /// The system's, for want of descriptors for example.
+    pub fn v6() -> io::Result<Self> {
+        Socket::stream(Family::V6).map(Self::from_socket)
+    }
+
+    /// Binds the socket to a local address; port 0 lets the system choose. A socket that is not
+    /// bound is bound by its connect.
+    ///
+    /// # Errors
+    /// The system's: the address is in use or not of this machine.
+    pub fn bind(&self, address: SocketAddr) -> io::Result<()> {
+        self.socket.bind(address)
+    }
+
+    /// Our address.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the socket is bound to none.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The peer's address.
+    ///
+    /// # Errors
+    /// "Not connected" for a fresh socket.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.peer.map_or_else(|| self.socket.peer_addr(), Ok)
+    }
+
+    pub(crate) fn from_socket(socket: Socket) -> Self {
+        Self { socket, admission: None, peer: None, origin: Origin::Fresh }
+    }
+
+    /// An accepted connection.
+    pub(crate) fn connection(socket: Socket, peer: SocketAddr) -> Self {
+        Self { socket, admission: None, peer: Some(peer), origin: Origin::Accepted }
+    }
+}
+
+/// A listening TCP socket that belongs to no port.
+#[derive(Debug)]
+pub struct ListenSocket(Socket);
+
+impl ListenSocket {
+    /// Binds to `address` and listens with room for `backlog` connections that nobody has accepted
+    /// yet. The system may lower it (on Linux to `net.core.somaxconn`).
+    ///
+    /// Addresses that a closed server left in waiting can be used again at once. Nobody else can
+    /// listen there meanwhile: on Windows the socket asks for that (`SO_EXCLUSIVEADDRUSE`), since by
+    /// default another program may bind a more special address of the same port, and take the
+    /// clients. Who wants to share a port makes the socket himself and gives it to `try_from`.
+    ///
+    /// The options of a listening socket reach the connections that it accepts, on every system:
+    /// no delay, keep-alive, the sizes of the buffers, linger. They are set before `try_from`.
+    ///
+    /// On an address of IPv6 it takes clients of IPv6 alone, also on `[::]`, on either system and
+    /// whatever the system's default is; [`bind_dual_stack`](Self::bind_dual_stack) takes both.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, is not of this machine, or needs a right (a port below
+    /// 1024 on Linux).
+    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        Socket::listener(address, Family::of(address), backlog).map(Self)
+    }
+
+    /// As [`bind`](Self::bind), for clients of IPv6 and of IPv4: on `[::]`, which then stands for
+    /// all addresses of the machine. A client of IPv4 has a mapped address, `::ffff:192.0.2.1`.
+    ///
+    /// # Errors
+    /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
+    pub fn bind_dual_stack(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        Socket::listener(address, Family::Both, backlog).map(Self)
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(crate) fn from_socket(socket: Socket) -> Self {
+        Self(socket)
+    }
+
+    pub(crate) fn into_socket(self) -> Socket {
+        self.0
+    }
+}
+
+impl TryFrom<ListenSocket> for std::net::TcpListener {
+    type Error = io::Error;
+
+    /// The listening socket, for programs that accept otherwise. It blocks.
+    fn try_from(socket: ListenSocket) -> io::Result<Self> {
+        match socket.0 {
+            Socket::System(socket) => socket.into_listener(),
+            Socket::Simulated(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a simulated socket is none of the system's: associate it with a port of its network",
+            )),
+        }
+    }
+}
+
+/// A socket for datagrams (UDP) that belongs to no port.
+///
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`UdpSocket`](crate::UdpSocket) of it.
+#[derive(Debug)]
+pub struct DatagramSocket(Socket);
+
+impl DatagramSocket {
+    /// Binds to `address`, alone; port 0 lets the system choose.
+    ///
+    /// On an address of IPv6 it exchanges datagrams with IPv6 alone, also on `[::]`, on either
+    /// system; [`bind_dual_stack`](Self::bind_dual_stack) does with both.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, is not of this machine, or needs a right.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        Socket::datagram(address, Family::of(address)).map(Self)
+    }
+
+    /// As [`bind`](Self::bind), for IPv6 and for IPv4. Somebody of IPv4 has a mapped address,
+    /// `::ffff:192.0.2.1`, as the sender of a datagram and as the one to send to.
+    ///
+    /// # Errors
+    /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
+    pub fn bind_dual_stack(address: SocketAddr) -> io::Result<Self> {
+        Socket::datagram(address, Family::Both).map(Self)
+    }
+
+    /// The address that datagrams reach.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(crate) fn from_socket(socket: Socket) -> Self {
+        Self(socket)
+    }
+
+    pub(crate) fn into_socket(self) -> Socket {
+        self.0
+    }
+}
+
+impl TryFrom<std::net::UdpSocket> for DatagramSocket {
+    type Error = io::Error;
+
+    /// Takes a socket that is connected to nobody, and makes it non-blocking. Options for which
+    /// there is no method here are set before.
+    ///
+    /// On a connected one receives may fail because nobody was at the other end, which no other
+    /// socket reports (L14).
+    fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
+        Ok(Self(Socket::System(socket.try_into()?)))
+    }
+}
+
+impl TryFrom<std::net::TcpStream> for TcpSocket {
+    type Error = io::Error;
+
+    /// Takes a connected socket, and makes it non-blocking.
+    ///
+    /// # Platform
+    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
+    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
+    /// and its operations may never complete (F1, F13).
+    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
+        let socket = Self::from_socket(Socket::System(stream.try_into()?));
+        Ok(Self { origin: Origin::Unknown, ..socket })
+    }
+}
+
+impl TryFrom<std::net::TcpListener> for ListenSocket {
+    type Error = io::Error;
+
+    /// Takes a listening socket, and makes it non-blocking.
+    ///
+    /// # Platform
+    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
+    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
+    /// and its operations may never complete (F1, F13).
+    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self(Socket::System(listener.try_into()?)))
+    }
+}
+
+/// The sockets of a simulated network.
+impl Network {
+    /// A listening socket for a port to be associated with; port 0 is any free one. `backlog`
+    /// connections (at least one) wait there to be accepted; the next ones stay in progress.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn listen(&self, address: SocketAddr, backlog: usize) -> io::Result<ListenSocket> {
+        self.listening(address, backlog).map(ListenSocket)
+    }
+
+    /// An unconnected IPv4 socket, for a port to be associated with and to connect.
+    pub fn stream(&self) -> TcpSocket {
+        TcpSocket::from_socket(self.unconnected(Family::V4))
+    }
+
+    /// An unconnected IPv6 socket, for a port to be associated with and to connect.
+    pub fn stream_v6(&self) -> TcpSocket {
+        TcpSocket::from_socket(self.unconnected(Family::V6))
+    }
+
+    /// A datagram socket bound to `address`, for a port to be associated with; port 0 is any free
+    /// one.
+    ///
+    /// # Errors
+    /// The system's "address in use".
+    pub fn datagram(&self, address: SocketAddr) -> io::Result<DatagramSocket> {
+        self.for_datagrams(address).map(DatagramSocket)
+    }
+}

@@ -1,0 +1,171 @@
+//! Disconnect: ends a connection in order and keeps its handle for the next one.
+
+use super::packet::Packet;
+use super::tcp_stream::TcpStream;
+use super::{Kind, Next, Op, Task};
+use crate::conn::connection::{Connection, ConnectionState};
+use crate::conn::delivery::Delivery;
+use crate::conn::handle::Handle;
+use crate::conn::locked::Locked;
+use crate::conn::operation::{Direction, Progress, Role, Surroundings};
+use crate::driver::code;
+use crate::driver::socket::Socket;
+use crate::error::{OperationId, Refused, loss, not_performed};
+use crate::protocol::Protocol;
+use std::io;
+
+/// A peer that never stops sending would keep the thread here.
+const DISCARDED_AT_MOST_BYTES: usize = 16 << 20;
+
+pub(super) struct Disconnect {
+    /// Sending was ended before, so the connection may be over already.
+    pub(super) was_ended: bool,
+    /// The peer has been told that we have ended sending.
+    pub(super) has_ended: bool,
+    /// What takes the socket's place behind the handle, where a system cannot use it again.
+    pub(super) fresh: Option<Socket>,
+    pub(super) result: io::Result<()>,
+}
+
+impl<P: Protocol> Kind<P> for Disconnect {
+    const ROLE: Role = Role::Disconnect;
+
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        if !self.has_ended {
+            match with.socket.end_sending() {
+                Err(error) if !self.was_ended => {
+                    self.result = Err(error);
+                    return Progress::Complete { drained: false };
+                }
+                _ => self.has_ended = true,
+            }
+        }
+        // What was sent has gone out, and the end behind it; a reset that comes now is no loss.
+        let _ = discard_unread(with);
+        match with.socket.fresh() {
+            Err(error)
+                if error.raw_os_error().is_some_and(|code| code::SHORT_OF.contains(&code)) =>
+            {
+                return Progress::Deferred;
+            }
+            Err(error) => self.result = Err(error),
+            Ok(fresh) => {
+                self.fresh = Some(fresh);
+                self.result = Ok(());
+            }
+        }
+        Progress::Complete { drained: false }
+    }
+
+    fn error(&self) -> Option<&io::Error> {
+        self.result.as_ref().err()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.result = Err(error);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_ended
+    }
+
+    fn loss(&self) -> Option<i32> {
+        self.result.as_ref().err().and_then(loss_of_connected)
+    }
+
+    fn conclude(&mut self, connection: &mut Connection<Op<P>>) {
+        if self.result.is_err() {
+            // Failed or cancelled: the connection is what it was before.
+            connection.state = ConnectionState::Connected;
+            connection.shut_send |= self.has_ended;
+        }
+    }
+
+    fn complete(
+        &mut self,
+        at: &mut Locked<'_, Op<P>>,
+        _holder: &Handle<Op<P>>,
+        delivery: &mut Delivery<Op<P>>,
+    ) -> Next {
+        if self.result.is_ok() {
+            self.result = at.disconnected(self.fresh.take(), delivery);
+        }
+        Next::Packet
+    }
+
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+        Packet::Disconnected { stream: TcpStream(handle), operation, result: self.result }
+    }
+}
+
+/// How a connection was lost that was there, and that we had not ended: the system may say only that
+/// it is not there.
+pub(super) fn loss_of_connected(error: &io::Error) -> Option<i32> {
+    match error.raw_os_error() {
+        Some(code::NOT_CONNECTED) => Some(code::RESET),
+        _ => loss(error),
+    }
+}
+
+/// A system that closes a socket with unread data resets its connection, and the peer may lose what
+/// it has not received yet (F31).
+pub(super) fn discard_unread(with: Surroundings<'_>) -> io::Result<()> {
+    let mut buffer = with.pool.get();
+    let mut left = DISCARDED_AT_MOST_BYTES;
+    while left > 0 {
+        match with.socket.receive(buffer.room_mut()) {
+            Ok(length @ 1..) => left = left.saturating_sub(length),
+            Err(error) if loss(&error).is_some() => return Err(error),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+impl<P: Protocol> TcpStream<P> {
+    /// Starts to end the connection in order, so that this stream can be used for another one.
+    ///
+    /// It queues behind the sends in flight (X63) and completes with [`Packet::Disconnected`] when
+    /// the system has taken all that was sent, and our end behind it. It does not wait for the
+    /// peer to receive that, nor to end its own direction. From its start on, sends and receives
+    /// are refused as shut down; receives in flight complete as aborted when it is performed,
+    /// before its own packet. What the peer sent and nobody received is discarded.
+    ///
+    /// Afterwards the stream has the key and the association that it had (X65), and is connected
+    /// to nobody. One that came from a connect may [`connect`](Self::connect) again; one that came
+    /// from an accept may be given to
+    /// [`TcpListener::accept_into`](crate::TcpListener::accept_into) (X64); one made of a socket of
+    /// the standard library, either. Its place under the limit of an accept window is given back.
+    /// Options have to be set again.
+    ///
+    /// # Platform
+    /// On Linux there is no true reuse: the socket is closed and a fresh one, bound to nothing, put
+    /// behind the handle. The peer gets all data and a clean end; if it goes on sending after that,
+    /// it is answered with a reset, as after [`close`](Self::close) (P143). When descriptors run
+    /// short, the peer is told the end at once and the packet waits until there is one.
+    /// On Windows the system ends the connection (`DisconnectEx`), and a fresh socket takes its place
+    /// as well: used again itself, it would be bound to its old address and wait for the peer.
+    /// The packets of receives in flight may come after the one of the disconnect.
+    ///
+    /// # Errors
+    /// What fails at once gives the operation back and queues no packet (P33): not connected (X61),
+    /// reset before, a disconnect in flight, closed, or the port is closed. A connection that
+    /// breaks before its end could be told is the packet's error. The stream is of no use then but
+    /// to be closed.
+    ///
+    /// # Cancellation
+    /// A cancelled disconnect leaves the connection as it is; sends are still refused if the peer
+    /// was told the end before.
+    pub fn disconnect(
+        &self,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<P::Operation>> {
+        let disconnect = Disconnect {
+            was_ended: self.0.has_ended_sending(),
+            has_ended: false,
+            fresh: None,
+            result: not_performed(),
+        };
+        Op::start_bare(&self.0, Direction::Send, Task::Disconnect(disconnect), operation)
+    }
+}

@@ -1,0 +1,238 @@
+//! The operations of sockets, one file each: what it owns, what it yields, how it is performed, and
+//! the public method that starts it.
+//!
+//! The same three steps for every one of them:
+//!
+//! 1. *start*: a method of the handle (in the operation's own file) moves buffers and the user's
+//!    per-operation data in. What fails at once is given back and queues nothing (P33).
+//! 2. *complete*: on a readiness backend [`Kind::attempt`] is called, under the connection's lock, when
+//!    the operation is first in its direction and the system says that it may go on; where the kernel
+//!    carries it ([`platform`], Windows) it is told the outcome. Either way it keeps its result.
+//! 3. *take*: [`Kind::into_packet`] moves everything out, with the handle, into the packet.
+//!
+//! To add an operation, add its file with its [`Kind`], its line here in the list of modules, its line
+//! in `operations!` below, and its [`Packet`].
+//!
+//! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
+//!   operation.
+//! - [`packet`] is what a thread takes.
+
+pub(crate) mod accept;
+mod accept_into;
+mod connect;
+mod disconnect;
+mod first_data;
+pub(crate) mod packet;
+pub(crate) mod packet_parts;
+pub(crate) mod receive;
+mod receive_from;
+mod send;
+mod send_to;
+pub(crate) mod tcp_listener;
+pub(crate) mod tcp_stream;
+pub(crate) mod transmit_file;
+pub(crate) mod udp_socket;
+
+use crate::conn::connection::Connection;
+use crate::conn::delivery::Delivery;
+use crate::conn::handle::Handle;
+use crate::conn::locked::Locked;
+use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
+use crate::error::{OperationId, Refused, loss};
+use crate::protocol::Protocol;
+use packet::Packet;
+use platform::KindInKernel;
+use std::io;
+
+/// What each kind of operation has to say of itself.
+trait Kind<P: Protocol>: KindInKernel + Sized {
+    /// In which states of a connection it may be started.
+    const ROLE: Role;
+
+    /// Goes on as far as it can without waiting. Complete, it keeps its result.
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress;
+
+    /// The error that it ended with, if it did.
+    fn error(&self) -> Option<&io::Error>;
+
+    /// Ends it with `error`.
+    fn fail(&mut self, error: io::Error);
+
+    /// The packet of the complete operation, which gives everything back.
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P>;
+
+    /// Whether it has done something that the peer or the system knows of.
+    fn has_begun(&self) -> bool {
+        false
+    }
+
+    /// How the connection was lost, if its error says that it was.
+    fn loss(&self) -> Option<i32> {
+        self.error().and_then(loss)
+    }
+
+    /// Updates the connection's state when it is complete.
+    fn conclude(&mut self, _connection: &mut Connection<Op<P>>) {}
+
+    /// What is to be done on the connection, and on others, before its packet is made.
+    fn complete(
+        &mut self,
+        _at: &mut Locked<'_, Op<P>>,
+        _holder: &Handle<Op<P>>,
+        _delivery: &mut Delivery<Op<P>>,
+    ) -> Next {
+        Next::Packet
+    }
+}
+
+/// What comes after an operation is complete.
+enum Next {
+    /// Its packet.
+    Packet,
+    /// An accept over the limit on connections waits for a place.
+    Place,
+    /// An accept waits for the first data of its connection, which has this token.
+    FirstData(u64, first_data::FirstData),
+}
+
+/// One operation in flight, with everything that it owns.
+pub(crate) struct Op<P: Protocol> {
+    task: Task<P>,
+    /// The user's per-operation data.
+    operation: P::Operation,
+}
+
+/// Declares [`Task`], and how a call reaches the operation that it is.
+macro_rules! operations {
+    ($($name:ident($operation:ty)),+ $(,)?) => {
+        enum Task<P: Protocol> {
+            $($name($operation)),+
+        }
+
+        macro_rules! dispatch {
+            ($task:expr, $it:ident => $call:expr) => {
+                match $task {
+                    $(Task::$name($it) => $call),+
+                }
+            };
+        }
+    };
+}
+
+operations! {
+    Accept(accept::Accept),
+    AcceptInto(accept_into::AcceptInto<P>),
+    Connect(connect::Connect),
+    Disconnect(disconnect::Disconnect),
+    FirstData(first_data::FirstData),
+    Receive(receive::Receive),
+    ReceiveFrom(receive_from::ReceiveFrom),
+    Send(send::Send),
+    SendTo(send_to::SendTo),
+    TransmitFile(transmit_file::TransmitFile),
+}
+
+/// Here, where `dispatch!` is known.
+mod platform;
+
+impl<P: Protocol> Op<P> {
+    /// Starts `kind` on the connection; refused, it is given back as `take` makes it.
+    fn start<T>(
+        handle: &Handle<Self>,
+        direction: Direction,
+        task: Task<P>,
+        operation: P::Operation,
+        take: impl FnOnce(Task<P>) -> T,
+    ) -> Result<OperationId, Refused<(T, P::Operation)>> {
+        handle
+            .start(direction, Self { task, operation })
+            .map_err(|refused| refused.map(|op| (take(op.task), op.operation)))
+    }
+
+    /// The same for an operation of which nothing but the user's data is given back.
+    fn start_bare(
+        handle: &Handle<Self>,
+        direction: Direction,
+        task: Task<P>,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<P::Operation>> {
+        handle
+            .start(direction, Self { task, operation })
+            .map_err(|refused| refused.map(|op| op.operation))
+    }
+}
+
+impl<P: Protocol> Operation for Op<P> {
+    type Protocol = P;
+    type Packet = Packet<P>;
+
+    #[inline]
+    fn role(&self) -> Role {
+        fn role<P: Protocol, K: Kind<P>>(_: &K) -> Role {
+            K::ROLE
+        }
+        dispatch!(&self.task, it => role::<P, _>(it))
+    }
+
+    #[inline]
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        dispatch!(&mut self.task, it => Kind::<P>::attempt(it, with))
+    }
+
+    #[inline]
+    fn error(&self) -> Option<&io::Error> {
+        dispatch!(&self.task, it => Kind::<P>::error(it))
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        dispatch!(&mut self.task, it => Kind::<P>::fail(it, error));
+    }
+
+    #[inline]
+    fn has_begun(&self) -> bool {
+        dispatch!(&self.task, it => Kind::<P>::has_begun(it))
+    }
+
+    #[inline]
+    fn loss(&self) -> Option<i32> {
+        dispatch!(&self.task, it => Kind::<P>::loss(it))
+    }
+
+    fn accepts_into(&self) -> Option<u64> {
+        match &self.task {
+            Task::AcceptInto(into) => Some(into.stream().token()),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn conclude(&mut self, connection: &mut Connection<Self>) {
+        dispatch!(&mut self.task, it => Kind::<P>::conclude(it, connection));
+    }
+
+    #[inline]
+    fn complete(
+        mut pending: Pending<Self>,
+        at: &mut Locked<'_, Self>,
+        delivery: &mut Delivery<Self>,
+    ) {
+        let Pending { operation: Self { task, .. }, holder, .. } = &mut pending;
+        match dispatch!(task, it => Kind::<P>::complete(it, at, holder, delivery)) {
+            Next::Packet => delivery.add(at.connections, pending.into_packet()),
+            Next::Place => match &mut at.accepting {
+                Some(accepting) => accepting.wait_for_place(pending),
+                None => delivery.add(at.connections, pending.into_packet()),
+            },
+            Next::FirstData(token, first_data) => {
+                let number = first_data.number();
+                pending.operation.task = Task::FirstData(first_data);
+                at.hold(token, number, pending, delivery);
+            }
+        }
+    }
+
+    #[inline]
+    fn into_packet(self, handle: Handle<Self>) -> Packet<P> {
+        dispatch!(self.task, it => Kind::<P>::into_packet(it, handle, self.operation))
+    }
+}

@@ -1,0 +1,180 @@
+//! What a thread takes from the port.
+
+use super::accept::Accepted;
+use super::receive::Received;
+use super::tcp_listener::TcpListener;
+use super::tcp_stream::TcpStream;
+use super::transmit_file::Transmission;
+use super::udp_socket::UdpSocket;
+use crate::buffer::{Buffer, Buffers};
+use crate::driver::signals::Signal;
+use crate::handle::File;
+use crate::protocol::Protocol;
+use std::io;
+use std::net::SocketAddr;
+
+/// One finished operation, or one posted value.
+///
+/// It gives back everything that was moved into the operation, and its handle, so the next
+/// operation starts from the packet. A failed operation yields a packet like any other, with the
+/// error as its result.
+///
+/// Match the kinds that your program starts, and have the rest in one arm: kinds may be added. What
+/// all of them have in common, that arm can ask for: [`kind`](Self::kind),
+/// [`operation`](Self::operation), [`result`](Self::result), or [`into_parts`](Self::into_parts).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Packet<P: Protocol> {
+    /// A posted accept has completed.
+    Accepted {
+        /// The listener, whose key this packet carries.
+        listener: TcpListener<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// The connection, not associated yet. Boxed, since it is large and every other packet is
+        /// small.
+        result: io::Result<Box<Accepted>>,
+    },
+    /// A posted accept into a stream has completed.
+    AcceptedInto {
+        /// The listener.
+        listener: TcpListener<P>,
+        /// The stream given at the start, connected if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// The local and the remote address of the connection. Boxed, since they are large and
+        /// every other packet is small.
+        result: io::Result<Box<(SocketAddr, SocketAddr)>>,
+    },
+    /// A connect has completed.
+    Connected {
+        /// The stream, connected if `result` says so.
+        stream: TcpStream<P>,
+        /// The first data given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes of the first data were sent.
+        transferred: usize,
+        /// Whether the connection stands and all first data was sent.
+        result: io::Result<()>,
+    },
+    /// A disconnect has completed.
+    Disconnected {
+        /// The stream, connected to nobody if `result` says so.
+        stream: TcpStream<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether everything was sent before, and then the end.
+        result: io::Result<()>,
+    },
+    /// A receive has completed.
+    Received {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is what came.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// What came: data, the end of the stream, or an error.
+        result: io::Result<Received>,
+    },
+    /// A receive of a datagram has completed.
+    ReceivedFrom {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is the datagram.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Who sent the datagram. "Message too long" when it did not fit into the buffer, which
+        /// then holds its beginning.
+        result: io::Result<SocketAddr>,
+    },
+    /// A send has completed.
+    Sent {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// The buffers given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took; all of them unless `result` is an error.
+        transferred: usize,
+        /// Whether everything was sent.
+        result: io::Result<()>,
+    },
+    /// The send of a datagram has completed.
+    SentTo {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffers given at the start.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took: all of them, or none when `result` is an error.
+        transferred: usize,
+        /// Whether the datagram was sent.
+        result: io::Result<()>,
+    },
+    /// The transmission of a file has completed.
+    Transmitted {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// What was given at the start. Boxed, since it is large and every other packet is small.
+        transmission: Box<Transmission>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes of head, file and tail the system took.
+        transferred: u64,
+        /// Whether everything there was to send was sent.
+        result: io::Result<()>,
+    },
+    /// A read of a file has completed.
+    Read {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start; its filled part is what was read.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes were read: fewer than the capacity at the end of the file, none at or
+        /// past it (L7).
+        result: io::Result<usize>,
+    },
+    /// A write to a file has completed.
+    Written {
+        /// The file.
+        file: File<P>,
+        /// The buffer given at the start.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many bytes the system took; all of them unless `result` is an error.
+        transferred: usize,
+        /// Whether everything was written.
+        result: io::Result<()>,
+    },
+    /// A flush of a file has completed.
+    Flushed {
+        /// The file.
+        file: File<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether the device has everything.
+        result: io::Result<()>,
+    },
+    /// A timer has run out, or was cancelled.
+    Timer {
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// An error when it was cancelled.
+        result: io::Result<()>,
+    },
+    /// The process was interrupted or told to end, and the port
+    /// [watches](crate::Port::watch_signals) for that.
+    Signal(Signal),
+    /// A value that was posted, verbatim (P22).
+    Posted(P::Message),
+}

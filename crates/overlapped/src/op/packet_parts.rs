@@ -1,0 +1,212 @@
+//! What all packets have in common, whatever operation they are of.
+
+use super::accept::Accepted;
+use super::packet::Packet;
+use super::tcp_listener::TcpListener;
+use super::tcp_stream::TcpStream;
+use super::udp_socket::UdpSocket;
+use crate::buffer::Buffers;
+use crate::handle::File;
+use crate::protocol::Protocol;
+use std::io;
+
+/// Of which operation a [`Packet`] is, or that it is of none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PacketKind {
+    /// An accept.
+    Accepted,
+    /// An accept into a stream.
+    AcceptedInto,
+    /// A connect.
+    Connected,
+    /// A disconnect.
+    Disconnected,
+    /// A receive.
+    Received,
+    /// A receive of a datagram.
+    ReceivedFrom,
+    /// A send.
+    Sent,
+    /// The send of a datagram.
+    SentTo,
+    /// The transmission of a file.
+    Transmitted,
+    /// A read of a file.
+    Read,
+    /// A write to a file.
+    Written,
+    /// A flush of a file.
+    Flushed,
+    /// A timer.
+    Timer,
+    /// A signal of the process.
+    Signal,
+    /// A posted value.
+    Posted,
+}
+
+/// The handle of a packet.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PacketHandle<P: Protocol> {
+    /// Of an accept.
+    Listener(TcpListener<P>),
+    /// Of an accept into a stream: the listener and the stream.
+    ListenerAndStream(TcpListener<P>, TcpStream<P>),
+    /// Of what is done on a connection.
+    Stream(TcpStream<P>),
+    /// Of datagrams.
+    Datagrams(UdpSocket<P>),
+    /// Of what is done on a file.
+    File(File<P>),
+    /// A timer has none.
+    None,
+}
+
+/// A packet taken apart, of whatever operation it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PacketParts<P: Protocol> {
+    /// Of which operation it is.
+    pub kind: PacketKind,
+    /// Its handle.
+    pub handle: PacketHandle<P>,
+    /// The per-operation data given at the start.
+    pub operation: P::Operation,
+    /// The buffers given at the start, or the pooled one. Of a transmission, those of its head and
+    /// its tail.
+    pub buffers: Buffers,
+    /// The connection of an accept that has one.
+    pub accepted: Option<Box<Accepted>>,
+    /// Whether it succeeded.
+    pub result: io::Result<()>,
+}
+
+impl<P: Protocol> Packet<P> {
+    /// Of which operation it is, or that it is of none.
+    pub fn kind(&self) -> PacketKind {
+        match self {
+            Self::Accepted { .. } => PacketKind::Accepted,
+            Self::AcceptedInto { .. } => PacketKind::AcceptedInto,
+            Self::Connected { .. } => PacketKind::Connected,
+            Self::Disconnected { .. } => PacketKind::Disconnected,
+            Self::Received { .. } => PacketKind::Received,
+            Self::ReceivedFrom { .. } => PacketKind::ReceivedFrom,
+            Self::Sent { .. } => PacketKind::Sent,
+            Self::SentTo { .. } => PacketKind::SentTo,
+            Self::Transmitted { .. } => PacketKind::Transmitted,
+            Self::Read { .. } => PacketKind::Read,
+            Self::Written { .. } => PacketKind::Written,
+            Self::Flushed { .. } => PacketKind::Flushed,
+            Self::Timer { .. } => PacketKind::Timer,
+            Self::Signal(_) => PacketKind::Signal,
+            Self::Posted(_) => PacketKind::Posted,
+        }
+    }
+
+    /// The per-operation data given at the start; `None` for a signal and a posted value.
+    pub fn operation(&self) -> Option<&P::Operation> {
+        match self {
+            Self::Accepted { operation, .. }
+            | Self::AcceptedInto { operation, .. }
+            | Self::Connected { operation, .. }
+            | Self::Disconnected { operation, .. }
+            | Self::Received { operation, .. }
+            | Self::ReceivedFrom { operation, .. }
+            | Self::Sent { operation, .. }
+            | Self::SentTo { operation, .. }
+            | Self::Transmitted { operation, .. }
+            | Self::Read { operation, .. }
+            | Self::Written { operation, .. }
+            | Self::Flushed { operation, .. }
+            | Self::Timer { operation, .. } => Some(operation),
+            Self::Signal(_) | Self::Posted(_) => None,
+        }
+    }
+
+    /// The per-operation data; everything else is dropped, and with the last handle of a connection
+    /// that closes it. `None` for a signal and a posted value.
+    pub fn into_operation(self) -> Option<P::Operation> {
+        self.into_parts().ok().map(|parts| parts.operation)
+    }
+
+    /// Whether the operation succeeded. A signal and a posted value did.
+    ///
+    /// # Errors
+    /// The operation's.
+    pub fn result(&self) -> Result<(), &io::Error> {
+        fn of<T>(result: &io::Result<T>) -> Result<(), &io::Error> {
+            result.as_ref().map(|_| ())
+        }
+        match self {
+            Self::Accepted { result, .. } => of(result),
+            Self::AcceptedInto { result, .. } => of(result),
+            Self::Received { result, .. } => of(result),
+            Self::ReceivedFrom { result, .. } => of(result),
+            Self::Read { result, .. } => of(result),
+            Self::Connected { result, .. }
+            | Self::Disconnected { result, .. }
+            | Self::Sent { result, .. }
+            | Self::SentTo { result, .. }
+            | Self::Transmitted { result, .. }
+            | Self::Written { result, .. }
+            | Self::Flushed { result, .. }
+            | Self::Timer { result, .. } => of(result),
+            Self::Signal(_) | Self::Posted(_) => Ok(()),
+        }
+    }
+
+    /// Takes it apart, whatever operation it is of. What only one kind has is left out, such as how
+    /// many bytes were transferred, or who sent a datagram.
+    ///
+    /// # Errors
+    /// The packet itself, when it is a signal or a posted value.
+    pub fn into_parts(self) -> Result<PacketParts<P>, Self> {
+        use PacketHandle::{Datagrams, Listener, ListenerAndStream, Stream};
+        let (kind, nothing) = (self.kind(), Buffers::from(()));
+        let mut connection = None;
+        let (handle, operation, buffers, result) = match self {
+            Self::Accepted { listener, operation, result } => {
+                let result = result.map(|accepted| connection = Some(accepted));
+                (Listener(listener), operation, nothing, result)
+            }
+            Self::AcceptedInto { listener, stream, operation, result } => {
+                (ListenerAndStream(listener, stream), operation, nothing, result.map(|_| ()))
+            }
+            Self::Connected { stream, buffers, operation, result, .. }
+            | Self::Sent { stream, buffers, operation, result, .. } => {
+                (Stream(stream), operation, buffers, result)
+            }
+            Self::Disconnected { stream, operation, result } => {
+                (Stream(stream), operation, nothing, result)
+            }
+            Self::Received { stream, buffer, operation, result } => {
+                (Stream(stream), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::ReceivedFrom { socket, buffer, operation, result } => {
+                (Datagrams(socket), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::SentTo { socket, buffers, operation, result, .. } => {
+                (Datagrams(socket), operation, buffers, result)
+            }
+            Self::Transmitted { stream, transmission, operation, result, .. } => {
+                let (head, tail) = transmission.into_buffers();
+                let buffers = head.into_iter().chain(tail).collect::<Vec<_>>().into();
+                (Stream(stream), operation, buffers, result)
+            }
+            Self::Read { file, buffer, operation, result } => {
+                (PacketHandle::File(file), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::Written { file, buffer, operation, result, .. } => {
+                (PacketHandle::File(file), operation, buffer.into(), result)
+            }
+            Self::Flushed { file, operation, result } => {
+                (PacketHandle::File(file), operation, nothing, result)
+            }
+            Self::Timer { operation, result } => (PacketHandle::None, operation, nothing, result),
+            packet @ (Self::Signal(_) | Self::Posted(_)) => return Err(packet),
+        };
+        Ok(PacketParts { kind, handle, operation, buffers, accepted: connection, result })
+    }
+}

@@ -1,0 +1,11 @@
+//! How the operations meet a kernel that carries them itself, where there is one.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom};
+#[cfg(windows)]
+pub(super) use windows::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom};

@@ -1,0 +1,137 @@
+//! Receive: into a buffer of the user's, or into a pooled one taken when data is there.
+
+use super::packet::Packet;
+use super::tcp_stream::TcpStream;
+use super::{Kind, Op, Task};
+use crate::buffer::Buffer;
+use crate::conn::handle::Handle;
+use crate::conn::operation::{Direction, Progress, Role, Surroundings};
+use crate::error::{OperationId, Refused, not_performed};
+use crate::protocol::Protocol;
+use std::io;
+
+/// What a receive yielded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes, at least one; they are the filled part of the buffer.
+    Data(usize),
+    /// Data is there; a receive into a buffer without room waits for it and takes none (P44).
+    Readable,
+    /// The peer has ended its direction, after everything that it sent (P43). Not an error.
+    End,
+}
+
+pub(super) struct Receive {
+    /// None for a pooled receive that has not met data yet.
+    pub(super) buffer: Option<Buffer>,
+    pub(super) result: io::Result<Received>,
+}
+
+impl Receive {
+    fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
+        Task::Receive(Self { buffer, result: not_performed() })
+    }
+
+    #[inline]
+    pub(super) fn attempt_once(&mut self, with: Surroundings<'_>) -> Progress {
+        if let Some(buffer) = &mut self.buffer
+            && buffer.capacity() == 0
+        {
+            return match with.socket.peek() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+                found => {
+                    self.result =
+                        found.map(|data| if data { Received::Readable } else { Received::End });
+                    Progress::Complete { drained: false }
+                }
+            };
+        }
+        let pooled = self.buffer.is_none();
+        let mut buffer = self.buffer.take().unwrap_or_else(|| with.pool.get());
+        let room = buffer.capacity();
+        let outcome = with.socket.receive(buffer.room_mut());
+        if let Err(error) = &outcome
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            // A pooled receive that has to wait holds no buffer meanwhile (P164).
+            self.buffer = (!pooled).then_some(buffer);
+            return Progress::Blocked;
+        }
+        buffer.set_filled(*outcome.as_ref().unwrap_or(&0));
+        self.buffer = Some(buffer);
+        let drained = matches!(outcome, Ok(length) if 0 < length && length < room);
+        self.result = outcome.map(|length| match length {
+            0 => Received::End,
+            length => Received::Data(length),
+        });
+        Progress::Complete { drained }
+    }
+}
+
+impl<P: Protocol> Kind<P> for Receive {
+    const ROLE: Role = Role::Transfer;
+
+    #[inline]
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        self.attempt_once(with)
+    }
+
+    fn error(&self) -> Option<&io::Error> {
+        self.result.as_ref().err()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.result = Err(error);
+    }
+
+    #[inline]
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+        let buffer = self.buffer.unwrap_or_else(Buffer::empty);
+        Packet::Received { stream: TcpStream(handle), buffer, operation, result: self.result }
+    }
+}
+
+impl<P: Protocol> TcpStream<P> {
+    /// Starts to receive into `buffer`, from its start.
+    ///
+    /// Completes with [`Packet::Received`] as soon as some data is there (P158), at the end of the
+    /// stream, or with an error; a buffer without room waits for data and takes none. Receives of
+    /// one stream are filled in the order in which they were started (P150).
+    ///
+    /// # Errors
+    /// What fails at once gives buffer and operation back and queues no packet (P33): not
+    /// connected, shut down for receiving, reset before, closed, or the port is closed.
+    ///
+    /// # Cancellation
+    /// [`cancel`](Self::cancel) or [`close`](Self::close) completes it as aborted at once; no byte
+    /// of the stream is lost by a cancelled receive.
+    pub fn receive(
+        &self,
+        buffer: Buffer,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        let task = Receive::task(Some(buffer));
+        Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
+            Task::Receive(Receive { buffer: Some(mut buffer), .. }) => {
+                buffer.clear();
+                buffer
+            }
+            _ => Buffer::empty(),
+        })
+    }
+
+    /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
+    /// connection that waits holds no buffer (P164).
+    ///
+    /// Otherwise like [`receive`](Self::receive). Dropping the buffer of the packet returns it to
+    /// the pool.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive); the operation is given back.
+    pub fn receive_pooled(
+        &self,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<P::Operation>> {
+        Op::start_bare(&self.0, Direction::Receive, Receive::task(None), operation)
+    }
+}

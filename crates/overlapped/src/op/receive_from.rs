@@ -1,0 +1,138 @@
+//! Receive from: one datagram, into a buffer of the user's or a pooled one.
+
+use super::packet::Packet;
+use super::platform::SenderRoom;
+use super::udp_socket::UdpSocket;
+use super::{Kind, Op, Task};
+use crate::buffer::Buffer;
+use crate::conn::handle::Handle;
+use crate::conn::operation::{Direction, Progress, Role, Surroundings};
+use crate::error::{OperationId, Refused, not_performed};
+use crate::protocol::Protocol;
+use std::io;
+use std::net::SocketAddr;
+
+pub(super) struct ReceiveFrom {
+    /// None for a pooled receive that has not met a datagram yet.
+    pub(super) buffer: Option<Buffer>,
+    /// A datagram was taken, even if it was too large.
+    pub(super) has_taken: bool,
+    /// Boxed, since an address is large and every connection has room for one operation.
+    pub(super) result: io::Result<Box<SocketAddr>>,
+    /// Where a kernel writes the sender's address.
+    #[allow(dead_code, reason = "needed where the kernel carries operations")]
+    pub(super) from: SenderRoom,
+}
+
+impl ReceiveFrom {
+    fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
+        Task::ReceiveFrom(Self {
+            buffer,
+            has_taken: false,
+            result: not_performed(),
+            from: SenderRoom::default(),
+        })
+    }
+}
+
+impl<P: Protocol> Kind<P> for ReceiveFrom {
+    const ROLE: Role = Role::Free;
+
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        let pooled = self.buffer.is_none();
+        let mut buffer = self.buffer.take().unwrap_or_else(|| with.pool.get());
+        match with.socket.receive_from(buffer.room_mut()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.buffer = (!pooled).then_some(buffer);
+                return Progress::Blocked;
+            }
+            Err(error) => {
+                buffer.clear();
+                self.result = Err(error);
+            }
+            Ok((filled, sender)) => {
+                buffer.set_filled(filled);
+                self.has_taken = true;
+                self.result = sender.map(Box::new);
+            }
+        }
+        self.buffer = Some(buffer);
+        // Each attempt takes one datagram, so none shows that there is no other.
+        Progress::Complete { drained: false }
+    }
+
+    fn error(&self) -> Option<&io::Error> {
+        self.result.as_ref().err()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.result = Err(error);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_taken
+    }
+
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+        Packet::ReceivedFrom {
+            socket: UdpSocket(handle),
+            buffer: self.buffer.unwrap_or_else(Buffer::empty),
+            operation,
+            result: self.result.map(|sender| *sender),
+        }
+    }
+}
+
+impl<P: Protocol> UdpSocket<P> {
+    /// Starts to receive one datagram into `buffer`, from its start.
+    ///
+    /// Completes with [`Packet::ReceivedFrom`] and the sender's address; the filled part of the
+    /// buffer is the datagram. An empty one is a datagram like any other (F34). One that is larger
+    /// than the buffer completes as "message too long" (`EMSGSIZE`, 10040 on Windows): the buffer
+    /// holds its beginning, the rest is lost, and the next receive has the next datagram. Receives
+    /// of one socket are filled in the order in which they were started (P150).
+    ///
+    /// That something sent before found nobody at its address is no error of a receive (L14).
+    ///
+    /// # Errors
+    /// What fails at once gives buffer and operation back and queues no packet (P33): closed, the
+    /// port is closed, or the system is short of memory.
+    ///
+    /// # Cancellation
+    /// [`cancel`](Self::cancel) or [`close`](Self::close) completes it as aborted at once; no
+    /// datagram is lost by a cancelled receive.
+    pub fn receive_from(
+        &self,
+        buffer: Buffer,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        let task = ReceiveFrom::task(Some(buffer));
+        Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
+            Task::ReceiveFrom(ReceiveFrom { buffer: Some(mut buffer), .. }) => {
+                buffer.clear();
+                buffer
+            }
+            _ => Buffer::empty(),
+        })
+    }
+
+    /// Starts to receive one datagram into a buffer of the port's pool, which is taken when the
+    /// datagram is there.
+    ///
+    /// # Platform
+    /// On Windows the buffer is taken at once, since the system cannot say that a datagram is there
+    /// without taking it.
+    ///
+    /// Otherwise like [`receive_from`](Self::receive_from). Dropping the buffer of the packet
+    /// returns it to the pool. Datagrams longer than
+    /// [`PortBuilder::buffer_size`](crate::PortBuilder::buffer_size) do not fit.
+    ///
+    /// # Errors
+    /// As for [`receive_from`](Self::receive_from); the operation is given back.
+    pub fn receive_from_pooled(
+        &self,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<P::Operation>> {
+        Op::start_bare(&self.0, Direction::Receive, ReceiveFrom::task(None), operation)
+    }
+}

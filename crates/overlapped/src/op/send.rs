@@ -1,0 +1,126 @@
+//! Send: one or several buffers, finished by the operation however short the system's sends are.
+
+use super::packet::Packet;
+use super::tcp_stream::TcpStream;
+use super::{Kind, Op, Task};
+use crate::buffer::Buffers;
+use crate::conn::handle::Handle;
+use crate::conn::operation::{Direction, Progress, Role, Surroundings};
+use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
+use crate::error::{OperationId, Refused, not_performed};
+use crate::protocol::Protocol;
+use std::io::{self, IoSlice};
+
+pub(super) struct Send {
+    pub(super) buffers: Buffers,
+    pub(super) transferred: usize,
+    pub(super) result: io::Result<()>,
+}
+
+impl<P: Protocol> Kind<P> for Send {
+    const ROLE: Role = Role::Transfer;
+
+    #[inline]
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        let outcome = if self.buffers.byte_len() == 0 {
+            // It succeeds unless the connection is lost, which only the system knows.
+            with.socket.send(&[IoSlice::new(&[])], false).map(|_| ())
+        } else {
+            send_rest(with.socket, &self.buffers, &mut self.transferred, false)
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+            outcome => {
+                self.result = outcome;
+                Progress::Complete { drained: false }
+            }
+        }
+    }
+
+    fn error(&self) -> Option<&io::Error> {
+        self.result.as_ref().err()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.result = Err(error);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.transferred > 0
+    }
+
+    #[inline]
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+        Packet::Sent {
+            stream: TcpStream(handle),
+            buffers: self.buffers,
+            operation,
+            transferred: self.transferred,
+            result: self.result,
+        }
+    }
+}
+
+/// Sends what is left of `buffers` after `transferred` bytes, until all is sent or it would block.
+/// With `more`, something follows at once, and the system may wait for it to fill a packet.
+pub(super) fn send_rest(
+    socket: &Socket,
+    buffers: &Buffers,
+    transferred: &mut usize,
+    more: bool,
+) -> io::Result<()> {
+    if let Some(one) = buffers.as_one() {
+        while *transferred < one.len() {
+            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])], more)?;
+        }
+        return Ok(());
+    }
+    send_rest_of_several(socket, buffers, transferred, more)
+}
+
+/// Kept apart, since most sends have one buffer and preparing for many costs more than sending it.
+#[inline(never)]
+fn send_rest_of_several(
+    socket: &Socket,
+    buffers: &Buffers,
+    transferred: &mut usize,
+    more: bool,
+) -> io::Result<()> {
+    loop {
+        let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
+        let count = buffers.rest(*transferred, &mut slices);
+        if count == 0 {
+            return Ok(());
+        }
+        *transferred += socket.send(&slices[..count], more)?;
+    }
+}
+
+impl<P: Protocol> TcpStream<P> {
+    /// Starts to send the filled parts of `buffers`, in order.
+    ///
+    /// Completes with [`Packet::Sent`] when the system has taken every byte, or with an error and
+    /// the number of bytes taken before it. That the buffers are free again does not mean that the
+    /// peer has the data (P155). Sends of one stream go out in the order in which they were
+    /// started, each as a whole (P150), however many buffers it has: of what the system does not
+    /// take in one call, the rest follows in further calls (P153). Sending nothing completes with
+    /// success (P45).
+    ///
+    /// # Errors
+    /// What fails at once gives buffers and operation back and queues no packet (P33): not
+    /// connected, shut down for sending, reset before, closed, or the port is closed.
+    ///
+    /// # Cancellation
+    /// A cancelled send reports the bytes that went out; the rest never will.
+    pub fn send(
+        &self,
+        buffers: impl Into<Buffers>,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
+        Op::start(&self.0, Direction::Send, Task::Send(send), operation, |task| match task {
+            Task::Send(send) => send.buffers,
+            _ => ().into(),
+        })
+    }
+}

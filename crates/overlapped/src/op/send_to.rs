@@ -1,0 +1,117 @@
+//! Send to: the buffers as one datagram, which goes out whole or not at all.
+
+use super::packet::Packet;
+use super::platform::Joined;
+use super::udp_socket::UdpSocket;
+use super::{Kind, Op, Task};
+use crate::buffer::Buffers;
+use crate::conn::handle::Handle;
+use crate::conn::operation::{Direction, Progress, Role, Surroundings};
+use crate::driver::code;
+use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
+use crate::error::{OperationId, Refused, not_performed};
+use crate::protocol::Protocol;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+/// No datagram is longer, whatever the network.
+const NONE_LONGER_BYTES: usize = u16::MAX as usize;
+
+pub(super) struct SendTo {
+    pub(super) buffers: Buffers,
+    /// Boxed, since an address is large and every connection has room for one operation.
+    pub(super) address: Box<SocketAddr>,
+    /// The datagram in one piece, if one call of a kernel that carries it does not take it otherwise.
+    #[allow(dead_code, reason = "needed where the kernel carries operations")]
+    pub(super) joined: Joined,
+    pub(super) result: io::Result<()>,
+}
+
+impl<P: Protocol> Kind<P> for SendTo {
+    const ROLE: Role = Role::Free;
+
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        match send_whole(with.socket, &self.buffers, *self.address) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+            outcome => {
+                self.result = outcome;
+                Progress::Complete { drained: false }
+            }
+        }
+    }
+
+    fn error(&self) -> Option<&io::Error> {
+        self.result.as_ref().err()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.result = Err(error);
+    }
+
+    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+        let transferred = if self.result.is_ok() { self.buffers.byte_len() } else { 0 };
+        Packet::SentTo {
+            socket: UdpSocket(handle),
+            buffers: self.buffers,
+            operation,
+            transferred,
+            result: self.result,
+        }
+    }
+}
+
+fn send_whole(socket: &Socket, buffers: &Buffers, address: SocketAddr) -> io::Result<()> {
+    if let Some(one) = buffers.as_one() {
+        return socket.send_to(&[IoSlice::new(one)], address);
+    }
+    if let Some(joined) = in_one_piece(buffers, SEND_BUFFERS_MAX)? {
+        return socket.send_to(&[IoSlice::new(&joined)], address);
+    }
+    let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
+    let count = buffers.rest(0, &mut slices);
+    socket.send_to(&slices[..count], address)
+}
+
+/// One call sends a datagram, so more buffers than a call takes are joined before. What is too long
+/// for any datagram is not joined, nor given to the system.
+pub(super) fn in_one_piece(buffers: &Buffers, most: usize) -> io::Result<Option<Vec<u8>>> {
+    if buffers.byte_len() > NONE_LONGER_BYTES {
+        return Err(code::error(code::MESSAGE_TOO_LONG));
+    }
+    Ok((buffers.part_count() > most).then(|| buffers.joined()))
+}
+
+impl<P: Protocol> UdpSocket<P> {
+    /// Starts to send the filled parts of `buffers`, in order, as one datagram to `address`.
+    ///
+    /// Completes with [`Packet::SentTo`] when the system has taken the datagram, whole or not at
+    /// all, however many buffers it has (P153). Whether it arrives is not known. Datagrams of one socket are handed to the system in
+    /// the order in which their sends were started (P150). Sending nothing sends an empty datagram.
+    ///
+    /// # Errors
+    /// What fails at once gives buffers and operation back and queues no packet (P33): the datagram
+    /// is too long ("message too long", `EMSGSIZE`, 10040 on Windows; more than 65,507 bytes over
+    /// IPv4), the address is of the other family or cannot be reached, it is everybody's and
+    /// [`set_broadcast`](Self::set_broadcast) is off, closed, or the port is closed. An operation
+    /// that waited behind others reports the same by its packet.
+    ///
+    /// # Cancellation
+    /// A cancelled send was not sent.
+    pub fn send_to(
+        &self,
+        buffers: impl Into<Buffers>,
+        address: SocketAddr,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        let send = SendTo {
+            buffers: buffers.into(),
+            address: Box::new(address),
+            joined: Joined::default(),
+            result: not_performed(),
+        };
+        Op::start(&self.0, Direction::Send, Task::SendTo(send), operation, |task| match task {
+            Task::SendTo(send) => send.buffers,
+            _ => ().into(),
+        })
+    }
+}

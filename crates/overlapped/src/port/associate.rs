@@ -1,0 +1,103 @@
+//! Association: what makes a socket or a file one of a port, for life.
+
+use super::inner::Inner;
+use crate::conn::connection::ConnectionState;
+use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
+use crate::error::Refused;
+use crate::handle::{File, OpenFile, file_core::FileHandle};
+use crate::op::tcp_listener::TcpListener;
+use crate::op::tcp_stream::TcpStream;
+use crate::op::udp_socket::UdpSocket;
+use crate::protocol::Protocol;
+use sealed::PortRef;
+
+/// What associating a socket or a file yields: its handle, or what was given back with the key.
+pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
+
+/// Sockets and files that can be associated with a port. The library implements it for its own.
+pub trait Associable: Sized + sealed::Sealed {
+    /// The typed handle that association makes.
+    type Handle<P: Protocol>;
+
+    #[doc(hidden)]
+    fn associate<P: Protocol>(
+        self,
+        port: &sealed::PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<Self::Handle<P>, Self, P::Key>;
+}
+
+impl Associable for TcpSocket {
+    type Handle<P: Protocol> = TcpStream<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<TcpStream<P>, Self, P::Key> {
+        let peer = self.peer_addr().ok();
+        let state = match peer {
+            Some(_) => ConnectionState::Connected,
+            None => ConnectionState::Unconnected,
+        };
+        port.0.connections.associate(Self { peer, ..self }, state, key).map(TcpStream)
+    }
+}
+
+impl Associable for ListenSocket {
+    type Handle<P: Protocol> = TcpListener<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<TcpListener<P>, Self, P::Key> {
+        let socket = TcpSocket::from_socket(self.into_socket());
+        let associated = port.0.connections.associate(socket, ConnectionState::Listening, key);
+        associated
+            .map(TcpListener)
+            .map_err(|refused| refused.map(|(socket, key)| (Self::from_socket(socket.socket), key)))
+    }
+}
+
+impl Associable for DatagramSocket {
+    type Handle<P: Protocol> = UdpSocket<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<UdpSocket<P>, Self, P::Key> {
+        let socket = TcpSocket::from_socket(self.into_socket());
+        let associated = port.0.connections.associate(socket, ConnectionState::Datagrams, key);
+        associated
+            .map(UdpSocket)
+            .map_err(|refused| refused.map(|(socket, key)| (Self::from_socket(socket.socket), key)))
+    }
+}
+
+impl Associable for OpenFile {
+    type Handle<P: Protocol> = File<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<File<P>, Self, P::Key> {
+        FileHandle::associate(port.0, self, key).map(File)
+    }
+}
+
+pub(super) mod sealed {
+    use super::{DatagramSocket, Inner, ListenSocket, OpenFile, Protocol, TcpSocket};
+    use std::sync::Arc;
+
+    pub trait Sealed {}
+    impl Sealed for TcpSocket {}
+    impl Sealed for ListenSocket {}
+    impl Sealed for DatagramSocket {}
+    impl Sealed for OpenFile {}
+
+    /// The port, as a type that no user can make.
+    pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);
+}

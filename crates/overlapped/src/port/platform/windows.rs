@@ -1,0 +1,86 @@
+//! On Windows the kernel performs the operations of a port, and queues their packets itself.
+
+use crate::conn::delivery::{By, Delivery};
+use crate::driver::Backend;
+use crate::driver::iocp::block::Finished;
+use crate::driver::signals::Watch;
+use crate::op::packet::Packet;
+use crate::panics::contained;
+use crate::port::inner::Inner;
+use crate::protocol::Protocol;
+use crate::sched::Job;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+impl<P: Protocol> Inner<P> {
+    pub(in crate::port) fn carry_out(&self, job: Job<Packet<P>>) -> Option<Packet<P>> {
+        match job {
+            Job::Packet(packet) => Some(packet),
+            Job::Event(event) => self.perform(event),
+            Job::Finished(token, finished) => self.finish(token, &finished),
+            Job::FileFinished(finished) => self.finish_file(&finished),
+        }
+    }
+
+    /// The packet of an operation that the kernel has carried out, if it is that far. A packet of an
+    /// operation that is not ours is passed over (F9).
+    fn finish(&self, token: u64, finished: &Finished) -> Option<Packet<P>> {
+        let mut delivery = Delivery::by(By::Performer);
+        self.connections.finish(token, finished, &mut delivery);
+        self.unless_closed(delivery.finish())
+    }
+
+    /// The packet of an operation on a file that the kernel has carried out.
+    fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
+        let Backend::Overlapped(iocp) = self.scheduler().backend() else { return None };
+        let job = self.files.finish(iocp, finished)?;
+        self.unless_closed(Some(self.scheduler().exchange(job.into_packet())))
+    }
+
+    /// Nobody is told of what ends with the port (P122).
+    fn unless_closed(&self, packet: Option<Packet<P>>) -> Option<Packet<P>> {
+        if self.is_closed() {
+            contained(|| drop(packet));
+            return None;
+        }
+        packet
+    }
+
+    /// How many operations have finished without their packets being taken.
+    pub(in crate::port) fn finished(&self) -> usize {
+        if self.is_closed() {
+            return 0;
+        }
+        let of_one = |token| {
+            let connection = self.connections.find(token);
+            connection.map_or(0, |connection| connection.finished_in_kernel())
+        };
+        let of_sockets: usize = self.connections.table.tokens().into_iter().map(of_one).sum();
+        of_sockets + self.files.finished()
+    }
+
+    /// Takes back what the kernel still held when the port was closed. What it does not give back
+    /// soon is waited for by a thread of its own, so that nobody who drops a port has to.
+    pub(crate) fn drain(self: &Arc<Self>) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let end = Instant::now() + PATIENCE;
+        if !self.scheduler().drain(Some(end), |job| drop(self.carry_out(job))) {
+            let port = Arc::clone(self);
+            let drain = move || {
+                port.scheduler().drain(None, |job| drop(port.carry_out(job)));
+            };
+            // Without memory for a thread, what is left is never freed, and never touched.
+            let _ = std::thread::Builder::new().name("overlapped-drain".into()).spawn(drain);
+        }
+    }
+
+    pub(in crate::port) fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
+        let port: Weak<Self> = Arc::downgrade(self);
+        Watch::start(move || {
+            if let Some(port) = port.upgrade() {
+                port.signals_arrived();
+            }
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests that need what no user can reach.
+
+mod inherited;
