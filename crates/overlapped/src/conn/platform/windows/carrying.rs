@@ -1,0 +1,192 @@
+//! How operations go to the kernel and come back from it.
+
+use super::{Label, goes_alone, iocp, is_shortage};
+use crate::conn::connection::error_of;
+use crate::conn::connections::Connections;
+use crate::conn::delivery::Delivery;
+use crate::conn::locked::Locked;
+use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
+use crate::driver::code;
+use crate::driver::iocp::block::Finished;
+use crate::driver::socket::Socket;
+use crate::error::aborted;
+use std::io;
+use std::sync::Arc;
+
+impl<O: Operation> Locked<'_, O> {
+    /// Gives an operation to the kernel, or back.
+    fn issue(
+        &mut self,
+        direction: Direction,
+        mut pending: Pending<O>,
+    ) -> Result<(), (io::Error, Pending<O>)> {
+        let connections = self.connections;
+        let Some(socket) = &self.socket else {
+            return Err((aborted(), pending));
+        };
+        if let Err(error) =
+            pending.operation.prepare(Surroundings { socket, pool: &connections.pool })
+        {
+            return Err((error, pending));
+        }
+        let operation = &pending.operation;
+        let label = Label {
+            id: pending.id,
+            direction,
+            alone: goes_alone(operation),
+            in_steps: operation.goes_in_steps(),
+            cancelled: false,
+            accepting: operation.accepts_on(),
+            connected_since: None,
+            silent: None,
+            stream: operation.accepts_into(),
+        };
+        let role = operation.role();
+        if role == Role::Disconnect {
+            // Their packets come before the one of the disconnect.
+            self.settle(|label| label.direction == Direction::Receive);
+        }
+        let connection = &mut **self;
+        let (Some(Socket::System(system)), Some(iocp)) = (&connection.socket, iocp(connections))
+        else {
+            return Err((aborted(), pending));
+        };
+        connection.with_kernel.in_flight.start(iocp, Some(system), label, pending)?;
+        connection.enter_state_of(role);
+        Ok(())
+    }
+
+    /// Step one: the operation goes to the kernel, or behind those that it must follow. True when the
+    /// system was short of something, and the alarm has to be set for it.
+    pub(crate) fn start_with_kernel(
+        &mut self,
+        direction: Direction,
+        pending: Pending<O>,
+    ) -> Result<bool, (io::Error, Pending<O>)> {
+        if self.next_waiting(direction).is_some()
+            || !self.admits_to_kernel(direction, &pending.operation)
+        {
+            self.push(direction, pending);
+            self.tell_end_of_disconnect();
+            return Ok(false);
+        }
+        match self.issue(direction, pending) {
+            Ok(()) => Ok(false),
+            Err((error, pending)) if is_shortage(&error, &pending.operation) => {
+                self.push(direction, pending);
+                Ok(self.owes_retry())
+            }
+            Err((error, mut pending)) => {
+                pending.operation.fail(error);
+                self.conclude(&mut pending.operation);
+                let error = error_of(&pending.operation);
+                Err((error.unwrap_or_else(aborted), pending))
+            }
+        }
+    }
+
+    /// Steps two and three, for a packet of the kernel's. True when the alarm has to be set.
+    fn finish(&mut self, finished: &Finished, delivery: &mut Delivery<O>) -> bool {
+        let connections = self.connections;
+        let Some(iocp) = iocp(connections) else { return false };
+        let connection = &mut **self;
+        let found = connection.with_kernel.in_flight.finish(iocp, finished);
+        let Some((mut label, mut pending, outcome)) = found else { return false };
+        drop(label.silent.take());
+        let socket = connection.socket.as_ref();
+        let with = socket.map(|socket| Surroundings { socket, pool: &connections.pool });
+        let is_over = with.is_none() || connections.is_closed();
+        let mut ended = pending.operation.ended(outcome);
+        if (is_over || label.cancelled) && ended.result.is_err() {
+            // However the kernel calls the end of an operation whose handle was closed (F30).
+            ended.result = Err(aborted());
+        }
+        let mut deferred = false;
+        match pending.operation.finish(ended, with) {
+            Progress::Complete { .. } => self.complete(pending, delivery),
+            Progress::Blocked | Progress::Deferred | Progress::Yields
+                if is_over || label.cancelled =>
+            {
+                pending.operation.fail(aborted());
+                self.complete(pending, delivery);
+            }
+            Progress::Blocked | Progress::Deferred | Progress::Yields => {
+                deferred = self.issue_next(label.direction, pending, delivery);
+            }
+        }
+        for direction in Direction::BOTH {
+            deferred |= self.issue_waiting(direction, delivery);
+        }
+        self.end_if_sent();
+        deferred && self.owes_retry()
+    }
+
+    fn complete(&mut self, mut pending: Pending<O>, delivery: &mut Delivery<O>) {
+        self.conclude(&mut pending.operation);
+        O::complete(pending, self, delivery);
+    }
+
+    /// Gives the next operation of its direction to the kernel. True when the system was short of
+    /// something: then it is next again, and what was started after it waits for it.
+    fn issue_next(
+        &mut self,
+        direction: Direction,
+        pending: Pending<O>,
+        delivery: &mut Delivery<O>,
+    ) -> bool {
+        match self.issue(direction, pending) {
+            Ok(()) => false,
+            Err((error, pending)) if is_shortage(&error, &pending.operation) => {
+                self.push_first(direction, pending);
+                true
+            }
+            Err((error, mut pending)) => {
+                pending.operation.fail(error);
+                self.complete(pending, delivery);
+                false
+            }
+        }
+    }
+
+    /// Gives to the kernel what waits in its queue and may go; true when the system was short of
+    /// something.
+    pub(crate) fn issue_waiting(
+        &mut self,
+        direction: Direction,
+        delivery: &mut Delivery<O>,
+    ) -> bool {
+        while self.is_with_kernel()
+            && self
+                .next_waiting(direction)
+                .is_some_and(|operation| self.admits_to_kernel(direction, operation))
+        {
+            let Some(mut pending) = self.pop(direction) else { break };
+            if let Some(lost) = self.lost {
+                // The system reports a reset once; every operation in flight is told (P140).
+                pending.operation.fail(code::error(lost));
+                self.complete(pending, delivery);
+            } else if self.issue_next(direction, pending, delivery) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl<O: Operation> Connections<O> {
+    /// The kernel has carried out an operation of the connection with this token, or a step of it. An
+    /// operation that is not ours is passed over (F9).
+    pub(crate) fn finish(
+        self: &Arc<Self>,
+        token: u64,
+        finished: &Finished,
+        delivery: &mut Delivery<O>,
+    ) {
+        let Some(mut at) = self.find(token) else { return };
+        let owes_retry = at.finish(finished, delivery);
+        drop(at);
+        if owes_retry {
+            self.defer(token);
+        }
+    }
+}
