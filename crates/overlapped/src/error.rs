@@ -69,6 +69,11 @@ pub(crate) fn loss(error: &io::Error) -> Option<i32> {
     code::loss(error.raw_os_error()?)
 }
 
+/// The error of a call on a port that is closed.
+pub(crate) fn port_closed() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
+}
+
 /// Whether an operation was *aborted*: it was cancelled, or its handle was closed (P132, P140).
 ///
 /// This is how to ask on every system. [`io::ErrorKind`] has no kind for it: `ECANCELED` (125) of

@@ -38,5 +38,3 @@ pub(crate) mod silent;
 pub(crate) mod sockets;
 mod table;
 pub(crate) mod timers;
-
-pub(crate) use refusals::port_closed;

@@ -94,7 +94,3 @@ const CONNECT_WAS_CANCELLED: &str =
 fn invalid(why: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
-
-pub(crate) fn port_closed() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
-}

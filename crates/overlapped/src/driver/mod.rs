@@ -28,7 +28,8 @@
 //! close map to one system call each. Its operation block is complete before the starting call and
 //! is not touched after it, since the packet may be taken before that call returns.
 //!
-//! Files go another way, whatever carries the sockets: see [`files`].
+//! Files go another way, whatever carries the sockets: `uring` or `iocp` holds what they ask for, or the
+//! call waits; see [`files`].
 //!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
@@ -44,6 +45,8 @@ pub mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
+#[cfg(target_os = "linux")]
+pub(crate) mod uring;
 
 use socket::Socket;
 use std::io;
@@ -219,7 +222,7 @@ impl Driver {
 pub(crate) enum Backend<'a> {
     Readiness(&'a Driver),
     #[cfg(windows)]
-    Overlapped(&'a iocp::Iocp),
+    Overlapped(&'a std::sync::Arc<iocp::Iocp>),
 }
 
 impl Backend<'_> {

@@ -8,7 +8,7 @@ use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffer, Buffers};
 use crate::driver::signals::Signal;
-use crate::handle::File;
+use crate::file::{Completed, File};
 use crate::protocol::Protocol;
 use std::io;
 use std::net::SocketAddr;
@@ -177,4 +177,20 @@ pub enum Packet<P: Protocol> {
     Signal(Signal),
     /// A value that was posted, verbatim (P22).
     Posted(P::Message),
+}
+
+impl<P: Protocol> From<Completed<P>> for Packet<P> {
+    fn from(completed: Completed<P>) -> Self {
+        match completed {
+            Completed::Read { file, buffer, operation, result } => {
+                Self::Read { file, buffer, operation, result }
+            }
+            Completed::Written { file, buffer, operation, transferred, result } => {
+                Self::Written { file, buffer, operation, transferred, result }
+            }
+            Completed::Flushed { file, operation, result } => {
+                Self::Flushed { file, operation, result }
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
 use super::udp_socket::UdpSocket;
 use crate::buffer::Buffers;
-use crate::handle::File;
+use crate::file::File;
 use crate::protocol::Protocol;
 use std::io;
 

@@ -13,7 +13,7 @@ use crate::conn::handle::Handle;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
-use crate::handle::OpenFile;
+use crate::file::OpenFile;
 use crate::protocol::Protocol;
 use std::io;
 use std::sync::Arc;

@@ -4,12 +4,13 @@ use super::inner::Inner;
 use crate::conn::connection::ConnectionState;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
-use crate::handle::{File, OpenFile, file_core::FileHandle};
+use crate::file::{File, FileHandle, Home, OpenFile};
 use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
 use crate::op::udp_socket::UdpSocket;
 use crate::protocol::Protocol;
 use sealed::PortRef;
+use std::sync::Arc;
 
 /// What associating a socket or a file yields: its handle, or what was given back with the key.
 pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
@@ -84,13 +85,13 @@ impl Associable for OpenFile {
         port: &PortRef<'_, P>,
         key: P::Key,
     ) -> Association<File<P>, Self, P::Key> {
-        FileHandle::associate(port.0, self, key).map(File)
+        let home: Arc<dyn Home<P>> = Arc::clone(port.0) as _;
+        FileHandle::associate(home, self, key).map(File)
     }
 }
 
 pub(super) mod sealed {
-    use super::{DatagramSocket, Inner, ListenSocket, OpenFile, Protocol, TcpSocket};
-    use std::sync::Arc;
+    use super::{Arc, DatagramSocket, Inner, ListenSocket, OpenFile, Protocol, TcpSocket};
 
     pub trait Sealed {}
     impl Sealed for TcpSocket {}

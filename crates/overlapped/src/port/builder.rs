@@ -2,8 +2,8 @@
 
 use super::Port;
 use super::inner::Inner;
-use crate::driver::files::{Files, FilesChoice};
 use crate::driver::{DriverChoice, simulated};
+use crate::file::{Files, FilesChoice};
 use crate::protocol::Protocol;
 use crate::sched::Scheduler;
 use std::io;

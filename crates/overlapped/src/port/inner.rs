@@ -7,10 +7,9 @@ use crate::buffer::pool::Pool;
 use crate::conn::accept_window;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::{By, Delivery};
-use crate::driver::files::Files;
 use crate::driver::{DriverReport, Event};
-use crate::error::Refused;
-use crate::handle::file_core::FileJob;
+use crate::error::{Refused, port_closed};
+use crate::file::Files;
 use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::panics::Panics;
@@ -22,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Inner<P: Protocol> {
     pub(crate) connections: Arc<Connections<Op<P>>>,
-    pub(crate) files: Files<FileJob<P>>,
+    pub(crate) files: Files<P>,
     pub(crate) report: DriverReport,
     pub(super) signals: Watching,
     posted: AtomicU64,
@@ -31,7 +30,7 @@ pub(crate) struct Inner<P: Protocol> {
 impl<P: Protocol> Inner<P> {
     pub(crate) fn new(
         scheduler: Scheduler<Packet<P>>,
-        files: Files<FileJob<P>>,
+        files: Files<P>,
         report: DriverReport,
         pool: Arc<Pool>,
     ) -> Self {
@@ -58,7 +57,7 @@ impl<P: Protocol> Inner<P> {
                 self.posted.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Err(Packet::Posted(message)) => Err(Refused::new(crate::conn::port_closed(), message)),
+            Err(Packet::Posted(message)) => Err(Refused::new(port_closed(), message)),
             Err(_) => unreachable!("a refused packet is the one that was given"),
         }
     }
@@ -123,8 +122,8 @@ impl<P: Protocol> Inner<P> {
             Event::ALARM => self.ring(&mut delivery),
             Event::SIGNAL => self.take_signals(&mut delivery),
             Event::FILES => {
-                for job in self.files.reap() {
-                    delivery.add(&self.connections, job.into_packet());
+                for completed in self.files.reap() {
+                    delivery.add(&self.connections, completed.into());
                 }
             }
             _ => self.connections.perform(event, &mut delivery),

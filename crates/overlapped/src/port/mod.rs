@@ -3,12 +3,14 @@
 //! - [`Port`] is what users hold; [`builder`] makes it, [`batch`] is what they take several
 //!   packets with, [`counters`] and [`Snapshot`] what they see.
 //! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
+//! - [`files`] is what the files of a port ask it for.
 //! - [`signals`] is what the process is told from outside.
 
 pub(crate) mod associate;
 pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod counters;
+mod files;
 pub(crate) mod inner;
 mod platform;
 mod signals;

@@ -3,8 +3,8 @@
 use super::Port;
 use super::inner::Inner;
 use crate::conn::delivery::{By, Delivery};
-use crate::conn::port_closed;
 use crate::driver::signals::Watch;
+use crate::error::port_closed;
 use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;

@@ -1,8 +1,8 @@
 //! Timer: an operation of the port itself, which completes after a time.
 
 use super::Port;
-use crate::conn::port_closed;
 use crate::conn::timers::{Due, TimerId};
+use crate::error::port_closed;
 use crate::error::{Refused, aborted};
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;

@@ -2,10 +2,11 @@
 
 use super::request::Request;
 use super::{Iocp, status};
+use crate::driver::files::SystemFile;
 use crate::driver::system::SystemSocket;
 use std::cell::UnsafeCell;
 use std::io;
-use std::os::windows::io::AsRawSocket;
+use std::os::windows::io::{AsRawHandle, AsRawSocket};
 use std::ptr::NonNull;
 use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, STATUS_PENDING};
 use windows_sys::Win32::System::IO::{CancelIoEx, OVERLAPPED, OVERLAPPED_ENTRY};
@@ -65,7 +66,7 @@ impl Outcome {
     }
 
     /// As an operation on a file reports it.
-    pub(super) fn of_file(self) -> Ended {
+    pub(crate) fn of_file(self) -> Ended {
         self.ended(status::of_file)
     }
 
@@ -174,8 +175,13 @@ impl<L, B: Overlapped> InFlight<L, B> {
         self.cancel_on(socket.as_raw_socket() as HANDLE, is_it)
     }
 
+    /// The same for an operation on a file.
+    pub(crate) fn cancel_on_file(&self, file: &SystemFile, is_it: impl Fn(&L) -> bool) -> bool {
+        self.cancel_on(file.as_raw_handle(), is_it)
+    }
+
     /// The same for an operation on `handle`, which the caller keeps open.
-    pub(super) fn cancel_on(&self, handle: HANDLE, is_it: impl Fn(&L) -> bool) -> bool {
+    fn cancel_on(&self, handle: HANDLE, is_it: impl Fn(&L) -> bool) -> bool {
         let Some((_, block)) = self.0.iter().find(|(label, _)| is_it(label)) else {
             return false;
         };

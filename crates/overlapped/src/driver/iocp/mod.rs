@@ -12,7 +12,7 @@
 //! - [`request`] makes the one starting call of each operation. The block is complete before that
 //!   call, and nobody touches it until its packet has been taken, which may be before the call
 //!   returns (F10); the handle's lock is held meanwhile, so the record is complete as well.
-//! - [`files`] carries the operations on files.
+//! - [`files`] says what a file asks for.
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
@@ -23,7 +23,7 @@
 mod alarm;
 pub(crate) mod block;
 mod extensions;
-pub(crate) mod files;
+mod files;
 pub(crate) mod request;
 mod status;
 #[cfg(test)]
@@ -132,7 +132,8 @@ impl Iocp {
         self.associate_raw(socket.as_raw_socket() as HANDLE, token)
     }
 
-    fn associate_file(&self, file: &SystemFile) -> io::Result<()> {
+    /// Associates the file for life (P8).
+    pub(crate) fn associate_file(&self, file: &SystemFile) -> io::Result<()> {
         self.associate_raw(file.as_raw_handle(), FILES as u64)
     }
 

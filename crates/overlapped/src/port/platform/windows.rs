@@ -1,7 +1,6 @@
 //! On Windows the kernel performs the operations of a port, and queues their packets itself.
 
 use crate::conn::delivery::{By, Delivery};
-use crate::driver::Backend;
 use crate::driver::iocp::block::Finished;
 use crate::driver::signals::Watch;
 use crate::op::packet::Packet;
@@ -33,9 +32,8 @@ impl<P: Protocol> Inner<P> {
 
     /// The packet of an operation on a file that the kernel has carried out.
     fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
-        let Backend::Overlapped(iocp) = self.scheduler().backend() else { return None };
-        let job = self.files.finish(iocp, finished)?;
-        self.unless_closed(Some(self.scheduler().exchange(job.into_packet())))
+        let completed = self.files.finish(finished)?;
+        self.unless_closed(Some(self.scheduler().exchange(completed.into())))
     }
 
     /// Nobody is told of what ends with the port (P122).

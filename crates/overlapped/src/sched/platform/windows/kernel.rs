@@ -12,11 +12,12 @@ use crate::sched::rules::steps::MemberId;
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) struct KernelPort<T> {
-    pub(super) iocp: Iocp,
+    pub(super) iocp: Arc<Iocp>,
     pub(super) concurrency: usize,
     queues: Mutex<Queues<T>>,
     /// How many packets were put back, to be looked at without the lock.
@@ -45,7 +46,7 @@ impl<T> KernelPort<T> {
         let queues =
             Queues { posted: VecDeque::new(), without_marker: 0, put_back: VecDeque::new() };
         Self {
-            iocp,
+            iocp: Arc::new(iocp),
             concurrency,
             queues: Mutex::new(queues),
             put_back: AtomicUsize::new(0),

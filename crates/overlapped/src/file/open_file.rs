@@ -7,7 +7,8 @@ use std::path::Path;
 
 /// An open file that belongs to no port.
 ///
-/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`File`] of it.
+/// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a
+/// [`File`](crate::File) of it.
 #[derive(Debug)]
 pub struct OpenFile(pub(crate) SystemFile);
 

@@ -1,6 +1,6 @@
 //! The typed handle of a file.
 
-use super::file_core::FileHandle;
+use super::state::FileHandle;
 use crate::error::OperationId;
 use crate::protocol::Protocol;
 use crate::sched::binding::blocking;

@@ -1,23 +1,20 @@
 //! Write: a buffer to a place in a file, all of it unless there is an error.
 
-use super::file_task::{FileTask, admit_range};
+use super::handle::File;
+use super::home::Completed;
+use super::job::Step;
+use super::operation::{Operation, REQUEST_BYTES_MAX, admit_range};
 use crate::buffer::Buffer;
-use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
-use crate::error::OperationId;
-use crate::error::Refused;
-use crate::error::not_performed;
-use crate::handle::File;
-use crate::handle::file_core::FileHandle;
-use crate::op::packet::Packet;
+use crate::driver::files::{Request, SystemFile};
+use crate::error::{OperationId, Refused};
 use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]
-pub(crate) struct WriteAt {
-    buffer: Buffer,
+pub(super) struct WriteAt {
+    pub(super) buffer: Buffer,
     offset: u64,
     done: usize,
-    pub(super) result: io::Result<()>,
 }
 
 impl WriteAt {
@@ -32,31 +29,26 @@ impl WriteAt {
         Request::Write { bytes, offset: self.offset + self.done as u64 }
     }
 
-    pub(super) fn advance(&mut self, outcome: io::Result<usize>) -> Step {
-        self.result = match outcome {
-            Err(error) => Err(error),
-            Ok(count) => {
-                self.done += count;
-                match self.buffer.len() - self.done {
-                    0 => Ok(()),
-                    rest if count == 0 => Err(io::Error::new(
-                        io::ErrorKind::WriteZero,
-                        format!("the system takes none of the last {rest} bytes"),
-                    )),
-                    _ => return Step::GoesOn,
-                }
-            }
-        };
-        Step::Complete
+    pub(super) fn advance(&mut self, count: usize) -> io::Result<Step> {
+        self.done += count;
+        match self.buffer.len() - self.done {
+            0 => Ok(Step::Complete),
+            rest if count == 0 => Err(io::Error::new(
+                io::ErrorKind::WriteZero,
+                format!("the system takes none of the last {rest} bytes"),
+            )),
+            _ => Ok(Step::GoesOn),
+        }
     }
 
-    pub(super) fn into_packet<P: Protocol>(
+    pub(super) fn into_completed<P: Protocol>(
         self,
-        handle: FileHandle<P>,
+        file: File<P>,
         operation: P::Operation,
-    ) -> Packet<P> {
-        let Self { buffer, done: transferred, result, .. } = self;
-        Packet::Written { file: File(handle), buffer, operation, transferred, result }
+        result: io::Result<()>,
+    ) -> Completed<P> {
+        let Self { buffer, done: transferred, .. } = self;
+        Completed::Written { file, buffer, operation, transferred, result }
     }
 }
 
@@ -64,7 +56,7 @@ impl<P: Protocol> File<P> {
     /// Starts to write the filled part of `buffer` at `offset`, in bytes from the start of the file.
     /// What lies beyond the end makes the file longer.
     ///
-    /// Completes with [`Packet::Written`] when the system has taken every byte, or with an error
+    /// Completes with [`Packet::Written`](crate::Packet::Written) when the system has taken every byte, or with an error
     /// and the number of bytes taken before it. That it has completed does not mean that the device
     /// has it: see [`flush`](Self::flush).
     ///
@@ -85,12 +77,9 @@ impl<P: Protocol> File<P> {
         offset: u64,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let write = WriteAt { buffer, offset, done: 0, result: not_performed() };
-        self.0.start(FileTask::Write(write), operation).map_err(|refused| {
-            refused.map(|(task, operation)| match task {
-                FileTask::Write(write) => (write.buffer, operation),
-                _ => (Buffer::empty(), operation),
-            })
-        })
+        let write = Operation::Write(WriteAt { buffer, offset, done: 0 });
+        self.0
+            .start(write, operation)
+            .map_err(|refused| refused.map(|(write, operation)| (write.into_buffer(), operation)))
     }
 }

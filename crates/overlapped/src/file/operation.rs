@@ -1,71 +1,73 @@
-//! One operation on a file, of whatever kind, as its handle and its driver see it.
-//!
-//! The three steps are those of every operation, but step two is the driver's: it asks for a
-//! [`Request`], carries it out, and tells the operation what came of it, until it is complete.
+//! The operations on files, and the one place where they are told apart.
 
-use super::flush::Flush;
+use super::handle::File;
+use super::home::Completed;
+use super::job::Step;
 use super::read_at::ReadAt;
 use super::write_at::WriteAt;
-use crate::driver::files::{Request, Step, SystemFile};
-use crate::handle::file_core::FileHandle;
-use crate::op::packet::Packet;
+use crate::buffer::Buffer;
+use crate::driver::files::{Request, SystemFile};
 use crate::protocol::Protocol;
 use std::io;
 
+/// The most that one request transfers. Longer operations go on in parts, so that no single call
+/// into the system keeps a thread, or those that wait to start something, for long.
+pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
+
 #[derive(Debug)]
-pub(crate) enum FileTask {
+pub(super) enum Operation {
     Read(ReadAt),
     Write(WriteAt),
-    Flush(Flush),
+    Flush,
 }
 
-impl FileTask {
+impl Operation {
     /// Whether the file can be asked for this at all: what fails here fails at once (P33).
-    pub(crate) fn admit(&self, file: &SystemFile) -> io::Result<()> {
+    pub(super) fn admit(&self, file: &SystemFile) -> io::Result<()> {
         match self {
             Self::Read(read) => read.admit(file),
             Self::Write(write) => write.admit(file),
-            Self::Flush(_) => file.admit_writing(),
+            Self::Flush => file.admit_writing(),
         }
     }
 
     /// What it wants next.
-    pub(crate) fn request(&mut self) -> Request<'_> {
+    pub(super) fn request(&mut self) -> Request<'_> {
         match self {
             Self::Read(read) => read.request(),
             Self::Write(write) => write.request(),
-            Self::Flush(_) => Request::Flush,
+            Self::Flush => Request::Flush,
         }
     }
 
-    /// Takes note of what came of the request.
-    pub(crate) fn advance(&mut self, outcome: io::Result<usize>, file: &SystemFile) -> Step {
+    /// What is to follow when the system has transferred so many bytes.
+    pub(super) fn advance(&mut self, count: usize, file: &SystemFile) -> io::Result<Step> {
         match self {
-            Self::Read(read) => read.advance(outcome, file),
-            Self::Write(write) => write.advance(outcome),
-            Self::Flush(flush) => flush.advance(outcome),
+            Self::Read(read) => Ok(read.advance(count, file)),
+            Self::Write(write) => write.advance(count),
+            Self::Flush => Ok(Step::Complete),
         }
     }
 
-    /// Ends it with `error`; what was transferred before stays.
-    pub(crate) fn fail(&mut self, error: io::Error) {
-        match self {
-            Self::Read(read) => read.result = Err(error),
-            Self::Write(write) => write.result = Err(error),
-            Self::Flush(flush) => flush.result = Err(error),
-        }
-    }
-
-    /// The packet of the complete operation, which gives everything back.
-    pub(crate) fn into_packet<P: Protocol>(
+    /// The complete operation, which gives everything back.
+    pub(super) fn into_completed<P: Protocol>(
         self,
-        handle: FileHandle<P>,
+        file: File<P>,
         operation: P::Operation,
-    ) -> Packet<P> {
+        result: io::Result<()>,
+    ) -> Completed<P> {
         match self {
-            Self::Read(read) => read.into_packet(handle, operation),
-            Self::Write(write) => write.into_packet(handle, operation),
-            Self::Flush(flush) => flush.into_packet(handle, operation),
+            Self::Read(read) => read.into_completed(file, operation, result),
+            Self::Write(write) => write.into_completed(file, operation, result),
+            Self::Flush => Completed::Flushed { file, operation, result },
+        }
+    }
+
+    /// The buffer of what was refused; an empty one where there is none.
+    pub(super) fn into_buffer(self) -> Buffer {
+        match self {
+            Self::Read(ReadAt { buffer, .. }) | Self::Write(WriteAt { buffer, .. }) => buffer,
+            Self::Flush => Buffer::empty(),
         }
     }
 }

@@ -1,24 +1,24 @@
 //! Makes a ring and sees that it works, since a sandbox may refuse any of its calls.
 #![allow(unsafe_code)]
 
-use super::NO_JOB;
-use super::flight::IN_KERNEL_MAX;
+use super::{COMPLETIONS_MAX, CompletionQueue, NOTHING, Signal, SubmissionQueue};
 use io_uring::{IoUring, Probe, opcode};
 use rustix::event::{EventfdFlags, eventfd};
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 /// Room for the requests of one submission; more of them take another call.
 const SUBMISSIONS: u32 = 256;
 
-/// The ring and the eventfd that it signals, or why there is none.
-pub(super) fn make() -> Result<(IoUring, OwnedFd), String> {
+/// A ring that was seen to work, or why there is none.
+pub(crate) fn make() -> Result<(SubmissionQueue, CompletionQueue, Signal), String> {
     let refused = |call: &'static str| {
         move |error: io::Error| format!("{call} was refused ({})", plain(&error))
     };
-    let completions = u32::try_from(2 * IN_KERNEL_MAX).expect("a constant far below that");
     let mut uring = IoUring::builder()
-        .setup_cqsize(completions)
+        .setup_cqsize(COMPLETIONS_MAX)
         .build(SUBMISSIONS)
         .map_err(refused("io_uring_setup"))?;
     let mut probe = Probe::new();
@@ -32,12 +32,15 @@ pub(super) fn make() -> Result<(IoUring, OwnedFd), String> {
     let signal = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|error| refused("eventfd")(error.into()))?;
     uring.submitter().register_eventfd(signal.as_raw_fd()).map_err(refused("io_uring_register"))?;
-    Ok((uring, signal))
+    let uring = Arc::new(uring);
+    let submissions =
+        SubmissionQueue { uring: Arc::clone(&uring), unsubmitted: VecDeque::new(), refusal: None };
+    Ok((submissions, CompletionQueue { uring }, Signal(signal)))
 }
 
 /// Sends a request that does nothing there and back.
 fn try_out(uring: &mut IoUring) -> io::Result<()> {
-    let nothing = opcode::Nop::new().build().user_data(NO_JOB);
+    let nothing = opcode::Nop::new().build().user_data(NOTHING);
     // SAFETY: the entry names no memory.
     let pushed = unsafe { uring.submission().push(&nothing) };
     pushed.map_err(|_| io::Error::other("its queue has no room"))?;

@@ -1,23 +1,20 @@
 //! Read: from a place in a file into a buffer, which it fills unless the file ends before.
 
-use super::file_task::{FileTask, admit_range};
+use super::handle::File;
+use super::home::Completed;
+use super::job::Step;
+use super::operation::{Operation, REQUEST_BYTES_MAX, admit_range};
 use crate::buffer::Buffer;
-use crate::driver::files::{REQUEST_BYTES_MAX, Request, Step, SystemFile};
-use crate::error::OperationId;
-use crate::error::Refused;
-use crate::error::not_performed;
-use crate::handle::File;
-use crate::handle::file_core::FileHandle;
-use crate::op::packet::Packet;
+use crate::driver::files::{Request, SystemFile};
+use crate::error::{OperationId, Refused};
 use crate::protocol::Protocol;
 use std::io;
 
 #[derive(Debug)]
-pub(crate) struct ReadAt {
-    buffer: Buffer,
+pub(super) struct ReadAt {
+    pub(super) buffer: Buffer,
     offset: u64,
     done: usize,
-    pub(super) result: io::Result<usize>,
 }
 
 impl ReadAt {
@@ -38,35 +35,25 @@ impl ReadAt {
         Request::Read { room: &mut room[..length], offset: *offset + *done as u64 }
     }
 
-    pub(super) fn advance(&mut self, outcome: io::Result<usize>, file: &SystemFile) -> Step {
-        let count = match outcome {
-            Ok(count) => count,
-            Err(error) => {
-                self.result = Err(error);
-                return Step::Complete;
-            }
-        };
+    pub(super) fn advance(&mut self, count: usize, file: &SystemFile) -> Step {
         self.done += count;
         let is_full = self.done == self.buffer.capacity();
         // What is like a stream gives what it has. Unbuffered, only the end of the file can be at
         // a place that is not aligned, and there is no going on from it.
         let is_end =
             count == 0 || !file.has_positions() || !self.done.is_multiple_of(file.alignment());
-        if is_full || is_end {
-            self.result = Ok(self.done);
-            return Step::Complete;
-        }
-        Step::GoesOn
+        if is_full || is_end { Step::Complete } else { Step::GoesOn }
     }
 
-    pub(super) fn into_packet<P: Protocol>(
+    pub(super) fn into_completed<P: Protocol>(
         self,
-        handle: FileHandle<P>,
+        file: File<P>,
         operation: P::Operation,
-    ) -> Packet<P> {
-        let Self { mut buffer, done, result, .. } = self;
+        result: io::Result<()>,
+    ) -> Completed<P> {
+        let Self { mut buffer, done, .. } = self;
         buffer.set_filled(done);
-        Packet::Read { file: File(handle), buffer, operation, result }
+        Completed::Read { file, buffer, operation, result: result.map(|()| done) }
     }
 }
 
@@ -74,7 +61,7 @@ impl<P: Protocol> File<P> {
     /// Starts to read from `offset`, in bytes from the start of the file, into `buffer`, from its
     /// start to its capacity.
     ///
-    /// Completes with [`Packet::Read`] when the buffer is full or the file has ended before: fewer
+    /// Completes with [`Packet::Read`](crate::Packet::Read) when the buffer is full or the file has ended before: fewer
     /// bytes than the capacity mean the end, none that the offset is at or past it. The filled part
     /// of the buffer is what was read, also when the result is an error. A pipe ignores the offset,
     /// and completes the read with what it has.
@@ -97,13 +84,10 @@ impl<P: Protocol> File<P> {
         offset: u64,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let read = ReadAt { buffer, offset, done: 0, result: not_performed() };
-        self.0.start(FileTask::Read(read), operation).map_err(|refused| {
-            refused.map(|(task, operation)| match task {
-                FileTask::Read(read) => (read.buffer, operation),
-                _ => (Buffer::empty(), operation),
-            })
-        })
+        let read = Operation::Read(ReadAt { buffer, offset, done: 0 });
+        self.0
+            .start(read, operation)
+            .map_err(|refused| refused.map(|(read, operation)| (read.into_buffer(), operation)))
     }
 }
 
@@ -119,8 +103,7 @@ mod tests {
     /// Some file systems refuse to read on from a place that is not aligned.
     #[test]
     fn l7_an_unbuffered_read_does_not_go_on_from_a_place_that_is_not_aligned() {
-        let read =
-            || ReadAt { buffer: Buffer::with_capacity(2048), offset: 0, done: 0, result: Ok(0) };
+        let read = || ReadAt { buffer: Buffer::with_capacity(2048), offset: 0, done: 0 };
         for (blocks, count, step) in [
             (512, 512, Step::GoesOn),
             (512, 700, Step::Complete),
@@ -129,8 +112,8 @@ mod tests {
             (512, 2048, Step::Complete),
         ] {
             let mut read = read();
-            assert_eq!(read.advance(Ok(count), &this_file().with_blocks(blocks)), step);
-            assert!(step == Step::GoesOn || read.result.is_ok_and(|length| length == count));
+            assert_eq!(read.advance(count, &this_file().with_blocks(blocks)), step);
+            assert_eq!(read.done, count);
         }
     }
 }

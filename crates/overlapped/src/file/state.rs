@@ -1,20 +1,19 @@
 //! The state of one associated file, and the three steps of every operation on it.
 //!
 //! There is little of it: operations on a file are independent of each other, so the handle keeps
-//! no queue, and what is in flight is with the driver ([`crate::driver::files`]) as a [`FileJob`].
-//! Each job holds the handle that its packet gives back, and the open file.
+//! no queue, and what is in flight is with the backend as a [`FileJob`]. Each job holds the handle
+//! that its packet gives back, and the open file.
 
+use super::handle::File;
+use super::home::{Completed, Home};
+use super::job::{Job, Step, Tag, Which};
 use super::open_file::OpenFile;
-use crate::conn::port_closed;
+use super::operation::Operation;
+use super::platform::Backend;
 use crate::driver::code;
-use crate::driver::files::{Job, Request, Step, SystemFile, Tag, Which};
-use crate::error::Refused;
-use crate::error::{OperationId, aborted};
-use crate::op::packet::Packet;
-use crate::operation::file_task::FileTask;
+use crate::driver::files::{Request, SystemFile, Transfer};
+use crate::error::{OperationId, Refused, aborted, not_performed, port_closed};
 use crate::panics::{Panics, contained};
-use crate::port::associate::Association;
-use crate::port::inner::Inner;
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
 use std::io;
@@ -25,9 +24,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct FileHandle<P: Protocol>(Arc<FileCore<P>>);
 
 struct FileCore<P: Protocol> {
-    port: Arc<Inner<P>>,
+    port: Arc<dyn Home<P>>,
     key: P::Key,
-    /// What the driver knows the file by.
+    /// What the backend knows the file by.
     number: u64,
     alignment: usize,
     next_id: AtomicU32,
@@ -36,10 +35,11 @@ struct FileCore<P: Protocol> {
 }
 
 /// An operation in flight.
-pub(crate) struct FileJob<P: Protocol> {
+pub(super) struct FileJob<P: Protocol> {
     id: u32,
-    task: FileTask,
+    kind: Operation,
     operation: P::Operation,
+    result: io::Result<()>,
     file: Arc<SystemFile>,
     holder: FileHandle<P>,
 }
@@ -47,23 +47,23 @@ pub(crate) struct FileJob<P: Protocol> {
 impl<P: Protocol> FileHandle<P> {
     /// Associates `file` with the port under `key`.
     pub(crate) fn associate(
-        port: &Arc<Inner<P>>,
+        port: Arc<dyn Home<P>>,
         file: OpenFile,
         key: P::Key,
-    ) -> Association<Self, OpenFile, P::Key> {
+    ) -> Result<Self, Refused<(OpenFile, P::Key)>> {
         if port.is_closed() {
             return Err(Refused::new(port_closed(), (file, key)));
         }
-        let number = match port.files.open(port.scheduler().backend(), &file.0) {
+        let number = match port.files().open(port.driver(), &file.0) {
             Ok(number) => number,
             Err(error) => return Err(Refused::new(error, (file, key))),
         };
         if port.is_closed() {
             // The closing may not have seen what has just been made to carry files.
-            port.files.close();
+            port.files().close();
         }
         let core = FileCore {
-            port: Arc::clone(port),
+            port,
             key,
             number,
             alignment: file.0.alignment(),
@@ -74,57 +74,49 @@ impl<P: Protocol> FileHandle<P> {
     }
 
     /// Step one: moves the operation in.
-    pub(crate) fn start(
+    pub(super) fn start(
         &self,
-        task: FileTask,
+        kind: Operation,
         operation: P::Operation,
-    ) -> Result<OperationId, Refused<(FileTask, P::Operation)>> {
+    ) -> Result<OperationId, Refused<(Operation, P::Operation)>> {
         let port = &self.0.port;
         if port.is_closed() {
-            return Err(Refused::new(port_closed(), (task, operation)));
+            return Err(Refused::new(port_closed(), (kind, operation)));
         }
-        let admitted = self.open_file().and_then(|file| task.admit(&file).map(|()| file));
+        let admitted = self.open_file().and_then(|file| kind.admit(&file).map(|()| file));
         let file = match admitted {
             Ok(file) => file,
-            Err(error) => return Err(Refused::new(error, (task, operation))),
+            Err(error) => return Err(Refused::new(error, (kind, operation))),
         };
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-        let job = Box::new(FileJob { id, task, operation, file, holder: self.clone() });
+        let (result, holder) = (not_performed(), self.clone());
+        let job = Box::new(FileJob { id, kind, operation, result, file, holder });
         let own = job.tag();
-        match port.files.start(port.scheduler().backend(), job) {
-            Err((error, job)) => {
-                let FileJob { task, operation, .. } = *job;
-                Err(Refused::new(error, (task, operation)))
-            }
-            Ok(done) => {
-                let mut panics = Panics::default();
-                for job in done {
-                    let is_own = job.tag() == own;
-                    let packet = job.into_packet();
-                    // A packet that the closed port refuses is dropped here.
-                    panics.drop_each(if is_own {
-                        port.queue_own(packet).err()
-                    } else {
-                        port.queue(packet).err()
-                    });
-                }
-                // Whoever closed handle or port meanwhile may not have found the operation.
-                let is_closed = self.0.file.lock().is_none();
-                if is_closed || port.is_closed() {
-                    panics.run(|| self.cancel_which(Which::One(own)));
-                }
-                if port.is_closed() {
-                    // The closing may have taken back all that the kernel held before this came.
-                    panics.run(|| port.drain());
-                }
-                panics.resume();
-                Ok(OperationId(id))
-            }
+        let done = self.backend().start(job).map_err(|(error, job)| {
+            let FileJob { kind, operation, .. } = *job;
+            Refused::new(error, (kind, operation))
+        })?;
+        let mut panics = Panics::default();
+        for job in done {
+            let is_own = job.tag() == own;
+            let completed = job.into_completed();
+            panics.run(|| if is_own { port.queue_own(completed) } else { port.queue(completed) });
         }
+        // Whoever closed handle or port meanwhile may not have found the operation.
+        let is_closed = self.0.file.lock().is_none();
+        if is_closed || port.is_closed() {
+            panics.run(|| self.cancel_which(Which::One(own)));
+        }
+        // The closing port may have looked before the system had it.
+        if port.is_closed() {
+            panics.run(|| Arc::clone(port).drain());
+        }
+        panics.resume();
+        Ok(OperationId(id))
     }
 
     /// Asks for one operation to be aborted (P130-P133).
-    pub(crate) fn cancel(&self, id: OperationId) -> io::Result<()> {
+    pub(super) fn cancel(&self, id: OperationId) -> io::Result<()> {
         match self.cancel_which(Which::One(Tag { file: self.0.number, operation: id.0 })) {
             0 => Err(io::Error::new(
                 io::ErrorKind::NotFound,
@@ -135,16 +127,20 @@ impl<P: Protocol> FileHandle<P> {
     }
 
     /// Asks for every operation in flight to be aborted; returns how many there were.
-    pub(crate) fn cancel_all(&self) -> usize {
+    pub(super) fn cancel_all(&self) -> usize {
         self.cancel_which(Which::OfFile(self.0.number))
+    }
+
+    fn backend(&self) -> &Backend<FileJob<P>> {
+        self.0.port.files().backend().expect("an associated file has one")
     }
 
     fn cancel_which(&self, which: Which) -> usize {
         let port = &self.0.port;
-        let (count, done) = port.files.cancel(which);
+        let (count, done) = self.backend().cancel(which);
         let mut panics = Panics::default();
         for job in done {
-            panics.drop_each(port.queue(job.into_packet()).err());
+            panics.run(|| port.queue(job.into_completed()));
         }
         panics.resume();
         count
@@ -152,23 +148,23 @@ impl<P: Protocol> FileHandle<P> {
 
     /// Closes the file for its handles; what is in flight is cancelled, and the descriptor goes
     /// with the last of it (P140, L3).
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         let file = self.0.file.lock().take();
         if file.is_some() {
-            self.0.port.files.closed();
+            self.0.port.files().closed();
             self.cancel_all();
         }
     }
 
-    pub(crate) fn open_file(&self) -> io::Result<Arc<SystemFile>> {
+    pub(super) fn open_file(&self) -> io::Result<Arc<SystemFile>> {
         self.0.file.lock().clone().ok_or_else(|| code::error(code::FILE_CLOSED))
     }
 
-    pub(crate) fn key(&self) -> &P::Key {
+    pub(super) fn key(&self) -> &P::Key {
         &self.0.key
     }
 
-    pub(crate) fn alignment(&self) -> usize {
+    pub(super) fn alignment(&self) -> usize {
         self.0.alignment
     }
 }
@@ -183,18 +179,24 @@ impl<P: Protocol> Drop for FileCore<P> {
     fn drop(&mut self) {
         // The last share is gone, so nothing is in flight, and with this the file is closed.
         if self.file.lock().take().is_some() {
-            self.port.files.closed();
+            self.port.files().closed();
         }
     }
 }
 
 impl<P: Protocol> FileJob<P> {
-    /// Step three begins: everything moves into the packet.
-    pub(crate) fn into_packet(self) -> Packet<P> {
-        let Self { task, operation, file, holder, .. } = self;
+    /// Step three begins: everything moves out.
+    pub(super) fn into_completed(self) -> Completed<P> {
+        let Self { kind, operation, result, file, holder, .. } = self;
         // Before the packet: whoever takes the last one of a closed file sees it closed.
         drop(file);
-        task.into_packet(holder, operation)
+        kind.into_completed(File(holder), operation, result)
+    }
+}
+
+impl<P: Protocol> Transfer for FileJob<P> {
+    fn request(&mut self) -> (&Arc<SystemFile>, Request<'_>) {
+        (&self.file, self.kind.request())
     }
 }
 
@@ -203,21 +205,22 @@ impl<P: Protocol> Job for FileJob<P> {
         Tag { file: self.holder.0.number, operation: self.id }
     }
 
-    fn request(&mut self) -> (&SystemFile, Request<'_>) {
-        (&self.file, self.task.request())
-    }
-
     fn advance(&mut self, outcome: io::Result<usize>) -> Step {
-        self.task.advance(outcome, &self.file)
+        match outcome.and_then(|count| self.kind.advance(count, &self.file)) {
+            Ok(Step::GoesOn) => return Step::GoesOn,
+            Ok(Step::Complete) => self.result = Ok(()),
+            Err(error) => self.result = Err(error),
+        }
+        Step::Complete
     }
 
     fn abort(&mut self) {
-        self.task.fail(aborted());
+        self.result = Err(aborted());
     }
 
     fn deliver(self: Box<Self>) {
         let port = Arc::clone(&self.holder.0.port);
         // The thread serves all files, and is to go on.
-        contained(|| drop(port.queue(self.into_packet())));
+        contained(|| port.queue(self.into_completed()));
     }
 }

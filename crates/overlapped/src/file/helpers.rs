@@ -7,7 +7,9 @@
 //! Main disadvantage: each operation costs two changes of thread, and at most [`HELPERS_MAX`] of
 //! them are performed at a time.
 
-use super::{Done, Job, NotStarted, Step, Tag, Which, port_closed};
+use super::job::{Done, Job, NotStarted, Step, Tag, Which, abort_waiting};
+use crate::driver::files::SystemFile;
+use crate::error::port_closed;
 use crate::panics::Panics;
 use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -21,7 +23,7 @@ const HELPERS_MAX: usize = 8;
 /// How long an idle helper stays.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
-pub(crate) struct Helpers<J: Job>(Arc<Shared<J>>);
+pub(super) struct Helpers<J: Job>(Arc<Shared<J>>);
 
 struct Shared<J: Job> {
     state: Mutex<State<J>>,
@@ -45,7 +47,7 @@ struct Performed {
 
 impl<J: Job> Helpers<J> {
     /// No thread is started yet.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let state = State {
             waiting: VecDeque::new(),
             performed: Vec::new(),
@@ -56,7 +58,19 @@ impl<J: Job> Helpers<J> {
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    pub(crate) fn start(&self, job: Box<J>) -> Result<(), NotStarted<J>> {
+    /// A file that has no positions could keep a helper for ever.
+    pub(super) fn admit(file: &SystemFile) -> io::Result<()> {
+        if file.has_positions() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "helper threads carry only files with positions, and this is a pipe or a terminal: an \
+             operation on it could keep a helper thread for ever",
+        ))
+    }
+
+    pub(super) fn start(&self, job: Box<J>) -> Result<(), NotStarted<J>> {
         let mut state = self.0.state.lock();
         if state.closed {
             return Err((port_closed(), job));
@@ -81,21 +95,12 @@ impl<J: Job> Helpers<J> {
         Ok(())
     }
 
-    pub(crate) fn cancel(&self, which: Which) -> (usize, Done<J>) {
-        let mut done = Vec::new();
+    pub(super) fn cancel(&self, which: Which) -> (usize, Done<J>) {
         let mut state = self.0.state.lock();
-        for _ in 0..state.waiting.len() {
-            let Some(mut job) = state.waiting.pop_front() else { break };
-            if which.means(job.tag()) {
-                job.abort();
-                done.push(job);
-            } else {
-                state.waiting.push_back(job);
-            }
-        }
+        let done = abort_waiting(&mut state.waiting, which);
         let mut count = done.len();
         for performed in &mut state.performed {
-            if !performed.cancelled && which.means(performed.tag) {
+            if !performed.cancelled && which.includes(performed.tag) {
                 performed.cancelled = true;
                 count += 1;
             }
@@ -104,7 +109,7 @@ impl<J: Job> Helpers<J> {
     }
 
     /// Drops what waits. A helper that performs something drops it when that is done.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         let waiting = {
             let mut state = self.0.state.lock();
             state.closed = true;
@@ -117,6 +122,13 @@ impl<J: Job> Helpers<J> {
         let mut panics = Panics::default();
         panics.drop_each(waiting);
         panics.resume();
+    }
+}
+
+impl<J: Job> Drop for Helpers<J> {
+    /// Nothing is in flight any more; the helper threads go.
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -170,14 +182,14 @@ impl<J: Job> Shared<J> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::{Request, SystemFile};
     use super::*;
+    use crate::driver::files::{Request, Transfer};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// A job that keeps its helper until the test lets it go.
     struct Held {
         tag: Tag,
-        file: SystemFile,
+        file: Arc<SystemFile>,
         /// How many requests it still has.
         parts: usize,
         asked: Sender<Tag>,
@@ -186,15 +198,17 @@ mod tests {
         delivered: Sender<(Tag, bool)>,
     }
 
-    impl Job for Held {
-        fn tag(&self) -> Tag {
-            self.tag
-        }
-
-        fn request(&mut self) -> (&SystemFile, Request<'_>) {
+    impl Transfer for Held {
+        fn request(&mut self) -> (&Arc<SystemFile>, Request<'_>) {
             self.asked.send(self.tag).expect("the test is there");
             self.go.recv().expect("the test lets it go");
             (&self.file, Request::Read { room: &mut [], offset: 0 })
+        }
+    }
+
+    impl Job for Held {
+        fn tag(&self) -> Tag {
+            self.tag
         }
 
         fn advance(&mut self, outcome: io::Result<usize>) -> Step {
@@ -237,7 +251,7 @@ mod tests {
             let file = std::fs::File::open("Cargo.toml").expect("the package has one");
             let job = Held {
                 tag: tag(operation),
-                file: file.try_into().expect("it is a file"),
+                file: Arc::new(file.try_into().expect("it is a file")),
                 parts: if operation == 0 { 2 } else { 1 },
                 asked: asked.clone(),
                 go: wait,
