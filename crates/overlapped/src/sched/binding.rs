@@ -11,7 +11,6 @@ use crate::driver::Event;
 use crate::driver::sleep::SleepProbe;
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 thread_local! {
     static BOUND: RefCell<Option<Binding>> = const { RefCell::new(None) };
@@ -24,10 +23,13 @@ pub(super) trait Bound: Send + Sync {
     fn resume(&self, id: MemberId);
 }
 
+/// A bound thread's part of a scheduler.
+pub(super) type BoundMember = Member<Event, Arc<BoundThread>>;
+
 /// A thread's tie to one scheduler.
 struct Binding {
     scheduler: Weak<dyn Bound>,
-    member: Member<Event, Arc<BoundThread>>,
+    member: BoundMember,
 }
 
 impl Binding {
@@ -72,14 +74,7 @@ impl<T: Send + 'static> Scheduler<T> {
 
     /// The calling thread's number, if it is bound.
     pub(crate) fn member_id(self: &Arc<Self>) -> Option<MemberId> {
-        BOUND
-            .try_with(|bound| {
-                let bound = bound.try_borrow().ok()?;
-                let binding = bound.as_ref()?;
-                binding.is_to(self).then_some(binding.member.id)
-            })
-            .ok()
-            .flatten()
+        with_binding(|binding| binding.is_to(self).then_some(binding.member.id))
     }
 
     /// Unbinds the calling thread, if it is bound.
@@ -115,30 +110,27 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
                 return;
             };
             // The work may have bound the thread to another port; then nothing is owed here.
-            let still_bound = current().is_some_and(|(now, now_id)| {
-                std::ptr::addr_eq(now.as_ptr(), scheduler.as_ptr()) && now_id == id
+            let still_bound = with_binding(|now| {
+                let same = std::ptr::addr_eq(now.scheduler.as_ptr(), scheduler.as_ptr());
+                (same && now.member.id == id).then(|| scheduler.upgrade())?
             });
-            if still_bound && let Some(scheduler) = scheduler.upgrade() {
+            if let Some(scheduler) = still_bound {
                 scheduler.resume(id);
             }
         }
     }
 
-    let paused = current().filter(|(scheduler, id)| {
-        scheduler.upgrade().is_some_and(|scheduler| scheduler.block(*id))
-    });
+    let paused = with_binding(|binding| Some((binding.scheduler.clone(), binding.member.id)))
+        .filter(|(scheduler, id)| {
+            scheduler.upgrade().is_some_and(|scheduler| scheduler.block(*id))
+        });
     let _pause = Pause(paused);
     work()
 }
 
-fn current() -> Option<(Weak<dyn Bound>, MemberId)> {
-    BOUND
-        .try_with(|bound| {
-            let bound = bound.try_borrow().ok()?;
-            bound.as_ref().map(|binding| (binding.scheduler.clone(), binding.member.id))
-        })
-        .ok()
-        .flatten()
+/// What `view` sees of the calling thread's binding, if it has one.
+fn with_binding<R>(view: impl FnOnce(&Binding) -> Option<R>) -> Option<R> {
+    BOUND.try_with(|bound| view(bound.try_borrow().ok()?.as_ref()?)).ok().flatten()
 }
 
 /// How others wake a bound thread, and see whether it sleeps.
@@ -155,12 +147,8 @@ impl BoundThread {
 }
 
 impl Park for Arc<BoundThread> {
-    fn park(&self, timeout: Option<Duration>) {
-        self.parker.park(timeout);
-    }
-
-    fn unpark(&self) {
-        self.parker.unpark();
+    fn parker(&self) -> &Parker {
+        &self.parker
     }
 
     fn asleep(&self) -> Option<bool> {

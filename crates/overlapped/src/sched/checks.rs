@@ -70,7 +70,9 @@ impl Life {
                 self.note(&wakes);
                 return self.settle(thread, step);
             }
-            Step::Look(_) | Step::Abandoned => unreachable!("no monitor, and never closed"),
+            Step::Look(_) | Step::Abandoned | Step::Closed => {
+                unreachable!("no monitor, and never closed")
+            }
         };
     }
 

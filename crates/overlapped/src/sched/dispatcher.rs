@@ -119,22 +119,13 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         let Member { id, parker, events } = member;
         let id = *id;
         let poll_only = matches!(deadline, Deadline::Now);
-        let mut step = {
-            let mut rules = self.rules.lock();
-            if rules.is_closed() {
-                return Err(TakeError::Closed);
-            }
-            let mut wakes = Wakes::default();
-            let step = rules.arrive(id, poll_only, &mut wakes);
-            drop(rules);
-            self.wake(wakes);
-            step
-        };
+        let mut step = self.change(|rules, wakes| rules.arrive(id, poll_only, wakes));
         loop {
             step = match step {
                 Step::Work(work) => return Ok(self.work(work)),
                 Step::TimedOut => return Err(TakeError::TimedOut),
                 Step::Abandoned => return Err(TakeError::Abandoned),
+                Step::Closed => return Err(TakeError::Closed),
                 Step::Poll { batch } => {
                     let look = self.backend.wait(events, batch, deadline.remaining());
                     let expired = deadline.expired();
@@ -146,7 +137,7 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
                 }
                 Step::Park { look_after } => {
                     let remaining = deadline.remaining();
-                    parker.park(look_after.into_iter().chain(remaining).min());
+                    parker.parker().park(look_after.into_iter().chain(remaining).min());
                     let expired = deadline.expired();
                     let look_due = look_after.is_some();
                     self.change(|rules, wakes| rules.woken(id, expired, look_due, wakes))
@@ -205,7 +196,7 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
     #[inline(never)]
     fn wake_some(&self, wakes: Wakes<K>) {
         for parker in wakes.parkers {
-            parker.unpark();
+            parker.parker().unpark();
         }
         if wakes.kick {
             self.backend.kick();

@@ -5,13 +5,8 @@ use std::time::Duration;
 
 /// What the scheduler needs of a thread.
 pub(crate) trait Park {
-    /// Waits until [`Park::unpark`] was called since the last return, or for `timeout`.
-    ///
-    /// May return early for no reason.
-    fn park(&self, timeout: Option<Duration>);
-
-    /// Ends this or the next [`Park::park`].
-    fn unpark(&self);
+    /// What it waits on, and others wake it by.
+    fn parker(&self) -> &Parker;
 
     /// Whether the thread sleeps in the kernel at this instant; `None` when that cannot be seen.
     fn asleep(&self) -> Option<bool>;
@@ -27,6 +22,9 @@ pub(crate) struct Parker {
 }
 
 impl Parker {
+    /// Waits until [`Parker::unpark`] was called since the last return, or for `timeout`.
+    ///
+    /// May return early for no reason.
     pub(crate) fn park(&self, timeout: Option<Duration>) {
         let mut unparked = self.unparked.lock();
         if !*unparked {
@@ -71,6 +69,7 @@ impl Parker {
         unparked
     }
 
+    /// Ends this or the next [`Parker::park`].
     pub(crate) fn unpark(&self) {
         let mut unparked = self.unparked.lock();
         *unparked = true;

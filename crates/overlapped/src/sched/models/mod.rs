@@ -27,12 +27,8 @@ struct ModelThread {
 }
 
 impl Park for Arc<ModelThread> {
-    fn park(&self, timeout: Option<Duration>) {
-        self.parker.park(timeout);
-    }
-
-    fn unpark(&self) {
-        self.parker.unpark();
+    fn parker(&self) -> &Parker {
+        &self.parker
     }
 
     fn asleep(&self) -> Option<bool> {

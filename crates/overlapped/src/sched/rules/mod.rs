@@ -95,10 +95,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         &self.counts
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed
-    }
-
     pub(crate) fn sizes(&self) -> Sizes {
         Sizes {
             queued: self.queue.len(),

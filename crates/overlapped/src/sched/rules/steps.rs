@@ -32,6 +32,8 @@ pub(crate) enum Step<T, E, K> {
     TimedOut,
     /// The port was closed while the thread waited.
     Abandoned,
+    /// It had been closed before.
+    Closed,
 }
 
 /// A holder of a slot that the monitor looks at.

@@ -17,6 +17,9 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         poll_only: bool,
         wakes: &mut Wakes<K>,
     ) -> Step<T, E, K> {
+        if self.closed {
+            return Step::Closed;
+        }
         self.give_back(id);
         self.admit(id, poll_only, true, wakes)
     }

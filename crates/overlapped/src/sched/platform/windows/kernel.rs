@@ -7,6 +7,8 @@
 use super::Job;
 use crate::driver::Event;
 use crate::driver::iocp::{Iocp, Marker, TAKE_MAX, Taken};
+use crate::sched::binding::{BoundMember, BoundThread};
+use crate::sched::dispatcher::Member;
 use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use crate::sched::rules::steps::MemberId;
 use crate::sched::{Deadline, Sizes, TakeError};
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct KernelPort<T> {
     pub(super) iocp: Arc<Iocp>,
-    pub(super) concurrency: usize,
+    concurrency: usize,
     queues: Mutex<Queues<T>>,
     /// How many packets were put back, to be looked at without the lock.
     put_back: AtomicUsize,
@@ -60,9 +62,13 @@ impl<T> KernelPort<T> {
         }
     }
 
-    pub(super) fn enroll(&self) -> MemberId {
+    pub(super) fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    pub(super) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember {
         self.members.fetch_add(1, Ordering::Relaxed);
-        self.next_member.fetch_add(1, Ordering::Relaxed)
+        Member::new(self.next_member.fetch_add(1, Ordering::Relaxed), thread)
     }
 
     /// The calling thread leaves the port: the kernel is told, so that its slot is free.
@@ -91,6 +97,10 @@ impl<T> KernelPort<T> {
         queues.without_marker += 1;
         self.mark(&mut queues);
         Ok(())
+    }
+
+    pub(super) fn insert_own(&self, _id: MemberId, packet: T) -> Result<(), T> {
+        self.insert(packet)
     }
 
     /// Queues the markers that are owed, under the lock, so that markers and values have one order.
