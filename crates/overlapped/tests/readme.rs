@@ -100,7 +100,7 @@ fn tests_of_the_suites() -> BTreeSet<String> {
             "on_every_driver",
             "on_every_driver_and_family",
             "on_every_driver_that_limits",
-            "on_every_carrier",
+            "on_every_backend",
             "in_both_forms",
         ]
         .map(|list| between(&text, &format!("\n{list}! {{"), "}"));

@@ -1,10 +1,10 @@
 //! A file in each of its states, and every call that can be made on it there: the tables of files
 //! of docs/handle-states.md (P33, P140).
 
-use crate::files_world::{Carrier, Scratch, descriptors_on, open};
+use crate::files_world::{Backend, Scratch, descriptors_on, open};
 use crate::handle_ledger::{Answer, Counted, Ledger};
 use crate::handle_states::{Cell, walk};
-use crate::on_every_carrier;
+use crate::on_every_backend;
 use overlapped::{Buffer, File, FileOptions, OperationId};
 
 const CONTENTS: &[u8] = b"contents";
@@ -19,8 +19,8 @@ struct Scene {
 }
 
 /// Makes the call of one cell in the state of one cell.
-fn try_cell(carrier: Carrier, state: &str, call: &str, cell: &Cell) {
-    let mut scene = Scene::in_state(carrier, state);
+fn try_cell(backend: Backend, state: &str, call: &str, cell: &Cell) {
+    let mut scene = Scene::in_state(backend, state);
     let answer = scene.call(call);
     scene.ledger.judge(call, answer, cell);
     scene.assert_is(cell.next(state, false));
@@ -31,8 +31,8 @@ fn try_cell(carrier: Carrier, state: &str, call: &str, cell: &Cell) {
 }
 
 impl Scene {
-    fn in_state(carrier: Carrier, state: &str) -> Self {
-        let mut ledger = Ledger::new(carrier.port_for());
+    fn in_state(backend: Backend, state: &str) -> Self {
+        let mut ledger = Ledger::new(backend.port_for());
         let scratch = Scratch::holding(CONTENTS);
         let options = FileOptions::new().read(state != "writing").write(state != "reading");
         let file = open(scratch.path(), options);
@@ -117,15 +117,15 @@ impl Scene {
     }
 }
 
-fn p33_every_operation_of_a_file_answers_as_its_state_says(carrier: Carrier) {
-    walk("file operations", |state, call, cell| try_cell(carrier, state, call, cell));
+fn p33_every_operation_of_a_file_answers_as_its_state_says(backend: Backend) {
+    walk("file operations", |state, call, cell| try_cell(backend, state, call, cell));
 }
 
-fn p140_every_question_to_a_file_is_answered_as_its_state_says(carrier: Carrier) {
-    walk("file questions", |state, call, cell| try_cell(carrier, state, call, cell));
+fn p140_every_question_to_a_file_is_answered_as_its_state_says(backend: Backend) {
+    walk("file questions", |state, call, cell| try_cell(backend, state, call, cell));
 }
 
-on_every_carrier! {
+on_every_backend! {
     p140_every_question_to_a_file_is_answered_as_its_state_says,
     p33_every_operation_of_a_file_answers_as_its_state_says,
 }

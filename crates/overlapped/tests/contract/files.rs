@@ -3,17 +3,17 @@
 #![cfg_attr(windows, allow(unused_imports, dead_code))]
 
 use crate::errno;
-use crate::files_world::{Carrier, Scratch, bytes_at, open, read, read_write, written};
+use crate::files_world::{Backend, Scratch, bytes_at, open, read, read_write, written};
 #[cfg(target_os = "linux")]
-use crate::files_world::{carriers, ring_is_there};
-use crate::on_every_carrier;
+use crate::files_world::{backends, ring_is_there};
+use crate::on_every_backend;
 use crate::packets::{assert_nothing_comes, code, next, outcome, received};
 use crate::world::{Numbers, PATIENCE, SYSTEM, World, wine_differs};
 use overlapped::{Buffer, FileOptions, FilesChoice, OpenFile, Packet, Port};
 use std::io::{self, ErrorKind};
 
-fn p12_sockets_and_files_are_mixed_on_one_port(carrier: Carrier) {
-    let port = carrier.port();
+fn p12_sockets_and_files_are_mixed_on_one_port(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"from the file");
     let file = scratch.file(&port, 1);
     let (stream, peer) = World::System.stream(&port, 2);
@@ -27,8 +27,8 @@ fn p12_sockets_and_files_are_mixed_on_one_port(carrier: Carrier) {
     assert_nothing_comes(&port);
 }
 
-fn p20_packets_give_back_key_buffer_and_operation(carrier: Carrier) {
-    let port = carrier.port();
+fn p20_packets_give_back_key_buffer_and_operation(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"");
     let file = scratch.file(&port, 7);
     let mut buffer = Buffer::with_capacity(100);
@@ -50,8 +50,8 @@ fn p20_packets_give_back_key_buffer_and_operation(carrier: Carrier) {
     assert_nothing_comes(&port);
 }
 
-fn p31_each_operation_queues_exactly_one_packet(carrier: Carrier) {
-    let port = carrier.port();
+fn p31_each_operation_queues_exactly_one_packet(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(&[1; 4096]);
     let file = scratch.file(&port, 7);
     for number in 0..300 {
@@ -76,7 +76,7 @@ fn p31_what_the_cache_holds_is_queued_when_the_start_returns() {
     if !ring_is_there("p31_what_the_cache_holds_is_queued_when_the_start_returns") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let scratch = Scratch::holding(&[1; 4096]);
     let file = scratch.file(&port, 7);
     assert_eq!(bytes_at(&port, &file, 0, 4096), [1; 4096]);
@@ -90,8 +90,8 @@ fn p31_what_the_cache_holds_is_queued_when_the_start_returns() {
     assert!(at_once > 50, "only {at_once} of 100 were queued at once");
 }
 
-fn p33_what_fails_at_once_gives_everything_back_and_queues_nothing(carrier: Carrier) {
-    let port = carrier.port();
+fn p33_what_fails_at_once_gives_everything_back_and_queues_nothing(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"contents");
     let associate = |options| port.associate(open(scratch.path(), options), 7).expect("a file");
     let reading = associate(FileOptions::new().read(true));
@@ -134,8 +134,8 @@ fn p33_what_fails_at_once_gives_everything_back_and_queues_nothing(carrier: Carr
     assert_eq!(again.expect_err("the port is closed").returned.1, 9);
 }
 
-fn l7_a_read_at_the_end_is_shorter_and_past_it_empty(carrier: Carrier) {
-    let port = carrier.port();
+fn l7_a_read_at_the_end_is_shorter_and_past_it_empty(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"0123456789");
     let file = scratch.file(&port, 7);
     for (offset, capacity, expected) in [
@@ -150,8 +150,8 @@ fn l7_a_read_at_the_end_is_shorter_and_past_it_empty(carrier: Carrier) {
     }
 }
 
-fn p45_transfers_of_nothing_succeed_with_a_packet(carrier: Carrier) {
-    let port = carrier.port();
+fn p45_transfers_of_nothing_succeed_with_a_packet(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"contents");
     let file = scratch.file(&port, 7);
     file.read_at(Buffer::empty(), 2, 1).expect("a read can be started");
@@ -163,9 +163,9 @@ fn p45_transfers_of_nothing_succeed_with_a_packet(carrier: Carrier) {
     assert_eq!(file.size().expect("it has one"), 8, "nothing was written");
 }
 
-fn a_long_transfer_goes_on_until_all_of_it_is_done(carrier: Carrier) {
+fn a_long_transfer_goes_on_until_all_of_it_is_done(backend: Backend) {
     const LENGTH: usize = 5_000_001;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(b"");
     let file = scratch.file(&port, 7);
     let bytes: Vec<u8> = (0..LENGTH).map(|place| (place * 7 + place / 1_000) as u8).collect();
@@ -178,8 +178,8 @@ fn a_long_transfer_goes_on_until_all_of_it_is_done(carrier: Carrier) {
     assert_nothing_comes(&port);
 }
 
-fn the_size_of_a_file_is_seen_and_set(carrier: Carrier) {
-    let port = carrier.port();
+fn the_size_of_a_file_is_seen_and_set(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"0123456789");
     let file = scratch.file(&port, 7);
     assert_eq!(file.size().expect("it has one"), 10);
@@ -193,8 +193,8 @@ fn the_size_of_a_file_is_seen_and_set(carrier: Carrier) {
     assert_eq!(file.alignment(), 1);
 }
 
-fn r60_room_is_reserved_and_nothing_is_cut_or_lost(carrier: Carrier) {
-    let port = carrier.port();
+fn r60_room_is_reserved_and_nothing_is_cut_or_lost(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"0123456789");
     let file = scratch.file(&port, 7);
     file.preallocate(0).expect("nothing is easily reserved");
@@ -219,9 +219,9 @@ fn r60_room_is_reserved_and_nothing_is_cut_or_lost(carrier: Carrier) {
     assert!(file.preallocate(1).is_err());
 }
 
-fn f42_operations_on_one_file_do_not_wait_for_each_other(carrier: Carrier) {
+fn f42_operations_on_one_file_do_not_wait_for_each_other(backend: Backend) {
     const LONG: usize = 4 << 20;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(b"");
     let file = scratch.file(&port, 7);
     file.write_at(Buffer::from(vec![1; LONG]), 0, 1).expect("a write can be started");
@@ -238,10 +238,10 @@ fn f42_operations_on_one_file_do_not_wait_for_each_other(carrier: Carrier) {
     assert_eq!(&contents[LONG..], b"short");
 }
 
-fn f8_every_one_of_100_000_operations_comes_back_with_4096_in_flight(carrier: Carrier) {
+fn f8_every_one_of_100_000_operations_comes_back_with_4096_in_flight(backend: Backend) {
     const OPERATIONS: u64 = 100_000;
     const IN_FLIGHT: u64 = 4_096;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(&[0; 1 << 16]);
     let file = scratch.file(&port, 7);
     let mut seen = vec![false; OPERATIONS as usize];
@@ -271,12 +271,12 @@ fn f8_every_one_of_100_000_operations_comes_back_with_4096_in_flight(carrier: Ca
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_device_is_an_error_of_that_write_alone() {
-    carriers("a_full_device_is_an_error_of_that_write_alone").for_each(write_to_a_full_device);
+    backends("a_full_device_is_an_error_of_that_write_alone").for_each(write_to_a_full_device);
 }
 
 #[cfg(target_os = "linux")]
-fn write_to_a_full_device(carrier: Carrier) {
-    let port = carrier.port();
+fn write_to_a_full_device(backend: Backend) {
+    let port = backend.port();
     let full = port.associate(open("/dev/full", read_write()), 1).expect("a device is associated");
     let scratch = Scratch::holding(b"");
     let file = scratch.file(&port, 2);
@@ -296,8 +296,8 @@ fn write_to_a_full_device(carrier: Carrier) {
     assert_eq!(read(&port).result.expect("it reads zeroes"), 4, "the handle is as good as before");
 }
 
-fn a_file_that_was_removed_goes_on(carrier: Carrier) {
-    let port = carrier.port();
+fn a_file_that_was_removed_goes_on(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"still here");
     let file = scratch.file(&port, 7);
     std::fs::remove_file(scratch.path()).expect("it is there");
@@ -343,7 +343,7 @@ fn opening_says_what_is_wrong_and_names_the_path() {
 #[cfg(target_os = "linux")]
 #[test]
 fn helper_threads_refuse_what_has_no_positions() {
-    let port = Carrier::Helpers.port();
+    let port = Backend::Helpers.port();
     let (reader, _writer) = io::pipe().expect("a pipe can be made");
     let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
     let file = OpenFile::try_from(file).expect("a pipe is taken");
@@ -418,7 +418,7 @@ fn the_environment_chooses_what_carries_files() {
     }
 }
 
-on_every_carrier! {
+on_every_backend! {
     p12_sockets_and_files_are_mixed_on_one_port,
     p20_packets_give_back_key_buffer_and_operation,
     p31_each_operation_queues_exactly_one_packet,

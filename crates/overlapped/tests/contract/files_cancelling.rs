@@ -6,18 +6,18 @@
 #![cfg_attr(windows, allow(unused_imports, dead_code))]
 
 use crate::errno;
-use crate::files_world::{Carrier, Scratch, read};
+use crate::files_world::{Backend, Scratch, read};
 #[cfg(target_os = "linux")]
 use crate::files_world::{pipe, ring_is_there};
-use crate::on_every_carrier;
+use crate::on_every_backend;
 use crate::packets::{assert_nothing_comes, code, next, outcome};
 use overlapped::{Buffer, Packet};
 use std::io::{ErrorKind, Write};
 
-fn p46_cancel_races_with_completion_and_each_operation_completes_once(carrier: Carrier) {
+fn p46_cancel_races_with_completion_and_each_operation_completes_once(backend: Backend) {
     const ROUNDS: u64 = 3_000;
     const LENGTH: usize = 20_000;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(&[7; LENGTH]);
     let file = scratch.file(&port, 7);
     let mut seen = vec![false; ROUNDS as usize];
@@ -67,8 +67,8 @@ fn p46_cancel_races_with_completion_and_each_operation_completes_once(carrier: C
     eprintln!("{aborted} of {ROUNDS} were aborted");
 }
 
-fn p131_cancelling_what_has_completed_finds_nothing(carrier: Carrier) {
-    let port = carrier.port();
+fn p131_cancelling_what_has_completed_finds_nothing(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"contents");
     let file = scratch.file(&port, 7);
     let id = file.read_at(Buffer::with_capacity(8), 0, 1).expect("a read can be started");
@@ -85,7 +85,7 @@ fn p133_a_cancelled_read_of_a_pipe_gives_everything_back_once() {
     if !ring_is_there("p133_a_cancelled_read_of_a_pipe_gives_everything_back_once") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let (file, mut writer) = pipe(&port, 7);
     let id = file.read_at(Buffer::with_capacity(123), 0, 1).expect("a read can be started");
     file.cancel(id).expect("it waits");
@@ -107,7 +107,7 @@ fn p130_cancelling_all_from_another_thread_leaves_other_files_alone() {
     if !ring_is_there("p130_cancelling_all_from_another_thread_leaves_other_files_alone") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let (file, _writer) = pipe(&port, 7);
     let (other, mut other_writer) = pipe(&port, 8);
     for number in 0..50 {
@@ -136,7 +136,7 @@ fn p130_what_waits_for_a_place_in_the_ring_is_cancelled_too() {
     if !ring_is_there("p130_what_waits_for_a_place_in_the_ring_is_cancelled_too") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let (file, mut writer) = pipe(&port, 7);
     let mut ids = Vec::new();
     for number in 0..READS {
@@ -165,7 +165,7 @@ fn p130_what_waits_for_a_place_in_the_ring_is_cancelled_too() {
     assert_nothing_comes(&port);
 }
 
-on_every_carrier! {
+on_every_backend! {
     p46_cancel_races_with_completion_and_each_operation_completes_once,
     p131_cancelling_what_has_completed_finds_nothing,
 }

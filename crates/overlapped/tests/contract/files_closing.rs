@@ -5,10 +5,10 @@
 
 use crate::crew::until;
 use crate::errno;
-use crate::files_world::{Carrier, Scratch, descriptors_on, read};
+use crate::files_world::{Backend, Scratch, descriptors_on, read};
 #[cfg(target_os = "linux")]
-use crate::files_world::{carriers, pipe, ring_is_there};
-use crate::on_every_carrier;
+use crate::files_world::{backends, pipe, ring_is_there};
+use crate::on_every_backend;
 use crate::packets::{assert_nothing_comes, next, outcome};
 use crate::world::{Numbers, PATIENCE};
 use overlapped::{Buffer, Port, Protocol};
@@ -38,12 +38,12 @@ fn is_broken(writer: &mut PipeWriter) -> bool {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_file_closes_when_its_last_handle_is_dropped() {
-    carriers("the_file_closes_when_its_last_handle_is_dropped").for_each(drop_the_last_handle);
+    backends("the_file_closes_when_its_last_handle_is_dropped").for_each(drop_the_last_handle);
 }
 
 #[cfg(target_os = "linux")]
-fn drop_the_last_handle(carrier: Carrier) {
-    let port = carrier.port();
+fn drop_the_last_handle(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"contents");
     let file = scratch.file(&port, 7);
     let clone = file.clone();
@@ -57,9 +57,9 @@ fn drop_the_last_handle(carrier: Carrier) {
     assert_eq!((descriptors_on(scratch.path()), port.snapshot().devices), (0, 0));
 }
 
-fn p140_closing_completes_everything_in_flight(carrier: Carrier) {
+fn p140_closing_completes_everything_in_flight(backend: Backend) {
     const READS: u64 = 500;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(&[5; 100_000]);
     let file = scratch.file(&port, 7);
     for number in 0..READS {
@@ -89,7 +89,7 @@ fn p140_a_read_that_starts_while_the_file_closes_comes_back_too() {
     if !ring_is_there("p140_a_read_that_starts_while_the_file_closes_comes_back_too") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     for _ in 0..500 {
         let (file, _writer) = pipe(&port, 7);
         let started = std::thread::scope(|scope| {
@@ -124,7 +124,7 @@ fn f54_the_other_end_sees_the_end_when_a_read_was_in_flight() {
     if !ring_is_there("f54_the_other_end_sees_the_end_when_a_read_was_in_flight") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let (file, mut writer) = pipe(&port, 7);
     for number in 0..3 {
         file.read_at(Buffer::with_capacity(8), 0, number).expect("a read can be started");
@@ -137,8 +137,8 @@ fn f54_the_other_end_sees_the_end_when_a_read_was_in_flight() {
     assert_nothing_comes(&port);
 }
 
-fn p122_p123_a_closed_port_drops_what_is_in_flight(carrier: Carrier) {
-    let port: Port<Counted> = carrier.port_for();
+fn p122_p123_a_closed_port_drops_what_is_in_flight(backend: Backend) {
+    let port: Port<Counted> = backend.port_for();
     let values = Arc::new(());
     let scratch = Scratch::holding(&[5; 100_000]);
     let file = scratch.file(&port, Arc::clone(&values));
@@ -165,7 +165,7 @@ fn p123_closing_the_port_waits_for_no_read_and_lets_go_of_all() {
     }
     // 100 at once, and more than there is room for in the ring.
     for reads in [100, 5_000] {
-        let port: Port<Counted> = Carrier::Ring.port_for();
+        let port: Port<Counted> = Backend::Ring.port_for();
         let values = Arc::new(());
         let (file, mut writer) = pipe(&port, Arc::clone(&values));
         for _ in 0..reads {
@@ -189,10 +189,10 @@ fn on_a_thread_that_ends(work: impl FnOnce() + Send) {
     });
 }
 
-fn p146_operations_outlive_the_thread_that_started_them(carrier: Carrier) {
+fn p146_operations_outlive_the_thread_that_started_them(backend: Backend) {
     const THREADS: u64 = 20;
     const EACH: u64 = 20;
-    let port = carrier.port();
+    let port = backend.port();
     let scratch = Scratch::holding(&[0; 4096]);
     let file = scratch.file(&port, 7);
     for thread in 0..THREADS {
@@ -224,7 +224,7 @@ fn f35_p146_a_read_that_waits_outlives_every_thread_that_submits_it() {
     if !ring_is_there("f35_p146_a_read_that_waits_outlives_every_thread_that_submits_it") {
         return;
     }
-    let port = Carrier::Ring.port();
+    let port = Backend::Ring.port();
     let (file, mut writer) = pipe(&port, 7);
     on_a_thread_that_ends(|| {
         file.read_at(Buffer::with_capacity(64), 0, 1).expect("a read can be started");
@@ -240,8 +240,8 @@ fn f35_p146_a_read_that_waits_outlives_every_thread_that_submits_it() {
 
 /// The number of an operation, its buffer and its value cannot be used again before its packet:
 /// they are moved. What can is the handle, and each packet is that of its own operation.
-fn f55_operations_that_follow_each_other_do_not_mix_up(carrier: Carrier) {
-    let port: Port<Numbers> = carrier.port();
+fn f55_operations_that_follow_each_other_do_not_mix_up(backend: Backend) {
+    let port: Port<Numbers> = backend.port();
     let scratch = Scratch::holding(&(0..=255).collect::<Vec<u8>>());
     let file = scratch.file(&port, 7);
     let ids: Vec<_> = (0..256)
@@ -261,7 +261,7 @@ fn f55_operations_that_follow_each_other_do_not_mix_up(carrier: Carrier) {
     assert_nothing_comes(&port);
 }
 
-on_every_carrier! {
+on_every_backend! {
     p122_p123_a_closed_port_drops_what_is_in_flight,
     p140_closing_completes_everything_in_flight,
     p146_operations_outlive_the_thread_that_started_them,

@@ -1,7 +1,7 @@
 //! Files without the system's cache, and what they ask of buffers (L7).
 
-use crate::files_world::{Carrier, Scratch, read, read_write, written};
-use crate::on_every_carrier;
+use crate::files_world::{Backend, Scratch, read, read_write, written};
+use crate::on_every_backend;
 use crate::packets::assert_nothing_comes;
 use crate::world::Numbers;
 use overlapped::{Buffer, File, OpenFile, Port};
@@ -26,8 +26,8 @@ fn filled(capacity: usize, alignment: usize, byte: u8) -> Buffer {
     buffer
 }
 
-fn l7_aligned_transfers_go_past_the_cache(carrier: Carrier) {
-    let port = carrier.port();
+fn l7_aligned_transfers_go_past_the_cache(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(b"");
     let name = "l7_aligned_transfers_go_past_the_cache";
     let Some(file) = unbuffered(&port, &scratch, name) else { return };
@@ -44,8 +44,8 @@ fn l7_aligned_transfers_go_past_the_cache(carrier: Carrier) {
     assert!(packet.buffer[block..].iter().all(|byte| *byte == 2));
 }
 
-fn l7_an_unbuffered_read_ends_with_the_file_wherever_that_is(carrier: Carrier) {
-    let port = carrier.port();
+fn l7_an_unbuffered_read_ends_with_the_file_wherever_that_is(backend: Backend) {
+    let port = backend.port();
     let name = "l7_an_unbuffered_read_ends_with_the_file_wherever_that_is";
     let scratch = Scratch::holding(&[3; 10_001]);
     let Some(file) = unbuffered(&port, &scratch, name) else { return };
@@ -60,8 +60,8 @@ fn l7_an_unbuffered_read_ends_with_the_file_wherever_that_is(carrier: Carrier) {
     assert_eq!(read(&port).result.expect("it succeeds"), 0);
 }
 
-fn l7_what_is_not_aligned_is_refused_at_once_and_named(carrier: Carrier) {
-    let port = carrier.port();
+fn l7_what_is_not_aligned_is_refused_at_once_and_named(backend: Backend) {
+    let port = backend.port();
     let scratch = Scratch::holding(&[0; 8192]);
     let name = "l7_what_is_not_aligned_is_refused_at_once_and_named";
     let Some(file) = unbuffered(&port, &scratch, name) else { return };
@@ -99,7 +99,7 @@ fn l7_what_is_not_aligned_is_refused_at_once_and_named(carrier: Carrier) {
     assert_eq!(scratch.contents(), [0; 8192]);
 }
 
-on_every_carrier! {
+on_every_backend! {
     l7_aligned_transfers_go_past_the_cache,
     l7_an_unbuffered_read_ends_with_the_file_wherever_that_is,
     l7_what_is_not_aligned_is_refused_at_once_and_named,

@@ -1,4 +1,4 @@
-//! What tests of files run in: one of the two carriers, and files that go when the test is over.
+//! What tests of files run in: one of the two backends, and files that go when the test is over.
 // Pipes, descriptors and io_uring are of Linux, so what is only about them is unused elsewhere.
 #![cfg_attr(windows, allow(unused_imports, dead_code))]
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What carries the files of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carrier {
+pub enum Backend {
     /// An io_uring.
     Ring,
     Helpers,
@@ -20,25 +20,25 @@ pub enum Carrier {
     Kernel,
 }
 
-/// Makes one test per carrier of each function `fn name(carrier: Carrier)` given. Where the system
+/// Makes one test per backend of each function `fn name(backend: Backend)` given. Where the system
 /// refuses the ring, its tests say so and end.
 #[macro_export]
-macro_rules! on_every_carrier {
+macro_rules! on_every_backend {
     ($($name:ident),+ $(,)?) => {
         #[cfg(target_os = "linux")]
         mod ring {
             $(#[test] fn $name() {
                 if $crate::files_world::ring_is_there(stringify!($name)) {
-                    super::$name($crate::files_world::Carrier::Ring);
+                    super::$name($crate::files_world::Backend::Ring);
                 }
             })+
         }
         mod helpers {
-            $(#[test] fn $name() { super::$name($crate::files_world::Carrier::Helpers); })+
+            $(#[test] fn $name() { super::$name($crate::files_world::Backend::Helpers); })+
         }
         #[cfg(windows)]
         mod iocp {
-            $(#[test] fn $name() { super::$name($crate::files_world::Carrier::Kernel); })+
+            $(#[test] fn $name() { super::$name($crate::files_world::Backend::Kernel); })+
         }
     };
 }
@@ -54,13 +54,13 @@ pub fn ring_is_there(test: &str) -> bool {
     refusal.is_none()
 }
 
-/// The carriers of this system, for a test that is of Linux alone.
+/// The backends of this system, for a test that is of Linux alone.
 #[cfg(target_os = "linux")]
-pub fn carriers(test: &str) -> impl Iterator<Item = Carrier> {
-    ring_is_there(test).then_some(Carrier::Ring).into_iter().chain([Carrier::Helpers])
+pub fn backends(test: &str) -> impl Iterator<Item = Backend> {
+    ring_is_there(test).then_some(Backend::Ring).into_iter().chain([Backend::Helpers])
 }
 
-impl Carrier {
+impl Backend {
     /// A port of a concurrency of 1, without a monitor.
     pub fn port(self) -> Port<Numbers> {
         self.port_for()

@@ -1,8 +1,8 @@
 //! Values whose destructors call the library or panic, in operations on files and as keys of files.
 
-use crate::files_world::Carrier;
+use crate::files_world::Backend;
 use crate::hostile_world::{Destructor, Place, Scene, in_every_place};
-use crate::on_every_carrier;
+use crate::on_every_backend;
 use crate::world::World;
 use overlapped::Buffer;
 
@@ -63,19 +63,19 @@ const PLACES_OF_FILES: &[Place] = &[
     }),
 ];
 
-fn destructors_of_file_operations_that_call_the_library_hang_nowhere(carrier: Carrier) {
+fn destructors_of_file_operations_that_call_the_library_hang_nowhere(backend: Backend) {
     in_every_place(PLACES_OF_FILES, || {
-        Scene::new(&World::System, Destructor::Calls, |builder| builder.files(carrier.choice()))
+        Scene::new(&World::System, Destructor::Calls, |builder| builder.files(backend.choice()))
     });
 }
 
-fn destructors_of_file_operations_that_panic_take_nothing_along(carrier: Carrier) {
+fn destructors_of_file_operations_that_panic_take_nothing_along(backend: Backend) {
     in_every_place(PLACES_OF_FILES, || {
-        Scene::new(&World::System, Destructor::Panics, |builder| builder.files(carrier.choice()))
+        Scene::new(&World::System, Destructor::Panics, |builder| builder.files(backend.choice()))
     });
 }
 
-on_every_carrier! {
+on_every_backend! {
     destructors_of_file_operations_that_call_the_library_hang_nowhere,
     destructors_of_file_operations_that_panic_take_nothing_along,
 }

@@ -93,20 +93,22 @@ impl FileOptions {
     }
 }
 
-/// What one file may be asked for.
-#[derive(Debug, Clone, Copy)]
-struct Facts {
-    readable: bool,
-    writable: bool,
-    has_positions: bool,
-    /// 1 for buffered access.
-    alignment: usize,
+/// How a file was opened, as far as the system tells.
+pub(super) struct Found {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) appends: bool,
+    pub(super) unbuffered: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct SystemFile {
     file: File,
-    facts: Facts,
+    readable: bool,
+    writable: bool,
+    has_positions: bool,
+    /// 1 for buffered access.
+    alignment: usize,
 }
 
 impl SystemFile {
@@ -150,15 +152,12 @@ impl SystemFile {
                 error
             }
         })?;
-        let mut found = imp::Found::of(&file)?;
-        found.readable = options.read;
-        found.writable = options.write;
-        found.unbuffered = options.unbuffered;
-        imp::prepare(&file, &found)?;
+        let FileOptions { read: readable, write: writable, unbuffered, .. } = *options;
+        let found = Found { readable, writable, unbuffered, ..imp::adopt(&file)? };
         Self::from_parts(file, &found)
     }
 
-    fn from_parts(file: File, found: &imp::Found) -> io::Result<Self> {
+    fn from_parts(file: File, found: &Found) -> io::Result<Self> {
         if file.metadata()?.is_dir() {
             return Err(is_directory());
         }
@@ -168,29 +167,29 @@ impl SystemFile {
                 "it was opened for appending, so writes would ignore their offset: open it without",
             ));
         }
-        let facts = Facts {
+        Ok(Self {
             readable: found.readable,
             writable: found.writable,
             has_positions: (&file).stream_position().is_ok(),
             alignment: if found.unbuffered { imp::alignment(&file) } else { 1 },
-        };
-        Ok(Self { file, facts })
+            file,
+        })
     }
 
     /// The same file, as if it were unbuffered on a device of such blocks.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn with_blocks(mut self, bytes: usize) -> Self {
-        self.facts.alignment = bytes;
+        self.alignment = bytes;
         self
     }
 
     pub(crate) fn is_readable(&self) -> bool {
-        self.facts.readable
+        self.readable
     }
 
     /// Systems refuse the calls that need it in different words, or some of them not at all.
     pub(crate) fn admit_writing(&self) -> io::Result<()> {
-        if self.facts.writable {
+        if self.writable {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file was not opened for writing"))
@@ -198,11 +197,11 @@ impl SystemFile {
 
     /// False for what is like a stream: pipes and terminals. They ignore offsets.
     pub(crate) fn has_positions(&self) -> bool {
-        self.facts.has_positions
+        self.has_positions
     }
 
     pub(crate) fn alignment(&self) -> usize {
-        self.facts.alignment
+        self.alignment
     }
 
     pub(crate) fn size(&self) -> io::Result<u64> {
@@ -285,8 +284,7 @@ impl TryFrom<File> for SystemFile {
     type Error = io::Error;
 
     fn try_from(file: File) -> io::Result<Self> {
-        let found = imp::Found::of(&file)?;
-        imp::prepare(&file, &found)?;
+        let found = imp::adopt(&file)?;
         Self::from_parts(file, &found)
     }
 }
@@ -321,43 +319,27 @@ use super::system_file_windows as imp;
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{File, FileState, USUAL_ALIGNMENT, io};
+    use super::{File, FileState, Found, USUAL_ALIGNMENT, io};
     use rustix::fs::{
         AtFlags, FallocateFlags, OFlags, StatxFlags, fallocate, fcntl_getfl, fcntl_setfl, statx,
     };
     use rustix::io::Errno;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
-    /// How a file was opened.
-    pub(super) struct Found {
-        pub(super) readable: bool,
-        pub(super) writable: bool,
-        pub(super) appends: bool,
-        pub(super) unbuffered: bool,
-        flags: OFlags,
-    }
-
-    impl Found {
-        pub(super) fn of(file: &File) -> io::Result<Self> {
-            let flags = fcntl_getfl(file)?;
-            let mode = flags & OFlags::RWMODE;
-            Ok(Self {
-                readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
-                writable: mode == OFlags::WRONLY || mode == OFlags::RDWR,
-                appends: flags.contains(OFlags::APPEND),
-                unbuffered: flags.contains(OFlags::DIRECT),
-                flags,
-            })
+    /// Has the file wait: a pipe that does not would end operations that are to wait, and an io_uring
+    /// tells an operation on such a file to come again.
+    pub(super) fn adopt(file: &File) -> io::Result<Found> {
+        let flags = fcntl_getfl(file)?;
+        if flags.contains(OFlags::NONBLOCK) {
+            fcntl_setfl(file, flags - OFlags::NONBLOCK)?;
         }
-    }
-
-    /// A pipe that does not wait would end operations that are to wait, and an io_uring tells an operation
-    /// on a file that does not wait to come again.
-    pub(super) fn prepare(file: &File, found: &Found) -> io::Result<()> {
-        if found.flags.contains(OFlags::NONBLOCK) {
-            fcntl_setfl(file, found.flags - OFlags::NONBLOCK)?;
-        }
-        Ok(())
+        let mode = flags & OFlags::RWMODE;
+        Ok(Found {
+            readable: mode == OFlags::RDONLY || mode == OFlags::RDWR,
+            writable: mode == OFlags::WRONLY || mode == OFlags::RDWR,
+            appends: flags.contains(OFlags::APPEND),
+            unbuffered: flags.contains(OFlags::DIRECT),
+        })
     }
 
     pub(super) fn open_flags(unbuffered: bool) -> i32 {

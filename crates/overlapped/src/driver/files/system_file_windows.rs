@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::FileState;
-use super::system_file::USUAL_ALIGNMENT;
+use super::system_file::{Found, USUAL_ALIGNMENT};
 use std::fs::File;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -21,22 +21,9 @@ use windows_sys::Win32::System::IO::{GetOverlappedResult, OVERLAPPED, OVERLAPPED
 use windows_sys::Win32::System::Threading::CreateEventW;
 use windows_sys::core::BOOL;
 
-/// How a file was opened. Windows does not tell; what is not allowed fails when it is tried.
-pub(super) struct Found {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) appends: bool,
-    pub(super) unbuffered: bool,
-}
-
-impl Found {
-    pub(super) fn of(_file: &File) -> io::Result<Self> {
-        Ok(Self { readable: true, writable: true, appends: false, unbuffered: false })
-    }
-}
-
-pub(super) fn prepare(_file: &File, _found: &Found) -> io::Result<()> {
-    Ok(())
+/// Windows does not tell how a file was opened; what is not allowed fails when it is tried.
+pub(super) fn adopt(_file: &File) -> io::Result<Found> {
+    Ok(Found { readable: true, writable: true, appends: false, unbuffered: false })
 }
 
 pub(super) fn open_flags(unbuffered: bool) -> u32 {

@@ -172,21 +172,28 @@ impl<L, B: Overlapped> InFlight<L, B> {
     /// Asks the kernel to cancel what has this label; false when there is nothing, or it is
     /// finished already (P131). The packet comes either way (P133).
     pub(crate) fn cancel(&self, socket: &SystemSocket, is_it: impl Fn(&L) -> bool) -> bool {
-        self.cancel_on(socket.as_raw_socket() as HANDLE, is_it)
-    }
-
-    /// The same for an operation on a file.
-    pub(crate) fn cancel_on_file(&self, file: &SystemFile, is_it: impl Fn(&L) -> bool) -> bool {
-        self.cancel_on(file.as_raw_handle(), is_it)
-    }
-
-    /// The same for an operation on `handle`, which the caller keeps open.
-    fn cancel_on(&self, handle: HANDLE, is_it: impl Fn(&L) -> bool) -> bool {
         let Some((_, block)) = self.0.iter().find(|(label, _)| is_it(label)) else {
             return false;
         };
+        let handle = socket.as_raw_socket() as HANDLE;
         // SAFETY: the handle is open, and the block is in flight or its packet not taken.
         unsafe { CancelIoEx(handle, block.cast::<OVERLAPPED>().as_ptr()) != 0 }
+    }
+
+    /// The same for each operation on a file that is given for its label; returns how many.
+    pub(crate) fn cancel_each(
+        &mut self,
+        mut file_of: impl FnMut(&mut L) -> Option<&SystemFile>,
+    ) -> usize {
+        let mut count = 0;
+        for (label, block) in &mut self.0 {
+            if let Some(file) = file_of(label) {
+                // SAFETY: as above.
+                unsafe { CancelIoEx(file.as_raw_handle(), block.cast::<OVERLAPPED>().as_ptr()) };
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many of the operations with such labels have finished, though their packets were not

@@ -37,15 +37,6 @@ struct Label {
     file: Arc<SystemFile>,
 }
 
-/// What came of a job that was given to the kernel.
-enum Given<J> {
-    Started,
-    /// It is complete.
-    Done(Box<J>),
-    /// It asks for what the kernel has no overlapped operation for.
-    NotOverlapped(Box<J>),
-}
-
 impl<J: Job> Backend<J> {
     pub(in crate::file) fn make(
         driver: driver::Backend<'_>,
@@ -78,15 +69,13 @@ impl<J: Job> Backend<J> {
         }
     }
 
-    pub(in crate::file) fn start(&self, job: Box<J>) -> Result<Done<J>, NotStarted<J>> {
-        let given = match &self.kernel {
-            None => Given::NotOverlapped(job),
-            Some(kernel) => kernel.give(job),
-        };
-        match given {
-            Given::Started => Ok(Vec::new()),
-            Given::Done(job) => Ok(vec![job]),
-            Given::NotOverlapped(job) => self.helpers.start(job).map(|()| Vec::new()),
+    pub(in crate::file) fn start(&self, mut job: Box<J>) -> Result<Done<J>, NotStarted<J>> {
+        match &self.kernel {
+            // A job asks for the same kind of thing from its start to its end.
+            Some(kernel) if !matches!(job.request().1, Request::Flush) => {
+                Ok(kernel.give(job).into_iter().collect())
+            }
+            _ => self.helpers.start(job).map(|()| Vec::new()),
         }
     }
 
@@ -99,14 +88,13 @@ impl<J: Job> Backend<J> {
     pub(in crate::file) fn cancel(&self, which: Which) -> (usize, Done<J>) {
         let (helped, done) = self.helpers.cancel(which);
         let held = self.kernel.as_ref();
-        let held = held.map_or(0, |kernel| kernel.cancel_if(|tag| which.includes(tag)));
-        (held + helped, done)
+        (held.map_or(0, |kernel| kernel.cancel(|tag| which.includes(tag))) + helped, done)
     }
 
     /// The port takes back what the kernel has.
     pub(in crate::file) fn close(&self) {
         if let Some(kernel) = &self.kernel {
-            kernel.cancel_if(|_| true);
+            kernel.cancel(|_| true);
         }
         self.helpers.close();
     }
@@ -116,11 +104,7 @@ impl<P: Protocol> Files<P> {
     /// The operation of a packet of the kernel's, if it is complete.
     pub(crate) fn finish(&self, finished: &Finished) -> Option<Completed<P>> {
         let kernel: &Kernel<FileJob<P>> = self.backend()?.kernel.as_ref()?;
-        match kernel.finish(finished)? {
-            Given::Done(job) => Some(job.into_completed()),
-            // A job asks for the same kind of thing from its start to its end.
-            Given::Started | Given::NotOverlapped(_) => None,
-        }
+        kernel.finish(finished).map(|job| job.into_completed())
     }
 
     /// How many operations have finished without their packets being taken.
@@ -142,62 +126,47 @@ impl<J: Job> Kernel<J> {
         })
     }
 
-    /// Gives the job to the kernel, step by step while the steps fail or need nothing.
-    fn give(&self, mut job: Box<J>) -> Given<J> {
+    /// Gives the job to the kernel, unless its step fails at once or needs nothing; gives it back when it
+    /// is complete with that.
+    fn give(&self, mut job: Box<J>) -> Option<Box<J>> {
         loop {
-            let tag = job.tag();
-            let (file, request) = job.request();
-            if matches!(request, Request::Flush) {
-                return Given::NotOverlapped(job);
-            }
-            let label = Label { tag, cancelled: false, file: Arc::clone(file) };
-            // The record is complete before anybody can look for the packet in it.
-            let mut in_flight = self.in_flight.lock();
-            let (error, refused) = match in_flight.start(&self.port, None, label, job) {
-                Ok(()) => return Given::Started,
-                Err(refused) => refused,
-            };
-            drop(in_flight);
+            let file = Arc::clone(job.request().0);
+            let label = Label { tag: job.tag(), cancelled: false, file };
+            // The lock: the record is complete before anybody can look for the packet in it.
+            let started = self.in_flight.lock().start(&self.port, None, label, job);
+            let Err((error, refused)) = started else { return None };
             job = refused;
             if advance(&mut job, Ended { transferred: 0, result: Err(error) }) == Step::Complete {
-                return Given::Done(job);
+                return Some(job);
             }
         }
     }
 
-    /// A packet of the kernel's: what came of the job it is of, if it is one of ours (F9).
-    fn finish(&self, finished: &Finished) -> Option<Given<J>> {
+    /// A packet of the kernel's: the job it is of, if it is one of ours (F9) and complete.
+    fn finish(&self, finished: &Finished) -> Option<Box<J>> {
         let (label, mut job, outcome) = self.in_flight.lock().finish(&self.port, finished)?;
         let mut ended = outcome.of_file();
-        if label.cancelled && ended.result.is_err() {
-            job.abort();
-            return Some(Given::Done(job));
-        }
         if ended.result.is_err() {
             ended.transferred = 0;
         }
-        Some(match advance(&mut job, ended) {
-            Step::Complete => Given::Done(job),
-            Step::GoesOn if label.cancelled => {
-                job.abort();
-                Given::Done(job)
-            }
-            Step::GoesOn => self.give(job),
-        })
+        let is_aborted = label.cancelled && ended.result.is_err();
+        if !is_aborted && advance(&mut job, ended) == Step::Complete {
+            return Some(job);
+        }
+        if label.cancelled {
+            job.abort();
+            return Some(job);
+        }
+        self.give(job)
     }
 
     /// Asks the kernel to cancel; returns how many jobs it holds of those meant.
-    fn cancel_if(&self, is_meant: impl Fn(Tag) -> bool) -> usize {
-        let mut in_flight = self.in_flight.lock();
-        let mut meant = Vec::new();
-        for label in in_flight.labels_mut().filter(|label| is_meant(label.tag)) {
-            label.cancelled = true;
-            meant.push((label.tag, Arc::clone(&label.file)));
-        }
-        for (tag, file) in &meant {
-            in_flight.cancel_on_file(file, |label| label.tag == *tag);
-        }
-        meant.len()
+    fn cancel(&self, is_meant: impl Fn(Tag) -> bool) -> usize {
+        self.in_flight.lock().cancel_each(|label| {
+            let meant = is_meant(label.tag);
+            label.cancelled |= meant;
+            meant.then_some(&*label.file)
+        })
     }
 }
 
