@@ -6,10 +6,12 @@
 //! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
 //!   is dropped, wherever that happens.
 //!
-//! Operations and the port use this folder; it uses nothing of the library.
+//! It uses nothing of the library but its locks.
 
 pub(crate) mod pool;
 mod several;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use several::Buffers;
 
@@ -210,31 +212,5 @@ impl std::fmt::Debug for Buffer {
             .field("len", &self.len())
             .field("capacity", &self.capacity())
             .finish()
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_aligned_buffer_lies_where_it_should_wherever_it_is_moved() {
-        for alignment in [1, 2, 512, 4096, 65_536] {
-            for capacity in [0, 1, 512, 4097] {
-                let mut buffer = Buffer::aligned(capacity, alignment);
-                assert_eq!(buffer.capacity(), capacity);
-                buffer.extend_from_slice(&vec![7; capacity]);
-                let moved = vec![buffer].pop().expect("one was put in");
-                assert_eq!(moved.address() % alignment, 0, "of {capacity} at {alignment}");
-                assert_eq!(&moved[..], vec![7; capacity]);
-            }
-        }
-        assert_eq!(size_of::<Buffer>(), size_of::<usize>());
-    }
-
-    #[test]
-    #[should_panic(expected = "an alignment is a power of two, 12 is not")]
-    fn an_alignment_that_is_no_power_of_two_is_a_mistake() {
-        let _ = Buffer::aligned(1, 12);
     }
 }

@@ -149,23 +149,3 @@ impl<const N: usize> From<&[u8; N]> for Buffers {
         Buffer::from(bytes).into()
     }
 }
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rest_after_any_number_of_bytes_is_what_was_not_sent() {
-        let parts: [&[u8]; 4] = [b"abc", b"", b"defg", b"h"];
-        let buffers = Buffers::from(parts.map(Buffer::from).into_iter().collect::<Vec<_>>());
-        for skip in 0..=8 {
-            let mut slices = [IoSlice::new(&[]); 4];
-            let count = buffers.rest(skip, &mut slices);
-            let rest: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-            assert_eq!(rest, b"abcdefgh"[skip..]);
-        }
-        let mut one = [IoSlice::new(&[]); 1];
-        assert_eq!(buffers.rest(1, &mut one), 1, "as many as there is room for");
-        assert_eq!(&*one[0], b"bc");
-    }
-}

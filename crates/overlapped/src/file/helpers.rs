@@ -174,7 +174,7 @@ impl<J: Job> Shared<J> {
                 return None;
             }
             state.idle += 1;
-            state = self.changed.wait_timeout(state, remaining);
+            state = self.changed.wait_timeout(&self.state, state, remaining);
             state.idle -= 1;
         }
     }

@@ -1,6 +1,6 @@
 //! How one thread waits until another wakes it, and what the blocked-thread monitor sees of it.
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 /// What the scheduler needs of a thread.
@@ -27,46 +27,18 @@ impl Parker {
     /// May return early for no reason.
     pub(crate) fn park(&self, timeout: Option<Duration>) {
         let mut unparked = self.unparked.lock();
-        if !*unparked {
-            unparked = self.sleep(unparked, timeout);
-        }
-        *unparked = false;
-    }
-
-    #[cfg(not(loom))]
-    fn sleep<'a>(
-        &self,
-        mut unparked: MutexGuard<'a, bool>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, bool> {
         match timeout {
-            Some(timeout) => self.changed.wait_timeout(unparked, timeout),
+            Some(timeout) if !*unparked => {
+                unparked = self.changed.wait_timeout(&self.unparked, unparked, timeout);
+            }
+            Some(_) => {}
             None => {
                 while !*unparked {
                     unparked = self.changed.wait(unparked);
                 }
-                unparked
             }
         }
-    }
-
-    /// Loom has no time: a wait with a time-out may end at any moment, so it ends at once, and
-    /// loom explores every moment at which that can be.
-    #[cfg(loom)]
-    fn sleep<'a>(
-        &'a self,
-        mut unparked: MutexGuard<'a, bool>,
-        timeout: Option<Duration>,
-    ) -> MutexGuard<'a, bool> {
-        if timeout.is_some() {
-            drop(unparked);
-            loom::thread::yield_now();
-            return self.unparked.lock();
-        }
-        while !*unparked {
-            unparked = self.changed.wait(unparked);
-        }
-        unparked
+        *unparked = false;
     }
 
     /// Ends this or the next [`Parker::park`].

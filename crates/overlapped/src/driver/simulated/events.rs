@@ -218,7 +218,7 @@ impl Network {
             }
             let alarms = outlet.map(|outlet| outlet.alarm.into_iter().chain(outlet.look));
             let until = alarms.into_iter().flatten().chain(end).min();
-            state = self.waiters.wait(state, until);
+            state = self.waiters.wait(&self.shared.state, state, until);
         };
         if let Some(outlet) = state.outlets.get_mut(&self.outlet) {
             if let Some(ticket) = ticket {

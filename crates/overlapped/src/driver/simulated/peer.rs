@@ -61,7 +61,7 @@ impl Outside {
                     format!("the simulated peer waited {seconds} s in vain for {what}"),
                 ));
             }
-            state = self.changed.wait(state, Some(end));
+            state = self.changed.wait(&self.socket.shared().state, state, Some(end));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Threads that wait for the network to change.
 
-use crate::sync::{Condvar, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -13,21 +13,20 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    /// Waits until it is woken, at most until `end`; may return early.
+    /// Waits until it is woken, at most until `end`; may return early. `mutex` is that of the guard.
     pub(super) fn wait<'a, T>(
         &self,
+        mutex: &'a Mutex<T>,
         guard: MutexGuard<'a, T>,
         end: Option<Instant>,
     ) -> MutexGuard<'a, T> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let guard = match end {
-            // The model checker has no time; no model runs this driver.
-            #[cfg(not(loom))]
             Some(end) => {
                 let timeout = end.saturating_duration_since(Instant::now());
-                self.changed.wait_timeout(guard, timeout)
+                self.changed.wait_timeout(mutex, guard, timeout)
             }
-            _ => self.changed.wait(guard),
+            None => self.changed.wait(guard),
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         guard

@@ -4,13 +4,10 @@
 //! that was held during a panic is taken as it is: each critical section leaves its data valid
 //! before it calls anything that may panic.
 
-#[cfg(not(loom))]
-use std::sync as imp;
-#[cfg(not(loom))]
-use std::time::Duration;
+mod platform;
 
-#[cfg(loom)]
-use loom::sync as imp;
+use platform::imp;
+use std::time::Duration;
 
 pub(crate) use imp::MutexGuard;
 
@@ -41,24 +38,14 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    #[cfg(not(loom))]
+    /// Waits for at most `timeout`. `mutex` is that of the guard.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
+        mutex: &'a Mutex<T>,
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
-        self.0.wait_timeout(guard, timeout).unwrap_or_else(|poisoned| poisoned.into_inner()).0
-    }
-
-    /// Loom has no time, so its wait with a time-out ends at once; the models use
-    /// [`Parker`](crate::sched::parker::Parker), which explores every moment of it.
-    #[cfg(loom)]
-    pub(crate) fn wait_timeout<'a, T>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        _timeout: std::time::Duration,
-    ) -> MutexGuard<'a, T> {
-        guard
+        platform::wait_timeout(&self.0, mutex, guard, timeout)
     }
 
     pub(crate) fn notify_one(&self) {

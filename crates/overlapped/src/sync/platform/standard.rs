@@ -1,0 +1,15 @@
+//! The standard library's locks.
+
+use crate::sync::Mutex;
+use std::time::Duration;
+
+pub(in crate::sync) use std::sync as imp;
+
+pub(in crate::sync) fn wait_timeout<'a, T>(
+    condvar: &imp::Condvar,
+    _mutex: &'a Mutex<T>,
+    guard: imp::MutexGuard<'a, T>,
+    timeout: Duration,
+) -> imp::MutexGuard<'a, T> {
+    condvar.wait_timeout(guard, timeout).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+}
