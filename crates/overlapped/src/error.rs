@@ -1,6 +1,6 @@
 //! What a start that fails at once gives back, and what an error says that its kind does not.
 
-use crate::driver::code;
+use crate::sys::code;
 use std::fmt;
 use std::io;
 

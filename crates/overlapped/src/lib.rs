@@ -99,7 +99,6 @@
 
 mod buffer;
 mod conn;
-mod driver;
 mod error;
 mod file;
 mod op;
@@ -108,6 +107,7 @@ mod port;
 mod protocol;
 mod sched;
 mod sync;
+mod sys;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -115,10 +115,6 @@ pub use buffer::{Buffer, Buffers};
 pub use conn::accept_window::AcceptWindow;
 pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
-pub use driver::files::{FileOptions, FileState, open_at_once, open_regular};
-pub use driver::signals::Signal;
-pub use driver::simulated;
-pub use driver::{DriverChoice, DriverReport};
 pub use error::{OperationId, Refused, is_aborted};
 pub use file::{File, FilesChoice, OpenFile};
 pub use op::accept::Accepted;
@@ -138,6 +134,10 @@ pub use protocol::Protocol;
 pub use sched::TakeError;
 pub use sched::binding::blocking;
 pub use sched::metrics::DelayHistogram;
+pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
+pub use sys::signals::Signal;
+pub use sys::simulated;
+pub use sys::{DriverChoice, DriverReport};
 
 /// The example of the README, compiled with the documentation's tests.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: [&[&str]; 10] = [
     &["panics", "protocol", "sync"],
     &["buffer"],
-    &["driver"],
+    &["sys"],
     &["error"],
     &["sched"],
     &["conn", "file"],
@@ -38,7 +38,7 @@ impl Source {
     /// Whether it is of the folder that talks to a system, or of one for what differs by system.
     fn is_of_a_system(&self) -> bool {
         let parts = self.path.iter().filter_map(|part| part.to_str());
-        self.room == "driver" || parts.into_iter().any(|part| part == "platform")
+        self.room == "sys" || parts.into_iter().any(|part| part == "platform")
     }
 
     /// Whether it is built for tests alone.
@@ -133,7 +133,7 @@ fn an_arrow_up_or_aside_is_told_from_one_down() {
     assert_eq!(complaint("op", "conn"), None);
     assert_eq!(complaint("conn", "conn"), None);
     assert_eq!(complaint("port", "sync"), None);
-    for (from, to) in [("conn", "op"), ("driver", "sched"), ("file", "conn"), ("sync", "buffer")] {
+    for (from, to) in [("conn", "op"), ("sys", "sched"), ("file", "conn"), ("sync", "buffer")] {
         assert!(complaint(from, to).is_some(), "{from} -> {to}");
     }
     assert!(complaint("conn", "Buffer").is_some(), "a name of the crate's face");

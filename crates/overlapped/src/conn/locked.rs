@@ -11,7 +11,7 @@ use super::delivery::Delivery;
 use super::operation::{Direction, Operation};
 use super::queue::Advance;
 use super::table::Entry;
-use crate::driver::Event;
+use crate::sys::Event;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 

@@ -6,9 +6,9 @@ use super::handle::Handle;
 use super::locked::Locked;
 use super::platform::InKernel;
 use crate::buffer::pool::Pool;
-use crate::driver::socket::Socket;
 use crate::error::aborted;
 use crate::protocol::Protocol;
+use crate::sys::socket::Socket;
 use std::io;
 use std::sync::Arc;
 

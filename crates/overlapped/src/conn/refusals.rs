@@ -7,7 +7,7 @@
 use super::connection::{Connection, ConnectionState};
 use super::operation::{Direction, Operation, Role};
 use super::reuse::Origin;
-use crate::driver::code;
+use crate::sys::code;
 use std::io;
 
 impl<O: Operation> Connection<O> {

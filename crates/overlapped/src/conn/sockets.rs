@@ -2,9 +2,9 @@
 
 use super::accept_window::Admission;
 use super::reuse::Origin;
-use crate::driver::family::Family;
-use crate::driver::simulated::Network;
-use crate::driver::socket::Socket;
+use crate::sys::family::Family;
+use crate::sys::simulated::Network;
+use crate::sys::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 

@@ -94,7 +94,7 @@ impl<T> Timers<T> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::{DriverChoice, simulated::Network};
+    use crate::sys::{DriverChoice, simulated::Network};
 
     /// The port was seen open, and was closed before the timer was in the queue.
     #[test]

@@ -3,10 +3,10 @@
 use super::home::Completed;
 use super::platform::{Backend, PLAN};
 use super::state::FileJob;
-use crate::driver;
-use crate::driver::files::SystemFile;
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
+use crate::sys;
+use crate::sys::files::SystemFile;
 use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -72,7 +72,7 @@ impl<P: Protocol> Files<P> {
     }
 
     /// A file is associated: makes the backend if it is the first one, and gives the file a number.
-    pub(super) fn open(&self, driver: driver::Backend<'_>, file: &SystemFile) -> io::Result<u64> {
+    pub(super) fn open(&self, driver: sys::Backend<'_>, file: &SystemFile) -> io::Result<u64> {
         let backend = match self.backend.get() {
             Some(backend) => backend,
             None => {

@@ -8,10 +8,10 @@
 //! them are performed at a time.
 
 use super::job::{Done, Job, NotStarted, Step, Tag, Which, abort_waiting};
-use crate::driver::files::SystemFile;
 use crate::error::port_closed;
 use crate::panics::Panics;
 use crate::sync::{Condvar, Mutex};
+use crate::sys::files::SystemFile;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -183,7 +183,7 @@ impl<J: Job> Shared<J> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::files::{Request, Transfer};
+    use crate::sys::files::{Request, Transfer};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// A job that keeps its helper until the test lets it go.

@@ -3,8 +3,8 @@
 use super::files::Files;
 use super::handle::File;
 use crate::buffer::Buffer;
-use crate::driver::Backend;
 use crate::protocol::Protocol;
+use crate::sys::Backend;
 use std::io;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! One operation in the hands of a backend.
 
-use crate::driver::files::Transfer;
+use crate::sys::files::Transfer;
 use std::collections::VecDeque;
 use std::io;
 

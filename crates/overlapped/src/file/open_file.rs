@@ -1,6 +1,6 @@
 //! Files that belong to no port yet.
 
-use crate::driver::files::{FileOptions, FileState, SystemFile};
+use crate::sys::files::{FileOptions, FileState, SystemFile};
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;

@@ -6,8 +6,8 @@ use super::job::Step;
 use super::read_at::ReadAt;
 use super::write_at::WriteAt;
 use crate::buffer::Buffer;
-use crate::driver::files::{Request, SystemFile};
 use crate::protocol::Protocol;
+use crate::sys::files::{Request, SystemFile};
 use std::io;
 
 /// The most that one request transfers. Longer operations go on in parts, so that no single call

@@ -5,9 +5,9 @@ use super::home::Completed;
 use super::job::Step;
 use super::operation::{Operation, REQUEST_BYTES_MAX, admit_range};
 use crate::buffer::Buffer;
-use crate::driver::files::{Request, SystemFile};
 use crate::error::{OperationId, Refused};
 use crate::protocol::Protocol;
+use crate::sys::files::{Request, SystemFile};
 use std::io;
 
 #[derive(Debug)]

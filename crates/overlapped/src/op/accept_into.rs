@@ -12,9 +12,9 @@ use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
-use crate::driver::socket::Socket;
 use crate::error::{OperationId, Refused, not_performed};
 use crate::protocol::Protocol;
+use crate::sys::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 

@@ -8,10 +8,10 @@ use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
-use crate::driver::code;
-use crate::driver::socket::Socket;
 use crate::error::{OperationId, Refused, loss, not_performed};
 use crate::protocol::Protocol;
+use crate::sys::code;
+use crate::sys::socket::Socket;
 use std::io;
 
 /// A peer that never stops sending would keep the thread here.

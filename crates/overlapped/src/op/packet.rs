@@ -7,9 +7,9 @@ use super::tcp_stream::TcpStream;
 use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffer, Buffers};
-use crate::driver::signals::Signal;
 use crate::file::{Completed, File};
 use crate::protocol::Protocol;
+use crate::sys::signals::Signal;
 use std::io;
 use std::net::SocketAddr;
 

@@ -7,10 +7,10 @@ use super::{Kind, Op, Task};
 use crate::buffer::Buffers;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
-use crate::driver::code;
-use crate::driver::socket::{SEND_BUFFERS_MAX, Socket};
 use crate::error::{OperationId, Refused, not_performed};
 use crate::protocol::Protocol;
+use crate::sys::code;
+use crate::sys::socket::{SEND_BUFFERS_MAX, Socket};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 

@@ -2,10 +2,10 @@
 
 use super::Port;
 use super::inner::Inner;
-use crate::driver::{DriverChoice, simulated};
 use crate::file::{Files, FilesChoice};
 use crate::protocol::Protocol;
 use crate::sched::Scheduler;
+use crate::sys::{DriverChoice, simulated};
 use std::io;
 use std::marker::PhantomData;
 

@@ -1,9 +1,9 @@
 //! The port as the home of files.
 
 use super::inner::Inner;
-use crate::driver::Backend;
 use crate::file::{Completed, Files, Home};
 use crate::protocol::Protocol;
+use crate::sys::Backend;
 use std::sync::Arc;
 
 impl<P: Protocol> Home<P> for Inner<P> {

@@ -17,11 +17,11 @@ mod signals;
 mod timer;
 
 use crate::buffer::Buffer;
-use crate::driver::DriverReport;
 use crate::error::Refused;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
 use crate::sched::{Deadline, TakeError};
+use crate::sys::DriverReport;
 use associate::{Associable, Association};
 use batch::Batch;
 use builder::PortBuilder;

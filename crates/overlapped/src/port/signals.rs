@@ -3,12 +3,12 @@
 use super::Port;
 use super::inner::Inner;
 use crate::conn::delivery::{By, Delivery};
-use crate::driver::signals::Watch;
 use crate::error::port_closed;
 use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
+use crate::sys::signals::Watch;
 use std::io;
 use std::sync::Arc;
 

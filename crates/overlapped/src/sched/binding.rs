@@ -7,8 +7,8 @@ use super::dispatcher::Member;
 use super::parker::{Park, Parker};
 use super::rules::steps::MemberId;
 use super::{Deadline, Job, Scheduler, TakeError};
-use crate::driver::Event;
-use crate::driver::sleep::SleepProbe;
+use crate::sys::Event;
+use crate::sys::sleep::SleepProbe;
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 

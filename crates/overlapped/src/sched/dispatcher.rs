@@ -6,8 +6,8 @@ use super::parker::Park;
 use super::rules::Rules;
 use super::rules::steps::{MemberId, Step, Suspect, Wakes, Work};
 use super::{Deadline, Sizes, TakeError};
-use crate::driver::EventSource;
 use crate::sync::Mutex;
+use crate::sys::EventSource;
 use std::collections::VecDeque;
 use std::time::Duration;
 

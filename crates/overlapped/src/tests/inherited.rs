@@ -1,7 +1,7 @@
 //! What a listener hands on to its connections, and that it has its address for itself: on the
 //! system's own sockets.
 
-use crate::driver::socket::Socket;
+use crate::sys::socket::Socket;
 use crate::{
     DatagramSocket, DriverChoice, ListenSocket, Packet, Port, Protocol, TcpListener, TcpStream,
 };

@@ -1,3 +1,4 @@
 //! Tests that need what no user can reach.
 
 mod inherited;
+mod panics;

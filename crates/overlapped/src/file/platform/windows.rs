@@ -1,10 +1,6 @@
 //! On Windows the kernel carries the files, by overlapped reads and writes, whose packets come like those
 //! of sockets. A flush is no overlapped operation; helper threads make it.
 
-use crate::driver;
-use crate::driver::files::{Request, SystemFile};
-use crate::driver::iocp::block::{Ended, Finished, InFlight};
-use crate::driver::iocp::{END_OF_FILE, Iocp};
 use crate::file::files::{Files, FilesChoice, no_ring};
 use crate::file::helpers::Helpers;
 use crate::file::home::Completed;
@@ -12,6 +8,10 @@ use crate::file::job::{Done, Job, NotStarted, Step, Tag, Which};
 use crate::file::state::FileJob;
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
+use crate::sys;
+use crate::sys::files::{Request, SystemFile};
+use crate::sys::iocp::block::{Ended, Finished, InFlight};
+use crate::sys::iocp::{END_OF_FILE, Iocp};
 use std::io;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ struct Label {
 
 impl<J: Job> Backend<J> {
     pub(in crate::file) fn make(
-        driver: driver::Backend<'_>,
+        driver: sys::Backend<'_>,
         choice: FilesChoice,
         chosen_by: &str,
     ) -> io::Result<Self> {
@@ -47,8 +47,8 @@ impl<J: Job> Backend<J> {
         let (kernel, reason) = match (choice, driver) {
             (FilesChoice::Ring, _) => return Err(no_ring(chosen_by, NO_RING)),
             (FilesChoice::Helpers, _) => (None, chosen_by),
-            (FilesChoice::Automatic, driver::Backend::Readiness(_)) => (None, NO_RING),
-            (FilesChoice::Automatic, driver::Backend::Overlapped(port)) => {
+            (FilesChoice::Automatic, sys::Backend::Readiness(_)) => (None, NO_RING),
+            (FilesChoice::Automatic, sys::Backend::Overlapped(port)) => {
                 let in_flight = Mutex::new(InFlight::new());
                 let kernel = Kernel { port: Arc::clone(port), in_flight };
                 (Some(kernel), "the default for files on Windows")

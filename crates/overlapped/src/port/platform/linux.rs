@@ -1,11 +1,11 @@
 //! On Linux a port's threads perform the operations, and the bell of a signal is one more event.
 
-use crate::driver::signals::Watch;
-use crate::driver::{Backend, Driver};
 use crate::op::packet::Packet;
 use crate::port::inner::Inner;
 use crate::protocol::Protocol;
 use crate::sched::Job;
+use crate::sys::signals::Watch;
+use crate::sys::{Backend, Driver};
 use std::io;
 use std::sync::{Arc, Weak};
 

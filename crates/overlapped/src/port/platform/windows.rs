@@ -1,13 +1,13 @@
 //! On Windows the kernel performs the operations of a port, and queues their packets itself.
 
 use crate::conn::delivery::{By, Delivery};
-use crate::driver::iocp::block::Finished;
-use crate::driver::signals::Watch;
 use crate::op::packet::Packet;
 use crate::panics::contained;
 use crate::port::inner::Inner;
 use crate::protocol::Protocol;
 use crate::sched::Job;
+use crate::sys::iocp::block::Finished;
+use crate::sys::signals::Watch;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

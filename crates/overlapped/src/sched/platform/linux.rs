@@ -1,8 +1,8 @@
 //! On Linux the scheduler is our dispatcher, whatever driver it is on.
 
 use super::OnDriver;
-use crate::driver::{Backend, DriverChoice, DriverReport, Event, simulated::Network};
 use crate::sched::rules::steps::Work;
+use crate::sys::{Backend, DriverChoice, DriverReport, Event, simulated::Network};
 use std::io;
 
 pub(crate) type Scheduler<T> = OnDriver<T>;

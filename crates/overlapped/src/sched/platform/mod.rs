@@ -12,8 +12,8 @@ pub(crate) use windows::{Job, Scheduler};
 
 use super::binding::BoundThread;
 use super::dispatcher::Dispatcher;
-use crate::driver::sleep::SleepProbe;
-use crate::driver::{Driver, DriverChoice, DriverReport, Event, simulated::Network};
+use crate::sys::sleep::SleepProbe;
+use crate::sys::{Driver, DriverChoice, DriverReport, Event, simulated::Network};
 use std::io;
 use std::sync::Arc;
 

@@ -6,10 +6,10 @@ use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
-use crate::driver::code;
-use crate::driver::iocp::block::Finished;
-use crate::driver::socket::Socket;
 use crate::error::aborted;
+use crate::sys::code;
+use crate::sys::iocp::block::Finished;
+use crate::sys::socket::Socket;
 use std::io;
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use super::{Label, goes_alone};
 use crate::conn::connection::Connection;
 use crate::conn::operation::{Direction, Operation, Pending, Role};
-use crate::driver::socket::Socket;
-use crate::driver::system::SystemSocket;
+use crate::sys::socket::Socket;
+use crate::sys::system::SystemSocket;
 use std::time::{Duration, Instant};
 
 impl<O: Operation> Connection<O> {

@@ -6,7 +6,7 @@ use crate::conn::connections::Connections;
 use crate::conn::locked::Locked;
 use crate::conn::operation::Operation;
 use crate::conn::timers::Due;
-use crate::driver::iocp::connect_time;
+use crate::sys::iocp::connect_time;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! The jobs of the ring: those that the kernel works on, and those that wait for a place.
 
-use crate::driver::uring::{COMPLETIONS_MAX, Completion, Entry, InFlight, Withdrawn};
 use crate::file::job::{Done, Job, Step, Tag, Which, abort_waiting};
+use crate::sys::uring::{COMPLETIONS_MAX, Completion, Entry, InFlight, Withdrawn};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
@@ -168,7 +168,7 @@ impl<J: Job> Flight<J> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::driver::files::{Request, SystemFile, Transfer};
+    use crate::sys::files::{Request, SystemFile, Transfer};
     use std::sync::Arc;
 
     struct Read {

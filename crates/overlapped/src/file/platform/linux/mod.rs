@@ -3,12 +3,12 @@
 mod flight;
 mod ring;
 
-use crate::driver::files::SystemFile;
-use crate::driver::{self, Driver};
 use crate::file::files::{FilesChoice, no_ring};
 use crate::file::helpers::Helpers;
 use crate::file::job::{Done, Job, NotStarted, Which};
 use crate::panics::Panics;
+use crate::sys::files::SystemFile;
+use crate::sys::{self, Driver};
 use flight::Reaped;
 use ring::Ring;
 use std::io;
@@ -28,7 +28,7 @@ pub(in crate::file) struct Backend<J: Job> {
 
 impl<J: Job> Backend<J> {
     pub(in crate::file) fn make(
-        driver: driver::Backend<'_>,
+        driver: sys::Backend<'_>,
         choice: FilesChoice,
         chosen_by: &str,
     ) -> io::Result<Self> {
@@ -106,8 +106,8 @@ impl<J: Job> Backend<J> {
 }
 
 /// A ring whose signal stands in the port's event set.
-fn watched_ring<J: Job>(driver: driver::Backend<'_>) -> Result<Ring<J>, String> {
-    let driver::Backend::Readiness(driver) = driver;
+fn watched_ring<J: Job>(driver: sys::Backend<'_>) -> Result<Ring<J>, String> {
+    let sys::Backend::Readiness(driver) = driver;
     let Driver::Epoll(epoll) = driver else {
         return Err(format!("the {} driver has no event set of the kernel's", driver.name()));
     };

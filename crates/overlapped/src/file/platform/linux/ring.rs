@@ -22,11 +22,11 @@
 //! of its own there, so more of ours would not help.
 
 use super::flight::{Flight, Reaped};
-use crate::driver::uring::{self, CompletionQueue, Signal, SubmissionQueue};
 use crate::error::port_closed;
 use crate::file::job::{Job, NotStarted, Which};
 use crate::panics::Panics;
 use crate::sync::Mutex;
+use crate::sys::uring::{self, CompletionQueue, Signal, SubmissionQueue};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,11 +3,6 @@
 use super::{COMPLETE, KindInKernel};
 use crate::buffer::Buffer;
 use crate::conn::operation::{Progress, Surroundings};
-use crate::driver::code;
-use crate::driver::iocp::block::Ended;
-use crate::driver::iocp::request::Request;
-use crate::driver::iocp::{self, complete_connect};
-use crate::driver::socket::Socket;
 use crate::error::aborted;
 use crate::op::accept::{Accept, Connection};
 use crate::op::accept_into::AcceptInto;
@@ -15,6 +10,11 @@ use crate::op::connect::{Connect, Stage};
 use crate::op::disconnect::{Disconnect, discard_unread};
 use crate::op::first_data::FirstData;
 use crate::protocol::Protocol;
+use crate::sys::code;
+use crate::sys::iocp::block::Ended;
+use crate::sys::iocp::request::Request;
+use crate::sys::iocp::{self, complete_connect};
+use crate::sys::socket::Socket;
 use std::io;
 use std::os::windows::io::{AsRawSocket, RawSocket};
 

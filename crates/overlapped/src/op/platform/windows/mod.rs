@@ -15,15 +15,15 @@ pub(in crate::op) use connections::AcceptRoom;
 use crate::buffer::Buffers;
 use crate::conn::operation::{Progress, Surroundings};
 use crate::conn::platform::InKernel;
-use crate::driver::iocp::AddressRoom;
-use crate::driver::iocp::block::{Ended, Outcome};
-use crate::driver::iocp::request::Request;
 use crate::op::{Op, Task};
 use crate::protocol::Protocol;
+use crate::sys::iocp::AddressRoom;
+use crate::sys::iocp::block::{Ended, Outcome};
+use crate::sys::iocp::request::Request;
 use std::io;
 use std::os::windows::io::RawSocket;
 
-pub(in crate::op) use crate::driver::iocp::TransmitRoom;
+pub(in crate::op) use crate::sys::iocp::TransmitRoom;
 
 /// Where the kernel writes the sender's address.
 pub(in crate::op) type SenderRoom = Option<Box<AddressRoom>>;

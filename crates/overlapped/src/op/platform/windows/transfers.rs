@@ -2,17 +2,17 @@
 
 use super::{COMPLETE, KindInKernel};
 use crate::conn::operation::{Progress, Surroundings};
-use crate::driver::code;
-use crate::driver::iocp::block::{Ended, Outcome};
-use crate::driver::iocp::request::{CALL_BUFFERS_MAX, Request, fit_one_call};
-use crate::driver::iocp::{AddressRoom, END_OF_FILE, TransmitRequest};
-use crate::driver::socket::Socket;
 use crate::error::aborted;
 use crate::op::receive::{Receive, Received};
 use crate::op::receive_from::ReceiveFrom;
 use crate::op::send::Send;
 use crate::op::send_to::{SendTo, in_one_piece};
 use crate::op::transmit_file::{Transmission, TransmitFile};
+use crate::sys::code;
+use crate::sys::iocp::block::{Ended, Outcome};
+use crate::sys::iocp::request::{CALL_BUFFERS_MAX, Request, fit_one_call};
+use crate::sys::iocp::{AddressRoom, END_OF_FILE, TransmitRequest};
+use crate::sys::socket::Socket;
 use std::io;
 
 impl KindInKernel for Receive {

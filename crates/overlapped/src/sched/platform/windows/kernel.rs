@@ -5,14 +5,14 @@
 //! which thread may run is decided by the kernel alone, and what it has decided is not told.
 
 use super::Job;
-use crate::driver::Event;
-use crate::driver::iocp::{Iocp, Marker, TAKE_MAX, Taken};
 use crate::sched::binding::{BoundMember, BoundThread};
 use crate::sched::dispatcher::Member;
 use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use crate::sched::rules::steps::MemberId;
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
+use crate::sys::Event;
+use crate::sys::iocp::{Iocp, Marker, TAKE_MAX, Taken};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -75,7 +75,7 @@ impl<T> KernelPort<T> {
     pub(super) fn dismiss(&self, id: MemberId) {
         self.paused.lock().remove(&id);
         self.members.fetch_sub(1, Ordering::Relaxed);
-        crate::driver::iocp::leave();
+        crate::sys::iocp::leave();
     }
 
     /// The kernel sees by itself when a thread blocks; this only counts.

@@ -4,14 +4,14 @@
 mod kernel;
 
 use super::OnDriver;
-use crate::driver::iocp::block::Finished;
-use crate::driver::iocp::{Iocp, wine_version};
-use crate::driver::simulated::Network;
-use crate::driver::{Backend, DriverChoice, DriverReport, Event};
 use crate::sched::binding::{Bound, BoundMember, BoundThread};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
 use crate::sched::rules::steps::{MemberId, Work};
 use crate::sched::{Deadline, Sizes, TakeError};
+use crate::sys::iocp::block::Finished;
+use crate::sys::iocp::{Iocp, wine_version};
+use crate::sys::simulated::Network;
+use crate::sys::{Backend, DriverChoice, DriverReport, Event};
 use kernel::KernelPort;
 use std::collections::VecDeque;
 use std::io;

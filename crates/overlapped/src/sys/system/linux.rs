@@ -1,9 +1,9 @@
 //! A socket of Linux.
 
 use super::fate::Fate;
-use crate::driver::code;
-use crate::driver::family::Family;
-use crate::driver::files::SystemFile;
+use crate::sys::code;
+use crate::sys::family::Family;
+use crate::sys::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io::{self, IoSlice};

@@ -2,8 +2,8 @@
 
 use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom, TransmitRoom};
 use crate::buffer::Buffers;
-use crate::driver::files::SystemFile;
-use crate::driver::system::SystemSocket;
+use crate::sys::files::SystemFile;
+use crate::sys::system::SystemSocket;
 use std::io;
 use std::net::SocketAddr;
 use std::os::windows::io::{AsRawHandle, AsRawSocket};

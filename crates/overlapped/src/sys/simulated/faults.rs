@@ -1,7 +1,7 @@
 //! The script of calls that are to fail.
 
 use super::state::{Shared, SocketId, State};
-use crate::driver::code;
+use crate::sys::code;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A connection's two directions: data, FIN and reset.
 
 use super::state::{Flags, Role, SocketId, State, Stream};
-use crate::driver::code;
+use crate::sys::code;
 use std::io::{self, IoSlice, Read};
 
 impl State {

@@ -4,7 +4,7 @@
 use super::datagram::Inbox;
 use super::faults::Call;
 use super::state::{Flags, Role, Shared, SocketId};
-use crate::driver::family::Family;
+use crate::sys::family::Family;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;

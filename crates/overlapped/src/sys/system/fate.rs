@@ -5,7 +5,7 @@
 //! sent since was answered with a reset (P160). So the first loss that any call meets is kept, and
 //! told by every call from then on.
 
-use crate::driver::code;
+use crate::sys::code;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The fate of one connection. Calls may be made by several threads; it only ever moves on.

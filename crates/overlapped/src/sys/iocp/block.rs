@@ -2,8 +2,8 @@
 
 use super::request::Request;
 use super::{Iocp, status};
-use crate::driver::files::SystemFile;
-use crate::driver::system::SystemSocket;
+use crate::sys::files::SystemFile;
+use crate::sys::system::SystemSocket;
 use std::cell::UnsafeCell;
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket};

@@ -100,8 +100,8 @@ const OF_SOCKETS: &[(NTSTATUS, i32)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::code;
-    use crate::driver::iocp::block::Outcome;
+    use crate::sys::code;
+    use crate::sys::iocp::block::Outcome;
     use std::io::{Error, ErrorKind};
     use std::net::TcpListener;
     use std::os::windows::io::AsRawSocket;

@@ -7,7 +7,7 @@ use super::socket::SimulatedSocket;
 use super::state::{Flags, OutletId, SocketId, State};
 use super::waiters::Waiters;
 use super::{Event, Network};
-use crate::driver::code;
+use crate::sys::code;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the kernel works on: neither moved nor looked at until it is done.
 
 use super::{Completion, Entry, Withdrawn};
-use crate::driver::files::{Request, Transfer};
+use crate::sys::files::{Request, Transfer};
 use io_uring::{opcode, squeue, types};
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;

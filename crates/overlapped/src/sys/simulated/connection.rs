@@ -3,7 +3,7 @@
 use super::state::{
     Endpoint, FIRST_EPHEMERAL_PORT, Flags, Listening, Role, SocketId, State, Stream, Transport,
 };
-use crate::driver::code;
+use crate::sys::code;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

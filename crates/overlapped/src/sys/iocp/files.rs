@@ -2,7 +2,7 @@
 
 use super::block::Overlapped;
 use super::request::Request;
-use crate::driver::files::{self, Transfer};
+use crate::sys::files::{self, Transfer};
 use std::os::windows::io::AsRawHandle;
 
 impl<T: Transfer> Overlapped for Box<T> {

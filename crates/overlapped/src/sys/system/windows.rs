@@ -2,9 +2,9 @@
 //! non-blocking for the calls that are made here.
 #![allow(unsafe_code)]
 
-use crate::driver::code;
-use crate::driver::family::Family;
-use crate::driver::iocp::Extensions;
+use crate::sys::code;
+use crate::sys::family::Family;
+use crate::sys::iocp::Extensions;
 use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;

@@ -2,7 +2,7 @@
 //! no handle is left behind (F19).
 
 use super::{Iocp, Marker};
-use crate::driver::Backend;
+use crate::sys::Backend;
 use crate::{Buffer, DriverChoice, ListenSocket, Packet, Port, Protocol, TakeError, TcpSocket};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};

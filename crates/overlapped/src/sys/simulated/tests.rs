@@ -8,7 +8,7 @@ mod like_linux;
 mod streams;
 
 use super::*;
-use crate::driver::code;
+use crate::sys::code;
 use std::io::IoSlice;
 use std::time::Duration;
 

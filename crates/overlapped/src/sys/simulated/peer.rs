@@ -5,7 +5,7 @@
 use super::socket::SimulatedSocket;
 use super::state::{Shared, SocketId, State};
 use super::waiters::Waiters;
-use crate::driver::family::Family;
+use crate::sys::family::Family;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use super::connection::loopback_of;
 use super::peer::Outside;
 use super::socket::SimulatedSocket;
 use super::state::{Flags, Role, Shared, SocketId, State, Transport};
-use crate::driver::code;
+use crate::sys::code;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
