@@ -127,3 +127,37 @@ fn number(generation: u32, index: usize) -> u64 {
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::files::SystemFile;
+    use std::sync::Arc;
+
+    struct Flush(Arc<SystemFile>);
+
+    impl Transfer for Flush {
+        fn request(&mut self) -> (&Arc<SystemFile>, Request<'_>) {
+            (&self.0, Request::Flush)
+        }
+    }
+
+    #[test]
+    fn what_is_with_the_kernel_is_neither_asked_nor_given_away() {
+        let file = std::fs::File::open("Cargo.toml").expect("the package has one");
+        let file = Arc::new(file.try_into().expect("it is a file"));
+        let flush = || Box::new(Flush(Arc::clone(&file)));
+        let mut in_flight = InFlight::new();
+        let id = in_flight.insert((), flush());
+        assert!(in_flight.entry(id, false).is_some());
+        assert!(in_flight.entry(id, false).is_none(), "it has one request at a time");
+        assert!(in_flight.take(id).is_none(), "the kernel has it");
+        let completion = Completion::of(id, Ok(0));
+        assert!(in_flight.completed(&completion).is_some());
+        assert!(in_flight.take(id).is_some());
+        let next = in_flight.insert((), flush());
+        assert_ne!(next, id, "the place is the same, the number is not");
+        assert!(in_flight.completed(&completion).is_none(), "nobody has this number any more");
+        assert_eq!(in_flight.count(), 1);
+    }
+}
