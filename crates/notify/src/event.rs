@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub struct EventObject(pub(crate) Arc<platform::Event>);
 
 impl EventObject {
-    /// A manual-reset event, not set (M80).
+    /// A manual-reset event, not set.
     ///
     /// # Errors
     /// The system's, for want of handles or memory.

@@ -44,8 +44,8 @@
 //! What is notified through an event proceeds while somebody waits for that event or looks at it.
 //!
 //! In the repository, `docs/notification.md` and `docs/readiness.md` say how each is made on each
-//! system and what it costs, and `docs/contract.md` what the numbers in these pages mean (M57, P132
-//! and so on) and which test holds the crate to each.
+//! system and what it costs. `docs/contract.md` lists what the crate promises, and the test that
+//! checks each promise.
 #![deny(unsafe_code)]
 
 mod completed;

@@ -11,12 +11,12 @@ use std::time::Duration;
 /// What a [`MessageWindow`] hands out.
 #[derive(Debug)]
 pub enum Message {
-    /// One network event of one socket (M53).
+    /// One network event of one socket.
     Network {
         /// The number that the socket was selected with.
         message: u32,
-        /// The socket to which it happened; for a connection that was accepted and selected like its
-        /// listener, the connection (M56).
+        /// The socket to which it happened; for a connection that was accepted and selected like
+        /// its listener, the connection.
         socket: SocketId,
         /// Exactly one event.
         event: NetworkEvents,
@@ -32,15 +32,15 @@ pub enum Message {
     },
 }
 
-/// A window without anything to see: a queue of messages that belongs to the thread that made it
-/// (M68). It cannot be sent to another thread.
+/// A window without anything to see: a queue of messages that belongs to the thread that made it.
+/// It cannot be sent to another thread.
 ///
 /// Sockets report to it once they are [selected](crate::Socket::select_messages). One window serves
-/// any number of sockets (E62), and other threads post to it by a [`MessagePoster`].
+/// any number of sockets, and other threads post to it by a [`MessagePoster`].
 ///
 /// The order of messages is that of the queue: of one socket's events in one moment it is CONNECT,
-/// ACCEPT, OOB, READ, WRITE, CLOSE (M66); between sockets it is that of the first notice, not of the
-/// data (M69). A post comes behind what was queued before it.
+/// ACCEPT, OOB, READ, WRITE, CLOSE; between sockets it is that of the first notice, not of the
+/// data. A post comes behind what was queued before it.
 ///
 /// ```
 /// use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket};
@@ -62,8 +62,8 @@ pub enum Message {
 ///
 /// # Platform
 /// On Windows this is a message-only window, with the system's limit of 10,000 messages posted to a
-/// thread and not taken: network events beyond it are lost there (M70). On Linux it is a queue of
-/// ours, which has no limit.
+/// thread and not taken: network events beyond it are lost there. On Linux it is a queue of ours,
+/// which has no limit.
 pub struct MessageWindow {
     pub(crate) system: Arc<platform::Window>,
     /// It belongs to its thread.
@@ -89,8 +89,8 @@ impl MessageWindow {
     /// `None`. `Ok(None)` means that the time was over.
     ///
     /// No message of a socket comes that was dropped before the call. After
-    /// [`select_nothing`](crate::Socket::select_nothing) there may still come what was queued before
-    /// (M52).
+    /// [`select_nothing`](crate::Socket::select_nothing) there may still come what was queued
+    /// before.
     ///
     /// # Errors
     /// The system's, when it cannot wait.

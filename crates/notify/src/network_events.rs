@@ -7,15 +7,15 @@ use std::ops::{BitOr, BitOrAssign};
 /// How many kinds of events there are.
 const COUNT: usize = 10;
 
-/// A set of network events (M55): what is asked for, and what has happened.
+/// A set of network events: what is asked for, and what has happened.
 ///
-/// Each event is reported once. It is reported again only after the call that enables it again, even
-/// if that call fails (M57):
+/// Each event is reported once. It is reported again only after the call that enables it again,
+/// even if that call fails:
 ///
 /// | event | is reported when | enabled again by |
 /// |---|---|---|
 /// | [`READ`](Self::READ) | data is there | [`receive`](crate::Socket::receive); then at once if data is left |
-/// | [`WRITE`](Self::WRITE) | the socket could send when it was selected; it connected or was accepted; a send had failed with "would block" and there is room again (M58) | [`send`](crate::Socket::send) that fails with "would block", and no other (M59) |
+/// | [`WRITE`](Self::WRITE) | the socket could send when it was selected; it connected or was accepted; a send had failed with "would block" and there is room again | [`send`](crate::Socket::send) that fails with "would block", and no other |
 /// | [`OOB`](Self::OOB) | urgent data is there | [`receive_out_of_band`](crate::Socket::receive_out_of_band) and `receive` |
 /// | [`ACCEPT`](Self::ACCEPT) | a connection waits | [`accept`](crate::Socket::accept); then at once if another one waits |
 /// | [`CONNECT`](Self::CONNECT) | a connect is done, or has failed | nothing; on Linux the next [`connect`](crate::Socket::connect) |
@@ -23,7 +23,7 @@ const COUNT: usize = 10;
 /// | [`QOS`](Self::QOS), [`GROUP_QOS`](Self::GROUP_QOS) | never here | |
 /// | [`ROUTING_INTERFACE_CHANGE`](Self::ROUTING_INTERFACE_CHANGE), [`ADDRESS_LIST_CHANGE`](Self::ADDRESS_LIST_CHANGE) | refused when they are asked for | |
 ///
-/// `CLOSE` may come while data is unread: receive until nothing is left, and then close (M64).
+/// `CLOSE` may come while data is unread: receive until nothing is left, and then close.
 ///
 /// ```
 /// use overlapped_notify::NetworkEvents;

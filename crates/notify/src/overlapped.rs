@@ -8,7 +8,7 @@ use crate::{Completed, platform};
 /// It owns the buffer until it ends. Dropping it cancels the operation and lets go of the buffer as
 /// soon as the system has; forgetting it leaks both. In flight it holds its stream or listener open.
 ///
-/// When the thread that started it ends before it does, the operation is cancelled (P146).
+/// When the thread that started it ends before it does, the operation is cancelled.
 #[must_use = "dropping an operation cancels it"]
 pub struct Overlapped<B, T> {
     pending: platform::Pending,
@@ -23,7 +23,7 @@ impl<B, T> Overlapped<B, T> {
         Self { pending, completed }
     }
 
-    /// Whether it has ended. This is so before its event is set (M114).
+    /// Whether it has ended. This is so before its event is set.
     ///
     /// # Platform
     /// On Linux the operation proceeds first, if it can.
@@ -31,13 +31,13 @@ impl<B, T> Overlapped<B, T> {
         self.pending.is_complete()
     }
 
-    /// Cancels it, unless it has ended; then this has no effect (P131). It ends as aborted, and is
+    /// Cancels it, unless it has ended; then this has no effect. It ends as aborted, and is
     /// notified as if it had ended otherwise; a send may have sent a part.
     pub fn cancel(&self) {
         self.pending.cancel();
     }
 
-    /// The completion, or the operation again while it is in flight (M112: error 996).
+    /// The completion, or the operation again while it is in flight (error 996).
     ///
     /// # Errors
     /// The operation itself, which goes on.
@@ -50,7 +50,7 @@ impl<B, T> Overlapped<B, T> {
     }
 
     /// Waits for the completion. It waits for the operation itself and takes no event, so it ends
-    /// also when another thread has waited for an auto-reset event of the operation (F50).
+    /// also when another thread has waited for an auto-reset event of the operation.
     ///
     /// # Platform
     /// On Windows it looks every few milliseconds when the event is an auto-reset one: wait for the

@@ -187,7 +187,7 @@ impl RoutineThread {
 
     /// Queues `routine` to this thread, from any thread. It runs in the thread's next alertable
     /// wait, after everything that was due before, or never, if the thread ends before: then it is
-    /// dropped (P147).
+    /// dropped.
     ///
     /// # Errors
     /// The thread has ended; the routine is dropped.
@@ -208,11 +208,11 @@ impl std::fmt::Debug for RoutineThread {
 /// Sleeps until routines of this thread were due and have run, or the time is over. True when
 /// routines ran.
 ///
-/// If some are due it runs them all and returns at once (M122); with a zero `timeout` it only does
-/// this. Routines may sleep so themselves, and then others run within them (M125). When a routine
-/// panics, the panic goes through this call, and what was due after it stays due.
+/// If some are due it runs them all and returns at once; with a zero `timeout` it only does this.
+/// Routines may sleep so themselves, and then others run within them. When a routine panics, the
+/// panic goes through this call, and what was due after it stays due.
 ///
-/// As long as running routines make others due, it does not return (M133).
+/// As long as running routines make others due, it does not return.
 ///
 /// # Platform
 /// On Windows an alertable wait of somebody else's lets operations complete as well, but runs no

@@ -14,20 +14,19 @@ pub(crate) enum Sought {
 
 /// Waits until a socket is ready, or the time is over. Afterwards each set holds only those of its
 /// sockets that are ready, and the call gives their number over all sets: one that is ready in two
-/// of them counts twice (M35). When the time is over that is 0, and all sets are empty (M36).
+/// of them counts twice. When the time is over that is 0, and all sets are empty.
 ///
 /// - In `read`: data is there, the peer has ended its direction, the connection was reset, or a
-///   connection waits to be accepted (M37).
-/// - In `write`: a connect has succeeded, or a send would be taken (M38). A socket that was never
-///   connected is not ready (M42). After a reset by the peer a socket is ready in `read` and `write`
-///   (M41).
-/// - In `except`: a connect has *failed*, and then the socket is in no other set (M39);
+///   connection waits to be accepted.
+/// - In `write`: a connect has succeeded, or a send would be taken. A socket that was never
+///   connected is not ready. After a reset by the peer a socket is ready in `read` and `write`.
+/// - In `except`: a connect has *failed*, and then the socket is in no other set;
 ///   [`connect_error`](crate::Socket::connect_error) says why. Or there is urgent data.
 ///
-/// It looks at the state and changes nothing (M90), so it tells of the same socket again as long as
-/// the state lasts (M46), in the order of the set and not of the events (M47). The call blocks for up
-/// to `timeout` (M45), for ever when that is `None`, and not at all when it is zero. Sockets that
-/// block may be selected as well.
+/// It looks at the state and changes nothing, so it tells of the same socket again as long as the
+/// state lasts, in the order of the set and not of the events. The call blocks for up to `timeout`,
+/// for ever when that is `None`, and not at all when it is zero. Sockets that block may be selected
+/// as well.
 ///
 /// ```
 /// use overlapped_notify::{Socket, SocketSet, select};
@@ -52,7 +51,7 @@ pub(crate) enum Sought {
 /// ```
 ///
 /// # Errors
-/// `InvalidInput` when there is no set or all sets are empty, also with a time to wait (M30): wait
+/// `InvalidInput` when there is no set or all sets are empty, also with a time to wait: wait
 /// otherwise until there is a socket. Otherwise the system's, for want of memory; then the sets are
 /// as they were.
 ///

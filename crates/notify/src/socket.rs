@@ -7,8 +7,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Names a [`Socket`]. It is never used again in this process (L13), while the system gives the
-/// number of a closed socket to the next one.
+/// Names a [`Socket`]. It is never used again in this process, while the system gives the number of
+/// a closed socket to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub(crate) u64);
 
@@ -34,12 +34,12 @@ pub(crate) enum Kind {
 ///
 /// All calls take `&self`; share it by an [`Arc`](std::sync::Arc). A call that cannot proceed fails
 /// with `WouldBlock` (10035 on Windows), which is no error of the connection; any other error of a
-/// receive or a send is the end of it (M2, M3). When it can proceed is learned by
+/// receive or a send is the end of it. When it can proceed is learned by
 /// [`select`](crate::select()), by [network events](Self::select_events) or by
 /// [messages](Self::select_messages).
 ///
 /// A socket reports to one event object, or to one window, at a time: the later call replaces the
-/// earlier (M51). Dropping the socket closes it, and it reports nothing more.
+/// earlier. Dropping the socket closes it, and it reports nothing more.
 ///
 /// # Platform
 /// On Linux a socket that was selected once makes its calls one after another, also those of several
@@ -82,18 +82,18 @@ impl Socket {
     }
 
     /// Receives what is there, at most as much as there is room for. `Ok(0)`, unless there is no
-    /// room, is the end of a stream (M2). It enables `READ` and `OOB` again (M57).
+    /// room, is the end of a stream. It enables `READ` and `OOB` again.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there. "Not connected" before the connection stands, "shut down"
-    /// after our [`shutdown`](Self::shutdown). Otherwise the system's: a reset, for example, which
-    /// every later call tells again, and which is never taken for the end (P160).
+    /// `WouldBlock` when nothing is there. "Not connected" before the connection stands, "shut
+    /// down" after our [`shutdown`](Self::shutdown). Otherwise the system's: a reset, for example,
+    /// which every later call tells again, and which is never taken for the end.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.platform.receive(buffer)
     }
 
-    /// Sends, and gives how many bytes were taken: not always all (M5). When it fails with
-    /// `WouldBlock`, it enables `WRITE` again (M59).
+    /// Sends, and gives how many bytes were taken: not always all. When it fails with `WouldBlock`,
+    /// it enables `WRITE` again.
     ///
     /// # Errors
     /// `WouldBlock` when there is no room. Otherwise the system's: a reset, for example.
@@ -101,8 +101,8 @@ impl Socket {
         self.platform.send(data)
     }
 
-    /// Receives urgent ("out-of-band") data, of which there is one byte at the most. It enables `OOB`
-    /// again (M57).
+    /// Receives urgent ("out-of-band") data, of which there is one byte at the most. It enables
+    /// `OOB` again.
     ///
     /// # Errors
     /// The system's; `InvalidInput` when there is none, on either system, or `WouldBlock`.
@@ -118,9 +118,9 @@ impl Socket {
         self.platform.send_urgent(data)
     }
 
-    /// Accepts a connection, and gives it with the peer's address. It does not block either (M23),
-    /// and reports as its listener does, so a message of it may be queued when this returns (M56). It
-    /// enables `ACCEPT` again (M57).
+    /// Accepts a connection, and gives it with the peer's address. It does not block either, and
+    /// reports as its listener does, so a message of it may be queued when this returns. It enables
+    /// `ACCEPT` again.
     ///
     /// # Errors
     /// `WouldBlock` when no connection waits. Otherwise the system's: for want of descriptors, or of
@@ -131,14 +131,14 @@ impl Socket {
         Ok((Self { id, platform }, from))
     }
 
-    /// Starts to connect. Whether that succeeds is learned by a select (M22, M39) or `CONNECT`, and
-    /// why not by [`connect_error`](Self::connect_error) or the event's error. After a failure the socket
-    /// may connect again (M40).
+    /// Starts to connect. Whether that succeeds is learned by a select or `CONNECT`, and why not by
+    /// [`connect_error`](Self::connect_error) or the event's error. After a failure the socket may
+    /// connect again.
     ///
     /// # Errors
-    /// `WouldBlock` says that it goes on (M21). While it goes on, and when it is connected, the
-    /// system's error for that. "Address family not supported" for an address of the other family.
-    /// Otherwise the system's, and then nothing was started.
+    /// `WouldBlock` says that it goes on. While it goes on, and when it is connected, the system's
+    /// error for that. "Address family not supported" for an address of the other family. Otherwise
+    /// the system's, and then nothing was started.
     ///
     /// # Platform
     /// On Linux each connect enables `CONNECT`. Windows names no call that does.
@@ -146,8 +146,8 @@ impl Socket {
         self.platform.connect(address)
     }
 
-    /// Ends our sending, our receiving, or both. The peer sees the end of our sending after all that
-    /// was sent. No `CLOSE` is told of it: that is the peer's end alone, which still is (M63).
+    /// Ends our sending, our receiving, or both. The peer sees the end of our sending after all
+    /// that was sent. No `CLOSE` is told of it: that is the peer's end alone, which still is.
     /// Further receives, or sends, fail as "shut down", and neither `READ` nor `WRITE` is told for
     /// them.
     ///
@@ -158,7 +158,7 @@ impl Socket {
     }
 
     /// Lets the close be a reset: what was sent and has not left is discarded when the socket is
-    /// dropped (L8).
+    /// dropped.
     ///
     /// # Errors
     /// The system's.
@@ -167,9 +167,9 @@ impl Socket {
     }
 
     /// Why the last connect failed, which the socket functions call `SO_ERROR`: however often it is
-    /// asked, and while the next connect goes on, until one succeeds (M40). `None` when none has
-    /// failed. How an established connection was lost is not told here, but by the receives and
-    /// sends that follow.
+    /// asked, and while the next connect goes on, until one succeeds. `None` when none has failed.
+    /// How an established connection was lost is not told here, but by the receives and sends that
+    /// follow.
     ///
     /// # Errors
     /// The system's, when it cannot be asked.
@@ -178,10 +178,10 @@ impl Socket {
     }
 
     /// Whether calls that cannot proceed wait. Each of the three ways of selecting makes a socket
-    /// non-blocking again (M50).
+    /// non-blocking again.
     ///
     /// # Errors
-    /// `InvalidInput` when it is to block and reports network events: select nothing first (M20).
+    /// `InvalidInput` when it is to block and reports network events: select nothing first.
     pub fn set_blocking(&self, on: bool) -> io::Result<()> {
         self.platform.set_blocking(on)
     }
@@ -211,13 +211,12 @@ impl Socket {
     }
 
     /// Reports the events of `mask` by the event object: each is recorded and sets `event`, in one
-    /// step (M82). [`enumerate_network_events`](Self::enumerate_network_events) takes them out of the
-    /// record. Several sockets may share one event object (M81); then ask all of them when it is set
-    /// (M84).
+    /// step. [`enumerate_network_events`](Self::enumerate_network_events) takes them out of the
+    /// record. Several sockets may share one event object; then ask all of them when it is set.
     ///
     /// A later call replaces the event object and the mask. What was recorded and not taken is not
     /// forgotten, and sets the new event object; what was taken is not recorded again before the
-    /// call that enables it (M88).
+    /// call that enables it.
     ///
     /// # Errors
     /// `Unsupported` for `ROUTING_INTERFACE_CHANGE` and `ADDRESS_LIST_CHANGE`; otherwise the system's.
@@ -225,9 +224,9 @@ impl Socket {
     ///
     /// # Platform
     /// On Linux events are recorded when somebody waits for the event object, looks at it, or
-    /// enumerates; nobody can tell the difference but by the number of system calls. On Windows data
-    /// that comes after `READ` was taken out of the record, and before it was received, may record
-    /// `READ` again; on Linux it does not (M89).
+    /// enumerates; nobody can tell the difference but by the number of system calls. On Windows
+    /// data that comes after `READ` was taken out of the record, and before it was received, may
+    /// record `READ` again; on Linux it does not.
     pub fn select_events(&self, event: &EventObject, mask: NetworkEvents) -> io::Result<()> {
         mask.check()?;
         self.platform.select_events(event, mask)
@@ -235,8 +234,8 @@ impl Socket {
 
     /// Reports the events of `mask` as messages with the number `message` in the queue of `window`.
     ///
-    /// A later call replaces window, number and mask, and reports again what is true at that moment,
-    /// but for `CONNECT` (M62). There cannot be different numbers for different events (M51).
+    /// A later call replaces window, number and mask, and reports again what is true at that
+    /// moment, but for `CONNECT`. There cannot be different numbers for different events.
     ///
     /// # Errors
     /// As for [`select_events`](Self::select_events).
@@ -250,8 +249,8 @@ impl Socket {
         self.platform.select_messages(&window.system, message, mask)
     }
 
-    /// Reports nothing any more. The socket stays non-blocking (M50). Messages that are queued may
-    /// still come (M52).
+    /// Reports nothing any more. The socket stays non-blocking. Messages that are queued may still
+    /// come.
     ///
     /// # Errors
     /// The system's.
@@ -259,11 +258,11 @@ impl Socket {
         self.platform.select_nothing()
     }
 
-    /// Takes out of the record what has happened of the mask, and resets `event` if there is one, in
-    /// one step (M83). What was recorded outside the mask stays (M87).
+    /// Takes out of the record what has happened of the mask, and resets `event` if there is one,
+    /// in one step. What was recorded outside the mask stays.
     ///
     /// Give the event object here instead of resetting it yourself: between a reset and this call
-    /// something could be recorded and its setting be lost (M85).
+    /// something could be recorded and its setting be lost.
     ///
     /// # Errors
     /// The system's; then nothing was taken.

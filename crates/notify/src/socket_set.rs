@@ -5,15 +5,14 @@ use crate::{Socket, SocketId};
 /// How many sockets a set holds that was not told otherwise: the `FD_SETSIZE` of Windows.
 const CAPACITY: usize = 64;
 
-/// A set of sockets for [`select`](crate::select()): an array with a capacity, in the order in which
-/// they were inserted (M31, M47).
+/// A set of sockets for [`select`](crate::select()): an array with a capacity, in the order in
+/// which they were inserted.
 ///
-/// The capacity is one of this set, and neither of sockets nor of `select` (M31); what number the
-/// system gives a socket plays no part (M32). Since a select leaves only those in a set that are
-/// ready, a program keeps one set with all of its sockets and gives a clone of it to each call
-/// (M35).
+/// The capacity is one of this set, and neither of sockets nor of `select`; what number the system
+/// gives a socket plays no part. Since a select leaves only those in a set that are ready, a
+/// program keeps one set with all of its sockets and gives a clone of it to each call.
 ///
-/// A set borrows its sockets, so none can be closed while a select waits for it (M44).
+/// A set borrows its sockets, so none can be closed while a select waits for it.
 #[derive(Debug, Clone)]
 pub struct SocketSet<'a> {
     pub(crate) sockets: Vec<&'a Socket>,
@@ -36,7 +35,7 @@ impl<'a> SocketSet<'a> {
     }
 
     /// Adds a socket at the end. One that is there already is not added again, and to a full set
-    /// nothing is added (M33).
+    /// nothing is added.
     ///
     /// Gives whether the socket is in the set now: `false` means that the set is full. It looks at
     /// every socket of the set, unless this one is younger than all of them: so insert the oldest
@@ -54,7 +53,7 @@ impl<'a> SocketSet<'a> {
         has_room
     }
 
-    /// Takes a socket out; those behind it move up (M34). Gives whether it was in the set.
+    /// Takes a socket out; those behind it move up. Gives whether it was in the set.
     pub fn remove(&mut self, socket: &Socket) -> bool {
         let found = self.sockets.iter().position(|one| one.id() == socket.id());
         found.map(|at| self.sockets.remove(at)).is_some()

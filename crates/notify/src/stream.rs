@@ -7,30 +7,30 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-/// A connected TCP socket whose operations are overlapped, and which belongs to no port (P15).
+/// A connected TCP socket whose operations are overlapped, and which belongs to no port.
 ///
 /// A clone is the same connection; it is closed when the last one is dropped and nothing is in
 /// flight. Operations of one direction are performed in the order in which they were started.
 ///
 /// # Cancellation
-/// Operations in flight are cancelled one by one, all together by
-/// [`cancel_all`](Self::cancel_all), and when the thread that started them ends (P146). No byte is
-/// lost by a cancelled receive; a cancelled send may have sent a part.
+/// Operations in flight are cancelled one by one, all together by [`cancel_all`](Self::cancel_all),
+/// and when the thread that started them ends. No byte is lost by a cancelled receive; a cancelled
+/// send may have sent a part.
 #[derive(Debug, Clone)]
 pub struct Stream(pub(crate) platform::Handle);
 
 impl Stream {
     /// Starts to receive into `buffer`; at the end `event` is set.
     ///
-    /// What the buffer holds is overwritten, from its start and up to its capacity. The receive ends
-    /// as soon as some data is there, at the end of the stream, or with an error; a buffer without
-    /// capacity waits for data and takes none. The start resets `event`, and the end sets it,
-    /// also when that is at once (M110). An event of its own for each operation in flight tells
-    /// them apart.
+    /// What the buffer holds is overwritten, from its start and up to its capacity. The receive
+    /// ends as soon as some data is there, at the end of the stream, or with an error; a buffer
+    /// without capacity waits for data and takes none. The start resets `event`, and the end sets
+    /// it, also when that is at once. An event of its own for each operation in flight tells them
+    /// apart.
     ///
     /// # Errors
-    /// What fails at once gives the buffer back and sets no event (M111): not connected, shut down
-    /// for receiving, or reset before.
+    /// What fails at once gives the buffer back and sets no event: not connected, shut down for
+    /// receiving, or reset before.
     ///
     /// # Platform
     /// On Linux the operation is attempted at once, and then whenever a thread waits for its event
@@ -59,11 +59,11 @@ impl Stream {
         self.start_send(data, Some(event))
     }
 
-    /// Starts to receive into `buffer`, and to run `routine` with the completion, on this thread, in
-    /// its next alertable wait after the end (M120), also when that is at once (M124).
+    /// Starts to receive into `buffer`, and to run `routine` with the completion, on this thread,
+    /// in its next alertable wait after the end, also when that is at once.
     ///
     /// Routines of a thread run in the order in which their operations ended. One that has not run
-    /// when its thread ends is dropped (M131).
+    /// when its thread ends is dropped.
     ///
     /// # Errors
     /// What fails at once gives the buffer back and drops the routine without running it.
@@ -134,7 +134,7 @@ impl Stream {
     }
 
     /// Ends one direction, or both, in order: our sending after what was sent before. A receive in
-    /// flight stays when our receiving ends, and takes what comes; further ones are refused (P162).
+    /// flight stays when our receiving ends, and takes what comes; further ones are refused.
     ///
     /// # Errors
     /// "Not connected" after the connection has broken.
@@ -142,8 +142,8 @@ impl Stream {
         self.0.shutdown(how)
     }
 
-    /// Cancels everything in flight, and makes the close a reset: what was not sent is lost (P144).
-    /// The close itself comes when the last clone is dropped.
+    /// Cancels everything in flight, and makes the close a reset: what was not sent is lost. The
+    /// close itself comes when the last clone is dropped.
     pub fn abort(&self) {
         // It can only fail on a socket that has no connection to reset.
         let _ = self.0.socket().set_linger(Some(Duration::ZERO));

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many events one wait takes at the most (M91).
+/// How many events one wait takes at the most.
 pub const WAIT_MAX: usize = 64;
 
 /// How a wait ended.
@@ -15,26 +15,26 @@ pub enum Waited {
     Signaled(usize),
     /// The time was over.
     TimedOut,
-    /// Routines of this thread ran. No event is implied, and none was changed (M96).
+    /// Routines of this thread ran. No event is implied, and none was changed.
     RoutinesRan,
 }
 
 /// Waits until one of `events` is set, or the time is over.
 ///
-/// Of several that are set it is the one with the lowest index (M92), so one that is always set
-/// hides those behind it: whoever serves many events looks at the rest, one by one, before the next
-/// wait (M95). An auto-reset event is reset, only the one that ended the wait (M93). Without a
-/// `timeout` it waits for ever; with a zero one it only looks.
+/// Of several that are set it is the one with the lowest index, so one that is always set hides
+/// those behind it: whoever serves many events looks at the rest, one by one, before the next wait.
+/// An auto-reset event is reset, only the one that ended the wait. Without a `timeout` it waits for
+/// ever; with a zero one it only looks.
 ///
-/// An `alertable` wait also ends when routines of this thread are due: it runs all of them first
-/// (M122). If an event is set as well, the event wins and they stay due (M123).
+/// An `alertable` wait also ends when routines of this thread are due: it runs all of them first.
+/// If an event is set as well, the event wins and they stay due.
 ///
 /// The events and their order are those of the call: an event that is to be added needs a further
-/// event among them that tells this thread of it (M98). They cannot go away meanwhile (M99).
+/// event among them that tells this thread of it. They cannot go away meanwhile.
 ///
 /// # Errors
-/// `InvalidInput` for no event at all and for more than [`WAIT_MAX`] (M91). Otherwise the system's,
-/// for want of descriptors or memory.
+/// `InvalidInput` for no event at all and for more than [`WAIT_MAX`]. Otherwise the system's, for
+/// want of descriptors or memory.
 pub fn wait_any(
     events: &[&EventObject],
     timeout: Option<Duration>,
@@ -46,11 +46,11 @@ pub fn wait_any(
 
 /// Waits until all of `events` are set at the same moment, or the time is over.
 ///
-/// Until then it changes none of them (M93); then it resets the auto-reset ones together, and is
+/// Until then it changes none of them; then it resets the auto-reset ones together, and is
 /// [`Waited::Signaled`] with 0. In all else it is like [`wait_any`].
 ///
 /// # Errors
-/// As for [`wait_any`], and `InvalidInput` when an event is named twice (M94).
+/// As for [`wait_any`], and `InvalidInput` when an event is named twice.
 pub fn wait_all(
     events: &[&EventObject],
     timeout: Option<Duration>,

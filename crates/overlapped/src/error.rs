@@ -6,7 +6,7 @@ use std::io;
 
 /// An error together with everything that was moved into the failed call.
 ///
-/// Nothing was queued for it (P33). `?` turns it into the [`io::Error`] and drops the rest.
+/// Nothing was queued for it. `?` turns it into the [`io::Error`] and drops the rest.
 pub struct Refused<T> {
     /// What was wrong, with the code of the operating system where it has one.
     pub error: io::Error,
@@ -74,7 +74,7 @@ pub(crate) fn port_closed() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the completion port is closed")
 }
 
-/// Whether an operation was *aborted*: it was cancelled, or its handle was closed (P132, P140).
+/// Whether an operation was *aborted*: it was cancelled, or its handle was closed.
 ///
 /// This is how to ask on every system. [`io::ErrorKind`] has no kind for it: `ECANCELED` (125) of
 /// Linux has none at all, and 995 of Windows has that of a timeout, [`io::ErrorKind::TimedOut`]. So

@@ -91,10 +91,11 @@
 //!
 //! # Where to read on
 //!
-//! In the repository: `docs/from-iocp.md` (each Win32 call and what it is here), `docs/ownership.md`
-//! (what happens to buffers and handles when you drop, cancel or close), `docs/scheduler.md` (who
-//! may run), `docs/linux.md` and `docs/windows.md` (the drivers), `docs/limits.md`, and `docs/contract.md`, which says what the numbers in these pages mean (P50,
-//! X14, F29 and so on) and which test holds the library to each.
+//! In the repository: `docs/from-iocp.md` (each Win32 call and what it is here),
+//! `docs/ownership.md` (what happens to buffers and handles when you drop, cancel or close),
+//! `docs/scheduler.md` (which threads may run), `docs/linux.md` and `docs/windows.md` (the
+//! drivers), `docs/limits.md` (every limit, and what happens at it), and `docs/contract.md` (what
+//! the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]
 
 mod buffer;

@@ -58,8 +58,8 @@ impl AcceptWindow {
         self
     }
 
-    /// Completes an accept only with the first data of its connection (X14). A client that sends
-    /// nothing for `silence_limit` loses its connection, and the accept completes as aborted (X27).
+    /// Completes an accept only with the first data of its connection. A client that sends nothing
+    /// for `silence_limit` loses its connection, and the accept completes as aborted.
     ///
     /// While its data is awaited, a connection is none of the accepts that are kept posted: the
     /// window is filled again, and clients that stay silent keep nobody else waiting.
@@ -70,7 +70,7 @@ impl AcceptWindow {
 
     /// With [`first_data`](Self::first_data): lets at most `limit` connections be silent at a time,
     /// at least one. When one more comes, the one that has been silent longest loses its
-    /// connection, and its accept completes as aborted (X27). By itself it is the limit of
+    /// connection, and its accept completes as aborted. By itself it is the limit of
     /// [`connections`](Self::connections), or 512 without one.
     ///
     /// The same happens when all [`connections`](Self::connections) are in use and some of them are

@@ -191,7 +191,7 @@ impl TryFrom<std::net::UdpSocket> for DatagramSocket {
     /// there is no method here are set before.
     ///
     /// On a connected one receives may fail because nobody was at the other end, which no other
-    /// socket reports (L14).
+    /// socket reports.
     fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
         Ok(Self(Socket::System(socket.try_into()?)))
     }
@@ -205,7 +205,7 @@ impl TryFrom<std::net::TcpStream> for TcpSocket {
     /// # Platform
     /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
     /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
-    /// and its operations may never complete (F1, F13).
+    /// and its operations may never complete.
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
         let socket = Self::from_socket(Socket::System(stream.try_into()?));
         Ok(Self { origin: Origin::Unknown, ..socket })
@@ -220,7 +220,7 @@ impl TryFrom<std::net::TcpListener> for ListenSocket {
     /// # Platform
     /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
     /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
-    /// and its operations may never complete (F1, F13).
+    /// and its operations may never complete.
     fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
         Ok(Self(Socket::System(listener.try_into()?)))
     }

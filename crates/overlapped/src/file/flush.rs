@@ -12,8 +12,8 @@ impl<P: Protocol> File<P> {
     /// was queued before this start*; a write still in flight may be covered or not.
     ///
     /// # Errors
-    /// What fails at once gives the operation back and queues no packet (P33): the file was not
-    /// opened for writing, the file or the port is closed.
+    /// What fails at once gives the operation back and queues no packet: the file was not opened
+    /// for writing, the file or the port is closed.
     ///
     /// # Cancellation
     /// As for [`read_at`](Self::read_at). A flush that has begun goes on.

@@ -49,7 +49,7 @@ use std::io;
 pub struct File<P: Protocol>(pub(crate) FileHandle<P>);
 
 impl<P: Protocol> File<P> {
-    /// The completion key that the file was associated under (P10).
+    /// The completion key that the file was associated under.
     pub fn key(&self) -> &P::Key {
         self.0.key()
     }
@@ -75,8 +75,8 @@ impl<P: Protocol> File<P> {
 
     /// Reserves room on the device for the first `bytes` bytes, and lengthens the file to them by
     /// zeroes; a file that is longer stays as long. So a full disk is an error of this call and not
-    /// of a write later (R60). The call waits for the system, and gives the calling thread's slot
-    /// away meanwhile.
+    /// of a write later. The call waits for the system, and gives the calling thread's slot away
+    /// meanwhile.
     ///
     /// # Errors
     /// `PermissionDenied` and `InvalidInput` as for [`set_size`](Self::set_size); the system's, such
@@ -98,11 +98,11 @@ impl<P: Protocol> File<P> {
     }
 
     /// Cancels one operation. Its packet comes as aborted or, if the system was faster or does not
-    /// let go of it, with its result (P132).
+    /// let go of it, with its result.
     ///
     /// # Errors
     /// `NotFound` when no such operation is in flight or it was cancelled before: it has completed,
-    /// which is a normal outcome of the race (P131).
+    /// which is a normal outcome of the race.
     pub fn cancel(&self, id: OperationId) -> io::Result<()> {
         self.0.cancel(id)
     }
@@ -113,8 +113,8 @@ impl<P: Protocol> File<P> {
     }
 
     /// Closes the file now, whoever else holds a handle. Every operation in flight is cancelled and
-    /// completes, as aborted or with its result (P140, P132); the packets may come after this has
-    /// returned (P141). The system closes the file with the last of them.
+    /// completes, as aborted or with its result; the packets may come after this has returned. The
+    /// system closes the file with the last of them.
     pub fn close(&self) {
         self.0.close();
     }

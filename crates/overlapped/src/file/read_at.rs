@@ -70,14 +70,14 @@ impl<P: Protocol> File<P> {
     /// read beside a write of the same bytes may see a part of it.
     ///
     /// # Errors
-    /// What fails at once gives buffer and operation back and queues no packet (P33): the file was
-    /// not opened for reading, offset and length reach beyond what a file can have, something is
-    /// not aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
+    /// What fails at once gives buffer and operation back and queues no packet: the file was not
+    /// opened for reading, offset and length reach beyond what a file can have, something is not
+    /// aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
     /// closed.
     ///
     /// # Cancellation
     /// [`cancel`](Self::cancel) asks for it to be aborted; it may complete with its result all the
-    /// same (P132). The system owns the buffer until the packet.
+    /// same. The system owns the buffer until the packet.
     pub fn read_at(
         &self,
         buffer: Buffer,

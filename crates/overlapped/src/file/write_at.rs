@@ -64,9 +64,9 @@ impl<P: Protocol> File<P> {
     /// flight together, either may come last, and they may mix. A pipe ignores the offset.
     ///
     /// # Errors
-    /// What fails at once gives buffer and operation back and queues no packet (P33): the file was
-    /// not opened for writing, offset and length reach beyond what a file can have, something is
-    /// not aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
+    /// What fails at once gives buffer and operation back and queues no packet: the file was not
+    /// opened for writing, offset and length reach beyond what a file can have, something is not
+    /// aligned for unbuffered access (`InvalidInput`, which says what), the file or the port is
     /// closed. A full device is an error of the packet.
     ///
     /// # Cancellation

@@ -23,14 +23,14 @@ use std::sync::Arc;
 /// What an accept yielded.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The connection, associated with no port yet (P18).
+    /// The connection, associated with no port yet.
     pub socket: TcpSocket,
     /// The address at which the connection arrived.
     pub local: SocketAddr,
     /// The address of the peer.
     pub remote: SocketAddr,
     /// What the peer sent first, where the accept waits for it. Empty when the peer ended its
-    /// direction without sending (X15).
+    /// direction without sending.
     pub first_data: Option<Buffer>,
 }
 
@@ -153,11 +153,11 @@ pub(super) fn next_connection(listener: &Socket) -> Result<io::Result<Connection
 impl<P: Protocol> TcpListener<P> {
     /// Posts one accept.
     ///
-    /// Completes with [`Packet::Accepted`], in the order posted (X21), as soon as a connection is
-    /// there (X14). The packet carries this listener's key; the connection is not associated (P18,
-    /// X20). A connection that failed while it waited is passed over or shows its error at its
-    /// first receive (X30). When descriptors or memory run short the accept stays posted and is
-    /// tried again (see [`Counters::accept_deferrals`](crate::Counters)).
+    /// Completes with [`Packet::Accepted`], in the order posted, as soon as a connection is there.
+    /// The packet carries this listener's key; the connection is not associated. A connection that
+    /// failed while it waited is passed over or shows its error at its first receive. When
+    /// descriptors or memory run short the accept stays posted and is tried again (see
+    /// [`Counters::accept_deferrals`](crate::Counters)).
     ///
     /// # Errors
     /// What fails at once gives the operation back and queues no packet: closed, or a window is

@@ -91,23 +91,22 @@ impl<P: Protocol> Kind<P> for AcceptInto<P> {
 
 impl<P: Protocol> TcpListener<P> {
     /// Posts one accept whose connection goes to `stream`, which came from an accept and was
-    /// [disconnected](TcpStream::disconnect) (X34).
+    /// [disconnected](TcpStream::disconnect).
     ///
     /// Completes with [`Packet::AcceptedInto`], in the order posted among the accepts of this
-    /// listener (X21). The stream is connected then, under the key and the association that it had
-    /// (X65). Otherwise it is like [`accept`](Self::accept). While the accept waits, nobody else
-    /// may use the stream (X19).
+    /// listener. The stream is connected then, under the key and the association that it had.
+    /// Otherwise it is like [`accept`](Self::accept). While the accept waits, nobody else may use
+    /// the stream.
     ///
     /// # Errors
     /// What fails at once gives the operation back and queues no packet: the stream is connected,
     /// came from a connect, was never used, waits in another accept already or belongs to another
-    /// port (X19, X64); a window is kept on this listener; the listener, the stream or the port is
-    /// closed.
+    /// port; a window is kept on this listener; the listener, the stream or the port is closed.
     ///
     /// # Cancellation
     /// It is an operation of the listener's: [`cancel`](Self::cancel) or [`close`](Self::close)
     /// here completes it as aborted, and the stream may be given to an accept again. Cancelling on
-    /// the stream does nothing; closing the stream completes it as aborted (P136).
+    /// the stream does nothing; closing the stream completes it as aborted.
     pub fn accept_into(
         &self,
         stream: &TcpStream<P>,

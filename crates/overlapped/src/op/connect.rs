@@ -118,15 +118,15 @@ impl<P: Protocol> Kind<P> for Connect {
 impl<P: Protocol> TcpStream<P> {
     /// Starts to connect to `address` and, once connected, to send `first_data` (`()` for none).
     ///
-    /// Completes with [`Packet::Connected`] when the connection stands and all first data is sent
-    /// (X51). After a refusal the same stream may connect again (X54). There is no time-out for
-    /// one call (X57): cancel the operation, or close the stream.
+    /// Completes with [`Packet::Connected`] when the connection stands and all first data is sent.
+    /// After a refusal the same stream may connect again. There is no time-out for one call: cancel
+    /// the operation, or close the stream.
     ///
     /// # Errors
     /// What fails at once gives the buffers and the operation back and queues no packet: connected
-    /// already, a connect in progress (X52), closed, or the port is closed; "address family not
-    /// supported" for an address of the other family, on every driver. So does a refusal
-    /// that the system reports at once.
+    /// already, a connect in progress, closed, or the port is closed; "address family not
+    /// supported" for an address of the other family, on every driver. So does a refusal that the
+    /// system reports at once.
     ///
     /// # Cancellation
     /// A cancelled connect leaves the socket in an unknown state: close the stream. Nothing else can

@@ -125,33 +125,33 @@ pub(super) fn discard_unread(with: Surroundings<'_>) -> io::Result<()> {
 impl<P: Protocol> TcpStream<P> {
     /// Starts to end the connection in order, so that this stream can be used for another one.
     ///
-    /// It queues behind the sends in flight (X63) and completes with [`Packet::Disconnected`] when
-    /// the system has taken all that was sent, and our end behind it. It does not wait for the
-    /// peer to receive that, nor to end its own direction. From its start on, sends and receives
-    /// are refused as shut down; receives in flight complete as aborted when it is performed,
-    /// before its own packet. What the peer sent and nobody received is discarded.
+    /// It queues behind the sends in flight and completes with [`Packet::Disconnected`] when the
+    /// system has taken all that was sent, and our end behind it. It does not wait for the peer to
+    /// receive that, nor to end its own direction. From its start on, sends and receives are
+    /// refused as shut down; receives in flight complete as aborted when it is performed, before
+    /// its own packet. What the peer sent and nobody received is discarded.
     ///
-    /// Afterwards the stream has the key and the association that it had (X65), and is connected
-    /// to nobody. One that came from a connect may [`connect`](Self::connect) again; one that came
+    /// Afterwards the stream has the key and the association that it had, and is connected to
+    /// nobody. One that came from a connect may [`connect`](Self::connect) again; one that came
     /// from an accept may be given to
-    /// [`TcpListener::accept_into`](crate::TcpListener::accept_into) (X64); one made of a socket of
-    /// the standard library, either. Its place under the limit of an accept window is given back.
+    /// [`TcpListener::accept_into`](crate::TcpListener::accept_into); one made of a socket of the
+    /// standard library, either. Its place under the limit of an accept window is given back.
     /// Options have to be set again.
     ///
     /// # Platform
     /// On Linux there is no true reuse: the socket is closed and a fresh one, bound to nothing, put
     /// behind the handle. The peer gets all data and a clean end; if it goes on sending after that,
-    /// it is answered with a reset, as after [`close`](Self::close) (P143). When descriptors run
-    /// short, the peer is told the end at once and the packet waits until there is one.
-    /// On Windows the system ends the connection (`DisconnectEx`), and a fresh socket takes its place
-    /// as well: used again itself, it would be bound to its old address and wait for the peer.
-    /// The packets of receives in flight may come after the one of the disconnect.
+    /// it is answered with a reset, as after [`close`](Self::close). When descriptors run short,
+    /// the peer is told the end at once and the packet waits until there is one. On Windows the
+    /// system ends the connection (`DisconnectEx`), and a fresh socket takes its place as well:
+    /// used again itself, it would be bound to its old address and wait for the peer. The packets
+    /// of receives in flight may come after the one of the disconnect.
     ///
     /// # Errors
-    /// What fails at once gives the operation back and queues no packet (P33): not connected (X61),
-    /// reset before, a disconnect in flight, closed, or the port is closed. A connection that
-    /// breaks before its end could be told is the packet's error. The stream is of no use then but
-    /// to be closed.
+    /// What fails at once gives the operation back and queues no packet: not connected, reset
+    /// before, a disconnect in flight, closed, or the port is closed. A connection that breaks
+    /// before its end could be told is the packet's error. The stream is of no use then but to be
+    /// closed.
     ///
     /// # Cancellation
     /// A cancelled disconnect leaves the connection as it is; sends are still refused if the peer

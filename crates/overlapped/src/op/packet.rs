@@ -140,7 +140,7 @@ pub enum Packet<P: Protocol> {
         /// The per-operation data given at the start.
         operation: P::Operation,
         /// How many bytes were read: fewer than the capacity at the end of the file, none at or
-        /// past it (L7).
+        /// past it.
         result: io::Result<usize>,
     },
     /// A write to a file has completed.
@@ -175,7 +175,7 @@ pub enum Packet<P: Protocol> {
     /// The process was interrupted or told to end, and the port
     /// [watches](crate::Port::watch_signals) for that.
     Signal(Signal),
-    /// A value that was posted, verbatim (P22).
+    /// A value that was posted, verbatim.
     Posted(P::Message),
 }
 

@@ -15,9 +15,9 @@ use std::io;
 pub enum Received {
     /// So many bytes, at least one; they are the filled part of the buffer.
     Data(usize),
-    /// Data is there; a receive into a buffer without room waits for it and takes none (P44).
+    /// Data is there; a receive into a buffer without room waits for it and takes none.
     Readable,
-    /// The peer has ended its direction, after everything that it sent (P43). Not an error.
+    /// The peer has ended its direction, after everything that it sent. Not an error.
     End,
 }
 
@@ -94,13 +94,13 @@ impl<P: Protocol> Kind<P> for Receive {
 impl<P: Protocol> TcpStream<P> {
     /// Starts to receive into `buffer`, from its start.
     ///
-    /// Completes with [`Packet::Received`] as soon as some data is there (P158), at the end of the
-    /// stream, or with an error; a buffer without room waits for data and takes none. Receives of
-    /// one stream are filled in the order in which they were started (P150).
+    /// Completes with [`Packet::Received`] as soon as some data is there, at the end of the stream,
+    /// or with an error; a buffer without room waits for data and takes none. Receives of one
+    /// stream are filled in the order in which they were started.
     ///
     /// # Errors
-    /// What fails at once gives buffer and operation back and queues no packet (P33): not
-    /// connected, shut down for receiving, reset before, closed, or the port is closed.
+    /// What fails at once gives buffer and operation back and queues no packet: not connected, shut
+    /// down for receiving, reset before, closed, or the port is closed.
     ///
     /// # Cancellation
     /// [`cancel`](Self::cancel) or [`close`](Self::close) completes it as aborted at once; no byte
@@ -121,7 +121,7 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
-    /// connection that waits holds no buffer (P164).
+    /// connection that waits holds no buffer.
     ///
     /// Otherwise like [`receive`](Self::receive). Dropping the buffer of the packet returns it to
     /// the pool.

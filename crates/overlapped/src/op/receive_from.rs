@@ -87,16 +87,16 @@ impl<P: Protocol> UdpSocket<P> {
     /// Starts to receive one datagram into `buffer`, from its start.
     ///
     /// Completes with [`Packet::ReceivedFrom`] and the sender's address; the filled part of the
-    /// buffer is the datagram. An empty one is a datagram like any other (F34). One that is larger
-    /// than the buffer completes as "message too long" (`EMSGSIZE`, 10040 on Windows): the buffer
-    /// holds its beginning, the rest is lost, and the next receive has the next datagram. Receives
-    /// of one socket are filled in the order in which they were started (P150).
+    /// buffer is the datagram. An empty one is a datagram like any other. One that is larger than
+    /// the buffer completes as "message too long" (`EMSGSIZE`, 10040 on Windows): the buffer holds
+    /// its beginning, the rest is lost, and the next receive has the next datagram. Receives of one
+    /// socket are filled in the order in which they were started.
     ///
-    /// That something sent before found nobody at its address is no error of a receive (L14).
+    /// That something sent before found nobody at its address is no error of a receive.
     ///
     /// # Errors
-    /// What fails at once gives buffer and operation back and queues no packet (P33): closed, the
-    /// port is closed, or the system is short of memory.
+    /// What fails at once gives buffer and operation back and queues no packet: closed, the port is
+    /// closed, or the system is short of memory.
     ///
     /// # Cancellation
     /// [`cancel`](Self::cancel) or [`close`](Self::close) completes it as aborted at once; no

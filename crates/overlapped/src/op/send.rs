@@ -101,14 +101,13 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// Completes with [`Packet::Sent`] when the system has taken every byte, or with an error and
     /// the number of bytes taken before it. That the buffers are free again does not mean that the
-    /// peer has the data (P155). Sends of one stream go out in the order in which they were
-    /// started, each as a whole (P150), however many buffers it has: of what the system does not
-    /// take in one call, the rest follows in further calls (P153). Sending nothing completes with
-    /// success (P45).
+    /// peer has the data. Sends of one stream go out in the order in which they were started, each
+    /// as a whole, however many buffers it has: of what the system does not take in one call, the
+    /// rest follows in further calls. Sending nothing completes with success.
     ///
     /// # Errors
-    /// What fails at once gives buffers and operation back and queues no packet (P33): not
-    /// connected, shut down for sending, reset before, closed, or the port is closed.
+    /// What fails at once gives buffers and operation back and queues no packet: not connected,
+    /// shut down for sending, reset before, closed, or the port is closed.
     ///
     /// # Cancellation
     /// A cancelled send reports the bytes that went out; the rest never will.

@@ -85,12 +85,13 @@ impl<P: Protocol> UdpSocket<P> {
     /// Starts to send the filled parts of `buffers`, in order, as one datagram to `address`.
     ///
     /// Completes with [`Packet::SentTo`] when the system has taken the datagram, whole or not at
-    /// all, however many buffers it has (P153). Whether it arrives is not known. Datagrams of one socket are handed to the system in
-    /// the order in which their sends were started (P150). Sending nothing sends an empty datagram.
+    /// all, however many buffers it has. Whether it arrives is not known. Datagrams of one socket
+    /// are handed to the system in the order in which their sends were started. Sending nothing
+    /// sends an empty datagram.
     ///
     /// # Errors
-    /// What fails at once gives buffers and operation back and queues no packet (P33): the datagram
-    /// is too long ("message too long", `EMSGSIZE`, 10040 on Windows; more than 65,507 bytes over
+    /// What fails at once gives buffers and operation back and queues no packet: the datagram is
+    /// too long ("message too long", `EMSGSIZE`, 10040 on Windows; more than 65,507 bytes over
     /// IPv4), the address is of the other family or cannot be reached, it is everybody's and
     /// [`set_broadcast`](Self::set_broadcast) is off, closed, or the port is closed. An operation
     /// that waited behind others reports the same by its packet.

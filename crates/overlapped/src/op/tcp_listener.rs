@@ -11,12 +11,11 @@ use std::net::SocketAddr;
 ///
 /// Connections come by posted accepts: single ones ([`accept`](Self::accept), and
 /// [`accept_into`](Self::accept_into) a stream that was disconnected) or a window that refills
-/// itself ([`accept_window`](Self::accept_window)). With none posted, clients wait in the
-/// backlog (X32).
+/// itself ([`accept_window`](Self::accept_window)). With none posted, clients wait in the backlog.
 pub struct TcpListener<P: Protocol>(pub(crate) Handle<Op<P>>);
 
 impl<P: Protocol> TcpListener<P> {
-    /// The completion key that the socket was associated under, and that its packets carry (X20).
+    /// The completion key that the socket was associated under, and that its packets carry.
     pub fn key(&self) -> &P::Key {
         self.0.key()
     }
@@ -42,8 +41,8 @@ impl<P: Protocol> TcpListener<P> {
         self.0.cancel_all()
     }
 
-    /// Stops listening now. Every posted accept completes as aborted (X29); connections in the
-    /// backlog are reset by the system; accepted ones are not touched.
+    /// Stops listening now. Every posted accept completes as aborted; connections in the backlog
+    /// are reset by the system; accepted ones are not touched.
     pub fn close(&self) {
         self.0.close();
     }

@@ -15,12 +15,12 @@ use std::time::Duration;
 /// when the last one is dropped the connection is [closed](Self::close). To keep the handle for the
 /// next connection, [`disconnect`](Self::disconnect) it.
 ///
-/// Starting operations of one direction from several threads at once leaves their order to chance
-/// (P151); a receive and a send at once are fine (P152).
+/// Starting operations of one direction from several threads at once leaves their order to chance;
+/// a receive and a send at once are fine.
 pub struct TcpStream<P: Protocol>(pub(crate) Handle<Op<P>>);
 
 impl<P: Protocol> TcpStream<P> {
-    /// The completion key that the socket was associated under (P10).
+    /// The completion key that the socket was associated under.
     pub fn key(&self) -> &P::Key {
         self.0.key()
     }
@@ -29,7 +29,7 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Errors
     /// `NotFound` when no such operation is in flight: it has completed, which is a normal outcome
-    /// of the race (P131).
+    /// of the race.
     pub fn cancel(&self, id: OperationId) -> io::Result<()> {
         self.0.cancel(id)
     }
@@ -40,26 +40,26 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// Ends the connection in one direction or both. What was sent before still goes out: the end
-    /// waits for the sends in flight. Receives in flight stay, and take what has come and what comes
-    /// (P162): cancel them to be rid of them. A direction that was ended before stays so, which is no error,
-    /// nor is it one that the connection is over already.
+    /// waits for the sends in flight. Receives in flight stay, and take what has come and what
+    /// comes: cancel them to be rid of them. A direction that was ended before stays so, which is
+    /// no error, nor is it one that the connection is over already.
     ///
     /// # Errors
-    /// "Not connected" before the connection stands and after a
-    /// [`disconnect`](Self::disconnect): a connect in flight goes on (P162). What an operation has
-    /// met, such as a reset. "Bad descriptor" on a closed handle.
+    /// "Not connected" before the connection stands and after a [`disconnect`](Self::disconnect): a
+    /// connect in flight goes on. What an operation has met, such as a reset. "Bad descriptor" on a
+    /// closed handle.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
 
     /// Closes the connection now, whoever else holds a handle. Every operation in flight completes
-    /// as aborted (P140), and its packet may be taken after this has returned (P141).
+    /// as aborted, and its packet may be taken after this has returned.
     ///
     /// What was sent before still goes out, and the peer sees a graceful end. If received data was
-    /// left unread, or more comes afterwards, it sees a reset instead, and may lose what was sent and
-    /// it has not read yet (P143). Who answers a peer that may still be sending
-    /// [disconnects](Self::disconnect), or [shuts down](Self::shutdown) sending and goes on receiving
-    /// for a while.
+    /// left unread, or more comes afterwards, it sees a reset instead, and may lose what was sent
+    /// and it has not read yet. Who answers a peer that may still be sending
+    /// [disconnects](Self::disconnect), or [shuts down](Self::shutdown) sending and goes on
+    /// receiving for a while.
     pub fn close(&self) {
         self.0.close();
     }
@@ -87,7 +87,7 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// How long ago the connection was established; `None` before it is, after a disconnect and
-    /// after the close (X26). It goes on when the connection has ended or was lost.
+    /// after the close. It goes on when the connection has ended or was lost.
     ///
     /// For an accepted connection it counts from its association.
     pub fn connected_for(&self) -> Option<Duration> {

@@ -239,24 +239,24 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// Completes with [`Packet::Transmitted`], which gives everything back, when the system has
     /// taken every byte, or with an error and the number of bytes that went out before it. It takes
-    /// its turn among the sends of the stream (P150, X82). If the file ends before the part that
-    /// was asked for does, what there was is sent, and that is a success: `transferred` tells
-    /// (X76). There is no limit of size (X74 is of a single call of Windows, and is hidden).
+    /// its turn among the sends of the stream. If the file ends before the part that was asked for
+    /// does, what there was is sent, and that is a success: `transferred` tells. There is no limit
+    /// of size: where one call of the system takes less, there are several.
     ///
     /// # Errors
-    /// What fails at once gives everything back and queues no packet (P33): as for
-    /// [`send`](TcpStream::send), and `InvalidInput` for a file that was not opened for reading, is a
-    /// pipe, or is shorter than the offset (X75).
+    /// What fails at once gives everything back and queues no packet: as for
+    /// [`send`](TcpStream::send), and `InvalidInput` for a file that was not opened for reading, is
+    /// a pipe, or is shorter than the offset.
     ///
     /// # Cancellation
     /// A cancelled transmission reports the bytes that went out; the rest never will, so the peer
-    /// cannot tell where it stands: close the connection (X84).
+    /// cannot tell where it stands: close the connection.
     ///
     /// # Platform
     /// Linux sends by `sendfile`, on the thread that takes the event; where a part of the file is
     /// not in the page cache, that thread waits for the disk, as with any call that blocks. Windows
-    /// sends by `TransmitFile` (X70), in parts of at most 64 MiB; its editions for clients run two
-    /// of them at a time and let others wait (X80).
+    /// sends by `TransmitFile`, in parts of at most 64 MiB; its editions for clients run two of
+    /// them at a time and let others wait.
     pub fn transmit_file(
         &self,
         transmission: Transmission,

@@ -45,7 +45,7 @@ use std::net::SocketAddr;
 pub struct UdpSocket<P: Protocol>(pub(crate) Handle<Op<P>>);
 
 impl<P: Protocol> UdpSocket<P> {
-    /// The completion key that the socket was associated under (P10).
+    /// The completion key that the socket was associated under.
     pub fn key(&self) -> &P::Key {
         self.0.key()
     }
@@ -70,7 +70,7 @@ impl<P: Protocol> UdpSocket<P> {
     ///
     /// # Errors
     /// `NotFound` when no such operation is in flight: it has completed, which is a normal outcome
-    /// of the race (P131).
+    /// of the race.
     pub fn cancel(&self, id: OperationId) -> io::Result<()> {
         self.0.cancel(id)
     }
@@ -81,7 +81,7 @@ impl<P: Protocol> UdpSocket<P> {
     }
 
     /// Closes the socket now, whoever else holds a handle. Every operation in flight completes as
-    /// aborted (P140). What was sent before still goes out; what came and was not received is lost.
+    /// aborted. What was sent before still goes out; what came and was not received is lost.
     pub fn close(&self) {
         self.0.close();
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Packets taken by one thread, oldest first; it drains by value.
 ///
 /// Dropping it returns what is left to the head of the queue, for any thread to take: the one
-/// exception to the rule that a packet taken is gone (P107).
+/// exception to the rule that a packet taken is gone.
 pub struct Batch<P: Protocol> {
     port: Arc<Inner<P>>,
     packets: VecDeque<Packet<P>>,

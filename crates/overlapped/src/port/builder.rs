@@ -45,8 +45,8 @@ impl<P: Protocol> Default for PortBuilder<P> {
 }
 
 impl<P: Protocol> PortBuilder<P> {
-    /// How many threads the port lets run; 0, the default, is the number of processors at the
-    /// time the port is made (P6).
+    /// How many threads the port lets run; 0, the default, is the number of processors at the time
+    /// the port is made.
     #[must_use]
     pub fn concurrency(mut self, threads: usize) -> Self {
         self.concurrency = threads;

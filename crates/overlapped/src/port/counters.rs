@@ -15,7 +15,7 @@ pub struct Counters {
     pub posted: u64,
     /// How often a thread was let in because another one blocked.
     pub released_on_block: u64,
-    /// How often a thread began to run that made more than the port's concurrency (P70).
+    /// How often a thread began to run that made more than the port's concurrency.
     pub over_limit_moments: u64,
     /// How often the blocked-thread monitor looked whether the running threads really run.
     pub monitor_looks: u64,

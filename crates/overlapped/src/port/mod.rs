@@ -35,13 +35,12 @@ use std::time::Duration;
 /// A completion port.
 ///
 /// Threads take packets from it: finished operations of the handles associated with it, and posted
-/// values. Packets leave in the order they were queued (P50). Of the threads that wait, the newest
-/// is released (P51), and only while fewer than the port's concurrency are running (P55-P60). A
-/// thread that blocks, by [`blocking`](crate::blocking) or as the blocked-thread monitor sees
-/// it, lets another in (P72).
+/// values. Packets leave in the order they were queued. Of the threads that wait, the newest is
+/// released, and only while fewer than the port's concurrency are running. A thread that blocks, by
+/// [`blocking`](crate::blocking) or as the blocked-thread monitor sees it, lets another in.
 ///
 /// A thread is bound to the port by its first take and counts as running from then on, whenever it
-/// is not waiting here (P77), until it ends, takes from another port, or [leaves](Port::leave).
+/// is not waiting here, until it ends, takes from another port, or [leaves](Port::leave).
 ///
 /// A port is shared by cloning. When the last clone is dropped the port is closed.
 pub struct Port<P: Protocol>(Arc<Owner<P>>);
@@ -54,7 +53,7 @@ impl<P: Protocol> Drop for Owner<P> {
     }
 }
 
-/// The sizes of a port's five structures at one moment (P90-P98).
+/// The sizes of a port's five structures at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -65,7 +64,7 @@ pub struct Snapshot {
     /// Threads that wait for a packet.
     pub waiting: usize,
     /// Threads that run: they hold a packet, or timed out and went on. May exceed the concurrency
-    /// for a while (P70).
+    /// for a while.
     pub released: usize,
     /// Threads that were released and are blocked elsewhere.
     pub paused: usize,
@@ -97,8 +96,8 @@ impl<P: Protocol> Port<P> {
 
     /// Associates a socket or a file with the port under a completion key and gives its typed handle.
     ///
-    /// That consumes it, so a handle belongs to one port for life (P8, P9). Association
-    /// queues nothing by itself (P19).
+    /// That consumes it, so a handle belongs to one port for life. Association queues nothing by
+    /// itself.
     ///
     /// # Errors
     /// Gives socket or file and key back: the port is closed, the socket belongs to another driver,
@@ -111,12 +110,12 @@ impl<P: Protocol> Port<P> {
         socket.associate(&associate::sealed::PortRef(self.inner()), key)
     }
 
-    /// Queues a value at the tail, as any completion is (P24), from any thread (P23).
+    /// Queues a value at the tail, as any completion is, from any thread.
     ///
-    /// The queue has no limit of its own; back-pressure is the program's (P25).
+    /// The queue has no limit of its own; back-pressure is the program's.
     ///
     /// # Errors
-    /// The value, when the port is closed (P124).
+    /// The value, when the port is closed.
     pub fn post(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
         self.inner().post(message)
     }
@@ -129,8 +128,8 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::Never)
     }
 
-    /// Takes the oldest packet, waiting for at most `timeout`. A thread that times out goes on as
-    /// a running thread of the port (P62).
+    /// Takes the oldest packet, waiting for at most `timeout`. A thread that times out goes on as a
+    /// running thread of the port.
     ///
     /// # Errors
     /// [`TakeError`].
@@ -138,8 +137,8 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::after(Some(timeout)))
     }
 
-    /// Takes the oldest packet if there is one that this thread may have; does not wait (P63).
-    /// At the limit of running threads it finds nothing although packets are queued (P97).
+    /// Takes the oldest packet if there is one that this thread may have; does not wait. At the
+    /// limit of running threads it finds nothing although packets are queued.
     ///
     /// # Errors
     /// [`TakeError`].
@@ -147,17 +146,17 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::Now)
     }
 
-    /// Takes up to `max` packets at once, in order; waits for the first one only (P110), for as
-    /// long as `timeout` says.
+    /// Takes up to `max` packets at once, in order; waits for the first one only, for as long as
+    /// `timeout` says.
     ///
-    /// The batch counts as one running thread, however many packets it holds (P113). What is left
-    /// in it when it is dropped returns to the head of the queue.
+    /// The batch counts as one running thread, however many packets it holds. What is left in it
+    /// when it is dropped returns to the head of the queue.
     ///
     /// # Errors
     /// [`TakeError`].
     ///
     /// # Panics
-    /// When `max` is 0, which asks for nothing (P114).
+    /// When `max` is 0, which asks for nothing.
     pub fn take_many(&self, max: usize, timeout: Option<Duration>) -> Result<Batch<P>, TakeError> {
         assert!(max > 0, "a batch of no packets was asked for");
         Batch::take(self.inner(), max, Deadline::after(timeout))
@@ -168,12 +167,12 @@ impl<P: Protocol> Port<P> {
         self.inner().scheduler().leave();
     }
 
-    /// Closes the port. Threads that wait return with [`TakeError::Abandoned`] (P120). Packets
-    /// still queued, and operations in flight with their buffers, are dropped and reported to
-    /// nobody (P122); handles stay open until they are dropped, but start nothing (P123).
+    /// Closes the port. Threads that wait return with [`TakeError::Abandoned`]. Packets still
+    /// queued, and operations in flight with their buffers, are dropped and reported to nobody;
+    /// handles stay open until they are dropped, but start nothing.
     ///
     /// To finish first what is queued, post one message per thread and let each thread end at its
-    /// first one (P125-P128).
+    /// first one.
     pub fn close(&self) {
         self.inner().close();
     }

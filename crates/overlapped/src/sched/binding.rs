@@ -85,9 +85,9 @@ impl<T: Send + 'static> Scheduler<T> {
     }
 }
 
-/// Gives the calling thread's slot away while `work` runs, so that its port lets another thread
-/// in at once (P72, T9). Afterwards the thread counts as running again, even if that makes one
-/// more than the port's concurrency (P70, T10).
+/// Gives the calling thread's slot away while `work` runs, so that its port lets another thread in
+/// at once. Afterwards the thread counts as running again, even if that makes one more than the
+/// port's concurrency.
 ///
 /// On a thread that is bound to no port it just runs `work`.
 ///

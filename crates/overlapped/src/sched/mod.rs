@@ -36,9 +36,9 @@ use std::time::{Duration, Instant};
 pub enum TakeError {
     /// Nothing came within the time (258 on Windows).
     TimedOut,
-    /// The port was closed while the thread waited (735 on Windows; P120).
+    /// The port was closed while the thread waited (735 on Windows).
     Abandoned,
-    /// The port had been closed before (6 on Windows; P121).
+    /// The port had been closed before (6 on Windows).
     Closed,
 }
 
