@@ -26,7 +26,7 @@ pub enum Command {
     /// Load an echo server with many connections and verify every byte that comes back.
     Stress(stress::StressArguments),
     /// Measure the server models against each other on this machine.
-    Compare(compare::CompareArguments),
+    Compare(Box<compare::CompareArguments>),
     /// Copy files and folders by reads and writes in flight on a completion port.
     Copy(copy::CopyArguments),
     /// Send a file to whoever fetches it, each time as one operation.

@@ -1,11 +1,12 @@
-//! Copies of this tool that run as child processes and speak in lines of JSON.
+//! Copies of this tool that run as child processes and speak in lines of JSON, and other programs that say
+//! little.
 //!
 //! A child is its own process group, so that a Ctrl-C at the terminal reaches the parent alone,
 //! which decides what its children are told. A child ends by itself when its parent dies
 //! ([`platform::end_with_parent`]), and is ended when the parent drops it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -46,13 +47,34 @@ impl Copy {
         said: Sender<Event>,
         wrap: impl Fn(Said) -> Event + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let mut child = platform::copy_of_this_program()
-            .context("this program cannot be found")?
-            .args(arguments)
-            .stdin(input.unwrap_or_else(Stdio::piped))
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start another process of this tool")?;
+        let mut command =
+            platform::copy_of_this_program().context("this program cannot be found")?;
+        command.args(arguments);
+        Self::spawn(&mut command, input, said, wrap)
+            .context("cannot start another process of this tool")
+    }
+
+    /// Starts another program in the same way.
+    pub fn foreign<Event: Send + 'static>(
+        words: &[String],
+        said: Sender<Event>,
+        wrap: impl Fn(Said) -> Event + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let program = words.first().context("no program is named")?;
+        let mut command = Command::new(program);
+        platform::out_of_reach(command.args(&words[1..]))?;
+        Self::spawn(&mut command, None, said, wrap)
+            .with_context(|| format!("cannot start {program}"))
+    }
+
+    fn spawn<Event: Send + 'static>(
+        command: &mut Command,
+        input: Option<Stdio>,
+        said: Sender<Event>,
+        wrap: impl Fn(Said) -> Event + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut child =
+            command.stdin(input.unwrap_or_else(Stdio::piped)).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
         let output = child.stdout.take().context("the pipe from a new process is missing")?;
         let reader = std::thread::Builder::new().name("child-output".to_owned()).spawn(move || {
@@ -89,6 +111,11 @@ impl Copy {
     /// Asks the child to end as Ctrl-C would.
     pub fn interrupt(&self) {
         platform::ask_to_end(self.child.id());
+    }
+
+    /// How the child ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Waits until the child has ended, and kills it if it takes longer than `patience`.

@@ -1,6 +1,6 @@
 //! The `overlapped` tool. This file only joins the parts: `arguments` reads the command line,
 //! `commands` holds one folder or file per command, `exit` turns a result into an exit code.
-//! Commands use `children` to run copies of the tool, `interrupt` for Ctrl-C, `listen` to open a
+//! Commands use `children` to run copies of the tool and other programs, `place` to say where, `interrupt` for Ctrl-C, `listen` to open a
 //! listening socket, `output` and `words` to speak, and `values` to read option values. `platform` is
 //! what differs between systems.
 
@@ -11,6 +11,7 @@ mod exit;
 mod interrupt;
 mod listen;
 mod output;
+mod place;
 mod platform;
 mod values;
 mod words;

@@ -21,7 +21,7 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Serve(arguments)) => serve::run(arguments),
         Some(Command::Client(arguments)) => client::run(arguments),
         Some(Command::Stress(arguments)) => stress::run(arguments),
-        Some(Command::Compare(arguments)) => compare::run(arguments),
+        Some(Command::Compare(arguments)) => compare::run(*arguments),
         Some(Command::Copy(arguments)) => copy::run(arguments),
         Some(Command::Send(arguments)) => send::run(arguments),
         Some(Command::Fetch(arguments)) => fetch::run(arguments),

@@ -8,18 +8,21 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::Context;
+use rustix::process::{Pid, Signal, getpriority_process, kill_process, setpriority_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::SIGCHLD;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Machine;
+use crate::place::Place;
 
 /// A command that starts this program again, out of reach of a Ctrl-C at the terminal.
 pub fn copy_of_this_program() -> io::Result<Command> {
-    keep_exit_codes()?;
     // This link names the running program even after its file was replaced by a new build.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("overlapped").process_group(0);
+    command.arg0("overlapped");
+    out_of_reach(&mut command)?;
     Ok(command)
 }
 
@@ -139,3 +142,53 @@ pub const REMEDY_FOR_NO_DESCRIPTORS: &str = "raise ulimit -n or give more --proc
 
 /// What to look at when no port can be made.
 pub const REMEDY_FOR_NO_PORT: &str = "check the descriptor limit (ulimit -n) and OVERLAPPED_DRIVER";
+
+/// Whether a process can be given processors and a nice value.
+pub const HAS_PLACES: bool = true;
+
+/// Whether a child can be asked to end in another way than by closing its standard input.
+pub const CAN_ASK_TO_END: bool = true;
+
+/// What a thread had before it took a place.
+pub struct PlaceBefore {
+    processors: CpuSet,
+    nice: i32,
+}
+
+/// Gives this thread a place, for itself and the processes that it starts.
+pub fn take_place(place: &Place) -> anyhow::Result<PlaceBefore> {
+    let processors = sched_getaffinity(None).context("the allowed processors cannot be read")?;
+    let nice = getpriority_process(None).context("the nice value cannot be read")?;
+    let before = PlaceBefore { processors, nice };
+    if !place.processors.is_empty() {
+        let mut set = CpuSet::new();
+        for &processor in &place.processors {
+            let index = processor as usize;
+            anyhow::ensure!(
+                index < CpuSet::MAX_CPU && processors.is_set(index),
+                "processor {processor} is not there; give others"
+            );
+            set.set(index);
+        }
+        sched_setaffinity(None, &set).context("processors cannot be chosen")?;
+    }
+    if let Some(nice) = place.nice {
+        // Not everybody may; then all have the same.
+        let _ = setpriority_process(None, nice);
+    }
+    Ok(before)
+}
+
+/// Gives this thread back what it had.
+pub fn leave_place(before: PlaceBefore) -> anyhow::Result<()> {
+    // It can fail only where the place could not be taken either.
+    let _ = setpriority_process(None, before.nice);
+    sched_setaffinity(None, &before.processors).context("the processors cannot be given back")
+}
+
+/// Keeps a command out of reach of a Ctrl-C at the terminal.
+pub fn out_of_reach(command: &mut Command) -> io::Result<()> {
+    keep_exit_codes()?;
+    command.process_group(0);
+    Ok(())
+}

@@ -11,11 +11,12 @@ use overlapped_load::kernel_figures;
 use winsafe::{HKEY, RegistryValue, co};
 
 use super::Machine;
+use crate::place::Place;
 
 /// A command that starts this program again, out of reach of a Ctrl-C at the terminal.
 pub fn copy_of_this_program() -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.creation_flags(co::CREATE::NEW_PROCESS_GROUP.raw());
+    out_of_reach(&mut command)?;
     Ok(command)
 }
 
@@ -119,3 +120,28 @@ pub const REMEDY_FOR_NO_DESCRIPTORS: &str = "use fewer --connections or give mor
 
 /// What to look at when no port can be made.
 pub const REMEDY_FOR_NO_PORT: &str = "check OVERLAPPED_DRIVER";
+
+/// Whether a process can be given processors and a nice value.
+pub const HAS_PLACES: bool = false;
+
+/// Whether a child can be asked to end in another way than by closing its standard input.
+pub const CAN_ASK_TO_END: bool = false;
+
+/// What a thread had before it took a place.
+pub struct PlaceBefore;
+
+/// Nobody asks for a place where there is none.
+pub fn take_place(_place: &Place) -> anyhow::Result<PlaceBefore> {
+    Ok(PlaceBefore)
+}
+
+/// Gives this thread back what it had.
+pub fn leave_place(_before: PlaceBefore) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Keeps a command out of reach of a Ctrl-C at the terminal.
+pub fn out_of_reach(command: &mut Command) -> io::Result<()> {
+    command.creation_flags(co::CREATE::NEW_PROCESS_GROUP.raw());
+    Ok(())
+}

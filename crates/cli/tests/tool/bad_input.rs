@@ -62,6 +62,19 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["compare", "--models", "fibers"], 2, &["'fibers'", "completion-port", "blocking"]);
     refused(&["compare", "--pace", "fixed-rate"], 2, &["--rate"]);
     refused(&["compare", "--pace", "closed-loop", "--rate", "9"], 2, &["--rate"]);
+    refused(&["compare", "--pace", "skew"], 2, &["--rate"]);
+    refused(
+        &["compare", "--pace", "skew", "--rate", "9", "--counts", "2", "--hot", "2"],
+        2,
+        &["hot"],
+    );
+    refused(&["compare", "--hot", "2"], 2, &["--hot", "skew"]);
+    refused(&["compare", "--server", "mine"], 2, &["--server", "NAME=COMMAND"]);
+    refused(&["compare", "--server", "a=b", "--server", "a=c"], 2, &["'a'"]);
+    refused(&["compare", "--against", "nobody"], 2, &["'nobody'"]);
+    refused(&["compare", "--goal", "select=2x"], 2, &["--against"]);
+    refused(&["compare", "--goal", "select=-2"], 2, &["--goal"]);
+    refused(&["compare", "--from", "a.json", "--server", "a=b"], 2, &["--from", "--server"]);
     refused(&["compare", "--rate", "0"], 2, &["--rate"]);
     refused(&["compare", "--from", "a.json", "--counts", "2"], 2, &["--from", "--counts"]);
     refused(&["compare", "--csv", "-", "--html", "-"], 2, &["standard output"]);

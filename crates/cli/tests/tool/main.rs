@@ -7,6 +7,7 @@
 mod bad_input;
 mod client;
 mod compare;
+mod compare_servers;
 mod copy;
 #[cfg(target_os = "linux")]
 mod copy_beside_others;

@@ -5,9 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use overlapped::open_at_once;
 use overlapped_load::failure::Failures;
 use serde::{Deserialize, Serialize};
+
+use super::paired::{Interval, Verdict};
 
 /// Names the form of [`Document`]; it changes when a field changes its meaning.
 pub const FORMAT: &str = "overlapped-compare-2";
@@ -32,6 +35,28 @@ pub struct Document {
     /// Messages in a second, of all connections together, at the fixed rate; None when nothing was
     /// measured at it.
     pub rate_per_second: Option<f64>,
+    /// Messages of a connection that are under way at once in a closed loop.
+    #[serde(default = "one")]
+    pub depth: u32,
+    /// Hot connections among those of the pace `skew`.
+    #[serde(default)]
+    pub hot_connections: u32,
+    /// Processors that the server and the load were kept to; empty: any.
+    #[serde(default)]
+    pub server_processors: Vec<u32>,
+    #[serde(default)]
+    pub load_processors: Vec<u32>,
+    /// Whom the others were compared with in pairs, and by which figure; None: they were not.
+    #[serde(default)]
+    pub against: Option<String>,
+    #[serde(default)]
+    pub figure: Option<Figure>,
+    /// What one of them is held to.
+    #[serde(default)]
+    pub goal: Option<Goal>,
+    /// Rounds of paired measurements that were made again because the machine was disturbed.
+    #[serde(default)]
+    pub rounds_repeated: u32,
     /// Threads of each process of the load.
     pub load_threads: u32,
     /// Whether all measurements were made, or passed over for a reason that the row tells.
@@ -77,6 +102,60 @@ pub enum PaceName {
     ClosedLoop,
     /// Each message has its time, however long the echoes take.
     FixedRate,
+    /// Each connection connects, has one echo, closes, and connects again.
+    Churn,
+    /// A few connections send as in a closed loop beside many at a fixed rate, of which the latencies are.
+    Skew,
+    /// Each connection has one echo and is silent from then on.
+    Idle,
+}
+
+/// The figure by which servers are compared in pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// Processor time of the server for a message.
+    Processor,
+    /// 99th percentile of the latencies.
+    P99,
+    /// Messages in a second.
+    Rate,
+    /// Resident memory of the server for a connection.
+    Memory,
+}
+
+impl Figure {
+    /// The figure of a measurement; None when it has none.
+    pub fn of(self, measurement: &Measurement) -> Option<f64> {
+        match self {
+            Self::Processor => measurement.processor_us_per_message,
+            Self::P99 => measurement.p99_us,
+            Self::Rate => Some(measurement.messages_per_second),
+            Self::Memory => measurement.resident_bytes_per_connection,
+        }
+    }
+}
+
+/// What a server is held to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Goal {
+    pub server: String,
+    /// At most so much of the figure, or so many times that of the one it is compared with.
+    pub at_most: f64,
+    /// Whether it is of the ratio.
+    pub of_ratio: bool,
+}
+
+/// How a row compares with that of another server, by the ratios of the rounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// None when there are too few rounds.
+    pub interval: Option<Interval>,
+    pub verdict: Verdict,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// The results of one model at one pace and number of connections.
@@ -90,6 +169,9 @@ pub struct Row {
     pub median: Option<Measurement>,
     /// The least and the greatest value over the rounds, of figures that vary; None as above.
     pub range: Option<Ranges>,
+    /// Against the row of the same pace and connections that the document names; None without one.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
     /// Every round.
     pub rounds: Vec<Measurement>,
     /// Why rounds were passed over, which is no fault.
@@ -146,12 +228,28 @@ pub struct Measurement {
     pub p50_us: Option<f64>,
     /// 99 % of the latencies are at most this. None as above.
     pub p99_us: Option<f64>,
+    /// The same for 99.9 %.
+    #[serde(default)]
+    pub p99_9_us: Option<f64>,
+    /// Messages of hot connections in a second, and their median latency. None without any.
+    #[serde(default)]
+    pub hot_messages_per_second: Option<f64>,
+    #[serde(default)]
+    pub hot_p50_us: Option<f64>,
     /// Processor time of the server for one message.
     pub processor_us_per_message: Option<f64>,
+    /// The parts of it in the program and in the kernel.
+    #[serde(default)]
+    pub user_us_per_message: Option<f64>,
+    #[serde(default)]
+    pub kernel_us_per_message: Option<f64>,
     /// Processor time of the server over elapsed time; 100 is one processor.
     pub processor_percent: Option<f64>,
     /// Resident memory of the server.
     pub resident_kib: Option<u64>,
+    /// What it grew by for each connection since before the first.
+    #[serde(default)]
+    pub resident_bytes_per_connection: Option<f64>,
     /// What the kernel's memory grew by since before the server started, for sockets of both ends and
     /// stacks of threads, and what TCP buffers hold. None also when other programs used much of the
     /// machine, since their part of it cannot be told apart.
@@ -170,8 +268,14 @@ pub struct Measurement {
     pub load_lateness_p99_us: Option<f64>,
     /// How much of the machine was used by other programs meanwhile; 100 is all of it.
     pub machine_busy_elsewhere_percent: Option<f64>,
+    /// How much of the machine its host took meanwhile.
+    #[serde(default)]
+    pub stolen_percent: Option<f64>,
     /// What kept more messages from being echoed.
     pub limited_by: Limit,
+    /// Messages that were sent and had not come back whole at the end.
+    #[serde(default)]
+    pub unanswered: u64,
     /// Connections that were established and failed later, save those that the measurement ended itself,
     /// and those that the server had to end by force.
     pub errors: u64,

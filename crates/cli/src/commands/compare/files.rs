@@ -1,12 +1,14 @@
 //! The files that were asked for. They are opened before anything is measured, so that a place where
 //! nothing can be written is told at once, and take their names when they are complete.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use overlapped::open_at_once;
+use overlapped_load::histogram::Latencies;
 use tempfile::NamedTempFile;
 
 use super::document::Document;
@@ -18,12 +20,14 @@ use crate::output;
 pub const STDOUT: &str = "-";
 
 /// What a document is written as.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Form {
     Json,
     Csv,
     Markdown,
     Html,
+    /// With this heading.
+    Section(String),
 }
 
 enum Target {
@@ -55,7 +59,7 @@ impl Files {
             })?;
             if matches!(target, Target::Stdout) && Self::any_stdout(&targets) {
                 return Err(Usage(
-                    "only one of --json, --csv, --markdown and --html can go to standard output; \
+                    "only one of --json, --csv, --markdown, --html and --section can go to standard output; \
                      give the others a file"
                         .to_owned(),
                 )
@@ -88,6 +92,7 @@ impl Files {
                 Form::Csv => report::csv(document)?,
                 Form::Markdown => report::markdown(document),
                 Form::Html => report::html(document),
+                Form::Section(title) => report::section(document, &title, &command_line()),
             };
             match target {
                 Target::Stdout => output::bytes(text.as_bytes())?,
@@ -104,6 +109,33 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// How this program was called.
+fn command_line() -> String {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+    format!("overlapped {words}")
+}
+
+/// Writes the latencies of each row into a file of its own in `folder`, which is made if it is missing.
+pub fn write_latencies(
+    folder: &Path,
+    document: &Document,
+    latencies: &BTreeMap<usize, Latencies>,
+) -> anyhow::Result<()> {
+    let place = |path: &Path| format!("cannot write {}", path.display());
+    fs::create_dir_all(folder).with_context(|| place(folder))?;
+    for (index, latencies) in latencies.iter().filter(|(_, latencies)| latencies.count() > 0) {
+        let row = &document.rows[*index];
+        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+        let name: String = row.model.chars().map(plain).collect();
+        let pace = report::pace_key(row.pace).replace('_', "-");
+        let path = folder.join(format!("{pace}-{}-{name}.hgrm", row.connections));
+        fs::write(&path, latencies.percentile_distribution()).with_context(|| place(&path))?;
+    }
+    Ok(())
 }
 
 fn open(path: &Path) -> anyhow::Result<Target> {

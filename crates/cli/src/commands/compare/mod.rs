@@ -1,7 +1,8 @@
-//! `compare`: measures the server models against each other on this machine.
+//! `compare`: measures the server models, and servers of others, against each other on this machine.
 //!
-//! - `settings` turns the options into the measurements in their order; `measure` makes one of them,
-//!   with server and load in processes of their own.
+//! - `settings` turns the options into the measurements in their order; `contender` is who is measured;
+//!   `measure` makes one measurement, with server and load in processes of their own.
+//! - `rounds` goes on measuring in pairs until `paired` says that enough is known.
 //! - `collect` gathers them into the `document`, with the medians and ranges of `statistics`.
 //! - `report` derives everything else from the document: the tables, CSV, Markdown, HTML and the
 //!   closing words. It knows nothing of measuring, so that a document of another day will do.
@@ -12,10 +13,13 @@
 //! there is measured here without a change.
 
 mod collect;
+mod contender;
 mod document;
 mod files;
 mod measure;
+mod paired;
 mod report;
+mod rounds;
 mod screen;
 mod settings;
 mod statistics;
@@ -32,10 +36,12 @@ use crate::exit::Reported;
 use crate::interrupt::{self, EndArguments};
 use crate::{exit, output, values};
 use collect::Results;
-use document::{Document, PaceName};
+use contender::Contender;
+use document::{Document, Figure, Goal, PaceName};
 use files::{Files, Form};
-use measure::Measured;
 use measure::guard::Guard;
+use measure::{Measured, Task};
+use rounds::Ended;
 use screen::Screen;
 use settings::{Paces, Settings};
 
@@ -49,12 +55,43 @@ pub struct CompareArguments {
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "16,256,2048",
           value_parser = values::positive)]
     counts: Vec<u32>,
-    /// Models to measure [default: all].
+    /// Models to measure [default: all, and none beside a --server].
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     models: Vec<String>,
-    /// Rounds; the medians over them are shown.
-    #[arg(long, value_name = "N", default_value = "2", value_parser = values::positive)]
-    rounds: u32,
+    /// Another echo server to measure, of one process; may be given several times. COMMAND is quoted as
+    /// in a shell. Either it has {address} where the address to listen on belongs, or the server begins
+    /// its standard output with a line 'listening on ADDRESS'.
+    #[arg(long = "server", value_name = "NAME=COMMAND", value_parser = Contender::parse)]
+    servers: Vec<Contender>,
+    /// Rounds; the medians over them are shown [default: 2, with --against 30 at most].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    rounds: Option<u32>,
+    /// Compare the others with this model or server in pairs: every case has rounds until the 95 %
+    /// interval of the ratio leaves 1 after three rounds in a row, or is narrower than 3 % each way, or
+    /// --rounds are over.
+    #[arg(long, value_name = "NAME")]
+    against: Option<String>,
+    /// The figure to compare in pairs [default: processor; p99 at a fixed rate and with skew; memory
+    /// with idle].
+    #[arg(long, value_enum)]
+    figure: Option<Figure>,
+    /// What a server is held to: at most so many times the figure of --against (mine=1.05x), or at most
+    /// so much (mine=400).
+    #[arg(long, value_name = "NAME=NUMBER[x]", value_parser = goal)]
+    goal: Option<Goal>,
+    /// Processors for the servers, on Linux [default: any].
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    server_processors: Vec<u32>,
+    /// Processors for the load, on Linux [default: any].
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    load_processors: Vec<u32>,
+    /// With --against: leave the nice values as they are [default: -10 for servers and -20 for the load,
+    /// where Linux permits it].
+    #[arg(long)]
+    no_priority: bool,
+    /// Time before each measurement during which the load runs already.
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = values::duration)]
+    warm_up: Duration,
     /// Length of one measurement.
     #[arg(long, visible_alias = "seconds", value_name = "TIME", default_value = "600ms",
           value_parser = values::positive_duration)]
@@ -62,16 +99,28 @@ pub struct CompareArguments {
     /// Bytes of a message.
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = values::size)]
     size: usize,
-    /// Whether a message is sent when the last came back, or at its time, or first so and then so.
+    /// Whether a message is sent when the last came back (closed-loop), or at its time (fixed-rate), or
+    /// first so and then so (both); on a new connection for each message (churn); by a few connections as
+    /// in a closed loop beside others at a fixed rate, of which the latencies are (skew); or once by each
+    /// connection (idle).
     #[arg(long, value_enum, default_value_t = Paces::Both)]
     pace: Paces,
-    /// Messages in a second, of all connections together, at the fixed rate [default: half of what the
-    /// slowest model does in a closed loop].
+    /// Messages of a connection that are under way at once in a closed loop.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::positive)]
+    depth: u32,
+    /// How many of the connections are hot with --pace skew; their messages begin with H, the others'
+    /// with L [default: 1].
+    #[arg(long, value_name = "N", value_parser = values::positive)]
+    hot: Option<u32>,
+    /// Messages in a second, of all connections together that are not hot, at the fixed rate [default:
+    /// half of what the slowest model does in a closed loop].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     rate: Option<u32>,
     /// Measure nothing, and take a document that --json has written.
     #[arg(long, value_name = "FILE", conflicts_with_all =
-          ["counts", "models", "rounds", "duration", "size", "pace", "rate"])]
+          ["counts", "models", "servers", "rounds", "against", "figure", "goal", "server_processors",
+           "load_processors", "no_priority", "warm_up", "duration", "size", "pace", "depth", "hot",
+           "rate", "hgrm"])]
     from: Option<PathBuf>,
     #[command(flatten)]
     end: EndArguments,
@@ -87,6 +136,31 @@ pub struct CompareArguments {
     /// Write a report with plots, as one HTML file that needs no other.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write medians and paired comparison as a section in Markdown, for a page of several.
+    #[arg(long, value_name = "FILE")]
+    section: Option<PathBuf>,
+    /// Heading of the section.
+    #[arg(long, value_name = "TEXT", default_value = "The comparison")]
+    title: String,
+    /// Write the latencies of each row into this folder, in the format of HdrHistogram (.hgrm).
+    #[arg(long, value_name = "FOLDER")]
+    hgrm: Option<PathBuf>,
+}
+
+/// Reads `NAME=NUMBER`, or `NAME=NUMBERx` for a ratio.
+fn goal(text: &str) -> Result<Goal, String> {
+    let hint = "give NAME=NUMBER, or NAME=NUMBERx for a ratio";
+    let (server, bound) = text.split_once('=').ok_or(hint)?;
+    let (number, of_ratio) = match bound.strip_suffix('x') {
+        Some(number) => (number, true),
+        None => (bound, false),
+    };
+    match number.parse::<f64>() {
+        Ok(at_most) if at_most.is_finite() && at_most > 0.0 => {
+            Ok(Goal { server: server.to_owned(), at_most, of_ratio })
+        }
+        _ => Err(hint.to_owned()),
+    }
 }
 
 impl CompareArguments {
@@ -96,6 +170,7 @@ impl CompareArguments {
             (Form::Csv, &self.csv),
             (Form::Markdown, &self.markdown),
             (Form::Html, &self.html),
+            (Form::Section(self.title.clone()), &self.section),
         ];
         Files::open(asked.into_iter().filter_map(|(form, path)| Some((form, path.as_deref()?))))
     }
@@ -116,7 +191,7 @@ pub fn run(arguments: CompareArguments) -> anyhow::Result<()> {
     }
     let settings = settings::resolve(&arguments)?;
     let files = arguments.files()?;
-    let document = measure_all(&settings, arguments.end)?;
+    let document = measure_all(&settings, &arguments)?;
     say(&document, files)?;
     if document.complete {
         return Ok(());
@@ -136,31 +211,57 @@ fn say(document: &Document, files: Files) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure_all(settings: &Settings, end: EndArguments) -> anyhow::Result<Document> {
+fn measure_all(settings: &Settings, arguments: &CompareArguments) -> anyhow::Result<Document> {
     let interrupts = Arc::new(Mutex::new(Interrupts::default()));
     let told = interrupts.clone();
-    interrupt::on_first_or(end, DRAIN, move || {
+    interrupt::on_first_or(arguments.end, DRAIN, move || {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.seen = true;
         if let Some(load) = &told.load {
             let _ = load.send(Event::Interrupt);
         }
     })?;
-    let steps = settings.steps();
-    let mut results = Results::new(settings);
-    let mut screen = Screen::new(&steps);
     let guard = Guard::new();
+    let measure = |task: &Task| {
+        measure::measure(task, &guard, |load| {
+            let mut interrupts = interrupts.lock().unwrap_or_else(PoisonError::into_inner);
+            interrupts.load = Some(load);
+            interrupts.seen
+        })
+    };
+    let mut results = Results::new(settings);
+    if settings.against.is_some() {
+        let mut screen = Screen::new(&[]);
+        if let Ended::Interrupted = rounds::run(settings, &mut results, &mut screen, measure) {
+            results.interrupted();
+        }
+        screen.finish();
+    } else {
+        in_turns(settings, &mut results, measure);
+    }
+    let latencies = results.take_latencies();
+    let document = results.document();
+    if let Some(folder) = &arguments.hgrm {
+        files::write_latencies(folder, &document, &latencies)?;
+    }
+    Ok(document)
+}
+
+/// Measures as many rounds as were asked for.
+fn in_turns(
+    settings: &Settings,
+    results: &mut Results,
+    mut measure: impl FnMut(&Task) -> anyhow::Result<Measured>,
+) {
+    let steps = settings.steps();
+    let mut screen = Screen::new(&steps);
     for step in &steps {
         if step.pace == PaceName::FixedRate {
             results.choose_rate();
         }
         screen.announce(step);
         let measured = match results.task(settings, step) {
-            Ok(task) => measure::measure(&task, &guard, |load| {
-                let mut interrupts = interrupts.lock().unwrap_or_else(PoisonError::into_inner);
-                interrupts.load = Some(load);
-                interrupts.seen
-            }),
+            Ok(task) => measure(&task),
             Err(reason) => Ok(Measured::Skipped(reason)),
         };
         match measured {
@@ -185,5 +286,4 @@ fn measure_all(settings: &Settings, end: EndArguments) -> anyhow::Result<Documen
         screen.advance(step);
     }
     screen.finish();
-    Ok(results.document())
 }

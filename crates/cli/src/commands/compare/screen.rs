@@ -17,10 +17,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// A bar over `steps`.
+    /// A bar over `steps`; without any, their number is not known.
     pub fn new(steps: &[Step]) -> Self {
-        let bar = ProgressBar::new(steps.len() as u64);
-        let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}");
+        let (bar, template) = match steps.len() {
+            0 => (ProgressBar::new_spinner(), "{spinner} {elapsed} {msg}"),
+            count => (ProgressBar::new(count as u64), "{bar:24} {pos}/{len} {msg}"),
+        };
+        let style = ProgressStyle::with_template(template);
         let bar = match style {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
@@ -31,7 +34,10 @@ impl Screen {
 
     /// Says what is measured now and how long all of it will take yet.
     pub fn announce(&self, step: &Step) {
-        self.bar.set_message(format!("{}, about {} left", name(step), words::seconds(self.left())));
+        self.bar.set_message(match self.expected.is_zero() {
+            true => name(step),
+            false => format!("{}, about {} left", name(step), words::seconds(self.left())),
+        });
         self.bar.tick();
     }
 
@@ -46,11 +52,15 @@ impl Screen {
 
     /// Says how a measurement ended.
     pub fn note(&self, step: &Step, text: &str) {
-        let line = format!("{}: {text}", name(step));
+        self.say(&format!("{}: {text}", name(step)));
+    }
+
+    /// Says anything else.
+    pub fn say(&self, line: &str) {
         if self.bar.is_hidden() {
-            output::status(&line);
+            output::status(line);
         } else {
-            self.bar.println(words::plain(&line));
+            self.bar.println(words::plain(line));
         }
     }
 
@@ -70,6 +80,13 @@ fn name(step: &Step) -> String {
     let pace = match step.pace {
         PaceName::ClosedLoop => "closed loop",
         PaceName::FixedRate => "fixed rate",
+        PaceName::Churn => "churn",
+        PaceName::Skew => "skew",
+        PaceName::Idle => "idle",
     };
-    format!("{} at {} connections, {pace}", step.model, words::grouped(step.connections.into()))
+    format!(
+        "{} at {} connections, {pace}",
+        step.contender.name,
+        words::grouped(step.connections.into())
+    )
 }

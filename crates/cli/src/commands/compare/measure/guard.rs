@@ -77,20 +77,17 @@ impl Guard {
 /// How many connections the threads of the machine allow in all; None for a model that needs no thread
 /// for a connection, and where the system does not tell.
 pub fn connection_threads(task: &Task) -> Option<u64> {
-    if !has_a_thread_per_connection(task) {
+    if !task.contender.has_a_thread_per_connection() {
         return None;
     }
     let free = limits::machine_threads().ok()?.saturating_sub(limits::machine_threads_open().ok()?);
     Some(free / 4 * 3)
 }
 
-fn has_a_thread_per_connection(task: &Task) -> bool {
-    overlapped_models::model(task.model).is_some_and(|model| model.has_a_thread_per_connection())
-}
-
 fn needed_kib(task: &Task) -> u64 {
-    let message = (task.message_bytes as u64 / 1_024).min(LARGEST_BUFFER_KIB) * BUFFERS;
-    let thread = if has_a_thread_per_connection(task) { THREAD_KIB } else { 0 };
+    let messages = task.message_bytes as u64 * u64::from(task.depth);
+    let message = (messages / 1_024).min(LARGEST_BUFFER_KIB) * BUFFERS;
+    let thread = if task.contender.has_a_thread_per_connection() { THREAD_KIB } else { 0 };
     u64::from(task.connections) * (KERNEL_KIB + ENDS_KIB + message + thread)
 }
 
@@ -100,17 +97,17 @@ fn floor_kib(memory: &MemoryFigures) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn task(model: &'static str, connections: u32, message_bytes: usize) -> Task {
+    use super::*;
+    use crate::commands::compare::contender::Contender;
+
+    fn task(model: &str, connections: u32, message_bytes: usize) -> Task {
         Task {
-            model,
+            contender: Arc::new(Contender::model(model)),
             connections,
-            rate: None,
-            warm_up: Duration::ZERO,
-            duration: Duration::ZERO,
             message_bytes,
-            descriptors: 20_000,
+            ..Task::example()
         }
     }
 

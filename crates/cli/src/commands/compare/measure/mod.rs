@@ -1,34 +1,40 @@
 //! One measurement: the server's processes, the load's processes, and the figures in between.
 //!
-//! `servers` starts and ends the server; the load is the team of `stress`; `readings` reads what both
+//! `servers` starts and ends the server, `foreign` one of another program; the load is the team of `stress`; `readings` reads what both
 //! have spent; `guard` keeps a measurement from taking what the machine does not have.
 //!
 //! The order of a measurement: all connections are opened and accepted, context switches are counted, messages flow for a while, the first reading
 //! is taken, messages are recorded, the second reading is taken, and while messages flow on unrecorded
 //! the figures that take long to read are read. Then the connections end, and after them the server.
 
+mod foreign;
 pub mod guard;
 mod readings;
 mod servers;
 
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use overlapped_load::document::Outcome;
 use overlapped_load::engine::Config;
 use overlapped_load::failure::FailureKind;
+use overlapped_load::histogram::Latencies;
 use overlapped_load::limits;
 use overlapped_load::plan::{self, Limits};
 use overlapped_load::schedule::Pace;
 
-use super::document::{Limit, Measurement};
+use super::contender::Contender;
+use super::document::{Limit, Measurement, PaceName};
 use super::settings::RAMP_PER_SECOND;
 use super::statistics::rounded;
 use crate::commands::stress::team::{Event, Moment, Team, Then};
+use crate::place::Place;
 use crate::words;
 use guard::Guard;
-use readings::{Readings, Spent};
-use servers::{Ended, Servers};
+use readings::{Held, Readings, Spent};
+use servers::{Ended, Server};
 
 /// Threads of each process of the load.
 pub const LOAD_THREADS: usize = 2;
@@ -55,15 +61,22 @@ const QUIET: f64 = 0.1;
 const LATE: f64 = 0.5;
 
 /// What one measurement is of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Task {
-    pub model: &'static str,
+    pub contender: Arc<Contender>,
+    pub pace: PaceName,
+    /// Hot ones among them.
     pub connections: u32,
-    /// Messages in a second, of all connections together; None: as fast as they come back.
+    pub hot: u32,
+    /// Messages in a second, of all connections together that are not hot, at a pace that has a rate.
     pub rate: Option<f64>,
     pub warm_up: Duration,
     pub duration: Duration,
     pub message_bytes: usize,
+    /// Messages of a connection that are under way at once.
+    pub depth: u32,
+    pub server_place: Place,
+    pub load_place: Place,
     /// Descriptors a process may open.
     pub descriptors: u64,
 }
@@ -82,6 +95,7 @@ pub enum Measured {
 pub struct Complete {
     pub measurement: Measurement,
     pub description: String,
+    pub latencies: Latencies,
 }
 
 /// Makes the measurement. `interruptible` is given where to tell the load of an interrupt, and
@@ -96,14 +110,15 @@ pub fn measure(
     }
     let mut readings = Readings::begin();
     let threads = guard::connection_threads(task);
-    let mut servers = Servers::start(task, threads)?;
+    let mut servers = Server::start(task, threads)?;
+    readings.of_server(servers.ids());
     let configs = configs(task, &servers)?;
     let (sender, events) = channel();
     if interruptible(sender.clone()) {
         return Ok(Measured::Interrupted);
     }
-    let mut team = Team::start(&configs, sender, events)?;
-    readings.of(servers.ids(), team.process_ids());
+    let mut team = task.load_place.start(|| Team::start(&configs, sender, events))?;
+    readings.of_load(team.process_ids());
     let mut notes = Vec::new();
     if let Some(limit) = threads.filter(|limit| *limit < u64::from(task.connections)) {
         notes.push(format!(
@@ -141,14 +156,15 @@ pub fn measure(
         let stage = if readings.is_open() { "it was not over" } else { "it was still connecting" };
         notes.push(format!("ended early: after {} {stage}", words::seconds(whole)));
     }
-    let description = servers.description().to_owned();
+    let description = servers.description(task);
     let ended = servers.stop();
     if interrupted {
         return Ok(Measured::Interrupted);
     }
     let ended = ended?;
     let measurement = figures(task, &outcome, &readings, &ended, notes);
-    Ok(Measured::Complete(Box::new(Complete { measurement, description })))
+    let latencies = outcome.latencies;
+    Ok(Measured::Complete(Box::new(Complete { measurement, description, latencies })))
 }
 
 fn ramp(task: &Task) -> Duration {
@@ -156,20 +172,26 @@ fn ramp(task: &Task) -> Duration {
 }
 
 /// The work of each process of the load.
-fn configs(task: &Task, servers: &Servers) -> anyhow::Result<Vec<Config>> {
+fn configs(task: &Task, servers: &Server) -> anyhow::Result<Vec<Config>> {
     let ports = limits::ports_in(limits::port_range()?);
     let limits = Limits { descriptors: task.descriptors, ports };
     let target = servers.address();
     let plan = plan::plan(task.connections, None, target, limits, std::process::id())?;
     let (warm_up, duration, cool_down) = (task.warm_up, task.duration, COOL_DOWN);
-    let pace = match task.rate {
-        None => Pace::ClosedLoop { warm_up, duration, cool_down },
-        Some(rate) => Pace::FixedRate {
-            warm_up,
-            duration,
-            cool_down,
-            interval: Duration::from_secs_f64(f64::from(task.connections) / rate),
-        },
+    let pace = match task.pace {
+        PaceName::ClosedLoop => Pace::ClosedLoop { warm_up, duration, cool_down },
+        PaceName::Churn => Pace::Churn { warm_up, duration, cool_down },
+        PaceName::Idle => Pace::Idle { warm_up, duration, cool_down },
+        PaceName::FixedRate | PaceName::Skew => {
+            let light = f64::from(task.connections - task.hot);
+            let rate = task.rate.context("no rate is known")?;
+            let interval = Duration::from_secs_f64(light / rate);
+            Pace::FixedRate { warm_up, duration, cool_down, interval }
+        }
+    };
+    let threads = match task.load_place.processors.len() {
+        0 => LOAD_THREADS,
+        processors => processors.min(LOAD_THREADS),
     };
     let config = |share| Config {
         target,
@@ -178,10 +200,10 @@ fn configs(task: &Task, servers: &Servers) -> anyhow::Result<Vec<Config>> {
         ramp: ramp(task),
         pace,
         message_bytes: task.message_bytes,
-        depth: 1,
-        hot: 0,
+        depth: task.depth,
+        hot: task.hot,
         timeout: TIMEOUT,
-        threads: LOAD_THREADS,
+        threads,
     };
     Ok(plan.shares.iter().copied().map(config).collect())
 }
@@ -198,7 +220,8 @@ fn figures(
     let rate = outcome.messages_per_second();
     // What this side ended itself is no fault of the server.
     let interrupted = outcome.failures.by_kind.get(&FailureKind::Interrupted).copied().unwrap_or(0);
-    let established = outcome.counts.established.min(ended.peak_connected);
+    let held = ended.peak_connected.unwrap_or(u64::MAX);
+    let established = outcome.counts.established.min(held);
     let missing = outcome.counts.attempted.saturating_sub(established);
     if missing > 0 {
         notes.push(shortfall(task, outcome, ended, established));
@@ -207,6 +230,12 @@ fn figures(
     let last = readings.last();
     let late = outcome.lateness.summary();
     let is_quiet = spent.elsewhere.is_some_and(|share| share <= spent.processors * QUIET);
+    let hot = outcome.hot_latencies.summary();
+    let per_message = |share: f64| (rate > 0.0).then_some(share * 1e6 / rate);
+    let per_connection = |last: &Held| {
+        let grown = last.resident_kib.saturating_sub(readings.resident_before_kib()?);
+        (established > 0).then(|| grown as f64 * 1_024.0 / established as f64)
+    };
     let mut measurement = Measurement {
         attempted: outcome.counts.attempted,
         established,
@@ -214,10 +243,19 @@ fn figures(
         bytes_per_second_each_way: rate * task.message_bytes as f64,
         p50_us: told(latencies.p50_us),
         p99_us: told(latencies.p99_us),
-        processor_us_per_message: spent
+        p99_9_us: told(latencies.p99_9_us),
+        hot_messages_per_second: (hot.count > 0)
+            .then(|| hot.count as f64 / outcome.recorded_time.as_secs_f64().max(1e-9)),
+        hot_p50_us: (hot.count > 0).then_some(hot.p50_us),
+        processor_us_per_message: spent.server.and_then(per_message),
+        user_us_per_message: spent
             .server
-            .filter(|_| rate > 0.0)
-            .map(|share| share * 1e6 / rate),
+            .zip(spent.server_kernel)
+            .and_then(|(server, kernel)| per_message((server - kernel).max(0.0))),
+        kernel_us_per_message: spent.server_kernel.and_then(per_message),
+        resident_bytes_per_connection: last.and_then(per_connection),
+        unanswered: outcome.counts.messages_sent.saturating_sub(outcome.counts.messages_echoed),
+        stolen_percent: spent.stolen.map(|share| share * 100.0 / spent.processors),
         processor_percent: spent.server.map(|share| share * 100.0),
         resident_kib: last.map(|last| last.resident_kib),
         kernel_memory_kib: last.filter(|_| is_quiet).and_then(|last| last.kernel_memory_kib),
@@ -244,7 +282,7 @@ fn figures(
 
 /// What kept more messages from being echoed.
 fn limit(task: &Task, measurement: &Measurement, spent: &Spent) -> Limit {
-    let Some(rate) = task.rate else {
+    let Some(rate) = task.rate.filter(|_| task.pace == PaceName::FixedRate) else {
         let (Some(server), Some(load), Some(idle)) = (spent.server, spent.load, spent.idle) else {
             return Limit::Nothing;
         };
@@ -317,15 +355,25 @@ impl Complete {
 mod tests {
     use super::*;
 
-    const TASK: Task = Task {
-        model: "m",
-        connections: 10,
-        rate: None,
-        warm_up: Duration::ZERO,
-        duration: Duration::from_secs(1),
-        message_bytes: 64,
-        descriptors: 1_000,
-    };
+    impl Task {
+        /// A task for the tests of this folder.
+        pub fn example() -> Self {
+            Self {
+                contender: Arc::new(Contender::model("m")),
+                pace: PaceName::ClosedLoop,
+                connections: 10,
+                hot: 0,
+                rate: None,
+                warm_up: Duration::ZERO,
+                duration: Duration::from_secs(1),
+                message_bytes: 64,
+                depth: 1,
+                server_place: Place::default(),
+                load_place: Place::default(),
+                descriptors: 20_000,
+            }
+        }
+    }
 
     fn spent(server: f64, load: f64) -> Spent {
         Spent {
@@ -334,23 +382,24 @@ mod tests {
             elsewhere: Some(0.0),
             idle: Some((2.0 - server - load).max(0.0)),
             processors: 2.0,
+            ..Spent::default()
         }
     }
 
     #[test]
     fn who_was_at_the_limit_of_a_closed_loop_is_said() {
         let threads = |threads| Measurement { threads: Some(threads), ..Measurement::default() };
-        assert_eq!(limit(&TASK, &threads(1), &spent(0.97, 1.0)), Limit::Server);
-        assert_eq!(limit(&TASK, &threads(5), &spent(1.2, 0.8)), Limit::Machine);
-        assert_eq!(limit(&TASK, &threads(5), &spent(0.7, 1.3)), Limit::Load);
-        assert_eq!(limit(&TASK, &threads(1), &spent(0.3, 0.4)), Limit::Nothing);
+        assert_eq!(limit(&Task::example(), &threads(1), &spent(0.97, 1.0)), Limit::Server);
+        assert_eq!(limit(&Task::example(), &threads(5), &spent(1.2, 0.8)), Limit::Machine);
+        assert_eq!(limit(&Task::example(), &threads(5), &spent(0.7, 1.3)), Limit::Load);
+        assert_eq!(limit(&Task::example(), &threads(1), &spent(0.3, 0.4)), Limit::Nothing);
         let unknown = Spent { server: None, ..spent(0.0, 0.0) };
-        assert_eq!(limit(&TASK, &threads(1), &unknown), Limit::Nothing);
+        assert_eq!(limit(&Task::example(), &threads(1), &unknown), Limit::Nothing);
     }
 
     #[test]
     fn who_was_at_the_limit_of_a_fixed_rate_is_said() {
-        let task = Task { rate: Some(1_000.0), ..TASK };
+        let task = Task { pace: PaceName::FixedRate, rate: Some(1_000.0), ..Task::example() };
         let measured = |rate, lateness| Measurement {
             messages_per_second: rate,
             p99_us: Some(800.0),

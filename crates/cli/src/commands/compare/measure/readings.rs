@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use overlapped_load::kernel_figures::{self, MemoryFigures, SocketFigures};
-use overlapped_load::process_figures::{self, ProcessFigures};
+use overlapped_load::process_figures::{self, ProcessFigures, ProcessorTime};
 
 /// Processor time at one moment. None where the system does not tell it.
 struct Reading {
     at: Instant,
-    server: Option<Duration>,
+    server: Option<ProcessorTime>,
     load: Option<Duration>,
     /// Of everything that is not part of the measurement.
     elsewhere: Option<Duration>,
     /// For which the processors had nothing to do.
     idle: Duration,
+    /// That the host took.
+    stolen: Option<Duration>,
 }
 
 /// What is held at the second moment. Figures of the server are sums over its processes.
@@ -35,10 +37,14 @@ pub struct Held {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     pub server: Option<f64>,
+    /// The part of it that was spent in the kernel.
+    pub server_kernel: Option<f64>,
     pub load: Option<f64>,
     pub elsewhere: Option<f64>,
     /// For which the processors had nothing to do.
     pub idle: Option<f64>,
+    /// That the host took.
+    pub stolen: Option<f64>,
     /// Processors of the machine.
     pub processors: f64,
 }
@@ -48,6 +54,7 @@ pub struct Readings {
     kernel_before_kib: Option<u64>,
     servers: Vec<u32>,
     load: Vec<u32>,
+    resident_before_kib: Option<u64>,
     open: bool,
     switches_when_open: Option<u64>,
     first: Option<Reading>,
@@ -62,6 +69,7 @@ impl Readings {
             kernel_before_kib: kernel_memory_kib(),
             servers: Vec::new(),
             load: Vec::new(),
+            resident_before_kib: None,
             open: false,
             switches_when_open: None,
             first: None,
@@ -70,9 +78,21 @@ impl Readings {
         }
     }
 
-    /// Says whose figures are read.
-    pub fn of(&mut self, servers: Vec<u32>, load: Vec<u32>) {
-        (self.servers, self.load) = (servers, load);
+    /// Says whose figures are read, and reads what the server holds before the first connection.
+    pub fn of_server(&mut self, servers: Vec<u32>) {
+        let held = servers.iter().map(|id| Some(ProcessFigures::read(*id).ok()?.resident_kib));
+        self.resident_before_kib = held.sum();
+        self.servers = servers;
+    }
+
+    /// Says whose load it is.
+    pub fn of_load(&mut self, load: Vec<u32>) {
+        self.load = load;
+    }
+
+    /// What the server held before the first connection.
+    pub fn resident_before_kib(&self) -> Option<u64> {
+        self.resident_before_kib
     }
 
     /// Reads before the first message. It takes long for a server of many threads.
@@ -126,21 +146,25 @@ impl Readings {
     }
 
     fn read(&self) -> anyhow::Result<Reading> {
-        let mut server = Some(Duration::ZERO);
+        let mut server = Some(ProcessorTime::default());
         for &id in &self.servers {
             let time = if_told(process_figures::processor_time(id))
                 .context("a process of the server has gone")?;
-            server = server.zip(time).map(|(sum, time)| sum + time.total());
+            server = server.zip(time).map(|(sum, time)| ProcessorTime {
+                user: sum.user + time.user,
+                kernel: sum.kernel + time.kernel,
+            });
         }
         let at = Instant::now();
         let mut times = self.load.iter().map(|id| process_figures::processor_time(*id).ok());
         let load = times.try_fold(Duration::ZERO, |sum, time| Some(sum + time?.total()));
         let machine = kernel_figures::machine_processor_time()?;
         let elsewhere = server.zip(load).map(|(server, load)| {
-            machine.saturating_sub(server + load + process_figures::own_processor_time())
+            machine.saturating_sub(server.total() + load + process_figures::own_processor_time())
         });
         let idle = kernel_figures::machine_idle_time()?;
-        Ok(Reading { at, server, load, elsewhere, idle })
+        let stolen = kernel_figures::machine_stolen_time().ok();
+        Ok(Reading { at, server, load, elsewhere, idle, stolen })
     }
 
     /// What was spent between the two moments.
@@ -154,10 +178,12 @@ impl Readings {
             Some(of(second)?.saturating_sub(of(first)?).as_secs_f64() / seconds)
         };
         Spent {
-            server: share(|reading| reading.server),
+            server: share(|reading| Some(reading.server?.total())),
+            server_kernel: share(|reading| Some(reading.server?.kernel)),
             load: share(|reading| reading.load),
             elsewhere: share(|reading| reading.elsewhere),
             idle: share(|reading| Some(reading.idle)),
+            stolen: share(|reading| reading.stolen),
             processors,
         }
     }

@@ -1,5 +1,5 @@
 //! The server of one measurement: as many processes of a model as its connections need, all of them
-//! listening on one port.
+//! listening on one port, or one process of a foreign server.
 //!
 //! # Platform
 //! On Linux the kernel spreads connections over the processes by a hash, so each is given some room
@@ -13,12 +13,13 @@ use anyhow::Context;
 use overlapped_load::plan;
 
 use super::Task;
+use super::foreign::Foreign;
 use crate::children::{Copy, Said};
 use crate::commands::model_server::ModelReport;
 use crate::platform;
 
 /// How long a server may take until it listens, and until it has ended.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a server may accept nothing before it is taken to have all that it will have, and how often
 /// it is asked.
@@ -33,6 +34,70 @@ const SHARE_PERCENT: u64 = 90;
 const SPARE: u64 = 64;
 
 /// The running server.
+pub enum Server {
+    /// A model of this tool.
+    Model(Servers),
+    /// Another program.
+    Foreign(Foreign),
+}
+
+impl Server {
+    /// Starts it. `threads` is how many connections its threads allow, if they are limited.
+    pub fn start(task: &Task, threads: Option<u64>) -> anyhow::Result<Self> {
+        task.server_place.start(|| match &task.contender.command {
+            Some(words) => Foreign::start(words).map(Self::Foreign),
+            None => Servers::start(task, threads).map(Self::Model),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Model(servers) => servers.address,
+            Self::Foreign(foreign) => foreign.address(),
+        }
+    }
+
+    /// The server in its own words, or how it was started.
+    pub fn description(&self, task: &Task) -> String {
+        match self {
+            Self::Model(servers) => servers.description.clone(),
+            Self::Foreign(_) => {
+                let words = task.contender.command.iter().flatten().map(String::as_str);
+                shlex::try_join(words).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Its processes.
+    pub fn ids(&self) -> Vec<u32> {
+        match self {
+            Self::Model(servers) => servers.ids(),
+            Self::Foreign(foreign) => vec![foreign.id()],
+        }
+    }
+
+    /// Waits until it holds `connections`, which a foreign server cannot be asked.
+    pub fn wait_until_accepted(&mut self, connections: u64) -> anyhow::Result<()> {
+        match self {
+            Self::Model(servers) => servers.wait_until_accepted(connections),
+            Self::Foreign(_) => Ok(()),
+        }
+    }
+
+    /// Ends it.
+    pub fn stop(self) -> anyhow::Result<Ended> {
+        match self {
+            Self::Model(servers) => servers.stop(),
+            Self::Foreign(foreign) => {
+                foreign.stop()?;
+                Ok(Ended { processes: 1, ..Ended::default() })
+            }
+        }
+    }
+}
+
+/// The running processes of a model.
 pub struct Servers {
     processes: Vec<Process>,
     address: SocketAddr,
@@ -49,7 +114,8 @@ struct Process {
 pub struct Ended {
     pub processes: u64,
     pub left: u64,
-    pub peak_connected: u64,
+    /// None where the server does not tell it.
+    pub peak_connected: Option<u64>,
     pub accept_deferrals: u64,
     pub other_errors: u64,
 }
@@ -57,7 +123,7 @@ pub struct Ended {
 impl Servers {
     /// Starts the processes. `threads` is how many connections they may hold together, if that is
     /// limited.
-    pub fn start(task: &Task, threads: Option<u64>) -> anyhow::Result<Self> {
+    fn start(task: &Task, threads: Option<u64>) -> anyhow::Result<Self> {
         let connections = u64::from(task.connections);
         let room = plan::connections_per_process(task.descriptors).max(1);
         let count = if connections <= room && connections + SPARE <= room {
@@ -76,24 +142,13 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The server in its own words.
-    pub fn description(&self) -> &str {
-        &self.description
-    }
-
-    /// Its processes.
-    pub fn ids(&self) -> Vec<u32> {
+    fn ids(&self) -> Vec<u32> {
         self.processes.iter().map(|process| process.process.id()).collect()
     }
 
     /// Waits until the server holds `connections`, as long as it goes on accepting. Some wait in the
     /// kernel until it does, and their clients take them for open.
-    pub fn wait_until_accepted(&mut self, connections: u64) -> anyhow::Result<()> {
+    fn wait_until_accepted(&mut self, connections: u64) -> anyhow::Result<()> {
         let mut most = 0;
         let mut grown = Instant::now();
         loop {
@@ -125,7 +180,7 @@ impl Servers {
     }
 
     /// Ends the server, all processes at the same time.
-    pub fn stop(mut self) -> anyhow::Result<Ended> {
+    fn stop(mut self) -> anyhow::Result<Ended> {
         for process in &mut self.processes {
             process.process.close_input();
         }
@@ -145,7 +200,7 @@ impl Servers {
                 anyhow::bail!("the server ended badly ({})", platform::ending(status));
             };
             sum.left += left;
-            sum.peak_connected += peak_connected;
+            sum.peak_connected = Some(sum.peak_connected.unwrap_or(0) + peak_connected);
             sum.accept_deferrals += accept_deferrals;
             sum.other_errors += other_errors;
         }
@@ -165,7 +220,7 @@ impl Process {
         let connections = connections.to_string();
         let join = join.map(|address| address.to_string());
         let mut arguments =
-            vec!["internal-model", "--model", task.model, "--connections", &connections];
+            vec!["internal-model", "--model", &task.contender.name, "--connections", &connections];
         if shared {
             arguments.push("--shared");
         }

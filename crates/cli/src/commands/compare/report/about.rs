@@ -74,15 +74,36 @@ pub fn pace_name(pace: PaceName) -> &'static str {
     match pace {
         PaceName::ClosedLoop => "Closed loop",
         PaceName::FixedRate => "Fixed rate",
+        PaceName::Churn => "Churn",
+        PaceName::Skew => "Skew",
+        PaceName::Idle => "Idle",
     }
 }
 
 /// A pace in a sentence.
 pub fn pace_line(document: &Document, pace: PaceName) -> String {
     match (pace, document.rate_per_second) {
-        (PaceName::ClosedLoop, _) => {
-            "Closed loop: each connection sends its next message when the last came back."
+        (PaceName::ClosedLoop, _) => match document.depth {
+            1 => "Closed loop: each connection sends its next message when the last came back."
+                .to_owned(),
+            depth => format!(
+                "Closed loop: each connection has {depth} messages under way and sends the next when \
+                 one came back."
+            ),
+        },
+        (PaceName::Churn, _) => {
+            "Churn: each message has a connection of its own; latency from the \
+                                 beginning of the connect to the echo."
                 .to_owned()
+        }
+        (PaceName::Skew, rate) => format!(
+            "Skew: {} of the connections send their next message when the last came back, the others \
+             {} messages/s together; the latencies are those of the others.",
+            document.hot_connections,
+            grouped(rate.unwrap_or(0.0).max(0.0).round() as u64)
+        ),
+        (PaceName::Idle, _) => {
+            "Idle: each connection sends one message and is silent from then on.".to_owned()
         }
         (PaceName::FixedRate, Some(rate)) => format!(
             "Fixed rate: {} messages/s over all connections, latency from the intended time of \

@@ -74,6 +74,7 @@ pub const COLUMNS: &[Column] = &[
     }),
     column(Shown::Screen, "p50_us", "p50", |_, it| Cell::Latency(it.p50_us)),
     column(Shown::Screen, "p99_us", "p99", |_, it| Cell::Latency(it.p99_us)),
+    column(Shown::Data, "p99_9_us", "", |_, it| Cell::Latency(it.p99_9_us)),
     column(Shown::Data, "p99_us_least", "", |row, _| {
         Cell::Number(range_of(row, |ranges| ranges.p99_us).map(|range| range.least), 1)
     }),
@@ -82,6 +83,12 @@ pub const COLUMNS: &[Column] = &[
     }),
     column(Shown::Screen, "processor_us_per_message", "CPU us/msg", |_, it| {
         Cell::Number(it.processor_us_per_message, 2)
+    }),
+    column(Shown::Report, "user_us_per_message", "user us/msg", |_, it| {
+        Cell::Number(it.user_us_per_message, 2)
+    }),
+    column(Shown::Report, "kernel_us_per_message", "kernel us/msg", |_, it| {
+        Cell::Number(it.kernel_us_per_message, 2)
     }),
     column(Shown::Data, "processor_us_per_message_least", "", |row, _| {
         Cell::Number(range_of(row, |it| it.processor_us_per_message).map(|range| range.least), 3)
@@ -93,6 +100,9 @@ pub const COLUMNS: &[Column] = &[
         Cell::Number(it.processor_percent, 0)
     }),
     column(Shown::Screen, "resident_kib", "resident KiB", |_, it| Cell::Whole(it.resident_kib)),
+    column(Shown::Data, "resident_bytes_per_connection", "", |_, it| {
+        Cell::Number(it.resident_bytes_per_connection, 1)
+    }),
     column(Shown::Screen, "kernel_memory_kib", "kernel KiB", |_, it| {
         Cell::Whole(it.kernel_memory_kib)
     }),
@@ -115,6 +125,11 @@ pub const COLUMNS: &[Column] = &[
     column(Shown::Report, "machine_busy_elsewhere_percent", "others %", |_, it| {
         Cell::Number(it.machine_busy_elsewhere_percent, 0)
     }),
+    column(Shown::Report, "stolen_percent", "stolen %", |_, it| Cell::Number(it.stolen_percent, 1)),
+    column(Shown::Data, "hot_messages_per_second", "", |_, it| {
+        Cell::Number(it.hot_messages_per_second, 1)
+    }),
+    column(Shown::Data, "hot_p50_us", "", |_, it| Cell::Latency(it.hot_p50_us)),
     column(Shown::Screen, "limited_by", "limit", |_, it| {
         Cell::Text(limit_word(it.limited_by).to_owned())
     }),
@@ -151,10 +166,14 @@ pub fn is_of_words(column: &Column) -> bool {
     matches!(column.key, "model" | "limited_by")
 }
 
-fn pace_key(pace: PaceName) -> &'static str {
+/// The name of a pace in CSV and in the document.
+pub fn pace_key(pace: PaceName) -> &'static str {
     match pace {
         PaceName::ClosedLoop => "closed_loop",
         PaceName::FixedRate => "fixed_rate",
+        PaceName::Churn => "churn",
+        PaceName::Skew => "skew",
+        PaceName::Idle => "idle",
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `columns` names the figures of a row once, for every form; `tables` lays them out for the screen,
 //!   as CSV and as Markdown.
 //! - `standing` finds who is best at what; `conclusions` says it in words, short and long.
+//! - `pairs` says what a paired comparison has shown, and makes a section of a page of it.
 //! - `about` says what was measured, and what the figures are worth.
 //! - `html` is the page with the plots.
 
@@ -10,18 +11,28 @@ mod about;
 mod columns;
 mod conclusions;
 mod html;
+mod pairs;
 mod standing;
 mod tables;
 
 use super::document::Document;
+pub use columns::pace_key;
 pub use html::page as html;
+pub use pairs::section;
 pub use tables::{csv, markdown};
 
 /// The tables and the closing words for the screen.
 pub fn screen(document: &Document) -> String {
     let mut text = tables::screen(document);
     text.push('\n');
-    text.push_str(&conclusions::short(document));
+    if document.against.is_some() {
+        // Only what the pairs have shown is said.
+        for line in pairs::lines(document) {
+            text.push_str(&format!("{line}\n"));
+        }
+    } else {
+        text.push_str(&conclusions::short(document));
+    }
     if !document.complete {
         text.push_str(&format!("\n{}.\n", capitalised(&partial(document))));
     }
@@ -92,6 +103,7 @@ mod examples {
             model: model.to_owned(),
             median: median_of(&rounds),
             range: ranges_of(&rounds),
+            comparison: None,
             rounds,
             skipped: Vec::new(),
             problems: Vec::new(),
@@ -123,6 +135,14 @@ mod examples {
             seconds: 1.0,
             rounds: 1,
             rate_per_second: Some(10_000.0),
+            depth: 1,
+            hot_connections: 0,
+            server_processors: Vec::new(),
+            load_processors: Vec::new(),
+            against: None,
+            figure: None,
+            goal: None,
+            rounds_repeated: 0,
             load_threads: 2,
             complete: true,
             interrupted: false,

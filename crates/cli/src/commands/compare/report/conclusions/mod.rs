@@ -112,14 +112,15 @@ fn place(document: &Document, pace: PaceName, connections: u32) -> String {
 }
 
 /// What is worth comparing at a pace, with the name of being best at it.
-fn figures(pace: PaceName) -> [(&'static str, &'static Figure); 3] {
+fn figures(pace: PaceName) -> &'static [(&'static str, &'static Figure)] {
     match pace {
-        PaceName::ClosedLoop => {
-            [("fastest", &THROUGHPUT), ("least processor time", &COST), ("smallest", &MEMORY)]
+        PaceName::ClosedLoop | PaceName::Churn => {
+            &[("fastest", &THROUGHPUT), ("least processor time", &COST), ("smallest", &MEMORY)]
         }
-        PaceName::FixedRate => {
-            [("lowest p99", &TAIL), ("least processor time", &COST), ("smallest", &MEMORY)]
+        PaceName::FixedRate | PaceName::Skew => {
+            &[("lowest p99", &TAIL), ("least processor time", &COST), ("smallest", &MEMORY)]
         }
+        PaceName::Idle => &[("smallest", &MEMORY)],
     }
 }
 
@@ -139,7 +140,7 @@ fn best_in_words(standing: &Standing<'_>, figure: &Figure) -> String {
 }
 
 fn bests(pace: PaceName, rows: &[&Row]) -> Option<String> {
-    let words = figures(pace).into_iter().filter_map(|(name, figure)| {
+    let words = figures(pace).iter().filter_map(|&(name, figure)| {
         let standing = Standing::of(rows, figure)?;
         Some(format!("{name} {}", best_in_words(&standing, figure)))
     });

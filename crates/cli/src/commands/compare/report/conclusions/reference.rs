@@ -14,7 +14,7 @@ pub(super) fn costs(pace: PaceName, rows: &[&Row]) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
-    for (_, figure) in figures(pace) {
+    for &(_, figure) in figures(pace) {
         let Some(standing) = Standing::of(rows, figure) else {
             continue;
         };

@@ -249,5 +249,8 @@ fn pace_word(pace: PaceName) -> &'static str {
     match pace {
         PaceName::ClosedLoop => "closed loop",
         PaceName::FixedRate => "fixed rate",
+        PaceName::Churn => "churn",
+        PaceName::Skew => "skew",
+        PaceName::Idle => "idle",
     }
 }
