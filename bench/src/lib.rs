@@ -1,19 +1,12 @@
-//! What the echo servers, the load generator and the comparison share.
+//! What the programs of this workspace share.
 //!
 //! - [`server`]: options, listening socket, message framing and handler cost of every echo server,
 //!   so that the servers differ in how they wait and dispatch and in nothing else. Used by the four
 //!   server binaries.
-//! - [`load`]: the one-threaded load generator. Used by the `load` binary.
-//! - [`process`]: processor time, context switches and resident memory of another process, read
-//!   from `/proc`. Used by the load generator, which takes both readings at the borders of its
-//!   measured time.
-//! - [`runner`]: starts servers and load generators as pinned child processes, turn by turn, and
-//!   makes the tables. Used by the `bench` binary.
+//! - [`statistics`]: median and spread. Used by `transmit-ways`.
 
-pub mod load;
-pub mod process;
-pub mod runner;
 pub mod server;
+pub mod statistics;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use comfy_table::Table;
-use overlapped_bench::runner::statistics::Summary;
+use overlapped_bench::statistics::Summary;
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, pipe, splice};
 use rustix::thread::{CpuSet, sched_setaffinity};
