@@ -43,7 +43,7 @@ impl<P: Protocol> Iterator for Batch<P> {
     type Item = Packet<P>;
 
     fn next(&mut self) -> Option<Packet<P>> {
-        self.packets.pop_front().map(|packet| self.port.delivered(packet))
+        self.packets.pop_front().inspect(|packet| self.port.delivered(packet))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -71,8 +71,11 @@ impl<P: Protocol> Inner<P> {
         self.connections.queue(packet)
     }
 
+    #[inline]
     pub(crate) fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Packet<P>, TakeError> {
-        self.take_undelivered(deadline).map(|packet| self.delivered(packet))
+        let packet = self.take_undelivered(deadline)?;
+        self.delivered(&packet);
+        Ok(packet)
     }
 
     /// Takes a packet that may still be put back.
@@ -82,12 +85,14 @@ impl<P: Protocol> Inner<P> {
     ) -> Result<Packet<P>, TakeError> {
         let mut waited = false;
         loop {
-            let job = self.scheduler().take_bound(deadline).map_err(|error| match error {
-                TakeError::Closed if waited => TakeError::Abandoned,
-                error => error,
-            })?;
-            if let Some(packet) = self.carry_out(job) {
-                return Ok(packet);
+            match self.scheduler().take_bound(deadline) {
+                Ok(job) => {
+                    if let Some(packet) = self.carry_out(job) {
+                        return Ok(packet);
+                    }
+                }
+                Err(TakeError::Closed) if waited => return Err(TakeError::Abandoned),
+                Err(error) => return Err(error),
             }
             waited = true;
         }
@@ -103,11 +108,11 @@ impl<P: Protocol> Inner<P> {
     }
 
     /// A packet reaches its user: an accept window posts the accept anew.
-    pub(crate) fn delivered(&self, packet: Packet<P>) -> Packet<P> {
-        if let Packet::Accepted { listener, .. } = &packet {
+    #[inline]
+    pub(crate) fn delivered(&self, packet: &Packet<P>) {
+        if let Packet::Accepted { listener, .. } = packet {
             accept_window::taken(&listener.0);
         }
-        packet
     }
 
     /// Performs what an event allows. Each packet is queued; for the first one the oldest packet of
