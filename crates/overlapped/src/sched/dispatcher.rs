@@ -119,7 +119,9 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         let Member { id, parker, events } = member;
         let id = *id;
         let poll_only = matches!(deadline, Deadline::Now);
-        let mut step = self.change(|rules, wakes| rules.arrive(id, poll_only, wakes));
+        let mut wakes = Wakes::default();
+        let mut step = self.rules.lock().arrive(id, poll_only, &mut wakes);
+        self.wake(wakes);
         loop {
             step = match step {
                 Step::Work(work) => return Ok(self.work(work)),
