@@ -91,7 +91,7 @@
 //!
 //! # Where to read on
 //!
-//! In the repository: `docs/from-iocp.md` (each Win32 call and what it is here),
+//! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32 call and what it is here),
 //! `docs/ownership.md` (what happens to buffers and handles when you drop, cancel or close),
 //! `docs/scheduler.md` (which threads may run), `docs/linux.md` and `docs/windows.md` (the
 //! drivers), `docs/limits.md` (every limit, and what happens at it), and `docs/contract.md` (what

@@ -118,6 +118,12 @@ impl Buffer {
         self.inner_mut().filled = 0;
     }
 
+    /// The same buffer, empty: what an operation fills begins so, also when it ends before that.
+    pub(crate) fn cleared(mut self) -> Self {
+        self.clear();
+        self
+    }
+
     /// Keeps the first `length` bytes. A longer length has no effect.
     pub fn truncate(&mut self, length: usize) {
         let inner = self.inner_mut();

@@ -89,8 +89,9 @@ pub(crate) enum Progress {
     /// It could go on at once, but others should have their turn first. Only readiness backends see
     /// this.
     Yields,
-    /// It is complete and holds its result. When `drained` is set, the socket has nothing more
-    /// in this direction until the system says so.
+    /// It is complete and holds its result. `drained` says that the socket has nothing more in this
+    /// direction until the system says so: only what took less than it had room for knows that. Said
+    /// wrongly, the next operation would wait although there is data.
     Complete { drained: bool },
 }
 

@@ -10,8 +10,19 @@
 //!    carries it ([`platform`], Windows) it is told the outcome. Either way it keeps its result.
 //! 3. *take*: [`Kind::into_packet`] moves everything out, with the handle, into the packet.
 //!
-//! To add an operation, add its file with its [`Kind`], its line here in the list of modules, its line
-//! in `operations!` below, and its [`Packet`].
+//! # To add an operation
+//!
+//! 1. Its file here: what it owns, its [`Kind`], its public method. [`receive`] is a good example.
+//! 2. Its line in the list of modules below, and its line in `operations!`.
+//! 3. Its packet: a variant in [`packet`]. The compiler then asks for it in [`packet_parts`].
+//! 4. What Windows' kernel is asked for it: its `KindInKernel` in `platform/windows`. A build for Linux
+//!    does not miss it.
+//! 5. If it makes a call on the socket that there is not yet: a method of `sys::socket::Socket`, and
+//!    of the sockets of each system and of the simulated network below it.
+//! 6. A type that users name: its line in `lib.rs`. A test: on every driver that can show it. Its lines
+//!    in docs/contract.md, docs/from-iocp.md and the changelog.
+//!
+//! # What else is here
 //!
 //! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
 //!   operation.

@@ -29,7 +29,7 @@ pub(super) struct Receive {
 
 impl Receive {
     fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
-        Task::Receive(Self { buffer, result: not_performed() })
+        Task::Receive(Self { buffer: buffer.map(Buffer::cleared), result: not_performed() })
     }
 
     #[inline]
@@ -112,10 +112,7 @@ impl<P: Protocol> TcpStream<P> {
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let task = Receive::task(Some(buffer));
         Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
-            Task::Receive(Receive { buffer: Some(mut buffer), .. }) => {
-                buffer.clear();
-                buffer
-            }
+            Task::Receive(receive) => receive.buffer.unwrap_or_else(Buffer::empty),
             _ => Buffer::empty(),
         })
     }

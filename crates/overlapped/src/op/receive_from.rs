@@ -27,7 +27,7 @@ pub(super) struct ReceiveFrom {
 impl ReceiveFrom {
     fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
         Task::ReceiveFrom(Self {
-            buffer,
+            buffer: buffer.map(Buffer::cleared),
             has_taken: false,
             result: not_performed(),
             from: SenderRoom::default(),
@@ -108,10 +108,7 @@ impl<P: Protocol> UdpSocket<P> {
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let task = ReceiveFrom::task(Some(buffer));
         Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
-            Task::ReceiveFrom(ReceiveFrom { buffer: Some(mut buffer), .. }) => {
-                buffer.clear();
-                buffer
-            }
+            Task::ReceiveFrom(receive) => receive.buffer.unwrap_or_else(Buffer::empty),
             _ => Buffer::empty(),
         })
     }

@@ -23,10 +23,10 @@
 //! - the socket calls of [`Socket`]: each is one attempt that does not block, says
 //!   `WouldBlock` when it cannot proceed, and has either happened or not when it returns.
 //!
-//! A **completion** driver (the Windows port, which is to follow) takes the whole operation, owns
-//! its block until the packet is taken, and is itself the scheduler: start, cancel, take, post and
-//! close map to one system call each. Its operation block is complete before the starting call and
-//! is not touched after it, since the packet may be taken before that call returns.
+//! A **completion** driver (`iocp`, the Windows port) takes the whole operation, owns its block until
+//! the packet is taken, and is itself the scheduler: start, cancel, take, post and close map to one
+//! system call each. Its operation block is complete before the starting call and is not touched
+//! after it, since the packet may be taken before that call returns.
 //!
 //! Files go another way, whatever carries the sockets: `uring` or `iocp` holds what they ask for, or the
 //! call waits; see [`files`].

@@ -114,6 +114,22 @@ fn p132_no_byte_is_lost_by_a_cancelled_receive(world: &World) {
     assert_eq!(&received(&port).buffer[..], b"abc");
 }
 
+/// What was in a buffer before is not what was received.
+fn p133_the_buffer_of_a_cancelled_receive_says_that_nothing_came(world: &World) {
+    let port = world.exact_port(1);
+    let (stream, _peer) = world.stream(&port, 7);
+    let (socket, _) = world.datagram(&port, 8);
+    stream.receive(Buffer::from(b"before"), 1).expect("a receive can be started");
+    socket.receive_from(Buffer::from(b"before"), 2).expect("a receive can be started");
+    assert_eq!((stream.cancel_all(), socket.cancel_all()), (1, 1));
+    for number in [1, 2] {
+        let parts = next(&port).into_parts().expect("an operation was started");
+        assert_eq!((parts.operation, code(&parts.result)), (number, Some(errno::CANCELED)));
+        let buffer = parts.buffers.into_one().expect("it had one");
+        assert_eq!((&buffer[..], buffer.capacity()), (&b""[..], 6));
+    }
+}
+
 fn p46_cancel_races_with_completion_and_each_receive_completes_once(world: &World) {
     const ROUNDS: u64 = 2_000;
     let port = world.exact_port(2);
@@ -238,6 +254,7 @@ on_every_driver! {
     p131_cancelling_what_has_completed_finds_nothing_and_changes_nothing,
     p132_a_cancelled_send_says_how_many_bytes_went_out,
     p132_no_byte_is_lost_by_a_cancelled_receive,
+    p133_the_buffer_of_a_cancelled_receive_says_that_nothing_came,
     p133_a_cancelled_operation_gives_everything_back_with_its_one_packet,
     f16_every_kind_of_operation_comes_back_at_once_when_cancelled,
     f17_a_cancel_that_finds_nothing_is_an_ordinary_answer_on_a_closed_stream_too,
