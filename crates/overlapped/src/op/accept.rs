@@ -96,14 +96,6 @@ impl<P: Protocol> Kind<P> for Accept {
         }
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     fn complete(
         &mut self,
         at: &mut Locked<'_, Op<P>>,

@@ -23,7 +23,7 @@ pub(super) struct AcceptInto<P: Protocol> {
     /// The connection, until it lies behind the stream's handle.
     socket: Option<Socket>,
     /// The local and the remote address.
-    result: io::Result<Box<(SocketAddr, SocketAddr)>>,
+    pub(super) result: io::Result<Box<(SocketAddr, SocketAddr)>>,
     /// What a kernel accepts into.
     #[allow(dead_code, reason = "needed where the kernel carries operations")]
     pub(super) room: AcceptRoom,
@@ -52,14 +52,6 @@ impl<P: Protocol> Kind<P> for AcceptInto<P> {
             Err(progress) => progress,
             Ok(taken) => self.keep(taken),
         }
-    }
-
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
     }
 
     fn complete(

@@ -73,14 +73,6 @@ impl<P: Protocol> Kind<P> for Connect {
         }
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     /// Whether the connection was established, also when sending the first data failed then.
     fn has_begun(&self) -> bool {
         self.target.stage == Stage::Connected

@@ -26,7 +26,7 @@ pub(super) struct FirstData {
     silent: Silent,
     /// What is in the packet: `None` until then.
     accepted: Option<Box<Accepted>>,
-    result: io::Result<()>,
+    pub(super) result: io::Result<()>,
 }
 
 impl FirstData {
@@ -59,14 +59,6 @@ impl<P: Protocol> Kind<P> for FirstData {
             }
         }
         Progress::Complete { drained: false }
-    }
-
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
     }
 
     /// The connection is silent no longer, and leaves the table.

@@ -55,19 +55,13 @@ use packet::Packet;
 use platform::KindInKernel;
 use std::io;
 
-/// What each kind of operation has to say of itself.
+/// What each kind of operation has to say of itself. Each has a field `result`, besides.
 trait Kind<P: Protocol>: KindInKernel + Sized {
     /// In which states of a connection it may be started.
     const ROLE: Role;
 
     /// Goes on as far as it can without waiting. Complete, it keeps its result.
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress;
-
-    /// The error that it ended with, if it did.
-    fn error(&self) -> Option<&io::Error>;
-
-    /// Ends it with `error`.
-    fn fail(&mut self, error: io::Error);
 
     /// The packet of the complete operation, which gives everything back.
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P>;
@@ -77,9 +71,9 @@ trait Kind<P: Protocol>: KindInKernel + Sized {
         false
     }
 
-    /// How the connection was lost, if its error says that it was.
-    fn loss(&self) -> Option<i32> {
-        self.error().and_then(loss)
+    /// How the connection was lost, if this error says that it was.
+    fn loss(error: &io::Error) -> Option<i32> {
+        loss(error)
     }
 
     /// Updates the connection's state when it is complete.
@@ -192,11 +186,11 @@ impl<P: Protocol> Operation for Op<P> {
 
     #[inline]
     fn error(&self) -> Option<&io::Error> {
-        dispatch!(&self.task, it => Kind::<P>::error(it))
+        dispatch!(&self.task, it => it.result.as_ref().err())
     }
 
     fn fail(&mut self, error: io::Error) {
-        dispatch!(&mut self.task, it => Kind::<P>::fail(it, error));
+        dispatch!(&mut self.task, it => it.result = Err(error));
     }
 
     #[inline]
@@ -206,7 +200,11 @@ impl<P: Protocol> Operation for Op<P> {
 
     #[inline]
     fn loss(&self) -> Option<i32> {
-        dispatch!(&self.task, it => Kind::<P>::loss(it))
+        fn loss<P: Protocol, K: Kind<P>>(_: &K, error: &io::Error) -> Option<i32> {
+            K::loss(error)
+        }
+        let error = self.error()?;
+        dispatch!(&self.task, it => loss::<P, _>(it, error))
     }
 
     fn accepts_into(&self) -> Option<u64> {

@@ -76,14 +76,6 @@ impl<P: Protocol> Kind<P> for Receive {
         self.attempt_once(with)
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     #[inline]
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         let buffer = self.buffer.unwrap_or_else(Buffer::empty);

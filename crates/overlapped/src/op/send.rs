@@ -37,14 +37,6 @@ impl<P: Protocol> Kind<P> for Send {
         }
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     fn has_begun(&self) -> bool {
         self.transferred > 0
     }

@@ -40,14 +40,6 @@ impl<P: Protocol> Kind<P> for SendTo {
         }
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         let transferred = if self.result.is_ok() { self.buffers.byte_len() } else { 0 };
         Packet::SentTo {

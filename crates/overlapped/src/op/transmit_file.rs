@@ -177,20 +177,12 @@ impl<P: Protocol> Kind<P> for TransmitFile {
         Progress::Complete { drained: false }
     }
 
-    fn error(&self) -> Option<&io::Error> {
-        self.result.as_ref().err()
-    }
-
-    fn fail(&mut self, error: io::Error) {
-        self.result = Err(error);
-    }
-
     fn has_begun(&self) -> bool {
         self.transferred() > 0
     }
 
-    fn loss(&self) -> Option<i32> {
-        self.result.as_ref().err().and_then(loss_of_connected)
+    fn loss(error: &io::Error) -> Option<i32> {
+        loss_of_connected(error)
     }
 
     fn complete(
