@@ -55,7 +55,7 @@ pub struct Summary {
     /// Why files were copied past the cache, or not.
     pub buffering: String,
     /// What carried the operations.
-    pub carrier: String,
+    pub backend: String,
     /// What could not be copied.
     pub failures: Vec<Failure>,
     /// What file systems of the target could not do, each kind once for each of them.

@@ -81,25 +81,25 @@ fn l13_what_somebody_else_has_still_is_not_watched_once_it_is_closed() {
     alone("l13_what_somebody_else_has_still_is_not_watched_once_it_is_closed", || {
         let _here = RoutineThread::current().expect("a name");
         let window = MessageWindow::new().expect("a window");
-        let bell = watched();
+        let at_first = watched();
 
         let (connected, mut peer) = connection();
         let _kept = connected.try_clone().expect("a clone");
         let stream = Stream::try_from(connected).expect("it is taken");
         stream.receive_then(Vec::with_capacity(8), drop).expect("it starts");
-        // The set of this thread has its own bell.
-        assert_eq!(watched(), bell + 2);
+        // The set of this thread has its own wake-up descriptor.
+        assert_eq!(watched(), at_first + 2);
         peer.write_all(b"for it").expect("it is connected");
         assert!(sleep_alertable(None), "its routine runs");
         drop(stream);
-        assert_eq!(watched(), bell + 1, "though its clone is open");
+        assert_eq!(watched(), at_first + 1, "though its clone is open");
 
         let (connected, _peer) = connection();
         let _kept = connected.try_clone().expect("a clone");
         let socket = Socket::try_from(connected).expect("it is taken");
         socket.select_messages(&window, 1, NetworkEvents::READ).expect("it can be selected");
-        assert_eq!(watched(), bell + 2);
+        assert_eq!(watched(), at_first + 2);
         drop(socket);
-        assert_eq!(watched(), bell + 1);
+        assert_eq!(watched(), at_first + 1);
     });
 }

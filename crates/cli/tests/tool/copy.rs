@@ -1,4 +1,4 @@
-//! `copy` on every system: sizes, carriers, what is refused, and what an interruption leaves.
+//! `copy` on every system: sizes, backends, what is refused, and what an interruption leaves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,10 +72,10 @@ pub fn contents(bytes: usize) -> Vec<u8> {
 const SIZES: [usize; 11] = [0, 1, 511, 512, 4_095, 4_096, 65_535, 65_536, 65_537, 262_144, 262_145];
 
 /// Names what carries files, by the environment; "" leaves the choice to the tool.
-pub fn copy_with(carrier: &str, arguments: &[&str]) -> Ended {
+pub fn copy_with(backend: &str, arguments: &[&str]) -> Ended {
     let mut command = tool(&[&["copy"], arguments].concat());
-    if !carrier.is_empty() {
-        command.env("OVERLAPPED_FILES", carrier);
+    if !backend.is_empty() {
+        command.env("OVERLAPPED_FILES", backend);
     }
     let output = command.output().expect("the tool starts");
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -83,8 +83,8 @@ pub fn copy_with(carrier: &str, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn r55_r56_r57_every_size_is_copied_whole_by_every_carrier_buffered_or_not() {
-    let carriers: &[&str] =
+fn r55_r56_r57_every_size_is_copied_whole_by_every_backend_buffered_or_not() {
+    let backends: &[&str] =
         if cfg!(target_os = "linux") { &["", "ring", "helpers"] } else { &["", "helpers"] };
     let memory = Path::new("/dev/shm");
     let mut places = vec![Scratch::new()];
@@ -98,17 +98,17 @@ fn r55_r56_r57_every_size_is_copied_whole_by_every_carrier_buffered_or_not() {
         for size in SIZES {
             scratch.write(&format!("from/{size}"), &contents(size));
         }
-        for carrier in carriers {
+        for backend in backends {
             for unbuffered in ["never", "always"] {
                 for options in [&["--in-flight", "1"] as &[&str], &["--verify"], &["--automatic"]] {
                     let (from, to) = (scratch.path("from"), scratch.path("to"));
                     let fixed = ["-r", &from, &to, "--json", "--unbuffered", unbuffered];
-                    let ended = copy_with(carrier, &[&fixed, options].concat());
+                    let ended = copy_with(backend, &[&fixed, options].concat());
                     assert_eq!(ended.code(), 0, "{ended:?}");
                     assert_eq!(names_in(to.as_ref()), names_in(from.as_ref()));
                     for size in SIZES {
                         let same = scratch.read(&format!("to/{size}")) == contents(size);
-                        assert!(same, "{size} by {carrier} {unbuffered}");
+                        assert!(same, "{size} by {backend} {unbuffered}");
                     }
                     let summary = ended.json();
                     schema::check("copy", &summary);
@@ -116,8 +116,8 @@ fn r55_r56_r57_every_size_is_copied_whole_by_every_carrier_buffered_or_not() {
                     assert_eq!(summary["files"], SIZES.len());
                     assert_eq!(summary["bytes"], all);
                     assert!(summary["peak_in_flight"].as_u64() <= summary["in_flight"].as_u64());
-                    if *carrier == "helpers" {
-                        let said = summary["carrier"].as_str().expect("text");
+                    if *backend == "helpers" {
+                        let said = summary["backend"].as_str().expect("text");
                         assert!(said.starts_with("helper threads"), "{said}");
                     }
                     if options == ["--verify"] {
@@ -144,7 +144,7 @@ fn a_file_keeps_its_time_and_takes_the_place_of_an_old_one() {
     drop(file);
     let ended = run(&["copy", &source, &target]);
     assert_eq!((ended.code(), ended.errors.as_str()), (0, ""));
-    for word in ["copied", "100,000", "in flight", "buffered", "carrier", "sync         none"] {
+    for word in ["copied", "100,000", "in flight", "buffered", "backend", "sync         none"] {
         assert!(ended.output.contains(word), "{word}: {}", ended.output);
     }
     assert_eq!(scratch.read("target"), contents(100_000));

@@ -28,10 +28,10 @@ fn holes_stay_holes_and_what_is_between_them_is_copied() {
     }
     drop(source);
     for options in [&["--unbuffered", "never"], &["--unbuffered", "always"]] {
-        for carrier in ["ring", "helpers"] {
+        for backend in ["ring", "helpers"] {
             let target = scratch.path("target");
             let ended =
-                copy_with(carrier, &[&["--json", &path, &target], options.as_slice()].concat());
+                copy_with(backend, &[&["--json", &path, &target], options.as_slice()].concat());
             assert_eq!(ended.code(), 0, "{ended:?}");
             let summary = ended.json();
             let number = |name: &str| summary[name].as_u64().expect("a number");
@@ -154,12 +154,12 @@ fn r59_e35_a_full_disk_ends_the_copy_with_one_line_and_leaves_nothing() {
     // The file system is in a namespace of its own, and goes with it.
     let script = "mount -t tmpfs -o size=5m none small || exit 77; echo old >small/target; \
                   \"$@\"; echo \"ended with $?\"; find small -type f";
-    for carrier in ["ring", "helpers"] {
+    for backend in ["ring", "helpers"] {
         let output = Command::new("unshare")
             .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
             .arg(env!("CARGO_BIN_EXE_overlapped"))
             .args(["copy", "--quiet", "--recursive", "--in-flight", "4", "tree", "small"])
-            .env("OVERLAPPED_FILES", carrier)
+            .env("OVERLAPPED_FILES", backend)
             .current_dir(scratch.path(""))
             .output();
         let output = match output {

@@ -162,7 +162,7 @@ pub(crate) fn run(
         ));
     }
     let begun = Instant::now();
-    let (choice, why) = carrier_for(plan, settings);
+    let (choice, why) = backend_for(plan, settings);
     let port = Port::<Copying>::builder().files(choice).build()?;
     let threads = (2 * port.concurrency()).min(settings.in_flight);
     let mut engine = Engine {
@@ -190,21 +190,21 @@ pub(crate) fn run(
     engine.copy_links();
     engine.settle_folders();
     let summary = engine.tallies.summary(settings);
-    let carrier = match (why, summary.reads) {
+    let backend = match (why, summary.reads) {
         (_, 0) => "none: there was nothing to read".to_owned(),
         (Some(why), _) => why.to_owned(),
         (None, _) => engine.port.driver().files,
     };
     let stopped = stop.is_requested() || engine.hopeless.load(Ordering::Acquire);
     let warnings = engine.warnings.all();
-    Ok(Summary { time: begun.elapsed(), carrier, stopped, warnings, ..summary })
+    Ok(Summary { time: begun.elapsed(), backend, stopped, warnings, ..summary })
 }
 
 /// What carries the operations, and why if it is not what the port would take by itself.
 ///
 /// On Linux helper threads are faster as long as the system's cache takes what is written: io_uring
 /// hands each such write to a thread of the kernel's and lets one at a time write to a file.
-fn carrier_for(plan: &Plan, settings: &Settings) -> (FilesChoice, Option<&'static str>) {
+fn backend_for(plan: &Plan, settings: &Settings) -> (FilesChoice, Option<&'static str>) {
     let is_unbuffered = settings.wants_unbuffered(plan.largest_bytes());
     let is_named = std::env::var_os("OVERLAPPED_FILES").is_some();
     if cfg!(not(target_os = "linux")) || is_unbuffered || is_named {

@@ -1,7 +1,7 @@
 //! The fetcher: asks a sender for its file, and writes it beside its place until it is whole.
 //!
 //! One thread does it all: it takes packets, and each starts what comes next. The writes are carried by
-//! the port's carrier of files meanwhile.
+//! the port's backend of files meanwhile.
 //!
 //! - `settings` is how it is done and what comes of it, `failure` what can go wrong.
 //! - `conversation` connects, asks, and reads the answer up to the body.

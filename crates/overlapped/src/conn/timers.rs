@@ -62,7 +62,7 @@ impl<T> Timers<T> {
         Ok(id)
     }
 
-    /// Takes a timer out. The alarm may ring once for nothing.
+    /// Takes a timer out. The alarm may come once for nothing.
     pub(crate) fn cancel(&self, id: TimerId) -> Option<Due<T>> {
         self.0.lock().due.remove(&id)
     }

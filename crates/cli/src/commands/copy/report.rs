@@ -28,7 +28,7 @@ pub struct Document<'a> {
     in_flight: u64,
     peak_in_flight: u64,
     buffering: Buffering<'a>,
-    carrier: &'a str,
+    backend: &'a str,
     sync: &'static str,
     warnings: Vec<Warned>,
     failures: Vec<Failed>,
@@ -104,7 +104,7 @@ impl<'a> Document<'a> {
                 files_unbuffered: summary.files_unbuffered,
                 reason: &summary.buffering,
             },
-            carrier: &summary.carrier,
+            backend: &summary.backend,
             sync: of_sync(settings.sync),
             warnings: Warned::all(&summary.warnings),
             failures: summary.failures.iter().map(failed).collect(),
@@ -165,7 +165,7 @@ pub fn text(summary: &Summary, settings: &Settings) -> String {
         count => format!("{} file(s) unbuffered", grouped(count)),
     };
     row("cache", format!("{how} ({})", summary.buffering));
-    row("carrier", summary.carrier.clone());
+    row("backend", summary.backend.clone());
     row("sync", of_sync(settings.sync).to_owned());
     text
 }

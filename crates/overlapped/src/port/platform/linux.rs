@@ -1,4 +1,4 @@
-//! On Linux a port's threads perform the operations, and the bell of a signal is one more event.
+//! On Linux a port's threads perform the operations, and the arrival of a signal is one more event.
 
 use crate::op::packet::Packet;
 use crate::port::inner::Inner;
@@ -36,12 +36,12 @@ impl<P: Protocol> Inner<P> {
         Ok(watch)
     }
 
-    /// For a backend that cannot wait for a bell.
+    /// For a backend without an epoll set.
     fn watch_from_a_thread(self: &Arc<Self>, watch: &Watch) -> io::Result<()> {
-        let bell = watch.bell();
+        let wakeup = watch.wakeup();
         let port: Weak<Self> = Arc::downgrade(self);
         let wait = move || {
-            while bell.wait()
+            while wakeup.wait()
                 && let Some(port) = port.upgrade()
             {
                 port.signals_arrived();

@@ -1,9 +1,10 @@
 //! The default driver on Linux: one epoll instance, shared by the threads of the port.
 //!
-//! Each socket is registered once, edge-triggered, for both directions. An `eventfd` in the same
-//! set is the kick, one `timerfd` the alarm, another the look of the blocked-thread monitor; another
-//! `eventfd` is the bell of a port that watches signals. All are edge-triggered and never read: a write to the one,
-//! an expiry of the other, is an edge by itself.
+//! Each socket is registered once, edge-triggered, for both directions. The same set has an
+//! `eventfd` that wakes a waiting thread (the kick), a `timerfd` for the timers of the port (the
+//! alarm), another for the look of the blocked-thread monitor and, on a port that watches signals,
+//! an `eventfd` for these. All are edge-triggered and never read: each write and each expiry is an
+//! edge by itself.
 //!
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business
 //! (newest first in practice, unspecified).
@@ -60,7 +61,7 @@ impl Epoll {
         let _ = epoll::modify(&self.set, descriptor, epoll::EventData::new_u64(token), SOCKET);
     }
 
-    /// From now on each ring of the watch's bell, which nobody reads, is an event.
+    /// From now on each signal that the watch counts is an event.
     pub(crate) fn watch(&self, watch: &Watch) -> io::Result<()> {
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
         Ok(epoll::add(&self.set, watch, epoll::EventData::new_u64(Event::SIGNAL), edge)?)

@@ -18,7 +18,7 @@ use windows_sys::Win32::System::Threading::{
 pub(super) struct Alarm {
     /// The timer, or zero while there is none. Kept as a number, since it is only passed on.
     timer: Mutex<PTP_TIMER>,
-    /// The port that rings. The alarm holds it open until its last callback has ended, in whatever
+    /// The port that is told. The alarm holds it open until its last callback has ended, in whatever
     /// order the alarm and the other owners go.
     port: Arc<OwnedHandle>,
 }

@@ -63,7 +63,7 @@ pub(crate) const END_OF_FILE: i32 = ERROR_HANDLE_EOF as i32;
 pub(crate) enum Marker {
     /// A posted value lies in the port's own queue of them.
     Posted,
-    /// The port's alarm has rung.
+    /// The time of the port's alarm has come.
     Alarm,
     /// The port was closed, or packets were put back: look for yourself.
     Look,

@@ -1,6 +1,6 @@
 //! Signals of Linux, by actions that signal-hook runs in its handler.
 //!
-//! Such an action may do very little: it adds to a number and writes to an `eventfd`, the bell.
+//! Such an action may do very little: it adds to a number and writes to an `eventfd`.
 #![allow(unsafe_code)]
 
 use super::Arrived;
@@ -43,8 +43,8 @@ pub(crate) struct Watch {
 
 #[derive(Debug)]
 struct Counts {
-    /// An `eventfd`.
-    bell: OwnedFd,
+    /// Readable once a signal has arrived.
+    eventfd: OwnedFd,
     interrupts: AtomicU32,
     terminations: AtomicU32,
     is_over: AtomicBool,
@@ -52,14 +52,14 @@ struct Counts {
 
 /// What a thread waits for that is not one of a port.
 #[derive(Debug)]
-pub(crate) struct Bell(Arc<Counts>);
+pub(crate) struct Wakeup(Arc<Counts>);
 
 impl Watch {
     /// Counts signals from now on. A hangup that the process was started to ignore, by `nohup`, stays
     /// ignored.
     pub(crate) fn start() -> io::Result<Self> {
         let counts = Arc::new(Counts {
-            bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            eventfd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             interrupts: AtomicU32::new(0),
             terminations: AtomicU32::new(0),
             is_over: AtomicBool::new(false),
@@ -109,16 +109,16 @@ impl Watch {
         }
     }
 
-    /// The bell, for a thread to wait for.
-    pub(crate) fn bell(&self) -> Bell {
-        Bell(Arc::clone(&self.counts))
+    /// For a thread to wait for.
+    pub(crate) fn wakeup(&self) -> Wakeup {
+        Wakeup(Arc::clone(&self.counts))
     }
 }
 
 /// Becomes readable with each signal, and stays so until somebody reads it.
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.counts.bell.as_fd()
+        self.counts.eventfd.as_fd()
     }
 }
 
@@ -133,7 +133,7 @@ impl Drop for Watch {
         }
         drop(watches);
         self.counts.is_over.store(true, Ordering::SeqCst);
-        self.counts.ring();
+        self.counts.wake();
     }
 }
 
@@ -141,22 +141,22 @@ impl Counts {
     fn count(&self, signal: i32) {
         let number = if signal == SIGINT { &self.interrupts } else { &self.terminations };
         number.fetch_add(1, Ordering::SeqCst);
-        self.ring();
+        self.wake();
     }
 
-    fn ring(&self) {
+    fn wake(&self) {
         // A full counter (after 2^64 signals) would be the only error.
-        let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
     }
 }
 
-impl Bell {
-    /// Waits until the bell rings; false when the watch is over.
+impl Wakeup {
+    /// Waits for the next signal; false when the watch is over.
     pub(crate) fn wait(&self) -> bool {
-        let mut bell = [PollFd::new(&self.0.bell, PollFlags::IN)];
+        let mut readable = [PollFd::new(&self.0.eventfd, PollFlags::IN)];
         // An interrupted wait is a look too many.
-        let _ = poll(&mut bell, None);
-        let _ = rustix::io::read(&self.0.bell, &mut [0; 8]);
+        let _ = poll(&mut readable, None);
+        let _ = rustix::io::read(&self.0.eventfd, &mut [0; 8]);
         !self.0.is_over.load(Ordering::SeqCst)
     }
 }

@@ -1,9 +1,10 @@
 //! Signals of the process, for the ports that watch them: Ctrl-C and termination.
 //!
-//! A [`Watch`] counts the signals that arrive while it lives, and rings its bell for each. A driver
-//! that can wait for the bell brings a thread of the port back; for another one a thread of the
-//! library's waits (`Watch::bell`). On Windows the system has a thread for it, which calls the port. Any number of watches count each signal. When the last one is
-//! dropped, signals do what they did before the first.
+//! A [`Watch`] counts the signals that arrive while it lives, and wakes somebody for each. On Linux
+//! it writes to an `eventfd`: in an epoll set this brings a thread of the port back; for a driver
+//! without such a set a thread of the library's waits (`Watch::wakeup`). On Windows the system has a
+//! thread for it, which calls the port. Any number of watches count each signal. When the last one
+//! is dropped, signals do what they did before the first.
 //!
 //! The port calls this; it calls only the system.
 

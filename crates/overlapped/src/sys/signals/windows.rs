@@ -1,7 +1,7 @@
 //! Signals of Windows: what the console, a logoff or a shutdown tells the process.
 //!
-//! The system calls the handler on a thread of its own, which may do anything: it counts, and rings
-//! the bells there and then.
+//! The system calls the handler on a thread of its own, which may do anything: it counts, and calls
+//! the ports that watch there and then.
 #![allow(unsafe_code)]
 
 use super::Arrived;
@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Console::{
 };
 use windows_sys::core::BOOL;
 
-type Ring = Box<dyn Fn() + Send + Sync>;
+type Arrival = Box<dyn Fn() + Send + Sync>;
 
 /// Who watches. The handler is registered while there is anybody.
 static WATCHES: Mutex<Vec<Arc<Counts>>> = Mutex::new(Vec::new());
@@ -23,16 +23,16 @@ static WATCHES: Mutex<Vec<Arc<Counts>>> = Mutex::new(Vec::new());
 pub(crate) struct Watch(Arc<Counts>);
 
 struct Counts {
-    ring: Ring,
+    arrived: Arrival,
     interrupts: AtomicU32,
     terminations: AtomicU32,
 }
 
 impl Watch {
-    /// Counts signals from now on, and calls `ring` after each, on a thread of the system's.
-    pub(crate) fn start(ring: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+    /// Counts signals from now on, and calls `arrived` after each, on a thread of the system's.
+    pub(crate) fn start(arrived: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
         let counts = Arc::new(Counts {
-            ring: Box::new(ring),
+            arrived: Box::new(arrived),
             interrupts: AtomicU32::new(0),
             terminations: AtomicU32::new(0),
         });
@@ -83,12 +83,12 @@ unsafe extern "system" fn handle(event: u32) -> BOOL {
         CTRL_CLOSE_EVENT | CTRL_LOGOFF_EVENT | CTRL_SHUTDOWN_EVENT => false,
         _ => return 0,
     };
-    // Rung without the lock: the bell may close a port, which takes its watch away.
+    // Called without the lock: a port that is told may be closed, which takes its watch away.
     let watches = lock().clone();
     for counts in &watches {
         let number = if is_interrupt { &counts.interrupts } else { &counts.terminations };
         number.fetch_add(1, Ordering::SeqCst);
-        (counts.ring)();
+        (counts.arrived)();
     }
     if !is_interrupt && !cfg!(test) {
         // The system ends the process as soon as this returns. The program has until the system
@@ -110,20 +110,20 @@ mod tests {
 
     #[test]
     fn every_watch_counts_each_signal_and_one_that_is_gone_counts_none() {
-        let rung = Arc::new(AtomicU32::new(0));
-        let ring = || {
-            let rung = Arc::clone(&rung);
+        let calls = Arc::new(AtomicU32::new(0));
+        let arrived = || {
+            let calls = Arc::clone(&calls);
             move || {
-                rung.fetch_add(1, Ordering::SeqCst);
+                calls.fetch_add(1, Ordering::SeqCst);
             }
         };
-        let first = Watch::start(ring()).expect("a handler can be set");
-        let second = Watch::start(ring()).expect("there is one already");
+        let first = Watch::start(arrived()).expect("a handler can be set");
+        let second = Watch::start(arrived()).expect("there is one already");
         // SAFETY: it may be called with any number, on any thread.
         let tell = |event| unsafe { handle(event) };
         assert_eq!(tell(CTRL_C_EVENT), 1);
         assert_eq!(tell(CTRL_CLOSE_EVENT), 1);
-        assert_eq!(rung.load(Ordering::SeqCst), 4);
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
         assert_eq!(first.take(), Arrived { interrupts: 1, terminations: 1 });
         assert_eq!(first.take(), Arrived::default(), "they were taken");
         drop(first);

@@ -47,7 +47,7 @@ pub fn kernel() -> Finding {
 /// Associates a file with a port and asks what carries it.
 fn files() -> Finding {
     let name = "files";
-    match super::carrier_of("/dev/null".as_ref()) {
+    match super::backend_of("/dev/null".as_ref()) {
         Ok(found) if found.starts_with("io_uring") || found.contains("OVERLAPPED_FILES") => {
             Finding::good(name, found)
         }

@@ -85,7 +85,7 @@ fn driver() -> Vec<Finding> {
 }
 
 /// What carries overlapped operations on files, after one was associated.
-fn carrier_of(file: &Path) -> io::Result<String> {
+fn backend_of(file: &Path) -> io::Result<String> {
     let port = Port::<Trial>::new()?;
     let file = OpenFile::open(file, &FileOptions::new().read(true))?;
     let _file = port.associate(file, ())?;

@@ -28,8 +28,8 @@ pub fn kernel() -> Finding {
 
 /// Associates a file with a port and asks what carries it: this program, which surely is a file.
 fn files() -> Finding {
-    let carrier = std::env::current_exe().and_then(|program| super::carrier_of(&program));
-    match carrier {
+    let backend = std::env::current_exe().and_then(|program| super::backend_of(&program));
+    match backend {
         Ok(found) => Finding::good("files", found),
         Err(error) => Finding::problem("files", error.to_string(), "unset OVERLAPPED_FILES"),
     }

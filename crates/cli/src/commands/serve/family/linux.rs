@@ -18,7 +18,7 @@ use super::super::reporter::Reporter;
 use super::super::service;
 use super::super::settings::Settings;
 use super::Event;
-use super::seat::Seat;
+use super::worker_slot::WorkerSlot;
 use crate::children::Said;
 use crate::exit::Reported;
 use crate::interrupt::{self, EndArguments};
@@ -60,7 +60,7 @@ struct Family<'a> {
     settings: &'a Settings,
     /// For workers to come; closed when the server is to end.
     listener: Option<TcpListener>,
-    seats: Vec<Seat>,
+    slots: Vec<WorkerSlot>,
     sender: Sender<Event>,
     /// There once all workers serve.
     reporter: Option<Reporter>,
@@ -75,14 +75,15 @@ pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> any
     interrupt::on_first_or(end, settings.drain + GRACE, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
-    let mut seats: Vec<Seat> = (0..settings.processes as usize).map(Seat::new).collect();
-    for seat in &mut seats {
-        seat.start(settings, &listener, &sender)?;
+    let mut slots: Vec<WorkerSlot> =
+        (0..settings.processes as usize).map(WorkerSlot::new).collect();
+    for slot in &mut slots {
+        slot.start(settings, &listener, &sender)?;
     }
     let mut family = Family {
         settings,
         listener: Some(listener),
-        seats,
+        slots,
         sender,
         reporter: None,
         stopping: None,
@@ -99,11 +100,11 @@ pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> any
 impl Family<'_> {
     /// Goes on until the server was told to end and all workers have ended.
     fn watch(&mut self, events: &Receiver<Event>) -> anyhow::Result<()> {
-        while self.stopping.is_none() || self.seats.iter().any(Seat::is_alive) {
+        while self.stopping.is_none() || self.slots.iter().any(WorkerSlot::is_alive) {
             match events.recv_timeout(self.wait()) {
                 Ok(Event::Interrupt) => self.stop(),
                 Ok(Event::Said { number, generation, said })
-                    if self.seats[number].is_now(generation) =>
+                    if self.slots[number].is_now(generation) =>
                 {
                     match said {
                         Said::Line(line) => self.hear(number, &line)?,
@@ -125,7 +126,7 @@ impl Family<'_> {
             Some(reporter) if self.stopping.is_none() => reporter.wait(),
             _ => LOOK,
         };
-        for due in self.seats.iter().filter_map(Seat::due) {
+        for due in self.slots.iter().filter_map(WorkerSlot::due) {
             wait = wait.min(due.saturating_duration_since(Instant::now()));
         }
         wait
@@ -134,14 +135,14 @@ impl Family<'_> {
     fn stop(&mut self) {
         self.stopping = Some(Instant::now());
         self.listener = None;
-        self.seats.iter().for_each(Seat::interrupt);
+        self.slots.iter().for_each(WorkerSlot::interrupt);
     }
 
     fn hear(&mut self, number: usize, line: &str) -> anyhow::Result<()> {
         match serde_json::from_str(line) {
             Ok(Report::Ready { driver }) => {
-                self.seats[number].ready = true;
-                if self.reporter.is_some() || self.seats.iter().any(|seat| !seat.ready) {
+                self.slots[number].ready = true;
+                if self.reporter.is_some() || self.slots.iter().any(|slot| !slot.ready) {
                     return Ok(());
                 }
                 if let Some(listener) = &self.listener {
@@ -153,8 +154,8 @@ impl Family<'_> {
                 }
                 self.reporter = Some(Reporter::new(quiet, json, processes));
             }
-            Ok(Report::Status(figures)) => self.seats[number].tells(figures, 0),
-            Ok(Report::Stopped { figures, left }) => self.seats[number].tells(figures, left),
+            Ok(Report::Status(figures)) => self.slots[number].tells(figures, 0),
+            Ok(Report::Stopped { figures, left }) => self.slots[number].tells(figures, left),
             Ok(Report::Failed { reason }) if self.reporter.is_none() => anyhow::bail!(reason),
             Ok(Report::Failed { reason }) => exit::complain(&reason),
             Err(error) => exit::complain(&format!("worker {number} was not understood: {error}")),
@@ -164,13 +165,13 @@ impl Family<'_> {
 
     /// A worker has ended. What it had told stays counted, save its connections.
     fn bury(&mut self, number: usize) -> anyhow::Result<()> {
-        let seat = &mut self.seats[number];
+        let slot = &mut self.slots[number];
         if self.stopping.is_some() {
-            return seat.has_ended();
+            return slot.has_ended();
         }
-        let died = seat.has_died()?;
+        let died = slot.has_died()?;
         anyhow::ensure!(self.reporter.is_some(), "{died} before it served");
-        seat.replace_after(&format!(
+        slot.replace_after(&format!(
             "{died}; its connections are lost, and what it had counted in the last half second"
         ));
         Ok(())
@@ -180,15 +181,15 @@ impl Family<'_> {
     fn look_around(&mut self) -> anyhow::Result<()> {
         if let Some(since) = self.stopping {
             if since.elapsed() > self.settings.drain + GRACE {
-                self.seats.iter_mut().try_for_each(Seat::kill)?;
+                self.slots.iter_mut().try_for_each(WorkerSlot::kill)?;
             }
             return Ok(());
         }
         let now = Instant::now();
-        for seat in self.seats.iter_mut().filter(|seat| seat.due().is_some_and(|due| due <= now)) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.due().is_some_and(|due| due <= now)) {
             let Some(listener) = &self.listener else { break };
-            if let Err(error) = seat.start(self.settings, listener, &self.sender) {
-                seat.replace_after(&format!("{error:#}"));
+            if let Err(error) = slot.start(self.settings, listener, &self.sender) {
+                slot.replace_after(&format!("{error:#}"));
             }
         }
         let sum = self.sum().0;
@@ -201,10 +202,10 @@ impl Family<'_> {
     fn sum(&self) -> (Figures, u64) {
         let mut figures = Figures::default();
         let mut left = 0;
-        for seat in &self.seats {
-            let (of_seat, of_seat_left) = seat.figures();
-            figures.add(&of_seat);
-            left += of_seat_left;
+        for slot in &self.slots {
+            let (of_slot, of_slot_left) = slot.figures();
+            figures.add(&of_slot);
+            left += of_slot_left;
         }
         (figures, left)
     }

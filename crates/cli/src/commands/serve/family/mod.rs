@@ -6,10 +6,10 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(target_os = "linux")]
-mod seat;
 #[cfg(windows)]
 mod windows;
+#[cfg(target_os = "linux")]
+mod worker_slot;
 
 #[cfg(target_os = "linux")]
 pub use linux::{check, run, run_worker};

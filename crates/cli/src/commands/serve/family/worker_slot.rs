@@ -23,7 +23,7 @@ const LONG_LIFE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The place of one worker.
-pub struct Seat {
+pub struct WorkerSlot {
     number: usize,
     /// The worker, until it has ended.
     process: Option<Copy>,
@@ -41,7 +41,7 @@ pub struct Seat {
     pub ready: bool,
 }
 
-impl Seat {
+impl WorkerSlot {
     pub fn new(number: usize) -> Self {
         Self {
             number,
@@ -152,15 +152,15 @@ mod tests {
 
     #[test]
     fn the_delay_doubles_up_to_the_longest_and_is_short_again_after_a_long_life() {
-        let mut seat = Seat::new(0);
+        let mut slot = WorkerSlot::new(0);
         let mut delay_ms = || {
-            seat.replace_after("a worker has died");
-            seat.delay.as_millis()
+            slot.replace_after("a worker has died");
+            slot.delay.as_millis()
         };
         assert_eq!([(); 3].map(|()| delay_ms()), [100, 200, 400]);
         assert_eq!([(); 6].map(|()| delay_ms()).last(), Some(&10_000));
-        seat.started = Instant::now().checked_sub(LONG_LIFE).expect("the clock has run so long");
-        seat.replace_after("a worker has died");
-        assert_eq!(seat.delay, FIRST_DELAY);
+        slot.started = Instant::now().checked_sub(LONG_LIFE).expect("the clock has run so long");
+        slot.replace_after("a worker has died");
+        assert_eq!(slot.delay, FIRST_DELAY);
     }
 }
