@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) type Stream = overlapped::TcpStream<Serving>;
-pub(crate) type Connections = overlapped_serving::Connections<Serving>;
+pub(crate) type Connections = overlapped_serving::Connections<Stream>;
 
 /// The protocol of the server.
 #[derive(Debug)]

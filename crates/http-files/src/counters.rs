@@ -1,6 +1,6 @@
 //! What a server counts. Each worker counts on lines of its own.
 
-use overlapped_serving::{Count, Errors, Failure, Failures, Threads};
+use overlapped_serving::{Count, Errors, Threads};
 
 /// What a server has counted since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,19 +36,13 @@ pub struct Status {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Own {
-    accepted: Count,
     refused: Count,
     responses: Count,
     refusals: Count,
     body_bytes: Count,
-    failures: Failures,
 }
 
 impl Own {
-    pub(crate) fn accepted(&self) {
-        self.accepted.add(1);
-    }
-
     pub(crate) fn refused(&self) {
         self.refused.add(1);
     }
@@ -64,16 +58,10 @@ impl Own {
         self.body_bytes.add(bytes);
     }
 
-    pub(crate) fn failed(&self, failure: Failure, count: u64) {
-        self.failures.add(failure, count);
-    }
-
     pub(crate) fn add_to(&self, sum: &mut Status) {
-        sum.accepted += self.accepted.get();
         sum.refused += self.refused.get();
         sum.responses += self.responses.get();
         sum.refusals += self.refusals.get();
         sum.body_bytes += self.body_bytes.get();
-        self.failures.add_to(&mut sum.errors);
     }
 }

@@ -10,7 +10,7 @@ use crate::folder::Folder;
 use crate::worker::Worker;
 use crate::{Settings, Status};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Addresses, Crew, Failure, worker_threads};
+use overlapped_serving::{Addresses, Crew, worker_threads};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ impl Shared {
         let mut status = Status {
             connected: self.connections.open(),
             peak_connected: self.connections.peak(),
+            accepted: self.connections.accepted(),
+            errors: self.connections.errors(),
             log_lines_lost: self.log.as_ref().map_or(0, Logger::lost),
             accept_deferrals: self.port.counters().accept_deferrals,
             ..Status::default()
@@ -158,12 +160,9 @@ impl Server {
             stream.cancel_all();
         };
         shared.connections.for_each(waits, cancel);
-        let last_number = shared.counters.len() - 1;
-        let last = Worker::new(&shared, last_number);
-        let (port, connections) = (&shared.port, &shared.connections);
+        let last = Worker::new(&shared, shared.counters.len() - 1);
         let serve = |packet| last.serve(packet);
-        let left = self.crew.stop(port, connections, deadline, serve, || last.panicked());
-        shared.counters[last_number].failed(Failure::Aborted, left);
+        let left = self.crew.stop(&shared.port, &shared.connections, deadline, serve);
         if let Some(log) = &shared.log {
             log.finish();
         }

@@ -33,7 +33,6 @@ const PART_BYTES: u64 = if cfg!(windows) { 1 << 20 } else { 1 << 40 };
 /// A thread that serves, as it sees the server.
 pub(crate) struct Worker<'a> {
     shared: &'a Shared,
-    number: usize,
     counters: &'a Own,
     date: RefCell<DateText>,
 }
@@ -41,17 +40,12 @@ pub(crate) struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// `number` says which counters are its own.
     pub(crate) fn new(shared: &'a Shared, number: usize) -> Self {
-        Self { shared, number, counters: &shared.counters[number], date: RefCell::default() }
+        Self { shared, counters: &shared.counters[number], date: RefCell::default() }
     }
 
     pub(crate) fn run(&self) {
         let Shared { port, connections, .. } = self.shared;
-        take_until_end(port, connections, |packet| self.serve(packet), || self.panicked());
-    }
-
-    /// Serving a packet panicked, and its connection was reset.
-    pub(crate) fn panicked(&self) {
-        self.counters.failed(Failure::Other, 1);
+        take_until_end(port, connections, |packet| self.serve(packet));
     }
 
     /// Does what a packet asks for.
@@ -83,7 +77,7 @@ impl<'a> Worker<'a> {
                 Ok(accepted) => self.accepted(*accepted),
                 // The listener was closed.
                 Err(error) if is_aborted(&error) => {}
-                Err(error) => self.counters.failed(Failure::of(&error), 1),
+                Err(error) => self.shared.connections.failed(Failure::of(&error)),
             },
             Packet::Timer { .. } => self.look_at_the_time(),
             // The server starts nothing else.
@@ -96,18 +90,17 @@ impl<'a> Worker<'a> {
             // It is closed, which costs less than any answer would.
             return self.counters.refused();
         };
-        self.counters.accepted();
         let connection = Connection::new(Some(accepted.remote), Some(place));
         let stream = match self.shared.port.associate(accepted.socket, connection) {
             Ok(stream) => stream,
-            Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
+            Err(refused) => return self.shared.connections.failed(Failure::of(&refused.error)),
         };
         if cfg!(windows) {
             // Elsewhere it is inherited. One that is gone already takes none.
             let _ = stream.set_nodelay(true);
         }
         // In the list before its first operation, which may end it at once.
-        self.shared.connections.add(&stream, self.number);
+        self.shared.connections.add(&stream);
         let _in_hand = self.shared.connections.in_hand(&stream);
         self.wait_for_request(&stream, self.shared.deadlines.of_head());
     }
@@ -337,7 +330,7 @@ impl<'a> Worker<'a> {
         let has_expired = has_expired(stream.key());
         match work {
             Work::Head { bytes, .. } if has_expired => {
-                self.counters.failed(Failure::TimedOut, 1);
+                self.shared.connections.failed(Failure::TimedOut);
                 self.refuse(stream, 408, &bytes);
             }
             _ if has_expired => self.end(&stream),
@@ -398,14 +391,12 @@ impl<'a> Worker<'a> {
 
     /// Ends a connection before its time.
     fn fail(&self, stream: &Stream, failure: Failure) {
-        if self.shared.connections.remove(stream) {
-            self.counters.failed(failure, 1);
-        }
+        self.shared.connections.remove(stream, Some(failure));
     }
 
     /// Ends a connection: the last handle closes it, and that is the caller's.
     fn end(&self, stream: &Stream) {
-        self.shared.connections.remove(stream);
+        self.shared.connections.remove(stream, None);
     }
 }
 

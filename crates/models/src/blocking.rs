@@ -10,9 +10,9 @@ use crate::handler::{Handler, Reply};
 use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
-use crate::parts::register::{Member, Ticket};
 use crate::parts::running::{Running, Staff};
-use crate::parts::tally::OnDuty;
+use crate::parts::stay::{Member, Share, Stay};
+use crate::parts::tally::Meter;
 use crate::platform::{Alarm, Line};
 use overlapped_serving::Failure;
 use std::io::{self, ErrorKind};
@@ -55,7 +55,7 @@ struct OneEach {
 }
 
 struct Shared {
-    common: Arc<Common<Line>>,
+    common: Arc<Common<Share<Line>>>,
     stack: AtomicUsize,
     alarm: Alarm,
 }
@@ -63,6 +63,12 @@ struct Shared {
 impl Member for Line {
     fn cut(&self) {
         self.reset();
+    }
+
+    fn has_left(&self, failure: Option<Failure>) {
+        if failure == Some(Failure::TimedOut) {
+            self.give_up();
+        }
     }
 }
 
@@ -77,13 +83,9 @@ fn start(
         alarm: Alarm::new()?,
     });
     let serving = Arc::clone(&shared);
-    let doorkeeper = Doorkeeper::start(
-        listener,
-        &shared.common.tally,
-        &shared,
-        |shared| &shared.common.register,
-        move |stream| welcome(&serving, Line::new(stream, &serving.alarm)),
-    )?;
+    let doorkeeper = Doorkeeper::start(listener, &shared.common, move |stream| {
+        welcome(&serving, Line::new(stream, &serving.alarm))
+    })?;
     Ok(Running::new(Arc::clone(&shared.common), OneEach { shared, doorkeeper }))
 }
 
@@ -93,7 +95,7 @@ impl Staff for OneEach {
     }
 
     fn hurry(&self) {
-        self.shared.common.register.for_each(|line| line.end_input());
+        self.shared.common.connections.for_each(|_| true, |line| line.end_input());
         self.shared.alarm.ring();
     }
 
@@ -104,55 +106,20 @@ impl Staff for OneEach {
 
 /// Gives a connection its thread.
 fn welcome(shared: &Arc<Shared>, line: Line) {
-    let line = Arc::new(line);
-    let stay = Stay {
-        ticket: Some(shared.common.register.enter(Arc::clone(&line))),
-        // As long as nothing better is known, which is so when there is no thread.
-        failure: Some(Failure::Other),
-        line,
-        shared: Arc::clone(shared),
-        on_duty: shared.common.tally.enlist(),
-    };
+    let common = Arc::clone(&shared.common);
+    // The connection is closed by the time that the thread counts as gone.
+    let (on_duty, stay) = (common.tally.enlist(), Stay::enter(&common, line));
     let stack = shared.stack.load(Ordering::Relaxed);
     // A closure that finds no thread is dropped, and the connection with it.
     let _ = std::thread::Builder::new().stack_size(stack).spawn(move || {
-        let failure = converse(&stay).err();
-        stay.end(failure);
+        // In this order they end, however the thread does.
+        let (on_duty, mut stay) = (on_duty, stay);
+        stay.set_failure(converse(&stay, &common, &on_duty).err());
     });
 }
 
-/// A connection in the hands of its thread; ends with the thread, however that ends.
-struct Stay {
-    ticket: Option<Ticket>,
-    /// How the connection has ended.
-    failure: Option<Failure>,
-    line: Arc<Line>,
-    shared: Arc<Shared>,
-    // Last, so that the connection is closed by the time that the thread counts as gone.
-    on_duty: OnDuty,
-}
-
-impl Stay {
-    fn end(mut self, failure: Option<Failure>) {
-        self.failure = failure;
-    }
-}
-
-impl Drop for Stay {
-    fn drop(&mut self) {
-        // First the list, so that whoever sees the end finds it counted.
-        if let Some(ticket) = self.ticket.take() {
-            self.shared.common.register.leave(ticket, self.failure);
-        }
-        if self.failure == Some(Failure::TimedOut) {
-            self.line.give_up();
-        }
-    }
-}
-
 /// Serves one connection to its end.
-fn converse(stay: &Stay) -> Result<(), Failure> {
-    let (line, common) = (&*stay.line, &stay.shared.common);
+fn converse(line: &Line, common: &Common<Share<Line>>, meter: &Meter) -> Result<(), Failure> {
     let Limits { first_data, idle_timeout, buffer_size, .. } = common.limits;
     let failed = |error: io::Error| Failure::of(&error);
     set_limit(first_data.or(idle_timeout), |limit| line.set_receive_limit(limit))?;
@@ -170,7 +137,7 @@ fn converse(stay: &Stay) -> Result<(), Failure> {
             line.set_receive_limit(None).map_err(failed)?;
             set_limit(idle_timeout, |limit| line.set_receive_limit(limit))?;
         }
-        match stay.on_duty.call(&*common.handler, &buffer[..length]) {
+        match meter.call(&*common.handler, &buffer[..length]) {
             Some(Reply::Echo) => line.send_all(&buffer[..length]).map_err(failed)?,
             Some(Reply::Silent) => {}
             Some(Reply::Close) => return Ok(()),

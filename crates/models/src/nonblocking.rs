@@ -21,6 +21,7 @@ use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::listening;
+use crate::parts::stay::Share;
 use crate::parts::tally::OnDuty;
 use overlapped_notify::Socket;
 use std::io;
@@ -60,7 +61,7 @@ impl Model for Nonblocking {
 }
 
 struct Shared {
-    common: Arc<Common<Socket>>,
+    common: Arc<Common<Share<Socket>>>,
     door: Door<Socket>,
 }
 

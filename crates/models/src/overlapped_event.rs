@@ -24,6 +24,7 @@ use crate::parts::crew::{Crew, Duty, Seat, Wake};
 use crate::parts::crewed::Crewed;
 use crate::parts::exchange::{Exchange, Then};
 use crate::parts::running::Running;
+use crate::parts::stay::Share;
 use overlapped_notify::{EventObject, Overlapped, Received, Stream, WAIT_MAX, Waited, wait_any};
 use std::io;
 use std::net::TcpListener;
@@ -54,7 +55,7 @@ impl Model for OverlappedEvent {
         let common = Arc::new(Common::new(handler, limits));
         let waits = Waits { common: Arc::clone(&common) };
         let crew = Crew::new(waits, PLACES, "events", &common.tally);
-        let welcome = |common: &Arc<Common<Stream>>, stream| {
+        let welcome = |common: &Arc<Common<Share<Stream>>>, stream| {
             Ok(Exchange::new(common, Stream::try_from(stream)?))
         };
         let words = |threads| {
@@ -70,7 +71,7 @@ impl Model for OverlappedEvent {
 
 /// What the threads do.
 struct Waits {
-    common: Arc<Common<Stream>>,
+    common: Arc<Common<Share<Stream>>>,
 }
 
 /// A thread's own event.

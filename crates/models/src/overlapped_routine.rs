@@ -26,6 +26,7 @@ use crate::parts::doorkeeper::Doorkeeper;
 use crate::parts::exchange::{Exchange, Then};
 use crate::parts::patience::Rounds;
 use crate::parts::running::{Running, Staff};
+use crate::parts::stay::Share;
 use crate::parts::tally::OnDuty;
 use overlapped_notify::{RoutineThread, Stream, sleep_alertable};
 use overlapped_serving::Failure;
@@ -57,20 +58,16 @@ impl Model for OverlappedRoutine {
         let staff = OneThread { thread: start_thread(&common)?, doorkeeper: None };
         let mut running = Running::new(Arc::clone(&common), staff);
         let (thread, serving) = (running.staff.thread.clone(), Arc::clone(&common));
-        running.staff.doorkeeper = Some(Doorkeeper::start(
-            listener,
-            &common.tally,
-            &common,
-            |common| &common.register,
-            move |stream| match Stream::try_from(stream) {
+        running.staff.doorkeeper = Some(Doorkeeper::start(listener, &common, move |stream| {
+            match Stream::try_from(stream) {
                 Ok(stream) => {
                     let exchange = Exchange::new(&serving, stream);
                     // A connection that finds no thread is dropped, and counted as that.
                     let _ = thread.queue(move || in_room(|room| room.welcome(exchange)));
                 }
-                Err(error) => serving.register.failed(Failure::of(&error)),
-            },
-        )?);
+                Err(error) => serving.connections.failed(Failure::of(&error)),
+            }
+        })?);
         Ok(Box::new(running))
     }
 }
@@ -97,7 +94,7 @@ impl Staff for OneThread {
 }
 
 /// Starts the thread, and gives its name as soon as routines can be queued to it.
-fn start_thread(common: &Arc<Common<Stream>>) -> io::Result<RoutineThread> {
+fn start_thread(common: &Arc<Common<Share<Stream>>>) -> io::Result<RoutineThread> {
     let (tell, told) = sync_channel(1);
     let (common, on_duty) = (Arc::clone(common), common.tally.enlist());
     std::thread::Builder::new().name("routines".into()).spawn(move || {
@@ -145,7 +142,7 @@ struct Connection {
 }
 
 impl Room {
-    fn new(common: &Common<Stream>, on_duty: &OnDuty) -> Rc<Self> {
+    fn new(common: &Common<Share<Stream>>, on_duty: &OnDuty) -> Rc<Self> {
         let desk = Desk::new(common, on_duty.meter());
         Rc::new(Self {
             rounds: RefCell::new(desk.terms.rounds()),

@@ -1,6 +1,6 @@
 //! The worker threads of a server: how many, what they do, and how a stop ends them.
 
-use crate::{Connections, Listed, Notice};
+use crate::{Connections, Failure, Listed, Notice};
 use overlapped::{Packet, Port, Protocol, TcpStream};
 use std::io;
 use std::num::NonZero;
@@ -30,41 +30,38 @@ pub fn worker_threads(threads: usize, concurrency: usize) -> usize {
 
 /// Takes packets and hands them to `serve`, until it takes the [`End`] or the port is closed.
 ///
-/// A panic of `serve` ends with its packet, see [`contained`]; `panicked` is called for each.
+/// A panic of `serve` ends with its packet, see [`contained`].
 pub fn take_until_end<P>(
     port: &Port<P>,
-    connections: &Connections<P>,
+    connections: &Connections<TcpStream<P>>,
     serve: impl Fn(Packet<P>),
-    panicked: impl Fn(),
 ) where
     P: Protocol<Message = End, Key: Listed>,
 {
     loop {
         match port.take() {
             Ok(Packet::Posted(End)) | Err(_) => return,
-            Ok(packet) => {
-                if !contained(connections, packet, &serve) {
-                    panicked();
-                }
-            }
+            Ok(packet) => contained(connections, packet, &serve),
         }
     }
 }
 
-/// Hands a packet to `serve`; false when that panicked. The panic hook has told of it then, and the
-/// packet's connection was taken out of the list and reset. Nothing else is touched: the calling
-/// thread goes on with the next packet.
+/// Hands a packet to `serve`. When that panics, the panic hook tells of it, the packet's connection
+/// is taken out of the list and reset, and the list counts it as [`Failure::Other`]. Nothing else is
+/// touched: the calling thread goes on with the next packet.
 pub fn contained<P: Protocol<Key: Listed>>(
-    connections: &Connections<P>,
+    connections: &Connections<TcpStream<P>>,
     packet: Packet<P>,
     serve: impl FnOnce(Packet<P>),
-) -> bool {
+) {
     // What a server shares between its threads is locked without poison, or atomic.
-    catch_unwind(AssertUnwindSafe(|| {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
         let _in_hand = stream_of(&packet).map(|stream| connections.in_hand(stream));
         serve(packet);
-    }))
-    .is_ok()
+    }));
+    if outcome.is_err() {
+        connections.failed(Failure::Other);
+    }
 }
 
 /// The connection that a packet is of.
@@ -158,24 +155,22 @@ impl Crew {
     /// whatever keeps a connection without work open.
     ///
     /// Workers serve until no connection is open, and then all that is queued; `serve` serves, on
-    /// this thread, what a client that was accepted at the last moment brings after that, with
-    /// `panicked` as in [`take_until_end`]. What is
-    /// still open at the deadline, if there is one, is ended by force; returns how many connections
-    /// that were. A worker that is busy then is left to itself.
+    /// this thread, what a client that was accepted at the last moment brings after that. What is
+    /// still open at the deadline, if there is one, is ended by force and counted as that; returns
+    /// how many connections that were. A worker that is busy then is left to itself.
     pub fn stop<P>(
         &mut self,
         port: &Port<P>,
-        connections: &Connections<P>,
+        connections: &Connections<TcpStream<P>>,
         deadline: Option<Instant>,
         serve: impl Fn(Packet<P>),
-        panicked: impl Fn(),
     ) -> u64
     where
         P: Protocol<Message = End, Key: Listed>,
     {
         let in_time = connections.wait_until_none(deadline)
             && self.dismiss(port, deadline)
-            && serve_the_last(port, connections, deadline, serve, panicked);
+            && serve_the_last(port, connections, deadline, serve);
         let left = if in_time { 0 } else { connections.take_all(|stream| stream.abort()) };
         port.close();
         if !in_time {
@@ -221,10 +216,9 @@ impl Crew {
 /// connection had gone.
 fn serve_the_last<P>(
     port: &Port<P>,
-    connections: &Connections<P>,
+    connections: &Connections<TcpStream<P>>,
     deadline: Option<Instant>,
     serve: impl Fn(Packet<P>),
-    panicked: impl Fn(),
 ) -> bool
 where
     P: Protocol<Message = End, Key: Listed>,
@@ -242,11 +236,7 @@ where
         }
         match port.take_timeout(wait) {
             Ok(Packet::Posted(End)) => {}
-            Ok(packet) => {
-                if !contained(connections, packet, &serve) {
-                    panicked();
-                }
-            }
+            Ok(packet) => contained(connections, packet, &serve),
             Err(_) => break,
         }
     }

@@ -1,6 +1,5 @@
 //! Why a connection ended before its time.
 
-use crate::Errors;
 use overlapped::is_aborted;
 use std::io::{Error, ErrorKind};
 
@@ -39,16 +38,6 @@ impl Failure {
             ErrorKind::ConnectionAborted => Self::Aborted,
             _ => Self::Other,
         }
-    }
-
-    /// Counts `count` of its kind.
-    pub fn add_to(self, errors: &mut Errors, count: u64) {
-        *match self {
-            Self::Reset => &mut errors.reset,
-            Self::TimedOut => &mut errors.timed_out,
-            Self::Aborted => &mut errors.aborted,
-            Self::Other => &mut errors.other,
-        } += count;
     }
 }
 

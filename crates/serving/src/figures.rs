@@ -1,6 +1,5 @@
-//! What servers count: each thread in a place of its own, added up by whoever asks.
+//! What servers show of their connections and threads, and what a thread counts for itself.
 
-use crate::Failure;
 use overlapped::Snapshot;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,46 +55,5 @@ impl Count {
     /// The sum of what was added.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// How many failures there were of each kind, with one writer at a time as in [`Count`].
-#[derive(Debug, Default)]
-pub struct Failures([Count; KINDS.len()]);
-
-const KINDS: [Failure; 4] = [Failure::Reset, Failure::TimedOut, Failure::Aborted, Failure::Other];
-
-impl Failures {
-    /// Counts `count` of this kind.
-    pub fn add(&self, failure: Failure, count: u64) {
-        self.0[failure as usize].add(count);
-    }
-
-    /// Adds what was counted to `errors`.
-    pub fn add_to(&self, errors: &mut Errors) {
-        for kind in KINDS {
-            kind.add_to(errors, self.0[kind as usize].get());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_of_failure_is_counted_in_its_place() {
-        let (first, second) = (Failures::default(), Failures::default());
-        for (number, kind) in KINDS.into_iter().enumerate() {
-            first.add(kind, number as u64 + 1);
-            second.add(kind, 10);
-            second.add(kind, 10);
-        }
-        let mut errors = Errors::default();
-        first.add_to(&mut errors);
-        assert_eq!(errors, Errors { reset: 1, timed_out: 2, aborted: 3, other: 4 });
-        second.add_to(&mut errors);
-        assert_eq!(errors, Errors { reset: 21, timed_out: 22, aborted: 23, other: 24 });
-        assert_eq!(errors.total(), 90);
     }
 }

@@ -1,17 +1,19 @@
-//! What servers on one completion port share.
+//! What servers share, most of all those on one completion port.
 //!
 //! - [`Connections`] is the list of all that are open, so that a sweep and a stop reach those on
-//!   which nothing happens. A key that is [`Listed`] keeps the place of its connection.
+//!   which nothing happens, and counts how they come and how they end. It holds a [`Handle`] of
+//!   each, whose key is [`Listed`] and keeps its place.
 //! - [`Crew`] are the worker threads: how many, what they do until the [`End`], and how a stop ends
 //!   them in phases. It calls the list.
 //! - [`Addresses`] counts connections by the address of the client, so that none has all of them.
 //!   It knows nobody.
-//! - [`Errors`], [`Threads`], [`Count`] and [`Failures`] are what is counted, and [`Failure`] is why a
-//!   connection ended before its time. They know nobody.
+//! - [`Errors`], [`Threads`] and [`Count`] are what is counted, and [`Failure`] is why a connection
+//!   ended before its time. They know nobody.
 //! - [`Notice`] tells a thread that waits to look again. The list and the crew call it.
 //!
-//! The completion port of `overlapped-models` and the server of `overlapped-http-files` are made of
-//! it. It is no framework: the port, the protocol, what a packet means, how long a client may take
+//! The completion port of `overlapped-models` and the servers of `overlapped-http-files` and
+//! `overlapped-file-transfer` are made of it; the models without a port have the list and the
+//! figures. It is no framework: the port, the protocol, what a packet means, how long a client may take
 //! and how a stop begins stay with each server, which calls these and is never called, but for the
 //! closures that it hands over.
 #![forbid(unsafe_code)]
@@ -24,10 +26,10 @@ mod figures;
 mod notice;
 
 pub use addresses::{Addresses, Place};
-pub use connections::{Connections, InHand, Listed, SHARDS};
+pub use connections::{Connections, Handle, InHand, Listed, SHARDS};
 pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;
-pub use figures::{Count, Errors, Failures, Threads};
+pub use figures::{Count, Errors, Threads};
 pub use notice::Notice;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -12,7 +12,7 @@ pub(crate) mod settings;
 mod worker;
 
 use crate::name;
-use connection::{Connection, Message, Sending, Waits, Work};
+use connection::{Connection, Message, Sending, Stream, Waits, Work};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
 use overlapped_serving::{Connections, Crew, lock, worker_threads};
 use served::Served;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     served: Served,
     settings: SendSettings,
     watch: Box<dyn SendWatch>,
-    connections: Connections<Sending>,
+    connections: Connections<Stream>,
     checksums: checksum::Checksums,
     /// 0, then `STOPPING`, then `ENDING`.
     phase: AtomicU8,
@@ -61,7 +61,10 @@ impl Shared {
     fn status(&self) -> SendStatus {
         let mut status = lock(&self.counts);
         self.connections.for_each(|_| true, |stream| status.bytes += stream.key().count());
-        SendStatus { connected: self.connections.open(), ..*status }
+        let mut status = SendStatus { connected: self.connections.open(), ..*status };
+        // The list counts what was ended by force, and the worker what ended otherwise.
+        status.errors.aborted = self.connections.errors().total();
+        status
     }
 }
 
@@ -190,7 +193,6 @@ impl Sender {
                 counts.bytes += stream.key().count();
                 stream.abort();
             });
-            counts.errors.aborted += left;
         }
         for _ in 0..self.crew.threads() {
             // The port is open, so it cannot refuse.

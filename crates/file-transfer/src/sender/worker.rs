@@ -37,19 +37,12 @@ impl Worker<'_> {
         loop {
             match self.0.port.take() {
                 Ok(Packet::Posted(Message::End)) | Err(_) => return,
+                // The sender's watch may panic.
                 Ok(packet) => {
-                    if !contained(&self.0.connections, packet, |packet| self.serve(packet)) {
-                        self.panicked();
-                    }
+                    contained(&self.0.connections, packet, |packet| self.serve(packet));
                 }
             }
         }
-    }
-
-    /// Serving a packet panicked, which the sender's watch may do, and its connection was reset.
-    fn panicked(&self) {
-        lock(&self.0.counts).errors.aborted += 1;
-        self.0.changed.notify_all();
     }
 
     fn serve(&self, packet: Packet<Sending>) {
@@ -100,7 +93,7 @@ impl Worker<'_> {
         let connection = Connection::new(Some(accepted.remote));
         connection.waits(Waits::Request, Some(self.0.settings.request_time));
         let Ok(stream) = self.0.port.associate(accepted.socket, connection) else { return };
-        self.0.connections.add(&stream, accepted.remote.port().into());
+        self.0.connections.add(&stream);
         let _in_hand = self.0.connections.in_hand(&stream);
         self.receive_request(&stream, [0; REQUEST_BYTES], 0);
         if self.0.is_stopping() && stream.key().waits_for() == Waits::Request {
@@ -134,7 +127,7 @@ impl Worker<'_> {
             }
             // The stop has closed it, and it had asked for nothing.
             Err(error) if is_aborted(&error) => {
-                self.0.connections.remove(stream);
+                self.0.connections.remove(stream, None);
                 return;
             }
             Err(error) => return self.fail(stream, Fault::Cut, &format!("it was cut: {error}")),
@@ -268,7 +261,7 @@ impl Worker<'_> {
             (_, Ok(Received::Data(_))) => return self.listen_for_end(stream, outcome),
             // A refusal was told before.
             (Outcome::Failed(_), _) => {
-                self.0.connections.remove(stream);
+                self.0.connections.remove(stream, None);
                 return;
             }
             (_, Ok(_)) | (Outcome::Inquired, _) => {}
@@ -295,7 +288,7 @@ impl Worker<'_> {
         let answer = Answer::Refusal(reason).encode();
         let is_told = stream.send(&answer, Work::Refusal).is_ok();
         // One that was ended by force meanwhile is counted as that.
-        if is_told || self.0.connections.remove(stream) {
+        if is_told || self.0.connections.remove(stream, None) {
             self.note(stream, Outcome::Failed(text), Some(fault));
         }
     }
@@ -343,7 +336,7 @@ impl Worker<'_> {
 
     /// Ends a connection: the last handle closes it, and that is the caller's.
     fn end(&self, stream: &Stream, outcome: Outcome, fault: Option<Fault>) {
-        if self.0.connections.remove(stream) {
+        if self.0.connections.remove(stream, None) {
             self.note(stream, outcome, fault);
         }
     }

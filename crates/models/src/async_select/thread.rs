@@ -5,6 +5,7 @@ use crate::parts::conversation::{Desk, Next};
 use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
+use crate::parts::stay::Share;
 use crate::parts::tally::OnDuty;
 use overlapped_notify::{Message, MessagePoster, MessageWindow, NetworkEvents, Socket, SocketId};
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ pub(super) struct WindowThread {
     window: MessageWindow,
     desk: Desk,
     rounds: Rounds,
-    common: Arc<Common<Socket>>,
+    common: Arc<Common<Share<Socket>>>,
     door: Arc<Door<Socket>>,
     porter: Porter,
     /// Clients may wait of whom there will be no further message, since no accept was tried.
@@ -43,7 +44,7 @@ struct Place {
 
 impl WindowThread {
     pub(super) fn new(
-        common: &Arc<Common<Socket>>,
+        common: &Arc<Common<Share<Socket>>>,
         door: Arc<Door<Socket>>,
         on_duty: OnDuty,
     ) -> io::Result<Self> {

@@ -5,7 +5,7 @@ use overlapped_serving::{End, Listed};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(super) type Stream = overlapped::TcpStream<Serving>;
-pub(super) type Connections = overlapped_serving::Connections<Serving>;
+pub(super) type Connections = overlapped_serving::Connections<Stream>;
 
 /// The protocol of the server.
 #[derive(Debug)]

@@ -23,28 +23,27 @@
 //!   and stops it.
 //! - [`connection`] is what is kept per connection: its completion key.
 //! - [`accepting`] is the thread that accepts, where there is one.
-//! - [`counters`] are the workers' own figures; [`sweep`] ends idle connections.
-//! - The list of connections, the threads and their end are those of `overlapped-serving`.
+//! - [`sweep`] ends idle connections.
+//! - The list of connections, the threads and their end are those of `overlapped-serving`; what the
+//!   threads share and what they count is that of `parts`.
 //!
 //! An idle connection costs 8 bytes of key and 8 of list beside the library's handle. A message
 //! costs no allocation, no lock and no clock of this folder's.
 
 mod accepting;
 mod connection;
-mod counters;
 mod sweep;
 mod worker;
 
 use crate::handler::Handler;
-use crate::model::{Accepting, Limits, Model, Server, Status, Stopped};
+use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
+use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
-use connection::{Connection, Connections, Receive, Serving, Stream};
-use counters::Counters;
+use connection::{Connection, Receive, Serving, Stream};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Crew, Failure, worker_threads};
+use overlapped_serving::{Crew, worker_threads};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use sweep::Sweep;
 use worker::Worker;
@@ -56,12 +55,8 @@ pub struct CompletionPort;
 /// What the workers of one server share. Written rarely, read for each packet.
 struct Shared {
     port: Port<Serving>,
-    handler: Arc<dyn Handler>,
-    stopping: AtomicBool,
+    common: Arc<Common<Stream>>,
     sweep: Option<Sweep>,
-    connections: Connections,
-    counters: Counters,
-    door: accepting::Door,
 }
 
 struct Running {
@@ -110,20 +105,14 @@ impl Model for CompletionPort {
         let awaits_first = limits.first_data.filter(|_| entrance.is_err());
         let shared = Arc::new(Shared {
             port,
-            handler,
-            stopping: AtomicBool::new(false),
+            common: Arc::new(Common::new(handler, limits)),
             sweep: Sweep::new(limits.idle_timeout, awaits_first),
-            connections: Connections::default(),
-            // One set for each worker, one for a thread that accepts, and one for the thread that
-            // stops the server.
-            counters: Counters::new(threads + 2),
-            door: accepting::Door::new(limits.connections),
         });
         // From here on, dropping it on an error ends what was started.
         let mut running =
             Running { shared, entrance: Entrance::Shut, crew: Crew::default(), ended: false };
         let serving = Arc::clone(&running.shared);
-        running.crew.start(threads, move |number| Worker::new(&serving, number).run())?;
+        running.crew.start(threads, move |_| Worker::new(&serving).run())?;
         if let Some(sweep) = &running.shared.sweep {
             running.shared.port.timer(sweep.tick(), Receive::Waits)?;
         }
@@ -132,9 +121,7 @@ impl Model for CompletionPort {
                 listener.accept_window(window(limits), || Receive::Waits)?;
                 Entrance::Posted(listener)
             }
-            Err(listener) => {
-                Entrance::Thread(accepting::start(&running.shared, listener, threads)?)
-            }
+            Err(listener) => Entrance::Thread(accepting::start(&running.shared, listener)?),
         };
         Ok(Box::new(running))
     }
@@ -188,9 +175,9 @@ impl Running {
     fn end(&mut self, deadline: Duration) -> Stopped {
         self.ended = true;
         let shared = Arc::clone(&self.shared);
+        let connections = &shared.common.connections;
         let deadline = Instant::now().checked_add(deadline);
-        shared.stopping.store(true, Ordering::SeqCst);
-        shared.connections.look_again();
+        shared.common.announce_stop();
         match &mut self.entrance {
             Entrance::Posted(listener) => listener.close(),
             Entrance::Thread(doorkeeper) => doorkeeper.dismiss(),
@@ -201,33 +188,20 @@ impl Running {
         let cancel = |stream: &Stream| {
             stream.cancel_all();
         };
-        shared.connections.for_each(|_| true, cancel);
-        let (port, connections, counters) = (&shared.port, &shared.connections, &shared.counters);
-        let last = Worker::new(&shared, counters.last());
+        connections.for_each(|_| true, cancel);
+        let last = Worker::new(&shared);
         let serve = |packet| last.serve(packet);
-        let left = self.crew.stop(port, connections, deadline, serve, || last.panicked());
-        counters.of(counters.last()).failed(Failure::Aborted, left);
-        let status = Status { connected: 0, ..shared.figures() };
+        let left = self.crew.stop(&shared.port, connections, deadline, serve);
+        let status = Status { connected: 0, threads: Threads::default(), ..shared.status() };
         Stopped { status, left }
     }
 }
 
 impl Shared {
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
     fn status(&self) -> Status {
-        Status { threads: self.port.snapshot().into(), ..self.figures() }
-    }
-
-    /// The status without the threads.
-    fn figures(&self) -> Status {
-        Status {
-            connected: self.connections.open(),
-            peak_connected: self.connections.peak(),
-            accept_deferrals: self.port.counters().accept_deferrals + self.door.deferrals(),
-            ..self.counters.sum()
-        }
+        let mut status = self.common.status();
+        status.accept_deferrals += self.port.counters().accept_deferrals;
+        status.threads = self.port.snapshot().into();
+        status
     }
 }

@@ -4,47 +4,45 @@
 //! server is stopped (E91).
 
 use super::Shared;
-use super::connection::{Connection, Receive, Serving, Stream};
-use super::counters::Own;
+use super::connection::{Connection, Connections, Receive, Serving, Stream};
 use super::sweep;
-use crate::handler::{Reply, call};
+use crate::handler::Reply;
+use crate::parts::tally::OnDuty;
 use crate::platform;
 use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket, is_aborted};
 use overlapped_serving::{Failure, take_until_end};
 use std::io;
 use std::net::Shutdown;
+use std::sync::Arc;
 
 /// A thread that serves, as it sees the server.
-pub(super) struct Worker<'a> {
-    shared: &'a Shared,
-    number: usize,
-    counters: &'a Own,
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    on_duty: OnDuty,
 }
 
-impl<'a> Worker<'a> {
-    /// `number` says which counters are its own.
-    pub(super) fn new(shared: &'a Shared, number: usize) -> Self {
-        Self { shared, number, counters: shared.counters.of(number) }
+impl Worker {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared), on_duty: shared.common.tally.enlist() }
     }
 
     pub(super) fn run(&self) {
-        let Shared { port, connections, .. } = self.shared;
-        take_until_end(port, connections, |packet| self.serve(packet), || self.panicked());
+        take_until_end(&self.shared.port, self.connections(), |packet| self.serve(packet));
     }
 
-    /// Serving a packet panicked, and its connection was reset.
-    pub(super) fn panicked(&self) {
-        self.counters.failed(Failure::Other, 1);
+    fn is_stopping(&self) -> bool {
+        self.shared.common.is_stopping()
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.shared.common.connections
     }
 
     /// Does what a packet asks for.
     pub(super) fn serve(&self, packet: Packet<Serving>) {
         match packet {
             Packet::Received { stream, buffer, operation, result } => match result {
-                Ok(Received::Data(length)) => {
-                    self.counters.received(length);
-                    self.message(stream, buffer);
-                }
+                Ok(Received::Data(_)) => self.message(stream, buffer),
                 // Everything was answered before this receive was started.
                 Ok(Received::End) => self.end(&stream),
                 // Only a receive without room reports it, and none is started.
@@ -76,33 +74,29 @@ impl<'a> Worker<'a> {
     fn not_accepted(&self, error: &io::Error) {
         let failure = match is_aborted(error) {
             // The listener was closed.
-            true if self.shared.is_stopping() => return,
+            true if self.is_stopping() => return,
             // The client sent nothing for too long.
             true => Failure::TimedOut,
             false => Failure::of(error),
         };
-        self.counters.failed(failure, 1);
+        self.connections().failed(failure);
     }
 
     /// Begins to serve a connection; the first of its data may have come along.
     pub(super) fn accepted(&self, socket: TcpSocket, first_data: Option<Buffer>) {
-        self.counters.accepted();
         let stream = match self.shared.port.associate(socket, Connection::default()) {
             Ok(stream) => stream,
-            Err(refused) => return self.counters.failed(Failure::of(&refused.error), 1),
+            Err(refused) => return self.connections().failed(Failure::of(&refused.error)),
         };
         platform::prepare(&stream);
         // In the list before its first operation, which may end it at once (E94).
         self.waits(&stream);
-        self.shared.connections.add(&stream, self.number);
-        let _in_hand = self.shared.connections.in_hand(&stream);
+        self.connections().add(&stream);
+        let _in_hand = self.connections().in_hand(&stream);
         match first_data {
             None => self.receive(stream),
             Some(data) if data.is_empty() => self.end(&stream),
-            Some(data) => {
-                self.counters.received(data.len());
-                self.message(stream, data);
-            }
+            Some(data) => self.message(stream, data),
         }
     }
 
@@ -111,7 +105,7 @@ impl<'a> Worker<'a> {
             sweep.in_hand(stream.key());
             stream.key().speaks();
         }
-        match call(&*self.shared.handler, &buffer) {
+        match self.on_duty.call(&*self.shared.common.handler, &buffer) {
             Some(Reply::Echo) => {
                 self.waits(&stream);
                 self.send(stream, buffer);
@@ -136,7 +130,7 @@ impl<'a> Worker<'a> {
         match stream.receive_pooled(Receive::Waits) {
             // The stop cancels what it finds in flight. It may have looked before this receive was
             // started; then the handle's lock shows us that it has begun.
-            Ok(id) if self.shared.is_stopping() => {
+            Ok(id) if self.is_stopping() => {
                 // If it has completed meanwhile, its packet is served like any other.
                 let _ = stream.cancel(id);
             }
@@ -152,7 +146,7 @@ impl<'a> Worker<'a> {
         if operation == Receive::LastLook {
             return self.end(&stream);
         }
-        if !self.shared.is_stopping() {
+        if !self.is_stopping() {
             // The sweep meant what was in flight a moment ago; the client was just in time.
             return self.receive(stream);
         }
@@ -182,7 +176,7 @@ impl<'a> Worker<'a> {
     /// An operation failed at once.
     fn refused(&self, stream: &Stream, error: &io::Error) {
         let failure = Failure::of(error);
-        if self.shared.is_stopping() && failure != Failure::Reset {
+        if self.is_stopping() && failure != Failure::Reset {
             // The receiving direction was ended by the last look.
             return self.end(stream);
         }
@@ -195,18 +189,13 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// An accepted connection could not be served.
-    pub(super) fn lost(&self, error: &io::Error) {
-        self.counters.failed(Failure::of(error), 1);
-    }
-
     fn sweep(&self) {
         let Some(sweep) = &self.shared.sweep else { return };
         // What is in flight comes back as aborted, to a worker that ends the connection.
-        sweep.look(&self.shared.connections, |stream| {
+        sweep.look(self.connections(), |stream| {
             stream.cancel_all();
         });
-        if !self.shared.is_stopping() {
+        if !self.is_stopping() {
             // A port that is closed needs no further look.
             let _ = self.shared.port.timer(sweep.tick(), Receive::Waits);
         }
@@ -214,13 +203,11 @@ impl<'a> Worker<'a> {
 
     /// Ends a connection with an error.
     fn fail(&self, stream: &Stream, failure: Failure) {
-        if self.shared.connections.remove(stream) {
-            self.counters.failed(failure, 1);
-        }
+        self.connections().remove(stream, Some(failure));
     }
 
     /// Ends a connection: the last handle closes it, and that is the caller's.
     fn end(&self, stream: &Stream) {
-        self.shared.connections.remove(stream);
+        self.connections().remove(stream, None);
     }
 }

@@ -35,6 +35,7 @@ use crate::parts::crewed::Crewed;
 use crate::parts::guest::Guest;
 use crate::parts::running::Running;
 use crate::parts::socket::accepted;
+use crate::parts::stay::Share;
 use overlapped_notify::{Socket, WAIT_MAX};
 use std::io;
 use std::net::TcpListener;
@@ -62,7 +63,7 @@ impl Model for EventSelect {
         let common = Arc::new(Common::new(handler, limits));
         let crew = Crew::new(Waits(Arc::clone(&common)), PLACES, "event-select", &common.tally);
         let welcome =
-            |common: &Arc<Common<Socket>>, stream| Ok(Guest::new(common, accepted(stream)?));
+            |common: &Arc<Common<Share<Socket>>>, stream| Ok(Guest::new(common, accepted(stream)?));
         let words = |threads| {
             format!(
                 "an event object for each connection, a thread for every {PLACES} of them (now \

@@ -6,6 +6,7 @@ use crate::parts::conversation::{Desk, Next};
 use crate::parts::crew::{Duty, Seat, Wake};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
+use crate::parts::stay::Share;
 use overlapped_notify::{EventObject, NetworkEvents, Socket, WAIT_MAX, Waited, wait_any};
 use std::io;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What each thread of the crew does.
-pub(super) struct Waits(pub(super) Arc<Common<Socket>>);
+pub(super) struct Waits(pub(super) Arc<Common<Share<Socket>>>);
 
 /// A connection and its event, which is closed after it (M99).
 struct Place {
@@ -25,7 +26,7 @@ struct Place {
 
 struct Waiter<'a> {
     seat: &'a Seat<Waits>,
-    common: &'a Common<Socket>,
+    common: &'a Common<Share<Socket>>,
     /// Set when somebody has come, and at the stop.
     control: EventObject,
     places: Vec<Place>,

@@ -20,10 +20,9 @@
 
 use super::Common;
 use super::patience::{Patience, Terms};
-use super::register::Member;
 use super::tally::Meter;
 use crate::handler::{Handler, Reply};
-use overlapped_serving::Failure;
+use overlapped_serving::{Failure, Handle};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,7 +78,7 @@ pub(crate) struct Conversation {
 }
 
 impl Desk {
-    pub(crate) fn new<M: Member>(common: &Common<M>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new<H: Handle>(common: &Common<H>, meter: Arc<Meter>) -> Self {
         Self {
             handler: Arc::clone(&common.handler),
             terms: Terms::of(&common.limits),

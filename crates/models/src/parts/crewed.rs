@@ -3,9 +3,8 @@
 use super::Common;
 use super::crew::{Crew, Duty};
 use super::doorkeeper::Doorkeeper;
-use super::register::Member;
 use super::running::Staff;
-use overlapped_serving::Failure;
+use overlapped_serving::{Failure, Handle};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -20,11 +19,11 @@ pub(crate) struct Crewed<D: Duty> {
 impl<D: Duty> Crewed<D> {
     /// Starts the first thread of the crew, and the one that accepts. `welcome` makes of an accepted
     /// stream what the crew serves; where it cannot, the error is counted and the stream closed.
-    pub(crate) fn start<M: Member>(
+    pub(crate) fn start<H: Handle + Send + Sync + 'static>(
         listener: TcpListener,
-        common: &Arc<Common<M>>,
+        common: &Arc<Common<H>>,
         crew: Arc<Crew<D>>,
-        mut welcome: impl FnMut(&Arc<Common<M>>, TcpStream) -> io::Result<D::Connection>
+        mut welcome: impl FnMut(&Arc<Common<H>>, TcpStream) -> io::Result<D::Connection>
         + Send
         + 'static,
         words: impl Fn(usize) -> String + Send + 'static,
@@ -35,11 +34,10 @@ impl<D: Duty> Crewed<D> {
             // A connection that finds no thread is dropped and counted, and the others are served
             // on.
             Ok(connection) => drop(hands_over_to.hand_over(connection)),
-            Err(error) => serving.register.failed(Failure::of(&error)),
+            Err(error) => serving.connections.failed(Failure::of(&error)),
         };
         let doorkeeper =
-            Doorkeeper::start(listener, &common.tally, common, |common| &common.register, welcome)
-                .inspect_err(|_| crew.close())?;
+            Doorkeeper::start(listener, common, welcome).inspect_err(|_| crew.close())?;
         Ok(Self { doorkeeper, crew, words: Box::new(words) })
     }
 }

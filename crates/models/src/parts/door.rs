@@ -6,11 +6,12 @@
 //! door, whatever its own thread is doing.
 
 use super::Common;
+use super::common::RETRY_AFTER;
 use super::conversation::Line;
 use super::doorkeeper::is_the_clients;
 use super::guest::Guest;
-use super::register::{Member, RETRY_AFTER};
-use overlapped_serving::lock;
+use super::stay::{Member, Share};
+use overlapped_serving::{Handle, lock};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard};
@@ -58,7 +59,7 @@ impl Porter {
     pub(crate) fn admit<L: Listener>(
         &mut self,
         door: &Door<L>,
-        common: &Arc<Common<L::Line>>,
+        common: &Arc<Common<Share<L::Line>>>,
     ) -> Option<Guest<L::Line>> {
         if !self.is_watching(common) {
             return None;
@@ -71,7 +72,7 @@ impl Porter {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if is_the_clients(&error) => {}
                 Err(_) => {
-                    common.register.count_deferral();
+                    common.count_deferral();
                     self.not_before = Some(Instant::now() + RETRY_AFTER);
                     return None;
                 }
@@ -80,11 +81,11 @@ impl Porter {
     }
 
     /// Whether there is any use in watching the listener.
-    pub(crate) fn is_watching<M: Member>(&mut self, common: &Common<M>) -> bool {
+    pub(crate) fn is_watching<H: Handle>(&mut self, common: &Common<H>) -> bool {
         if self.not_before.is_some_and(|time| time <= Instant::now()) {
             self.not_before = None;
         }
-        self.not_before.is_none() && !common.is_stopping() && !common.register.is_full()
+        self.not_before.is_none() && !common.is_stopping() && !common.is_full()
     }
 
     /// Somebody has gone: what ran short may be there again.
@@ -142,7 +143,7 @@ mod tests {
         Door::new(Scripted(Mutex::new(script.iter().copied().collect())))
     }
 
-    fn common(connections: usize) -> Arc<Common<Silent>> {
+    fn common(connections: usize) -> Arc<Common<Share<Silent>>> {
         Arc::new(Common::new(Arc::new(Echo), &Limits { connections, ..Limits::default() }))
     }
 

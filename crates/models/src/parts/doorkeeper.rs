@@ -4,28 +4,16 @@
 //! puts accepting off when descriptors or memory run short, and goes on when something has changed
 //! (F20: an error of one client is no error of the listener).
 
+use super::Common;
 use crate::platform;
+use overlapped_serving::Handle;
 use std::io::{self, ErrorKind};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::tally::Tally;
-
 /// The stack of the thread, in bytes of address space; what it does not touch costs no memory.
 const STACK: usize = 256 * 1024;
-
-/// Who may come in, and when.
-pub(crate) trait Admission {
-    /// Waits until one more connection is allowed. False when the server is being stopped.
-    fn await_room(&self) -> bool;
-
-    /// Accepting failed for want of descriptors or memory: waits until something has changed, at
-    /// most for a while, and counts it.
-    fn defer(&self);
-
-    fn is_stopping(&self) -> bool;
-}
 
 /// The thread that accepts, and the listener, which is closed when that thread is done.
 pub(crate) struct Doorkeeper(Option<Door>);
@@ -36,29 +24,23 @@ struct Door {
 }
 
 impl Doorkeeper {
-    /// Starts the thread. It calls `welcome` with each connection, which has to count as open when
-    /// `welcome` returns: `admission` asks no later. The socket blocks on Linux and does not on
+    /// Starts the thread. It calls `welcome` with each connection, which has to be in the list when
+    /// `welcome` returns: the limit goes by that. The socket blocks on Linux and does not on
     /// Windows, so whoever cares sets it.
-    pub(crate) fn start<A, S>(
+    pub(crate) fn start<H: Handle + Send + Sync + 'static>(
         listener: TcpListener,
-        tally: &Arc<Tally>,
-        shared: &Arc<S>,
-        admission: fn(&S) -> &A,
+        common: &Arc<Common<H>>,
         mut welcome: impl FnMut(TcpStream) + Send + 'static,
-    ) -> io::Result<Self>
-    where
-        A: Admission + ?Sized + 'static,
-        S: Send + Sync + 'static,
-    {
+    ) -> io::Result<Self> {
         platform::prepare_listener(&listener)?;
         // Accepted connections inherit it, where they inherit anything.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         let listener = Arc::new(listener);
-        let (shared, door) = (Arc::clone(shared), Arc::clone(&listener));
-        let on_duty = tally.enlist();
+        let (common, door) = (Arc::clone(common), Arc::clone(&listener));
+        let on_duty = common.tally.enlist();
         let thread = std::thread::Builder::new().name("accept".into()).stack_size(STACK).spawn(
             move || {
-                accept(admission(&shared), &door, &mut welcome);
+                accept(&common, &door, &mut welcome);
                 drop(on_duty);
             },
         )?;
@@ -76,20 +58,20 @@ impl Doorkeeper {
 }
 
 /// Accepts until the server is stopped, whatever single clients do.
-fn accept(
-    admission: &(impl Admission + ?Sized),
+fn accept<H: Handle>(
+    common: &Common<H>,
     listener: &TcpListener,
     welcome: &mut impl FnMut(TcpStream),
 ) {
-    while admission.await_room() {
+    while common.await_room() {
         match platform::accept(listener) {
             // Whoever comes now comes too late.
-            Ok(_) if admission.is_stopping() => return,
+            Ok(_) if common.is_stopping() => return,
             Ok(None) => {}
             Ok(Some(stream)) => welcome(stream),
-            Err(_) if admission.is_stopping() => return,
+            Err(_) if common.is_stopping() => return,
             Err(error) if is_the_clients(&error) => {}
-            Err(_) => admission.defer(),
+            Err(_) => common.defer(),
         }
     }
 }

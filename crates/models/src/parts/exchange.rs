@@ -8,9 +8,8 @@
 
 use super::Common;
 use super::conversation::Desk;
-use super::guest::Stay;
 use super::patience::{Patience, Terms};
-use super::register::Member;
+use super::stay::{Member, Share, Stay};
 use crate::handler::Reply;
 use overlapped::is_aborted;
 use overlapped_notify::{Completed, Received, Stream};
@@ -23,9 +22,7 @@ use std::time::Instant;
 /// A connection in the hands of a thread. Dropping it takes it off the list; it is closed when
 /// nothing is in flight any more.
 pub(crate) struct Exchange {
-    // First, so that whoever sees the end finds it counted.
     stay: Stay<Stream>,
-    stream: Arc<Stream>,
     patience: Patience,
     /// Where there is nothing to receive, the connection ends.
     last_look: bool,
@@ -43,11 +40,9 @@ pub(crate) enum Then {
 
 impl Exchange {
     /// Enters a connection that was accepted. It begins with a receive.
-    pub(crate) fn new(common: &Arc<Common<Stream>>, stream: Stream) -> Self {
-        let stream = Arc::new(stream);
+    pub(crate) fn new(common: &Arc<Common<Share<Stream>>>, stream: Stream) -> Self {
         Self {
-            stay: Stay::enter(common, &stream),
-            stream,
+            stay: Stay::enter(common, stream),
             patience: Patience::new(&Terms::of(&common.limits)),
             last_look: false,
             is_over: false,
@@ -55,7 +50,7 @@ impl Exchange {
     }
 
     pub(crate) fn stream(&self) -> &Stream {
-        &self.stream
+        &self.stay
     }
 
     /// A receive has ended.
@@ -113,7 +108,7 @@ impl Exchange {
         self.is_over = self.patience.is_over(&desk.terms, now);
         if self.is_over && is_sending {
             // The client does not read: what was not sent is lost, and it shall know.
-            self.stream.abort();
+            self.stay.abort();
         }
         self.is_over
     }

@@ -3,7 +3,7 @@
 //! What a model adds is its [`Staff`]: who accepts, and what makes its threads look up.
 
 use super::Common;
-use super::register::Member;
+use super::stay::{Member, Share};
 use crate::model::{Server, Status, Stopped};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,13 +27,13 @@ pub(crate) trait Staff: Send + 'static {
 
 /// A running server. Dropping it stops it without a deadline.
 pub(crate) struct Running<M: Member, S: Staff> {
-    common: Arc<Common<M>>,
+    common: Arc<Common<Share<M>>>,
     pub(crate) staff: S,
     ended: bool,
 }
 
 impl<M: Member, S: Staff> Running<M, S> {
-    pub(crate) fn new(common: Arc<Common<M>>, staff: S) -> Self {
+    pub(crate) fn new(common: Arc<Common<Share<M>>>, staff: S) -> Self {
         Self { common, staff, ended: false }
     }
 
@@ -43,11 +43,11 @@ impl<M: Member, S: Staff> Running<M, S> {
         self.ended = true;
         let common = &self.common;
         let deadline = Instant::now().checked_add(deadline);
-        common.register.announce_stop();
+        common.announce_stop();
         self.staff.close_door();
         self.staff.hurry();
-        let in_time = common.register.wait_until_none(deadline);
-        let left = if in_time { 0 } else { common.register.cut_all() };
+        let in_time = common.connections.wait_until_none(deadline);
+        let left = if in_time { 0 } else { common.connections.take_all(|share| share.cut()) };
         // Threads that only have to end take no time worth a deadline.
         let _ = common.tally.wait_until_nobody(Instant::now().checked_add(FAREWELL));
         let status = Status { connected: 0, ..common.status() };

@@ -2,7 +2,7 @@
 
 use super::conversation::Line;
 use super::door::Listener;
-use super::register::Member;
+use super::stay::Member;
 use overlapped_notify::Socket;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};

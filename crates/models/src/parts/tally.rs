@@ -144,6 +144,7 @@ mod tests {
         drop(first);
         assert!(tally.wait_until_nobody(Some(Instant::now())));
         assert_eq!(tally.counted().bytes, 11);
+        assert!(align_of::<Meter>() >= 128, "no two threads share a cache line");
     }
 
     #[test]

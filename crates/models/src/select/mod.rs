@@ -36,6 +36,7 @@ use crate::parts::door::Door;
 use crate::parts::guest::Guest;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::{accepted, listening};
+use crate::parts::stay::Share;
 use bell::Bell;
 use overlapped_notify::Socket;
 use std::io;
@@ -79,7 +80,7 @@ struct One {
 }
 
 impl One {
-    fn start(common: &Arc<Common<Socket>>, listener: TcpListener) -> io::Result<Self> {
+    fn start(common: &Arc<Common<Share<Socket>>>, listener: TcpListener) -> io::Result<Self> {
         let (door, bell) = (Arc::new(Door::new(listening(listener)?)), Arc::new(Bell::new()?));
         let on_duty = common.tally.enlist();
         let thread = OneThread::new(common, Arc::clone(&door), Arc::clone(&bell), on_duty);
@@ -106,12 +107,13 @@ impl Staff for One {
 
 /// One thread that accepts, and one for `size` connections.
 fn several(
-    common: &Arc<Common<Socket>>,
+    common: &Arc<Common<Share<Socket>>>,
     listener: TcpListener,
     size: usize,
 ) -> io::Result<Crewed<Selects>> {
     let crew = Crew::new(Selects(Arc::clone(common)), size, "select", &common.tally);
-    let welcome = |common: &Arc<Common<Socket>>, stream| Ok(Guest::new(common, accepted(stream)?));
+    let welcome =
+        |common: &Arc<Common<Share<Socket>>>, stream| Ok(Guest::new(common, accepted(stream)?));
     let words = move |threads| {
         format!(
             "select, a thread for every {size} connections (now {threads}) and one that accepts"

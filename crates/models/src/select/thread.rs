@@ -7,6 +7,7 @@ use crate::parts::crew::{Duty, Seat, Wake};
 use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
+use crate::parts::stay::Share;
 use crate::parts::tally::{Meter, OnDuty};
 use overlapped_notify::{Socket, SocketSet, select};
 use std::io;
@@ -25,7 +26,7 @@ struct Selector {
     desk: Desk,
     rounds: Rounds,
     bell: Arc<Bell>,
-    common: Arc<Common<Socket>>,
+    common: Arc<Common<Share<Socket>>>,
     /// It has seen that the server is being stopped.
     is_finishing: bool,
 }
@@ -41,7 +42,7 @@ struct Turn {
 }
 
 impl Selector {
-    fn new(common: &Arc<Common<Socket>>, bell: Arc<Bell>, meter: Arc<Meter>) -> Self {
+    fn new(common: &Arc<Common<Share<Socket>>>, bell: Arc<Bell>, meter: Arc<Meter>) -> Self {
         let desk = Desk::new(common, meter);
         let rounds = desk.terms.rounds();
         let (guests, ready, common) = (Vec::new(), Vec::new(), Arc::clone(common));
@@ -129,7 +130,7 @@ pub(super) struct OneThread {
 
 impl OneThread {
     pub(super) fn new(
-        common: &Arc<Common<Socket>>,
+        common: &Arc<Common<Share<Socket>>>,
         door: Arc<Door<Socket>>,
         bell: Arc<Bell>,
         on_duty: OnDuty,
@@ -164,7 +165,7 @@ impl OneThread {
 }
 
 /// What each thread of a crew does.
-pub(super) struct Selects(pub(super) Arc<Common<Socket>>);
+pub(super) struct Selects(pub(super) Arc<Common<Share<Socket>>>);
 
 impl Duty for Selects {
     type Connection = Guest<Socket>;

@@ -2,7 +2,7 @@
 
 use crate::world::{PATIENCE, Serving, Stream, World, patience};
 use overlapped::{Packet, Received};
-use overlapped_serving::{Crew, End, take_until_end, worker_threads};
+use overlapped_serving::{Crew, End, Errors, take_until_end, worker_threads};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,23 +15,30 @@ fn nothing_comes(packet: Packet<Serving>) {
     panic!("nothing is under way: {packet:?}");
 }
 
-/// Outside of what contains a panic, so that the thread that is served by ends.
-fn nothing_panics() {
-    panic!("what serves does not panic here");
-}
-
 /// A crew of one, whose worker lists the connection and starts a receive after it has taken its
 /// end, as if it had been accepted at the last moment.
 fn late(world: &Arc<World>, stream: Stream) -> Crew {
     let mut crew = Crew::default();
     let of_worker = Arc::clone(world);
     let work = move |_| {
-        take_until_end(&of_worker.port, &of_worker.list, nothing_comes, nothing_panics);
-        of_worker.list.add(&stream, 0);
+        take_until_end(&of_worker.port, &of_worker.list, nothing_comes);
+        of_worker.list.add(&stream);
         stream.receive_pooled(()).expect("it is connected");
     };
     crew.start(1, work).expect("a thread");
     crew
+}
+
+/// Stops the crew; nothing that was served has panicked.
+fn stop(
+    world: &World,
+    crew: &mut Crew,
+    deadline: Option<Instant>,
+    serve: impl Fn(Packet<Serving>),
+) -> u64 {
+    let left = crew.stop(&world.port, &world.list, deadline, serve);
+    assert_eq!(world.list.errors().other, 0, "something has panicked");
+    left
 }
 
 #[test]
@@ -41,7 +48,7 @@ fn every_worker_ends_and_is_waited_for() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (of_workers, sees) = (Arc::clone(&world), Arc::clone(&seen));
     let work = move |number| {
-        take_until_end(&of_workers.port, &of_workers.list, nothing_comes, nothing_panics);
+        take_until_end(&of_workers.port, &of_workers.list, nothing_comes);
         let name = std::thread::current().name().map(str::to_owned);
         sees.lock().expect("no panic").push((number, name));
     };
@@ -49,7 +56,7 @@ fn every_worker_ends_and_is_waited_for() {
     assert!(crew.describe(&world.port).contains(", 3 threads of which "));
     assert!(crew.describe(&world.port).starts_with(world.port.driver().name));
     let begun = Instant::now();
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
+    assert_eq!(stop(&world, &mut crew, patience(), nothing_comes), 0);
     assert!(begun.elapsed() < PATIENCE, "each was told");
     assert_eq!(Arc::strong_count(&seen), 1, "no thread is left");
     let mut seen = seen.lock().expect("no panic").clone();
@@ -65,7 +72,7 @@ fn a_worker_that_panics_is_not_waited_for() {
     let mut crew = Crew::default();
     crew.start(2, |number| assert_eq!(number, 0, "the other fails")).expect("threads");
     let begun = Instant::now();
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
+    assert_eq!(stop(&world, &mut crew, patience(), nothing_comes), 0);
     assert!(begun.elapsed() < PATIENCE);
 }
 
@@ -83,11 +90,11 @@ fn what_comes_last_is_served_by_the_thread_that_stops() {
         };
         served.lock().expect("no panic").push((std::thread::current().id(), buffer.to_vec()));
         match result.expect("data, then the end") {
-            Received::End => assert!(world.list.remove(&stream)),
+            Received::End => assert!(world.list.remove(&stream, None)),
             _ => drop(stream.receive_pooled(()).expect("it is connected")),
         }
     };
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), serve, nothing_panics), 0);
+    assert_eq!(stop(&world, &mut crew, patience(), serve), 0);
     let here = std::thread::current().id();
     let served = served.into_inner().expect("no panic");
     assert_eq!(served, [(here, b"hello".to_vec()), (here, Vec::new())]);
@@ -103,10 +110,14 @@ fn the_deadline_holds_also_while_packets_never_end() {
     let begun = Instant::now();
     let deadline = begun.checked_add(Duration::from_millis(100));
     let serve = |_| {
-        assert!(begun.elapsed() < PATIENCE, "it goes on for ever");
-        world.port.timer(Duration::ZERO, ()).expect("the port is open");
+        if begun.elapsed() > PATIENCE {
+            // It goes on for ever: without a connection it ends, with nothing to be ended by force.
+            world.list.take_all(drop);
+        } else {
+            world.port.timer(Duration::ZERO, ()).expect("the port is open");
+        }
     };
-    assert_eq!(crew.stop(&world.port, &world.list, deadline, serve, nothing_panics), 1);
+    assert_eq!(stop(&world, &mut crew, deadline, serve), 1);
     client.read(&mut [0; 1]).expect_err("it was ended by force");
 }
 
@@ -114,7 +125,7 @@ fn the_deadline_holds_also_while_packets_never_end() {
 fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_worker_is_left_to_itself() {
     let world = World::new();
     let (stream, mut client) = world.connection();
-    world.list.add(&stream, 0);
+    world.list.add(&stream);
     let (begins, begun) = channel();
     let (release, released) = channel::<()>();
     let released = Arc::new(Mutex::new(released));
@@ -128,7 +139,7 @@ fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_worker_is_left_to_itsel
             frees.fetch_add(usize::from(released.is_ok()), Ordering::SeqCst);
             drop(packet);
         };
-        take_until_end(&of_worker.port, &of_worker.list, serve, nothing_panics);
+        take_until_end(&of_worker.port, &of_worker.list, serve);
     };
     crew.start(1, work).expect("a thread");
     client.write_all(b"hello").expect("connected");
@@ -136,12 +147,13 @@ fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_worker_is_left_to_itsel
     begun.recv_timeout(PATIENCE).expect("the worker is busy");
 
     let deadline = Some(Instant::now());
-    assert_eq!(crew.stop(&world.port, &world.list, deadline, nothing_comes, nothing_panics), 1);
+    assert_eq!(stop(&world, &mut crew, deadline, nothing_comes), 1);
     assert_eq!(freed.load(Ordering::SeqCst), 0, "nobody has waited for the worker");
+    assert_eq!(world.list.errors(), Errors { aborted: 1, ..Errors::default() });
     client.read(&mut [0; 1]).expect_err("it was ended by force");
     release.send(()).expect("the worker is there still");
     // Now the port is closed, so that it ends.
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), nothing_comes, nothing_panics), 0);
+    assert_eq!(stop(&world, &mut crew, patience(), nothing_comes), 0);
     assert_eq!(freed.load(Ordering::SeqCst), 1);
 }
 
@@ -174,22 +186,18 @@ fn expect_echo(mut client: &std::net::TcpStream) {
 
 #[test]
 fn a_panic_costs_the_connection_of_its_packet_and_neither_another_nor_the_worker() {
-    const MANY: usize = 10;
+    const MANY: u64 = 10;
     let world = World::new();
-    let panics = Arc::new(AtomicUsize::new(0));
-    let (of_worker, counts) = (Arc::clone(&world), Arc::clone(&panics));
+    let of_worker = Arc::clone(&world);
     let mut crew = Crew::default();
     let work = move |_| {
-        let count = || {
-            counts.fetch_add(1, Ordering::SeqCst);
-        };
-        take_until_end(&of_worker.port, &of_worker.list, echo, count);
+        take_until_end(&of_worker.port, &of_worker.list, echo);
     };
     // One, which all of them meet.
     crew.start(1, work).expect("a thread");
     let begin = || {
         let (stream, client) = world.connection();
-        world.list.add(&stream, 0);
+        world.list.add(&stream);
         stream.receive_pooled(()).expect("it is connected");
         client
     };
@@ -200,11 +208,11 @@ fn a_panic_costs_the_connection_of_its_packet_and_neither_another_nor_the_worker
         // A reset: half an answer must not look like a whole one.
         client.read(&mut [0; 1]).expect_err("it was ended by force");
         expect_echo(&stays);
-        assert_eq!((panics.load(Ordering::SeqCst), world.list.open()), (count, 1));
+        assert_eq!((world.list.errors().other, world.list.open()), (count, 1));
     }
     drop(stays);
     assert!(world.list.take_all(|stream| stream.close()) <= 1);
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo, nothing_panics), 0);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo), 0);
 }
 
 #[test]
@@ -213,11 +221,7 @@ fn a_panic_of_the_thread_that_stops_costs_that_connection_alone() {
     let (stream, mut client) = world.connection();
     client.write_all(b"panic").expect("connected");
     let mut crew = late(&world, stream);
-    let panics = AtomicUsize::new(0);
-    let count = || {
-        panics.fetch_add(1, Ordering::SeqCst);
-    };
-    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo, count), 0);
-    assert_eq!(panics.load(Ordering::SeqCst), 1);
+    assert_eq!(crew.stop(&world.port, &world.list, patience(), echo), 0);
+    assert_eq!(world.list.errors(), Errors { other: 1, ..Errors::default() });
     client.read(&mut [0; 1]).expect_err("it was ended by force");
 }

@@ -1,7 +1,7 @@
 //! A port, handles on it, and clients.
 
 use overlapped::{Port, Protocol, TcpSocket, TcpStream};
-use overlapped_serving::{Connections, End, Listed};
+use overlapped_serving::{Connections, End, Listed, SHARDS};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ impl Protocol for Serving {
 }
 
 pub type Stream = TcpStream<Serving>;
-pub type List = Connections<Serving>;
+pub type List = Connections<Stream>;
 
 /// A key that looks into the list while it is given its place.
 #[derive(Debug)]
@@ -70,6 +70,13 @@ impl World {
     /// A handle that is not connected.
     pub fn stream(&self) -> Stream {
         self.associate(TcpSocket::v4().expect("a socket"))
+    }
+
+    /// One more in every shard of the list.
+    pub fn round(&self) -> Vec<Stream> {
+        let streams: Vec<_> = (0..SHARDS).map(|_| self.stream()).collect();
+        streams.iter().for_each(|stream| self.list.add(stream));
+        streams
     }
 
     /// A connection, and its client.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::handler::Echo;
 use crate::model::Limits;
+use crate::parts::stay::Share;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -49,17 +50,11 @@ impl Scripted {
     }
 }
 
-struct Nobody;
-
-impl Member for Nobody {
-    fn cut(&self) {}
-}
-
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn desk() -> (Desk, Conversation) {
     let limits = Limits { buffer_size: 4, idle_timeout: Some(LIMIT), ..Limits::default() };
-    let common = Common::<Nobody>::new(Arc::new(Echo), &limits);
+    let common = Common::<Share<()>>::new(Arc::new(Echo), &limits);
     let desk = Desk::new(&common, common.tally.enlist().meter());
     let conversation = Conversation::new(&desk.terms);
     (desk, conversation)
