@@ -244,10 +244,11 @@ impl<O: Operation> Connection<O> {
         }
     }
 
-    /// The connection is lost or was never there: its parts, for the one who drops them.
-    pub(super) fn into_socket(mut self) -> Option<TcpSocket> {
-        let (admission, peer, origin) = (self.admission.take(), self.peer, self.origin);
-        self.socket.take().map(|socket| TcpSocket { socket, admission, peer, origin })
+    /// Its socket, with what belongs to it. The connection is closed from now on.
+    pub(super) fn take_socket(&mut self) -> Option<TcpSocket> {
+        let socket = self.socket.take()?;
+        let admission = self.admission.take();
+        Some(TcpSocket { socket, admission, peer: self.peer, origin: self.origin })
     }
 }
 

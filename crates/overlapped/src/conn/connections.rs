@@ -86,17 +86,16 @@ impl<O: Operation> Connections<O> {
         if self.is_closed() {
             return Err(Refused::new(port_closed(), socket));
         }
-        let token = self.table.insert(Connection::new(socket, state));
-        let registered = match self.table.find(token) {
-            Some(connection) => match &connection.socket {
-                Some(socket) => self.scheduler.backend().register(socket, token),
-                None => Err(port_closed()),
-            },
+        let (token, mut connection) = self.table.insert(Connection::new(socket, state));
+        let registered = match &connection.socket {
+            Some(socket) => self.scheduler.backend().register(socket, token),
             None => Err(port_closed()),
         };
         let Err(error) = registered else { return Ok(token) };
-        let socket = self.table.remove(token).and_then(Connection::into_socket);
-        let socket = socket.expect("nobody has its token to close it by");
+        let socket = connection.take_socket();
+        drop(connection);
+        drop(self.table.remove(token));
+        let socket = socket.expect("its lock was held since it came");
         Err(Refused::new(error, socket))
     }
 
@@ -191,6 +190,10 @@ impl<O: Operation> Connections<O> {
         }
         if let Some(accepting) = &mut accepting {
             panics.drop_each(accepting.take_waiting());
+            // Those that have come since the tokens were listed are among them.
+            for silent in accepting.silent_tokens() {
+                panics.run(|| self.discard_one(silent));
+            }
         }
         panics.run(|| drop(accepting));
         panics.resume();

@@ -112,9 +112,13 @@ impl<O: Operation> Locked<'_, O> {
             accepting.hold(number, Held { token, silence: silence.ok() });
         }
         delivery.later().refills.push(pending.holder.clone());
-        if let Some(mut silent) = connections.find(token) {
-            silent.push(Direction::Receive, pending);
-            silent.advance(delivery);
+        match connections.find(token) {
+            Some(mut silent) => {
+                silent.push(Direction::Receive, pending);
+                silent.advance(delivery);
+            }
+            // The port was closed meanwhile, and refuses the packet where no lock is held.
+            None => delivery.add(connections, pending.aborted()),
         }
     }
 
@@ -127,10 +131,9 @@ impl<O: Operation> Locked<'_, O> {
     ) -> Option<TcpSocket> {
         let ended = Ended { listener, number: silent.number, token: self.token };
         delivery.later().ended_silences.push((Arc::clone(self.connections), ended));
-        let socket = self.socket.take()?;
-        self.connections.scheduler.backend().deregister(&socket);
-        let (admission, peer, origin) = (self.admission.take(), self.peer, self.origin);
-        Some(TcpSocket { socket, admission, peer, origin })
+        let socket = self.take_socket()?;
+        self.connections.scheduler.backend().deregister(&socket.socket);
+        Some(socket)
     }
 
     /// Ends a silent connection and gives its place; `None` when its packet is on its way already.

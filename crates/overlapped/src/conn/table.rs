@@ -61,8 +61,8 @@ impl<C> Table<C> {
         Self { pages: [const { OnceLock::new() }; PAGES], free: Mutex::new(Free::default()) }
     }
 
-    /// Puts something into a slot, and gives its token.
-    pub(crate) fn insert(&self, content: C) -> u64 {
+    /// Puts something into a slot, and gives its token and the slot with its lock held.
+    pub(crate) fn insert(&self, content: C) -> (u64, Entry<'_, C>) {
         let index = {
             let mut free = self.free.lock();
             free.count += 1;
@@ -79,7 +79,7 @@ impl<C> Table<C> {
         let mut slot = page[offset].lock();
         slot.counted = true;
         slot.content = Some(content);
-        u64::from(slot.generation) << 32 | u64::from(index)
+        (u64::from(slot.generation) << 32 | u64::from(index), Entry(slot))
     }
 
     /// What has this token, unless its slot was emptied since. The token may be anything: a stranger
@@ -158,13 +158,13 @@ mod tests {
     #[test]
     fn l13_a_token_of_an_emptied_slot_finds_nothing() {
         let table = Table::new();
-        let tokens: Vec<u64> = (0..1_000).map(|value| table.insert(value)).collect();
+        let tokens: Vec<u64> = (0..1_000).map(|value| table.insert(value).0).collect();
         assert_eq!((table.count(), table.tokens()), (1_000, tokens.clone()));
         assert!((0..).zip(&tokens).all(|(number, token)| value(&table, *token) == Some(number)));
 
         assert_eq!(table.remove(tokens[500]), Some(500));
         assert_eq!(value(&table, tokens[500]), None);
-        let again = table.insert(7);
+        let (again, _) = table.insert(7);
         assert_eq!(again as u32, tokens[500] as u32, "the slot is used again");
         assert_eq!(value(&table, tokens[500]), None, "and the old token still finds nothing");
         assert_eq!(table.remove(tokens[500]), None, "nor empties it");
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn f9_a_token_that_was_never_given_finds_nothing_and_makes_no_room() {
         let table = Table::new();
-        let token = table.insert(7);
+        let (token, _) = table.insert(7);
         for made_up in [1, 64, 0xDEAD_BEEF, u64::from(u32::MAX), u64::MAX, token | 1 << 32] {
             assert_eq!(value(&table, made_up), None, "{made_up:#x}");
         }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_retired_is_found_and_counts_no_more() {
         let table = Table::new();
-        let token = table.insert(7);
+        let (token, _) = table.insert(7);
         table.retire(token);
         table.retire(token);
         assert_eq!((table.count(), value(&table, token)), (0, Some(7)));
