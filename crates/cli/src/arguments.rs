@@ -25,7 +25,7 @@ pub enum Command {
     Client(client::ClientArguments),
     /// Load an echo server with many connections and verify every byte that comes back.
     Stress(stress::StressArguments),
-    /// Measure the server models against each other on this machine.
+    /// Measure the server models, and other servers, against each other on this machine.
     Compare(Box<compare::CompareArguments>),
     /// Copy files and folders by reads and writes in flight on a completion port.
     Copy(copy::CopyArguments),

@@ -132,6 +132,12 @@ fn the_section_and_the_latencies_of_each_row_are_written() {
     for part in ["| mine |", "| theirs |", "| times theirs |"] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+    // It is made again from the document, with the command that measured.
+    let json = folder.join("document.json");
+    fs::write(&json, &ended.output).expect("a file");
+    let again = ["compare", "--from", json.to_str().expect("a name"), "--section", "-"];
+    let again = run(&[&again[..], &["--title", "Three connections"]].concat());
+    assert_eq!(again.output, text);
     for server in ["mine", "theirs"] {
         let path = folder.join(format!("closed-loop-3-{server}.hgrm"));
         let text = fs::read_to_string(&path).expect("a file");

@@ -49,6 +49,7 @@ impl Results {
             format: FORMAT.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            command: Some(command_line()),
             machine: machine(settings.descriptors),
             message_bytes: settings.message_bytes as u64,
             warm_up_seconds: settings.warm_up.as_secs_f64(),
@@ -228,6 +229,14 @@ impl Results {
         document.elapsed_seconds = (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
         self.document
     }
+}
+
+/// How this program was called.
+fn command_line() -> String {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
+    format!("overlapped {words}")
 }
 
 /// `value` cut down to its first two digits.

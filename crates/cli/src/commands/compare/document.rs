@@ -24,6 +24,9 @@ pub struct Document {
     pub version: String,
     /// When it was measured: the beginning, in UTC.
     pub date: String,
+    /// The command that measured it; None in a document of an older tool.
+    #[serde(default)]
+    pub command: Option<String>,
     pub machine: Machine,
     /// Bytes of a message.
     pub message_bytes: u64,
@@ -114,13 +117,13 @@ pub enum PaceName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
-    /// Processor time of the server for a message.
+    // Processor time of the server for a message.
     Processor,
-    /// 99th percentile of the latencies.
+    // 99th percentile of the latencies.
     P99,
-    /// Messages in a second.
+    // Messages in a second.
     Rate,
-    /// Resident memory of the server for a connection.
+    // Resident memory of the server for a connection.
     Memory,
 }
 

@@ -92,7 +92,7 @@ impl Files {
                 Form::Csv => report::csv(document)?,
                 Form::Markdown => report::markdown(document),
                 Form::Html => report::html(document),
-                Form::Section(title) => report::section(document, &title, &command_line()),
+                Form::Section(title) => report::section(document, &title),
             };
             match target {
                 Target::Stdout => output::bytes(text.as_bytes())?,
@@ -109,14 +109,6 @@ impl Files {
         }
         Ok(())
     }
-}
-
-/// How this program was called.
-fn command_line() -> String {
-    let words: Vec<String> =
-        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let words = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default();
-    format!("overlapped {words}")
 }
 
 /// Writes the latencies of each row into a file of its own in `folder`, which is made if it is missing.

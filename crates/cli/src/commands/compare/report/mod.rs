@@ -122,6 +122,7 @@ mod examples {
             format: FORMAT.to_owned(),
             version: "0".to_owned(),
             date: "2000-01-01T00:00:00Z".to_owned(),
+            command: Some("overlapped compare".to_owned()),
             machine: Machine {
                 kernel: "Linux <6>".to_owned(),
                 processor: Some("a & b".to_owned()),

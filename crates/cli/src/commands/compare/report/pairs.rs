@@ -2,7 +2,7 @@
 
 use super::super::document::{Comparison, Document, Figure, Measurement, Row};
 use super::super::paired::{NARROW, Verdict};
-use super::about;
+use super::{about, conclusions};
 use crate::words::{grouped, latency, size};
 
 /// What a figure is called, and what more of it is.
@@ -86,8 +86,11 @@ fn value(figure: Figure, value: Option<f64>) -> String {
 }
 
 /// The document as a section of a page: heading, command, one table for each case, and the lines.
-pub fn section(document: &Document, title: &str, command: &str) -> String {
-    let mut text = format!("### {title}\n\n    {command}\n\n");
+pub fn section(document: &Document, title: &str) -> String {
+    let mut text = format!("### {title}\n\n");
+    if let Some(command) = &document.command {
+        text.push_str(&format!("    {command}\n\n"));
+    }
     for pace in document.paces() {
         for connections in document.counts(pace) {
             let rows = document.rows_at(pace, Some(connections));
@@ -107,6 +110,10 @@ pub fn section(document: &Document, title: &str, command: &str) -> String {
         if matches!(name, "Date" | "Measurements") {
             text.push_str(&format!("- {name}: {value}.\n"));
         }
+    }
+    let busiest = conclusions::busiest(document);
+    if busiest >= 1.0 {
+        text.push_str(&format!("- Other programs used up to {busiest:.0} % of the machine.\n"));
     }
     text.push('\n');
     text
@@ -212,7 +219,12 @@ mod tests {
 
     #[test]
     fn a_section_has_the_command_and_leaves_out_columns_without_figures() {
-        let text = section(&compared(0.8, 0.9, Verdict::Less), "A case", "overlapped compare");
+        let mut document = compared(0.8, 0.9, Verdict::Less);
+        let busy =
+            Measurement { machine_busy_elsewhere_percent: Some(34.0), ..Measurement::default() };
+        document.rows[1].median = Some(busy);
+        let text = section(&document, "A case");
+        assert!(text.contains("used up to 34 % of the machine"), "{text}");
         assert!(text.starts_with("### A case\n\n    overlapped compare\n\n| server |"), "{text}");
         assert!(
             text.contains("| times theirs |") && text.contains("0.85 (0.80 to 0.90)"),
