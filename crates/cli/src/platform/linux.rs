@@ -192,3 +192,43 @@ pub fn out_of_reach(command: &mut Command) -> io::Result<()> {
     command.process_group(0);
     Ok(())
 }
+
+/// The file that says how much of the processors this session gets beside others. Linux divides them
+/// among sessions first (autogroups) and looks at nice values only inside of one.
+const SESSION: &str = "/proc/self/autogroup";
+
+/// This session goes before all others until this is dropped.
+pub struct Urgent {
+    nice_before: String,
+}
+
+/// Lets this session go before all others.
+pub fn urgent() -> anyhow::Result<Urgent> {
+    let text = fs::read_to_string(SESSION)
+        .context("processors are not divided among sessions here; leave out --urgent")?;
+    let nice = session_nice(&text).with_context(|| format!("{SESSION} is not as expected"))?;
+    fs::write(SESSION, "-20").context("--urgent needs the rights of root")?;
+    Ok(Urgent { nice_before: nice.to_owned() })
+}
+
+impl Drop for Urgent {
+    fn drop(&mut self) {
+        // Who could raise it can lower it.
+        let _ = fs::write(SESSION, &self.nice_before);
+    }
+}
+
+fn session_nice(text: &str) -> Option<&str> {
+    text.trim().rsplit_once(" nice ").map(|(_, nice)| nice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nice_value_of_a_session_is_its_last_word() {
+        assert_eq!(session_nice("/autogroup-3 nice -4\n"), Some("-4"));
+        assert_eq!(session_nice(""), None);
+    }
+}

@@ -145,3 +145,11 @@ pub fn out_of_reach(command: &mut Command) -> io::Result<()> {
     command.creation_flags(co::CREATE::NEW_PROCESS_GROUP.raw());
     Ok(())
 }
+
+/// Nothing, since sessions do not share processors by weight here.
+pub struct Urgent;
+
+/// Nobody can have that here.
+pub fn urgent() -> anyhow::Result<Urgent> {
+    anyhow::bail!("--urgent works on Linux only")
+}

@@ -34,7 +34,7 @@ use clap::Args;
 use crate::commands::stress::team::Event;
 use crate::exit::Reported;
 use crate::interrupt::{self, EndArguments};
-use crate::{exit, output, values};
+use crate::{exit, output, platform, values};
 use collect::Results;
 use contender::Contender;
 use document::{Document, Figure, Goal, PaceName};
@@ -89,6 +89,9 @@ pub struct CompareArguments {
     /// where Linux permits it].
     #[arg(long)]
     no_priority: bool,
+    /// Go before the programs of all other sessions, on Linux as root; they nearly stand still meanwhile.
+    #[arg(long)]
+    urgent: bool,
     /// Time before each measurement during which the load runs already.
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = values::duration)]
     warm_up: Duration,
@@ -119,7 +122,7 @@ pub struct CompareArguments {
     /// Measure nothing, and take a document that --json has written.
     #[arg(long, value_name = "FILE", conflicts_with_all =
           ["counts", "models", "servers", "rounds", "against", "figure", "goal", "server_processors",
-           "load_processors", "no_priority", "warm_up", "duration", "size", "pace", "depth", "hot",
+           "load_processors", "no_priority", "urgent", "warm_up", "duration", "size", "pace", "depth", "hot",
            "rate", "hgrm"])]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -191,7 +194,9 @@ pub fn run(arguments: CompareArguments) -> anyhow::Result<()> {
     }
     let settings = settings::resolve(&arguments)?;
     let files = arguments.files()?;
+    let urgent = arguments.urgent.then(platform::urgent).transpose()?;
     let document = measure_all(&settings, &arguments)?;
+    drop(urgent);
     say(&document, files)?;
     if document.complete {
         return Ok(());
