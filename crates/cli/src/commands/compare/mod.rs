@@ -194,9 +194,10 @@ pub fn run(arguments: CompareArguments) -> anyhow::Result<()> {
     }
     let settings = settings::resolve(&arguments)?;
     let files = arguments.files()?;
-    let urgent = arguments.urgent.then(platform::urgent).transpose()?;
-    let document = measure_all(&settings, &arguments)?;
-    drop(urgent);
+    let document = {
+        let _urgent = arguments.urgent.then(platform::urgent).transpose()?;
+        measure_all(&settings, &arguments)?
+    };
     say(&document, files)?;
     if document.complete {
         return Ok(());
