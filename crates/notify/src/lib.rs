@@ -13,8 +13,9 @@
 //! ([`Socket`]). The last two tell that an operation has *ended*, which was started before and which
 //! owns its buffer meanwhile ([`Stream`], [`Listener`]).
 //!
-//! None of these handles belongs to a port. For many connections on several processors the completion
-//! port of the crate `overlapped` is better in every respect but one: these need no port.
+//! None of these handles belongs to a port. For many connections on several processors the
+//! completion port of the crate `overlapped` is better in every respect except one: these handles
+//! need no port.
 //!
 //! ```
 //! use overlapped_notify::{EventObject, Stream, Waited, wait_any};

@@ -32,15 +32,15 @@ pub enum Message {
     },
 }
 
-/// A window without anything to see: a queue of messages that belongs to the thread that made it.
-/// It cannot be sent to another thread.
+/// A window that is not visible: a queue of messages that belongs to the thread that made it. It
+/// cannot be sent to another thread.
 ///
 /// Sockets report to it once they are [selected](crate::Socket::select_messages). One window serves
 /// any number of sockets, and other threads post to it by a [`MessagePoster`].
 ///
 /// The order of messages is that of the queue: of one socket's events in one moment it is CONNECT,
-/// ACCEPT, OOB, READ, WRITE, CLOSE; between sockets it is that of the first notice, not of the
-/// data. A post comes behind what was queued before it.
+/// ACCEPT, OOB, READ, WRITE, CLOSE; between sockets it is the order in which they were first
+/// reported, not that of the data. A post comes after everything that was queued before it.
 ///
 /// ```
 /// use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket};

@@ -50,7 +50,7 @@ impl<T> std::error::Error for Refused<T> {
 
 /// Names one operation of one handle, for [`cancel`](crate::TcpStream::cancel).
 ///
-/// Numbers of a handle are used again only after four thousand million operations.
+/// A handle uses a number again only after four thousand million operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId(pub(crate) u32);
 
@@ -76,9 +76,9 @@ pub(crate) fn port_closed() -> io::Error {
 
 /// Whether an operation was *aborted*: it was cancelled, or its handle was closed.
 ///
-/// This is how to ask on every system. [`io::ErrorKind`] has no kind for it: `ECANCELED` (125) of
-/// Linux has none at all, and 995 of Windows has that of a timeout, [`io::ErrorKind::TimedOut`]. So
-/// ask this before you ask for the kind.
+/// It works on every system. [`io::ErrorKind`] has no kind for this: the standard library gives
+/// `ECANCELED` (125) of Linux no kind, and gives 995 of Windows the kind of a timeout,
+/// [`io::ErrorKind::TimedOut`]. So call this before you look at the kind.
 ///
 /// ```
 /// use overlapped::{Buffer, Packet, Port, Protocol, is_aborted};

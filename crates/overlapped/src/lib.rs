@@ -1,6 +1,6 @@
-//! The I/O completion port for Rust: overlapped operations that own their buffers, and a few
-//! threads that take the finished ones from one queue. The port lets only as many of them run as
-//! there are processors, and lets another in when one blocks.
+//! The I/O completion port for Rust: overlapped operations own their buffers, and a few threads
+//! take the finished ones from one queue. The port lets only as many of these threads run as there
+//! are processors, and lets another one in when one blocks.
 //!
 //! - [`Port`] is the port. Sockets and files are [associated](Port::associate) with it once, under a
 //!   completion key. Threads [take](Port::take) packets from it.
@@ -8,15 +8,15 @@
 //!   data of an operation, and what is [posted](Port::post).
 //! - [`TcpListener`], [`TcpStream`] and [`UdpSocket`] are the handles that association makes. Each
 //!   method that starts an operation takes its buffer by value and returns at once.
-//! - [`OpenFile`] and [`File`] are the same for files: reads, writes and flushes that do not order
-//!   each other.
+//! - [`OpenFile`] and [`File`] are the same for files. Reads, writes and flushes of a file are
+//!   independent: they may complete in any order.
 //! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
 //!   of the operation and the handle, so the next operation starts from it.
 //! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
 //!   by a connect or by [`accept_into`](TcpListener::accept_into).
 //! - Ctrl-C and termination are packets, too, on a port that [watches](Port::watch_signals) them.
-//! - [`blocking`] wraps code that blocks, so that its slot is free meanwhile. The port's
-//!   blocked-thread monitor finds code that blocks and does not say so.
+//! - [`blocking`] wraps code that blocks, so that another thread may run meanwhile. The port's
+//!   blocked-thread monitor finds threads that block without it.
 //! - [`simulated`] is a network in memory, for tests.
 //!
 //! # An echo server
@@ -91,11 +91,11 @@
 //!
 //! # Where to read on
 //!
-//! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32 call and what it is here),
-//! `docs/ownership.md` (what happens to buffers and handles when you drop, cancel or close),
-//! `docs/scheduler.md` (which threads may run), `docs/linux.md` and `docs/windows.md` (the
-//! drivers), `docs/limits.md` (every limit, and what happens at it), and `docs/contract.md` (what
-//! the port promises, and the test that checks each promise).
+//! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32
+//! call and what it is here), `docs/ownership.md` (what happens to buffers and handles when you
+//! drop, cancel or close), `docs/scheduler.md` (which threads may run), `docs/linux.md` and
+//! `docs/windows.md` (the drivers), `docs/limits.md` (every limit, and what happens at it), and
+//! `docs/contract.md` (what the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]
 
 mod buffer;

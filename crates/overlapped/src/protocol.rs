@@ -1,6 +1,7 @@
 //! The user's types that travel through a port.
 
-/// Names the three types of the user's that travel through a port.
+/// Names the three types of your own that a port carries: your key, the data of your operations,
+/// and your messages.
 ///
 /// ```
 /// struct Echo;
@@ -11,9 +12,10 @@
 /// }
 /// ```
 pub trait Protocol: Sized + 'static {
-    /// Per-handle data, the completion key: given at association, lent by the handle of each packet.
+    /// Per-handle data, the completion key. You give it at association, and the handle in each
+    /// packet lends it to you.
     type Key: Send + Sync + 'static;
-    /// Per-operation data: given at the start of an operation, given back by its packet.
+    /// Per-operation data. You give it at the start of an operation, and its packet gives it back.
     type Operation: Send + 'static;
     /// What is posted.
     type Message: Send + 'static;

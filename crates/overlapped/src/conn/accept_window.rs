@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How many accepts a listener keeps posted, and for whom.
+/// How many accepts a listener keeps posted, and which clients it accepts.
 ///
 /// ```
 /// use overlapped::AcceptWindow;
@@ -52,7 +52,8 @@ impl AcceptWindow {
         Self { count: count.max(1), connections: None, first_data: None, silent_connections: None }
     }
 
-    /// Accepts no connection while `limit` accepted ones are open (none may be, for a limit of 0).
+    /// Accepts no connection while `limit` accepted ones are open; with a limit of 0 it accepts
+    /// none at all.
     pub fn connections(mut self, limit: usize) -> Self {
         self.connections = Some(limit);
         self
@@ -61,8 +62,8 @@ impl AcceptWindow {
     /// Completes an accept only with the first data of its connection. A client that sends nothing
     /// for `silence_limit` loses its connection, and the accept completes as aborted.
     ///
-    /// While its data is awaited, a connection is none of the accepts that are kept posted: the
-    /// window is filled again, and clients that stay silent keep nobody else waiting.
+    /// While the first data of a connection is awaited, its accept no longer counts as posted. The
+    /// window is filled again, so silent clients do not keep others waiting.
     pub fn first_data(mut self, silence_limit: Duration) -> Self {
         self.first_data = Some(silence_limit);
         self
@@ -70,11 +71,11 @@ impl AcceptWindow {
 
     /// With [`first_data`](Self::first_data): lets at most `limit` connections be silent at a time,
     /// at least one. When one more comes, the one that has been silent longest loses its
-    /// connection, and its accept completes as aborted. By itself it is the limit of
+    /// connection, and its accept completes as aborted. The default is the limit of
     /// [`connections`](Self::connections), or 512 without one.
     ///
     /// The same happens when all [`connections`](Self::connections) are in use and some of them are
-    /// silent: a newcomer takes the place of the one that has been silent longest.
+    /// silent: a new client takes the place of the one that has been silent longest.
     pub fn silent_connections(mut self, limit: usize) -> Self {
         self.silent_connections = Some(limit.max(1));
         self

@@ -8,7 +8,7 @@ use crate::sys::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 
-/// A TCP socket that belongs to no port: fresh, or a connection that was accepted.
+/// A TCP socket that belongs to no port: a new one, or a connection that was accepted.
 ///
 /// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`TcpStream`](crate::TcpStream) of it.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ impl TcpSocket {
         Socket::stream(Family::V4).map(Self::from_socket)
     }
 
-    /// A fresh IPv6 socket, to be connected after its association. It reaches addresses of IPv6
-    /// alone: one of IPv4 is refused as of another family, also in its mapped form.
+    /// A fresh IPv6 socket, to be connected after its association. It connects to addresses of IPv6
+    /// only. An address of IPv4 is refused as one of another family, also in its mapped form.
     ///
     /// # Errors
     /// The system's, for want of descriptors for example.
@@ -78,19 +78,21 @@ impl TcpSocket {
 pub struct ListenSocket(Socket);
 
 impl ListenSocket {
-    /// Binds to `address` and listens with room for `backlog` connections that nobody has accepted
+    /// Binds to `address` and listens, with room for `backlog` connections that are not accepted
     /// yet. The system may lower it (on Linux to `net.core.somaxconn`).
     ///
-    /// Addresses that a closed server left in waiting can be used again at once. Nobody else can
-    /// listen there meanwhile: on Windows the socket asks for that (`SO_EXCLUSIVEADDRUSE`), since by
-    /// default another program may bind a more special address of the same port, and take the
-    /// clients. Who wants to share a port makes the socket himself and gives it to `try_from`.
+    /// Addresses that a closed server left in waiting can be used again at once. No other socket
+    /// can listen there meanwhile. On Windows the library sets `SO_EXCLUSIVEADDRUSE` for that,
+    /// since otherwise another program could bind a more specific address of the same port, and
+    /// take the clients. To share a port, make the socket yourself and give it to `try_from`.
     ///
-    /// The options of a listening socket reach the connections that it accepts, on every system:
-    /// no delay, keep-alive, the sizes of the buffers, linger. They are set before `try_from`.
+    /// The options of a listening socket reach the connections that it accepts, on every system: no
+    /// delay, keep-alive, the sizes of the buffers, linger. Set them before you give the socket to
+    /// `try_from`.
     ///
-    /// On an address of IPv6 it takes clients of IPv6 alone, also on `[::]`, on either system and
-    /// whatever the system's default is; [`bind_dual_stack`](Self::bind_dual_stack) takes both.
+    /// On an address of IPv6 it takes clients of IPv6 only, also on `[::]`. This is so on either
+    /// system, whatever the system's default is; [`bind_dual_stack`](Self::bind_dual_stack) takes
+    /// both.
     ///
     /// # Errors
     /// The system's: the address is in use, is not of this machine, or needs a right (a port below
@@ -128,7 +130,7 @@ impl ListenSocket {
 impl TryFrom<ListenSocket> for std::net::TcpListener {
     type Error = io::Error;
 
-    /// The listening socket, for programs that accept otherwise. It blocks.
+    /// The listening socket, for programs that accept in another way. It is a blocking socket.
     fn try_from(socket: ListenSocket) -> io::Result<Self> {
         match socket.0 {
             Socket::System(socket) => socket.into_listener(),
@@ -147,10 +149,10 @@ impl TryFrom<ListenSocket> for std::net::TcpListener {
 pub struct DatagramSocket(Socket);
 
 impl DatagramSocket {
-    /// Binds to `address`, alone; port 0 lets the system choose.
+    /// Binds to `address`, which no other socket can bind then; port 0 lets the system choose.
     ///
     /// On an address of IPv6 it exchanges datagrams with IPv6 alone, also on `[::]`, on either
-    /// system; [`bind_dual_stack`](Self::bind_dual_stack) does with both.
+    /// system; [`bind_dual_stack`](Self::bind_dual_stack) exchanges them with both families.
     ///
     /// # Errors
     /// The system's: the address is in use, is not of this machine, or needs a right.
@@ -158,7 +160,7 @@ impl DatagramSocket {
         Socket::datagram(address, Family::of(address)).map(Self)
     }
 
-    /// As [`bind`](Self::bind), for IPv6 and for IPv4. Somebody of IPv4 has a mapped address,
+    /// As [`bind`](Self::bind), for IPv6 and for IPv4. An address of IPv4 has its mapped form,
     /// `::ffff:192.0.2.1`, as the sender of a datagram and as the one to send to.
     ///
     /// # Errors
@@ -187,11 +189,11 @@ impl DatagramSocket {
 impl TryFrom<std::net::UdpSocket> for DatagramSocket {
     type Error = io::Error;
 
-    /// Takes a socket that is connected to nobody, and makes it non-blocking. Options for which
-    /// there is no method here are set before.
+    /// Takes a socket that is not connected, and makes it non-blocking. Set options for which there
+    /// is no method here before.
     ///
-    /// On a connected one receives may fail because nobody was at the other end, which no other
-    /// socket reports.
+    /// On a connected datagram socket a receive may fail because no socket was open at the other
+    /// end; other sockets do not report that.
     fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
         Ok(Self(Socket::System(socket.try_into()?)))
     }

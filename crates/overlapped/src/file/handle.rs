@@ -9,8 +9,8 @@ use std::io;
 /// A file associated with a port.
 ///
 /// A handle is shared by cloning; its methods take `&self`, and any number of operations may be in
-/// flight. They are independent of each other: no order is promised, neither of what they do to the
-/// file nor of their packets. Who needs an order starts the next operation from the packet of the
+/// flight. They are independent of each other: neither their effects on the file nor their packets
+/// have an order. If you need an order, start the next operation when you have the packet of the
 /// one before.
 ///
 /// Every operation in flight holds a handle and its packet gives it back; when the last one is
@@ -74,31 +74,31 @@ impl<P: Protocol> File<P> {
     }
 
     /// Reserves room on the device for the first `bytes` bytes, and lengthens the file to them by
-    /// zeroes; a file that is longer stays as long. So a full disk is an error of this call and not
-    /// of a write later. The call waits for the system, and gives the calling thread's slot away
-    /// meanwhile.
+    /// zeroes; a file that is longer stays as long. So a full disk is an error of this call, and
+    /// not of a later write. The call waits for the system, and gives the calling thread's slot
+    /// away meanwhile.
     ///
     /// # Errors
-    /// `PermissionDenied` and `InvalidInput` as for [`set_size`](Self::set_size); the system's, such
-    /// as `StorageFull`; "bad descriptor" on a closed handle; `Unsupported` from a
-    /// file system that cannot reserve, where [`set_size`](Self::set_size) is what there is.
+    /// `PermissionDenied` and `InvalidInput` as for [`set_size`](Self::set_size); the system's,
+    /// such as `StorageFull`; "bad descriptor" on a closed handle; `Unsupported` from a file system
+    /// that cannot reserve; use [`set_size`](Self::set_size) there.
     ///
     /// # Platform
-    /// On Windows the system gives back what was reserved and not written when the file is closed,
-    /// but for its length.
+    /// On Windows, when the file is closed, the system frees room that was reserved and not
+    /// written. The file keeps its length.
     pub fn preallocate(&self, bytes: u64) -> io::Result<()> {
         let file = self.0.open_file()?;
         blocking(|| file.preallocate(bytes))
     }
 
-    /// Of what number buffer address, offset and length must be multiples, in bytes, when the file
-    /// was opened [unbuffered](crate::FileOptions::unbuffered); 1 otherwise.
+    /// Buffer address, offset and length must be multiples of this number of bytes if the file was
+    /// opened [unbuffered](crate::FileOptions::unbuffered); 1 otherwise.
     pub fn alignment(&self) -> usize {
         self.0.alignment()
     }
 
-    /// Cancels one operation. Its packet comes as aborted or, if the system was faster or does not
-    /// let go of it, with its result.
+    /// Cancels one operation. Its packet comes as aborted or, if the system completes the operation
+    /// nevertheless, with its result.
     ///
     /// # Errors
     /// `NotFound` when no such operation is in flight or it was cancelled before: it has completed,

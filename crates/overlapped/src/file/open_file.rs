@@ -15,9 +15,9 @@ pub struct OpenFile(pub(crate) SystemFile);
 impl OpenFile {
     /// Opens the file at `path`.
     ///
-    /// The call waits for the disk, and for as long as it takes for a pipe's other end or the holder of a
-    /// lease. Give [`FileOptions::regular`] for a name that somebody else may change: then it waits for
-    /// nobody, and refuses what is no regular file.
+    /// The call waits for the disk, and without limit for a pipe's other end or for the holder of a
+    /// lease. If others may change the name, use [`FileOptions::regular`]: then the call waits for
+    /// no other process, and refuses everything but a regular file.
     ///
     /// # Errors
     /// Each names the path: the system's; `InvalidInput` for options that contradict each other;

@@ -61,10 +61,10 @@ impl<P: Protocol> File<P> {
     /// Starts to read from `offset`, in bytes from the start of the file, into `buffer`, from its
     /// start to its capacity.
     ///
-    /// Completes with [`Packet::Read`](crate::Packet::Read) when the buffer is full or the file has ended before: fewer
-    /// bytes than the capacity mean the end, none that the offset is at or past it. The filled part
-    /// of the buffer is what was read, also when the result is an error. A pipe ignores the offset,
-    /// and completes the read with what it has.
+    /// Completes with [`Packet::Read`](crate::Packet::Read) when the buffer is full or the file has
+    /// ended. Fewer bytes than the capacity mean that the file ended; no bytes mean that the offset
+    /// is at its end or past it. The filled part of the buffer is what was read, also when the
+    /// result is an error. A pipe ignores the offset, and completes the read with what it has.
     ///
     /// Operations on a file are independent of each other: they may complete in any order, and a
     /// read beside a write of the same bytes may see a part of it.
@@ -76,8 +76,8 @@ impl<P: Protocol> File<P> {
     /// closed.
     ///
     /// # Cancellation
-    /// [`cancel`](Self::cancel) asks for it to be aborted; it may complete with its result all the
-    /// same. The system owns the buffer until the packet.
+    /// [`cancel`](Self::cancel) asks the system to abort it; it may complete with its result
+    /// nevertheless. The system owns the buffer until the packet.
     pub fn read_at(
         &self,
         buffer: Buffer,

@@ -53,12 +53,12 @@ impl WriteAt {
 }
 
 impl<P: Protocol> File<P> {
-    /// Starts to write the filled part of `buffer` at `offset`, in bytes from the start of the file.
-    /// What lies beyond the end makes the file longer.
+    /// Starts to write the filled part of `buffer` at `offset`, in bytes from the start of the
+    /// file. A write beyond the end makes the file longer.
     ///
-    /// Completes with [`Packet::Written`](crate::Packet::Written) when the system has taken every byte, or with an error
-    /// and the number of bytes taken before it. That it has completed does not mean that the device
-    /// has it: see [`flush`](Self::flush).
+    /// Completes with [`Packet::Written`](crate::Packet::Written) when the system has taken every
+    /// byte, or with an error and the number of bytes taken before it. When it has completed, the
+    /// device does not necessarily have the data yet: see [`flush`](Self::flush).
     ///
     /// Operations on a file are independent of each other: of two writes of the same bytes in
     /// flight together, either may come last, and they may mix. A pipe ignores the offset.

@@ -147,13 +147,13 @@ impl<P: Protocol> TcpListener<P> {
     ///
     /// Completes with [`Packet::Accepted`], in the order posted, as soon as a connection is there.
     /// The packet carries this listener's key; the connection is not associated. A connection that
-    /// failed while it waited is passed over or shows its error at its first receive. When
-    /// descriptors or memory run short the accept stays posted and is tried again (see
+    /// failed while it waited is skipped, or its first receive reports the error. When descriptors
+    /// or memory run short, the accept stays posted and is tried again (see
     /// [`Counters::accept_deferrals`](crate::Counters)).
     ///
     /// # Errors
-    /// What fails at once gives the operation back and queues no packet: closed, or a window is
-    /// kept on this listener, which posts its accepts itself.
+    /// What fails at once gives the operation back and queues no packet: the listener or the port
+    /// is closed, or the listener has an accept window, which posts the accepts itself.
     pub fn accept(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
         if let Err(error) = self.admits_single() {
             return Err(Refused::new(error, operation));
@@ -181,12 +181,12 @@ impl<P: Protocol> TcpListener<P> {
     /// The window holds the listener: it accepts until [`close`](Self::close), or until the port
     /// is closed, even if every handle is dropped.
     ///
-    /// `operation` is called on whichever thread makes room: this one at first, then one that takes
-    /// a packet of the window or drops a connection under its limit. No lock is held then, and it
-    /// may call the library. A panic of it ends there, after the panic hook has told of it; no
-    /// client and no packet is lost by it. The accept is posted after a while (50 ms) instead, for
-    /// which `operation` is called anew, and counts as
-    /// [put off](crate::Counters::accept_deferrals).
+    /// `operation` is called on the thread that makes room: at first on this one, then on a thread
+    /// that takes a packet of the window, or that drops a connection which counts against the
+    /// limit. No lock is held then, and it may call the library. If it panics, the panic hook
+    /// reports that and the panic goes no further; no client and no packet is lost. After 50 ms
+    /// `operation` is called again and the accept is posted; this counts as [put
+    /// off](crate::Counters::accept_deferrals).
     ///
     /// # Errors
     /// A window is kept already, single accepts are posted, or the listener or the port is closed.
@@ -209,8 +209,8 @@ impl<P: Protocol> TcpListener<P> {
     }
 
     /// How many connections are silent: accepted, and their first data is awaited
-    /// ([`AcceptWindow::first_data`]). Where the kernel accepts with first data, on Windows, it is as
-    /// the library saw it last, less than a tenth of a second ago.
+    /// ([`AcceptWindow::first_data`]). On Windows, where the kernel accepts with first data, the
+    /// number is at most a tenth of a second old.
     pub fn silent(&self) -> usize {
         self.0.lock().accepting.as_ref().map_or(0, |accepting| accepting.silent_count())
     }

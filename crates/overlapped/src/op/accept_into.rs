@@ -87,8 +87,8 @@ impl<P: Protocol> TcpListener<P> {
     ///
     /// Completes with [`Packet::AcceptedInto`], in the order posted among the accepts of this
     /// listener. The stream is connected then, under the key and the association that it had.
-    /// Otherwise it is like [`accept`](Self::accept). While the accept waits, nobody else may use
-    /// the stream.
+    /// Otherwise it is like [`accept`](Self::accept). While the accept waits, nothing else can be
+    /// started on the stream.
     ///
     /// # Errors
     /// What fails at once gives the operation back and queues no packet: the stream is connected,

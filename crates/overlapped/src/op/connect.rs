@@ -111,14 +111,14 @@ impl<P: Protocol> TcpStream<P> {
     /// Starts to connect to `address` and, once connected, to send `first_data` (`()` for none).
     ///
     /// Completes with [`Packet::Connected`] when the connection stands and all first data is sent.
-    /// After a refusal the same stream may connect again. There is no time-out for one call: cancel
+    /// After a refusal the same stream may connect again. There is no time-out: to give up, cancel
     /// the operation, or close the stream.
     ///
     /// # Errors
     /// What fails at once gives the buffers and the operation back and queues no packet: connected
     /// already, a connect in progress, closed, or the port is closed; "address family not
-    /// supported" for an address of the other family, on every driver. So does a refusal that the
-    /// system reports at once.
+    /// supported" for an address of the other family, on every driver. The same happens if the
+    /// system reports a refusal at once.
     ///
     /// # Cancellation
     /// A cancelled connect leaves the socket in an unknown state: close the stream. Nothing else can

@@ -118,32 +118,31 @@ impl<P: Protocol> TcpStream<P> {
     /// Starts to end the connection in order, so that this stream can be used for another one.
     ///
     /// It queues behind the sends in flight and completes with [`Packet::Disconnected`] when the
-    /// system has taken all that was sent, and our end behind it. It does not wait for the peer to
-    /// receive that, nor to end its own direction. From its start on, sends and receives are
-    /// refused as shut down; receives in flight complete as aborted when it is performed, before
-    /// its own packet. What the peer sent and nobody received is discarded.
+    /// system has taken all that was sent, and the end of the stream after it. It does not wait
+    /// until the peer has received that, or has ended its own direction. From its start on, sends
+    /// and receives are refused as shut down; receives in flight complete as aborted when it is
+    /// performed, before its own packet. Data from the peer that was not received is discarded.
     ///
-    /// Afterwards the stream has the key and the association that it had, and is connected to
-    /// nobody. One that came from a connect may [`connect`](Self::connect) again; one that came
-    /// from an accept may be given to
-    /// [`TcpListener::accept_into`](crate::TcpListener::accept_into); one made of a socket of the
-    /// standard library, either. Its place under the limit of an accept window is given back.
-    /// Options have to be set again.
+    /// Afterwards the stream still has its key and its association, and is not connected. One that
+    /// came from a connect may [`connect`](Self::connect) again; one that came from an accept may
+    /// be given to [`TcpListener::accept_into`](crate::TcpListener::accept_into); one made of a
+    /// socket of the standard library, either. Its place under the limit of an accept window is
+    /// given back. Options have to be set again.
     ///
     /// # Platform
-    /// On Linux there is no true reuse: the socket is closed and a fresh one, bound to nothing, put
-    /// behind the handle. The peer gets all data and a clean end; if it goes on sending after that,
-    /// it is answered with a reset, as after [`close`](Self::close). When descriptors run short,
-    /// the peer is told the end at once and the packet waits until there is one. On Windows the
-    /// system ends the connection (`DisconnectEx`), and a fresh socket takes its place as well:
-    /// used again itself, it would be bound to its old address and wait for the peer. The packets
-    /// of receives in flight may come after the one of the disconnect.
+    /// Linux cannot use a socket again: it is closed, and the handle gets a new one, which is bound
+    /// to no address. The peer gets all data and a clean end; if it goes on sending after that, it
+    /// is answered with a reset, as after [`close`](Self::close). When descriptors run short, the
+    /// peer is told the end at once and the packet waits until there is one. On Windows the system
+    /// ends the connection (`DisconnectEx`), and a new socket takes its place as well: the old one
+    /// would stay bound to its address, and the system would wait for the peer. The packets of
+    /// receives in flight may come after the one of the disconnect.
     ///
     /// # Errors
     /// What fails at once gives the operation back and queues no packet: not connected, reset
-    /// before, a disconnect in flight, closed, or the port is closed. A connection that breaks
-    /// before its end could be told is the packet's error. The stream is of no use then but to be
-    /// closed.
+    /// before, a disconnect in flight, closed, or the port is closed. If the connection breaks
+    /// before the peer could be told its end, the packet has the error. The stream can only be
+    /// closed then.
     ///
     /// # Cancellation
     /// A cancelled disconnect leaves the connection as it is; sends are still refused if the peer

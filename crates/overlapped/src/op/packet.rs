@@ -15,12 +15,12 @@ use std::net::SocketAddr;
 
 /// One finished operation, or one posted value.
 ///
-/// It gives back everything that was moved into the operation, and its handle, so the next
-/// operation starts from the packet. A failed operation yields a packet like any other, with the
-/// error as its result.
+/// It gives back everything that was moved into the operation, and the handle, so that your program
+/// can start the next operation with them. A failed operation yields a packet like any other, with
+/// the error as its result.
 ///
-/// Match the kinds that your program starts, and have the rest in one arm: kinds may be added. What
-/// all of them have in common, that arm can ask for: [`kind`](Self::kind),
+/// Match the kinds that your program starts, and handle the rest in one arm, since kinds may be
+/// added. That arm can use what all packets have in common: [`kind`](Self::kind),
 /// [`operation`](Self::operation), [`result`](Self::result), or [`into_parts`](Self::into_parts).
 #[derive(Debug)]
 #[non_exhaustive]

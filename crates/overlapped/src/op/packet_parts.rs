@@ -125,8 +125,8 @@ impl<P: Protocol> Packet<P> {
         }
     }
 
-    /// The per-operation data; everything else is dropped, and with the last handle of a connection
-    /// that closes it. `None` for a signal and a posted value.
+    /// The per-operation data. Everything else is dropped; if that drops the last handle of a
+    /// connection, the connection is closed. `None` for a signal and a posted value.
     pub fn into_operation(self) -> Option<P::Operation> {
         self.into_parts().ok().map(|parts| parts.operation)
     }
@@ -157,8 +157,8 @@ impl<P: Protocol> Packet<P> {
         }
     }
 
-    /// Takes it apart, whatever operation it is of. What only one kind has is left out, such as how
-    /// many bytes were transferred, or who sent a datagram.
+    /// Takes the packet apart, whatever operation it is of. Values that only some kinds have are
+    /// left out, such as the number of bytes transferred, or the sender of a datagram.
     ///
     /// # Errors
     /// The packet itself, when it is a signal or a posted value.

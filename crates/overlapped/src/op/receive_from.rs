@@ -84,7 +84,8 @@ impl<P: Protocol> UdpSocket<P> {
     /// its beginning, the rest is lost, and the next receive has the next datagram. Receives of one
     /// socket are filled in the order in which they were started.
     ///
-    /// That something sent before found nobody at its address is no error of a receive.
+    /// If a datagram was sent to an address where no socket is open, a later receive does not
+    /// report that as an error.
     ///
     /// # Errors
     /// What fails at once gives buffer and operation back and queues no packet: closed, the port is

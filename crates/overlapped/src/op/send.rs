@@ -92,10 +92,10 @@ impl<P: Protocol> TcpStream<P> {
     /// Starts to send the filled parts of `buffers`, in order.
     ///
     /// Completes with [`Packet::Sent`] when the system has taken every byte, or with an error and
-    /// the number of bytes taken before it. That the buffers are free again does not mean that the
-    /// peer has the data. Sends of one stream go out in the order in which they were started, each
-    /// as a whole, however many buffers it has: of what the system does not take in one call, the
-    /// rest follows in further calls. Sending nothing completes with success.
+    /// the number of bytes taken before it. When the buffers come back, the peer does not
+    /// necessarily have the data yet. Sends of one stream go out in the order in which they were
+    /// started, each as a whole, however many buffers it has: what the system does not take in one
+    /// call is sent by further calls. Sending nothing completes with success.
     ///
     /// # Errors
     /// What fails at once gives buffers and operation back and queues no packet: not connected,

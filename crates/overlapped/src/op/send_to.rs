@@ -84,9 +84,9 @@ impl<P: Protocol> UdpSocket<P> {
     /// # Errors
     /// What fails at once gives buffers and operation back and queues no packet: the datagram is
     /// too long ("message too long", `EMSGSIZE`, 10040 on Windows; more than 65,507 bytes over
-    /// IPv4), the address is of the other family or cannot be reached, it is everybody's and
-    /// [`set_broadcast`](Self::set_broadcast) is off, closed, or the port is closed. An operation
-    /// that waited behind others reports the same by its packet.
+    /// IPv4), the address is of the other family or cannot be reached, it is a broadcast address
+    /// and [`set_broadcast`](Self::set_broadcast) is off, closed, or the port is closed. An
+    /// operation that waited behind others reports the same by its packet.
     ///
     /// # Cancellation
     /// A cancelled send was not sent.

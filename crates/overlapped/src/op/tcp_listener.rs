@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 
 /// A listening socket associated with a port.
 ///
-/// Connections come by posted accepts: single ones ([`accept`](Self::accept), and
+/// Connections are accepted by posted accepts: single ones ([`accept`](Self::accept), and
 /// [`accept_into`](Self::accept_into) a stream that was disconnected) or a window that refills
-/// itself ([`accept_window`](Self::accept_window)). With none posted, clients wait in the backlog.
+/// itself ([`accept_window`](Self::accept_window)). While none is posted, clients wait in the
+/// backlog.
 pub struct TcpListener<P: Protocol>(pub(crate) Handle<Op<P>>);
 
 impl<P: Protocol> TcpListener<P> {

@@ -15,8 +15,8 @@ use std::time::Duration;
 /// when the last one is dropped the connection is [closed](Self::close). To keep the handle for the
 /// next connection, [`disconnect`](Self::disconnect) it.
 ///
-/// Starting operations of one direction from several threads at once leaves their order to chance;
-/// a receive and a send at once are fine.
+/// If several threads start operations of one direction at once, their order is left to chance. A
+/// receive and a send may be started at once.
 pub struct TcpStream<P: Protocol>(pub(crate) Handle<Op<P>>);
 
 impl<P: Protocol> TcpStream<P> {
@@ -40,14 +40,14 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// Ends the connection in one direction or both. What was sent before still goes out: the end
-    /// waits for the sends in flight. Receives in flight stay, and take what has come and what
-    /// comes: cancel them to be rid of them. A direction that was ended before stays so, which is
-    /// no error, nor is it one that the connection is over already.
+    /// waits for the sends in flight. Receives in flight stay in flight, and take data that has
+    /// come or comes later; cancel them if you do not want that. It is no error if the direction
+    /// was ended before, or if the connection is over already.
     ///
     /// # Errors
     /// "Not connected" before the connection stands and after a [`disconnect`](Self::disconnect): a
-    /// connect in flight goes on. What an operation has met, such as a reset. "Bad descriptor" on a
-    /// closed handle.
+    /// connect in flight goes on. The error that an operation of this stream has met, such as a
+    /// reset. "Bad descriptor" on a closed handle.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
@@ -56,10 +56,9 @@ impl<P: Protocol> TcpStream<P> {
     /// as aborted, and its packet may be taken after this has returned.
     ///
     /// What was sent before still goes out, and the peer sees a graceful end. If received data was
-    /// left unread, or more comes afterwards, it sees a reset instead, and may lose what was sent
-    /// and it has not read yet. Who answers a peer that may still be sending
-    /// [disconnects](Self::disconnect), or [shuts down](Self::shutdown) sending and goes on
-    /// receiving for a while.
+    /// left unread, or more comes afterwards, it sees a reset instead, and may lose data that it
+    /// has not read yet. So if the peer may still be sending, [disconnect](Self::disconnect)
+    /// instead, or [shut down](Self::shutdown) sending and go on receiving for a while.
     pub fn close(&self) {
         self.0.close();
     }
@@ -77,8 +76,8 @@ impl<P: Protocol> TcpStream<P> {
         self.0.with_socket(|socket| socket.local_addr())
     }
 
-    /// The peer's address, from the packet of the accept or connect on until a disconnect or the
-    /// close, also when the connection has ended or was lost.
+    /// The peer's address. It is known from the packet of the accept or connect until a disconnect
+    /// or the close, also when the connection has ended or was lost.
     ///
     /// # Errors
     /// "Not connected", and "bad descriptor" on a closed handle.
@@ -87,7 +86,7 @@ impl<P: Protocol> TcpStream<P> {
     }
 
     /// How long ago the connection was established; `None` before it is, after a disconnect and
-    /// after the close. It goes on when the connection has ended or was lost.
+    /// after the close. The time goes on when the connection has ended or was lost.
     ///
     /// For an accepted connection it counts from its association.
     pub fn connected_for(&self) -> Option<Duration> {

@@ -49,7 +49,7 @@ pub struct Transmission {
     progress: TransmissionProgress,
 }
 
-/// How many bytes of one transmission the system has taken so far, to be looked at from any thread.
+/// How many bytes of one transmission the system has taken so far. Any thread may read it.
 #[derive(Debug, Clone, Default)]
 pub struct TransmissionProgress(Arc<AtomicU64>);
 
@@ -100,7 +100,7 @@ impl Transmission {
         self
     }
 
-    /// A look at how far it is, while it is in flight and afterwards.
+    /// Shows how far the transmission is, while it is in flight and afterwards.
     pub fn progress(&self) -> TransmissionProgress {
         self.progress.clone()
     }
@@ -230,10 +230,10 @@ impl<P: Protocol> TcpStream<P> {
     /// system reads the file itself, and its bytes do not pass through the program's memory.
     ///
     /// Completes with [`Packet::Transmitted`], which gives everything back, when the system has
-    /// taken every byte, or with an error and the number of bytes that went out before it. It takes
-    /// its turn among the sends of the stream. If the file ends before the part that was asked for
-    /// does, what there was is sent, and that is a success: `transferred` tells. There is no limit
-    /// of size: where one call of the system takes less, there are several.
+    /// taken every byte, or with an error and the number of bytes that went out before it. It goes
+    /// out in order with the sends of the stream. If the file ends before the requested part does,
+    /// what there is is sent. That is a success, and `transferred` says how much it was. There is
+    /// no limit of size: where one call of the system takes less, there are several.
     ///
     /// # Errors
     /// What fails at once gives everything back and queues no packet: as for
@@ -241,14 +241,14 @@ impl<P: Protocol> TcpStream<P> {
     /// a pipe, or is shorter than the offset.
     ///
     /// # Cancellation
-    /// A cancelled transmission reports the bytes that went out; the rest never will, so the peer
-    /// cannot tell where it stands: close the connection.
+    /// A cancelled transmission reports the bytes that went out; the rest never will. The peer
+    /// cannot know what is missing, so close the connection.
     ///
     /// # Platform
     /// Linux sends by `sendfile`, on the thread that takes the event; where a part of the file is
     /// not in the page cache, that thread waits for the disk, as with any call that blocks. Windows
-    /// sends by `TransmitFile`, in parts of at most 64 MiB; its editions for clients run two of
-    /// them at a time and let others wait.
+    /// sends by `TransmitFile`, in parts of at most 64 MiB; editions of Windows for clients run two
+    /// transmissions at a time, and others wait.
     pub fn transmit_file(
         &self,
         transmission: Transmission,

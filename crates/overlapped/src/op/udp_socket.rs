@@ -58,7 +58,8 @@ impl<P: Protocol> UdpSocket<P> {
         self.0.with_socket(|socket| socket.local_addr())
     }
 
-    /// Whether datagrams may be sent to everybody on a network (SO_BROADCAST). Off at first.
+    /// Whether datagrams may be sent to the broadcast address of a network (SO_BROADCAST). Off at
+    /// first.
     ///
     /// # Errors
     /// The system's, and "bad descriptor" on a closed handle.

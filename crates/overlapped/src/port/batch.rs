@@ -7,10 +7,10 @@ use crate::sched::{Deadline, TakeError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Packets taken by one thread, oldest first; it drains by value.
+/// Packets that one thread has taken, oldest first. Its iterator gives them out by value.
 ///
-/// Dropping it returns what is left to the head of the queue, for any thread to take: the one
-/// exception to the rule that a packet taken is gone.
+/// If it is dropped, the packets that are left return to the head of the queue, where any thread
+/// may take them. In every other case a packet that was taken never returns to the queue.
 pub struct Batch<P: Protocol> {
     port: Arc<Inner<P>>,
     packets: VecDeque<Packet<P>>,

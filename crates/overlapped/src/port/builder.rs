@@ -53,15 +53,16 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// Which driver carries the operations. Whatever is asked for here wins over the environment.
+    /// Which driver carries the operations. A choice made here overrides the environment variable
+    /// `OVERLAPPED_DRIVER`.
     #[must_use]
     pub fn driver(mut self, choice: DriverChoice) -> Self {
         self.driver = choice;
         self
     }
 
-    /// What carries operations on files. Whatever is asked for here wins over the environment.
-    /// Nothing is made before the first file is associated.
+    /// What carries operations on files. A choice made here overrides the environment variable
+    /// `OVERLAPPED_FILES`. Nothing is set up before the first file is associated.
     #[must_use]
     pub fn files(mut self, choice: FilesChoice) -> Self {
         self.files = choice;
@@ -75,11 +76,12 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// Whether a monitor notices threads that block without saying so (default: yes, where the
-    /// system lets one see it).
+    /// Whether a monitor notices threads that block outside of [`blocking`](crate::blocking)
+    /// (default: yes, where the system shows it).
     ///
-    /// It judges by one instant: a thread caught in a short lock counts as paused for that moment.
-    /// Without it only [`blocking`](crate::blocking) lets others in.
+    /// It judges by what it sees in one instant: a thread that waits for a lock just then counts as
+    /// paused for that moment. Without the monitor only [`blocking`](crate::blocking) lets other
+    /// threads in.
     ///
     /// # Platform
     /// On Windows the system itself sees which threads block, and there is no monitor to switch off.

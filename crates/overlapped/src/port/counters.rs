@@ -6,8 +6,8 @@ use crate::sched::metrics::DelayHistogram;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Packets that came into being: queued, or given straight to the thread that performed their
-    /// operation.
+    /// Packets that were made: put into the queue, or given directly to the thread that performed
+    /// the operation.
     pub queued: u64,
     /// Packets that were taken.
     pub taken: u64,
@@ -15,12 +15,12 @@ pub struct Counters {
     pub posted: u64,
     /// How often a thread was let in because another one blocked.
     pub released_on_block: u64,
-    /// How often a thread began to run that made more than the port's concurrency.
+    /// How often a thread began to run so that more threads ran than the port's concurrency.
     pub over_limit_moments: u64,
     /// How often the blocked-thread monitor looked whether the running threads really run.
     pub monitor_looks: u64,
-    /// How often accepting, or a disconnect, was put off for want of descriptors or memory, or an
-    /// accept of a window since its closure panicked.
+    /// How often an accept or a disconnect was put off because descriptors or memory ran short, or
+    /// an accept of a window because its closure panicked.
     pub accept_deferrals: u64,
     /// The time from a packet's completion to its taking, of every sixteenth queued packet.
     pub queue_delay: DelayHistogram,

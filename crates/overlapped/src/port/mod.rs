@@ -35,12 +35,14 @@ use std::time::Duration;
 /// A completion port.
 ///
 /// Threads take packets from it: finished operations of the handles associated with it, and posted
-/// values. Packets leave in the order they were queued. Of the threads that wait, the newest is
-/// released, and only while fewer than the port's concurrency are running. A thread that blocks, by
-/// [`blocking`](crate::blocking) or as the blocked-thread monitor sees it, lets another in.
+/// values. Packets leave in the order in which they were queued. Of the threads that wait, the one
+/// that came last is released first, and only while fewer threads run than the port's concurrency.
+/// When a thread blocks, another one is let in: at once if the code is wrapped in
+/// [`blocking`](crate::blocking), otherwise when the blocked-thread monitor sees it.
 ///
-/// A thread is bound to the port by its first take and counts as running from then on, whenever it
-/// is not waiting here, until it ends, takes from another port, or [leaves](Port::leave).
+/// The first take of a thread binds it to the port. From then on it counts as running whenever it
+/// does not wait here. The binding lasts until the thread ends, takes from another port, or
+/// [leaves](Port::leave).
 ///
 /// A port is shared by cloning. When the last clone is dropped the port is closed.
 pub struct Port<P: Protocol>(Arc<Owner<P>>);
@@ -96,12 +98,12 @@ impl<P: Protocol> Port<P> {
 
     /// Associates a socket or a file with the port under a completion key and gives its typed handle.
     ///
-    /// That consumes it, so a handle belongs to one port for life. Association queues nothing by
-    /// itself.
+    /// This consumes the socket or file, so a handle belongs to one port for life. Association
+    /// queues no packet by itself.
     ///
     /// # Errors
-    /// Gives socket or file and key back: the port is closed, the socket belongs to another driver,
-    /// what carries files cannot carry this one, or the system is short of memory.
+    /// Gives the socket or file and the key back: the port is closed, the socket belongs to another
+    /// driver, the backend for files cannot carry this file, or the system is short of memory.
     pub fn associate<S: Associable>(
         &self,
         socket: S,
@@ -110,12 +112,12 @@ impl<P: Protocol> Port<P> {
         socket.associate(&associate::sealed::PortRef(self.inner()), key)
     }
 
-    /// Queues a value at the tail, as any completion is, from any thread.
+    /// Puts a value at the tail of the queue, where completions go, too. Any thread may post.
     ///
-    /// The queue has no limit of its own; back-pressure is the program's.
+    /// The queue has no limit of its own: the program has to limit what it posts.
     ///
     /// # Errors
-    /// The value, when the port is closed.
+    /// Gives the value back when the port is closed.
     pub fn post(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
         self.inner().post(message)
     }
@@ -137,8 +139,8 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::after(Some(timeout)))
     }
 
-    /// Takes the oldest packet if there is one that this thread may have; does not wait. At the
-    /// limit of running threads it finds nothing although packets are queued.
+    /// Takes the oldest packet if this thread may have one now; does not wait. If as many other
+    /// threads run as the concurrency allows, it finds nothing although packets are queued.
     ///
     /// # Errors
     /// [`TakeError`].
@@ -146,17 +148,17 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::Now)
     }
 
-    /// Takes up to `max` packets at once, in order; waits for the first one only, for as long as
-    /// `timeout` says.
+    /// Takes up to `max` packets at once, in order. It waits only for the first one, at most for
+    /// `timeout`, or without limit for `None`.
     ///
-    /// The batch counts as one running thread, however many packets it holds. What is left in it
-    /// when it is dropped returns to the head of the queue.
+    /// The thread counts as one running thread, however many packets the batch holds. Packets that
+    /// are left when the batch is dropped return to the head of the queue.
     ///
     /// # Errors
     /// [`TakeError`].
     ///
     /// # Panics
-    /// When `max` is 0, which asks for nothing.
+    /// When `max` is 0.
     pub fn take_many(&self, max: usize, timeout: Option<Duration>) -> Result<Batch<P>, TakeError> {
         assert!(max > 0, "a batch of no packets was asked for");
         Batch::take(self.inner(), max, Deadline::after(timeout))
@@ -168,11 +170,11 @@ impl<P: Protocol> Port<P> {
     }
 
     /// Closes the port. Threads that wait return with [`TakeError::Abandoned`]. Packets still
-    /// queued, and operations in flight with their buffers, are dropped and reported to nobody;
-    /// handles stay open until they are dropped, but start nothing.
+    /// queued, and operations in flight with their buffers, are dropped and not reported. Handles
+    /// stay open until they are dropped, but can start nothing.
     ///
-    /// To finish first what is queued, post one message per thread and let each thread end at its
-    /// first one.
+    /// To handle everything that is queued first, post one message for each thread, and let each
+    /// thread end at the first such message that it takes.
     pub fn close(&self) {
         self.inner().close();
     }

@@ -19,23 +19,26 @@ impl<P: Protocol> Port<P> {
     /// From now on, until the port is closed, Ctrl-C and the request to terminate arrive as
     /// [`Packet::Signal`], each at the tail of the queue.
     ///
-    /// Any number of ports may watch, and each has a packet of its own for each signal. The signals
-    /// no longer end the process; to end is the program's. Watching twice is watching once.
+    /// Any number of ports may watch, and each gets a packet of its own for each signal. The
+    /// signals no longer end the process: the program has to end by itself. A second call has no
+    /// effect.
     ///
     /// When the last port that watches is closed, the signals do again what they did before the
-    /// first one watched: end the process, be ignored, or run the handler that there was. Whoever
-    /// handles signals by other means as well should set that up before the first port watches.
+    /// first one watched: end the process, be ignored, or run the handler that there was. If the
+    /// program handles signals by other means as well, it should set these up before the first port
+    /// watches.
     ///
     /// # Platform
-    /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations. A `SIGHUP` that was
-    /// ignored when the first port began to watch stays ignored: so `nohup` keeps hangups from it.
-    /// `SIGINT` and `SIGTERM` arrive in any case, also in a program that a script has started in the
-    /// background, for which its shell ignores `SIGINT`: who watches asks for them. What arrives is
-    /// unblocked in the calling thread, so that a program started with signals blocked gets them as
-    /// long as that thread, or another one that does not block them, lives. A port takes one
-    /// descriptor for it. On the simulated driver it takes a thread, too, which ends when the port is
-    /// closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console, a logoff and
-    /// a shutdown are terminations, after which the system leaves the process some seconds.
+    /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations. If `SIGHUP` was
+    /// ignored when the first port began to watch, it stays ignored: `nohup` starts programs in
+    /// this way. `SIGINT` and `SIGTERM` arrive in any case, also in a program that a script has
+    /// started in the background, for which the shell ignores `SIGINT`. The signals are unblocked
+    /// in the calling thread. So a program that was started with signals blocked gets them as long
+    /// as that thread lives, or another one that does not block them. A port needs one descriptor
+    /// for this. On the simulated driver it also needs a thread, which ends when the port is
+    /// closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console, a
+    /// logoff and a shutdown are terminations, after which the system leaves the process some
+    /// seconds.
     ///
     /// # Errors
     /// The port is closed, descriptors or memory are short, or the system has no signals for it.

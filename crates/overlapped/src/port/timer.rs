@@ -12,11 +12,11 @@ use std::time::Duration;
 impl<P: Protocol> Port<P> {
     /// Starts a timer; it completes with [`Packet::Timer`] no earlier than after `after`.
     ///
-    /// Timers that are due together complete in the order of their times, and of their starts when
-    /// those are equal.
+    /// If several timers are due, they complete in the order of their times; with equal times, in
+    /// the order in which they were started.
     ///
     /// # Errors
-    /// The operation, when the port is closed.
+    /// Gives the operation back when the port is closed.
     pub fn timer(
         &self,
         after: Duration,
@@ -39,7 +39,7 @@ impl<P: Protocol> Port<P> {
     /// Cancels a timer; its packet comes as aborted.
     ///
     /// # Errors
-    /// `NotFound` when it has run out already.
+    /// `NotFound` when its time is over already.
     pub fn cancel_timer(&self, id: TimerId) -> io::Result<()> {
         let connections = &self.inner().connections;
         match connections.timers.cancel(id) {

@@ -86,14 +86,14 @@ impl<T: Send + 'static> Scheduler<T> {
 }
 
 /// Gives the calling thread's slot away while `work` runs, so that its port lets another thread in
-/// at once. Afterwards the thread counts as running again, even if that makes one more than the
+/// at once. Afterwards the thread counts as running again, even if more threads run then than the
 /// port's concurrency.
 ///
 /// On a thread that is bound to no port it just runs `work`.
 ///
 /// # Platform
-/// On Windows the system gives the slot away by itself when the thread blocks in the kernel, and not
-/// before: code that computes keeps its slot, and this only shows in
+/// On Windows the system itself gives the slot away when the thread blocks in the kernel, and not
+/// before. Code that computes keeps its slot; this call only shows in
 /// [`Snapshot::paused`](crate::Snapshot::paused).
 ///
 /// ```

@@ -10,15 +10,16 @@
 pub struct FileState {
     /// The size in bytes.
     pub bytes: u64,
-    /// What its file system calls the file, a number of its own: another file under the same name
-    /// has another one.
+    /// The number of the file in its file system. Another file under the same name has another
+    /// number.
     pub identity: u64,
     /// How many names it has: 0 when it was removed, or another file was put into its place.
     pub names: u64,
-    /// When the contents were written. Whoever may write them may set it to anything.
+    /// When the contents were written. A program that may write them may also set this time to any
+    /// value.
     pub written_ns: i128,
     /// When contents, size, names or rights were changed, by the system's clock; programs cannot
-    /// set it on Linux. Where the file system keeps no such time it is another one, or 0.
+    /// set it on Linux. If the file system keeps no such time, this is another time, or 0.
     pub changed_ns: i128,
 }
 

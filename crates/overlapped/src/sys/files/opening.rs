@@ -8,10 +8,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens what is at `path`, whatever it is, and waits for nobody.
+/// Opens what is at `path`, whatever it is, and waits for no other process.
 ///
-/// A pipe is opened for reading also if nobody writes to it, and reads end then at once. What comes of
-/// it waits as usual: reads and writes of a pipe or a terminal do.
+/// A pipe is opened for reading even if no process writes to it; a read then ends at once. Later
+/// reads and writes of a pipe or a terminal wait as usual.
 ///
 /// # Errors
 /// The system's. On Linux a pipe without a reader, opened for writing, and a socket are ENXIO, and a file
@@ -28,8 +28,8 @@ pub fn open_at_once(path: &Path, options: &OpenOptions) -> io::Result<File> {
 
 /// Opens the regular file at `path`, or fails at once if something else is there by now.
 ///
-/// It is for names that somebody else may change: one function opens, looks at what was opened, and
-/// cannot be held. Nothing that is not a regular file is read or written.
+/// It is for names that others may change: one call opens, checks what was opened, and does not
+/// wait. Only a regular file is ever read or written.
 ///
 /// # Errors
 /// As [`open_at_once`]; `InvalidInput` for a pipe, a socket, a device or a terminal, `IsADirectory` for a

@@ -21,7 +21,7 @@ pub enum Call {
     ReceiveFrom,
     /// The sending of a datagram.
     SendTo,
-    /// The making of the socket that a disconnect puts behind its handle.
+    /// Making the new socket that a disconnect gives to its handle.
     Open,
     /// The registration of a socket with a port, which association makes.
     Register,
@@ -65,7 +65,7 @@ impl Faults {
         state.script.lists.iter().map(List::pending).fold(0, u64::saturating_add)
     }
 
-    /// Takes every fault back that has not come.
+    /// Removes every fault that has not happened yet.
     pub fn clear(&self) {
         for list in &mut self.shared.state.lock().script.lists {
             list.by_number.clear();

@@ -1,23 +1,23 @@
 //! A network like TCP and UDP in memory, for tests: deterministic by seed, with a script of faults.
 //!
 //! It is a readiness driver like `epoll`, so everything above the driver's contract runs unchanged
-//! on it. Its sockets follow TCP over the loopback of Linux, as the driver there tells it: what came
-//! before a FIN or a reset is received first, a reset is told by every later call and hides behind
-//! no FIN, data for a closed end provokes one, closing with unread data resets. An inbox has room for 64 KiB unless [`Network::set_capacity`] says otherwise, and
-//! a sender finds "not now" when it is full. Edges come as from an edge-triggered epoll.
+//! on it. Its sockets behave as TCP over the loopback of Linux does through the epoll driver. Data
+//! that came before a FIN or a reset is received first. After a reset every later call reports it,
+//! also after a FIN. Data for a closed end causes a reset, and so does closing with unread data. An
+//! inbox has room for 64 KiB unless [`Network::set_capacity`] says otherwise; when it is full, a
+//! send would block. Events come as from an edge-triggered epoll; they are called edges here.
 //!
 //! With a seed of zero, edges are taken in the order in which they came and nothing is disturbed.
-//! Any other seed permutes edges near each other, adds spurious ones, lets some transfers be
-//! shorter than they could, lets some connects be done at once, and lets some datagrams overtake
-//! the one before.
+//! Any other seed changes the order of edges that are close to each other, adds edges without a
+//! cause, makes some transfers shorter than they could be, lets some connects complete at once, and
+//! lets some datagrams overtake the one before.
 //!
-//! Datagrams arrive whole. What is sent to nobody is lost without a word, and so is what comes
-//! while the receiver's inbox is full.
+//! Datagrams arrive whole. A datagram to an address without a socket is lost without an error, and
+//! so is one that comes while the receiver's inbox is full.
 //!
-//! What it is not: there is no latency, no bandwidth and no lost packet, only one host, which owns
-//! every address, and a backlog holds exactly what it says (Linux lets one more in). Real time
-//! passes in waits, so a seed repeats a run only as far as the threads of the test repeat theirs:
-//! with one thread, exactly.
+//! It does not simulate latency, bandwidth or lost packets. There is only one host, which has every
+//! address. A backlog holds exactly its number of connections (Linux lets one more in). Waits take
+//! real time, so a seed repeats a run exactly only if the test has one thread.
 //!
 //! Main disadvantage: one lock guards the whole network. It is for finding faults, not for load.
 //!
