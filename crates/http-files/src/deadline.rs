@@ -6,21 +6,12 @@
 
 use crate::connection::{Connection, Connections, Phase, Stream};
 use crate::{Settings, TimeLimits};
-use overlapped_serving::SHARDS;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use overlapped_serving::{CoarseClock, EXPIRED, IN_HAND};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-/// How many looks make a round, each at as many shards as it takes for that.
+/// How many looks at the list make a round.
 const LOOKS: usize = 4;
-
-/// A round is a quarter of the shortest limit, within these bounds.
-const ROUND_MIN: Duration = Duration::from_millis(16);
-const ROUND_MAX: Duration = Duration::from_secs(4);
-
-/// In place of a tick: the connection is in a worker's hands.
-const IN_HAND: u32 = u32::MAX;
-/// In place of a tick: the sweep has ended it.
-const EXPIRED: u32 = u32::MAX - 1;
 
 /// Times in ticks.
 struct Ticks {
@@ -31,45 +22,33 @@ struct Ticks {
 }
 
 pub(crate) struct Deadlines {
-    start: Instant,
-    tick: Duration,
+    clock: CoarseClock,
     ticks: Ticks,
     /// In bytes a second.
     least_rate: u64,
-    next_look: AtomicU32,
 }
 
 impl Deadlines {
     pub(crate) fn new(settings: &Settings) -> Self {
         let TimeLimits { head, idle, stall, farewell } = settings.time;
         let shortest = head.min(idle).min(stall).min(farewell);
-        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / LOOKS as u32;
-        let ticks = |limit: Duration| {
-            // One more, since the tick that it begins in has begun before.
-            let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
-            u32::try_from(ticks).unwrap_or(EXPIRED - 1).min(EXPIRED - 1)
+        let clock = CoarseClock::new(shortest, LOOKS);
+        let ticks = Ticks {
+            head: clock.ticks(head),
+            idle: clock.ticks(idle),
+            stall: clock.ticks(stall),
+            farewell: clock.ticks(farewell),
         };
-        Self {
-            start: Instant::now(),
-            tick,
-            ticks: Ticks {
-                head: ticks(head),
-                idle: ticks(idle),
-                stall: ticks(stall),
-                farewell: ticks(farewell),
-            },
-            least_rate: settings.least_rate,
-            next_look: AtomicU32::new(0),
-        }
+        Self { clock, ticks, least_rate: settings.least_rate }
     }
 
     /// How long after one look the next one is due.
     pub(crate) fn tick(&self) -> Duration {
-        self.tick
+        self.clock.tick()
     }
 
     fn after(&self, ticks: u32) -> u32 {
-        self.ticks_at(self.start.elapsed()).saturating_add(ticks).min(EXPIRED - 1)
+        self.clock.now().saturating_add(ticks).min(EXPIRED - 1)
     }
 
     /// When a head that begins now must be whole.
@@ -105,7 +84,7 @@ impl Deadlines {
 
     /// A response begins to be sent.
     pub(crate) fn sending_begins(&self, connection: &Connection) {
-        connection.began.store(self.ticks_at(self.start.elapsed()), Ordering::Relaxed);
+        connection.began.store(self.clock.now(), Ordering::Relaxed);
     }
 
     /// Whether less was taken since the beginning than must be.
@@ -114,23 +93,17 @@ impl Deadlines {
         if ticks <= self.ticks.stall {
             return false;
         }
-        let ns = self.tick.as_nanos() * u128::from(ticks);
+        let ns = self.clock.tick().as_nanos() * u128::from(ticks);
         u128::from(progress) * 1_000_000_000 < ns * u128::from(self.least_rate)
     }
 
     /// Looks at the next part; calls `end` with those whose time is over.
     pub(crate) fn look(&self, connections: &Connections, mut end: impl FnMut(&Stream)) {
-        let now = self.ticks_at(self.start.elapsed());
-        let look = self.next_look.fetch_add(1, Ordering::Relaxed) as usize % LOOKS;
-        for shard in (look..SHARDS).step_by(LOOKS) {
+        let now = self.clock.now();
+        for shard in self.clock.next_shards() {
             let expired = connections.those_of(shard, |connection| self.expire(connection, now));
             expired.iter().for_each(&mut end);
         }
-    }
-
-    /// The time in ticks; it stops before it becomes one of the marks, after years.
-    fn ticks_at(&self, elapsed: Duration) -> u32 {
-        u32::try_from(elapsed.as_nanos() / self.tick.as_nanos()).unwrap_or(EXPIRED).min(EXPIRED - 1)
     }
 
     /// Marks a connection whose time is over.
@@ -181,8 +154,8 @@ mod tests {
         let connection = Connection::new(None, None);
         let limit = Settings::default().time.head;
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
-        assert!(!deadlines.expire(&connection, deadlines.ticks_at(limit)));
-        let after = deadlines.ticks_at(limit + 3 * deadlines.tick);
+        assert!(!deadlines.expire(&connection, deadlines.clock.at(limit)));
+        let after = deadlines.clock.at(limit + 3 * deadlines.tick());
         deadlines.in_hand(&connection);
         assert!(!deadlines.expire(&connection, after));
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
@@ -199,7 +172,7 @@ mod tests {
         let deadlines = Deadlines::new(&settings);
         let connection = Connection::new(None, None);
         deadlines.sending_begins(&connection);
-        let at = |seconds| deadlines.ticks_at(Duration::from_secs(seconds));
+        let at = |seconds| deadlines.clock.at(Duration::from_secs(seconds));
         assert!(!deadlines.is_too_slow(&connection, 0, at(60)), "it has its time to begin");
         assert!(deadlines.is_too_slow(&connection, 98_000, at(100)));
         assert!(!deadlines.is_too_slow(&connection, 100_000, at(100)));
@@ -214,6 +187,6 @@ mod tests {
         let deadlines = Deadlines::new(&Settings { time, ..Settings::default() });
         let connection = Connection::new(None, None);
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
-        assert!(!deadlines.expire(&connection, deadlines.ticks_at(Duration::from_secs(1 << 20))));
+        assert!(!deadlines.expire(&connection, deadlines.clock.at(Duration::from_secs(1 << 20))));
     }
 }

@@ -7,6 +7,8 @@
 //!   them in phases. It calls the list.
 //! - [`Addresses`] counts connections by the address of the client, so that none has all of them.
 //!   It knows nobody.
+//! - [`CoarseClock`] counts in ticks what limits of time are measured in, and says which part of the
+//!   list is to be looked at next.
 //! - [`Errors`], [`Threads`] and [`Count`] are what is counted, and [`Failure`] is why a connection
 //!   ended before its time. They know nobody.
 //! - [`Notice`] tells a thread that waits to look again. The list and the crew call it.
@@ -19,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod clock;
 mod connections;
 mod crew;
 mod failure;
@@ -26,6 +29,7 @@ mod figures;
 mod notice;
 
 pub use addresses::{Addresses, Place};
+pub use clock::{CoarseClock, EXPIRED, IN_HAND, round_of};
 pub use connections::{Connections, Handle, InHand, Listed, SHARDS};
 pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;

@@ -9,53 +9,33 @@
 //! cache misses per round.
 
 use super::connection::{Connection, Connections, Stream};
-use overlapped_serving::SHARDS;
+use overlapped_serving::{CoarseClock, EXPIRED, IN_HAND, SHARDS};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
-
-/// The round is a quarter of the limit, within these bounds.
-const ROUND_MIN: Duration = Duration::from_millis(16);
-const ROUND_MAX: Duration = Duration::from_secs(4);
-
-/// In place of a time: the connection is in a worker's hands, and not idle however long it takes.
-const IN_HAND: u32 = u32::MAX;
-/// In place of a time: the sweep has ended it.
-const EXPIRED: u32 = u32::MAX - 1;
+use std::time::Duration;
 
 pub(super) struct Sweep {
-    start: Instant,
-    tick: Duration,
+    clock: CoarseClock,
     /// An idle connection lasts at least this many ticks, if there is a limit.
     idle_ticks: Option<u32>,
     /// The same until its client has sent something. Where accepts are posted they wait for that.
     first_data_ticks: Option<u32>,
+    /// The tick of the last look, which is when workers say that something happened.
     now: AtomicU32,
-    next_shard: AtomicU32,
 }
 
 impl Sweep {
     /// `None` without a limit.
     pub(super) fn new(idle: Option<Duration>, first_data: Option<Duration>) -> Option<Self> {
         let shortest = idle.into_iter().chain(first_data).min()?;
-        let tick = (shortest / 4).clamp(ROUND_MIN, ROUND_MAX) / SHARDS as u32;
-        // One more, since a stamp may be a tick old when it is made.
-        let ticks = |limit: Duration| {
-            let ticks = limit.as_nanos().div_ceil(tick.as_nanos()) + 1;
-            u32::try_from(ticks).unwrap_or(EXPIRED - 1)
-        };
-        Some(Self {
-            start: Instant::now(),
-            tick,
-            idle_ticks: idle.map(ticks),
-            first_data_ticks: first_data.or(idle).map(ticks),
-            now: AtomicU32::new(0),
-            next_shard: AtomicU32::new(0),
-        })
+        let clock = CoarseClock::new(shortest, SHARDS);
+        let ticks = |limit| clock.ticks(limit);
+        let (idle_ticks, first_data_ticks) = (idle.map(ticks), first_data.or(idle).map(ticks));
+        Some(Self { clock, idle_ticks, first_data_ticks, now: AtomicU32::new(0) })
     }
 
     /// How long after one look the next one is due.
     pub(super) fn tick(&self) -> Duration {
-        self.tick
+        self.clock.tick()
     }
 
     /// The connection waits for its client from now on.
@@ -69,16 +49,13 @@ impl Sweep {
     }
 
     /// Sets the time and looks at the next shard; calls `end` with what has been idle for too long.
-    pub(super) fn look(&self, connections: &Connections, end: impl FnMut(&Stream)) {
-        let now = self.ticks_at(self.start.elapsed());
+    pub(super) fn look(&self, connections: &Connections, mut end: impl FnMut(&Stream)) {
+        let now = self.clock.now();
         self.now.store(now, Ordering::Relaxed);
-        let shard = self.next_shard.fetch_add(1, Ordering::Relaxed) as usize % SHARDS;
-        connections.those_of(shard, |connection| self.expire(connection, now)).iter().for_each(end);
-    }
-
-    /// The coarse time; it stops before it becomes one of the marks, after years.
-    fn ticks_at(&self, elapsed: Duration) -> u32 {
-        u32::try_from(elapsed.as_nanos() / self.tick.as_nanos()).unwrap_or(EXPIRED).min(EXPIRED - 1)
+        for shard in self.clock.next_shards() {
+            let expired = connections.those_of(shard, |connection| self.expire(connection, now));
+            expired.iter().for_each(&mut end);
+        }
     }
 
     /// Marks a connection that has been idle for too long.
@@ -116,8 +93,8 @@ mod tests {
         let sweep = Sweep::new(Some(limit), None).expect("a limit");
         let connection = Connection::default();
         sweep.waits(&connection);
-        assert!(!sweep.expire(&connection, sweep.ticks_at(limit)));
-        let after = sweep.ticks_at(limit + 3 * sweep.tick);
+        assert!(!sweep.expire(&connection, sweep.clock.at(limit)));
+        let after = sweep.clock.at(limit + 3 * sweep.tick());
         sweep.in_hand(&connection);
         assert!(!sweep.expire(&connection, after), "a handler may take its time");
         sweep.waits(&connection);
@@ -133,10 +110,10 @@ mod tests {
         for limit in [Duration::from_nanos(1), Duration::from_secs(3), Duration::MAX] {
             let sweep = Sweep::new(Some(limit), None).expect("a limit");
             let connection = Connection::default();
-            assert!(!sweep.expire(&connection, sweep.ticks_at(limit)), "{limit:?}");
+            assert!(!sweep.expire(&connection, sweep.clock.at(limit)), "{limit:?}");
         }
         let soon = Sweep::new(Some(Duration::ZERO), None).expect("a limit");
-        assert!(soon.expire(&Connection::default(), soon.ticks_at(4 * soon.tick)));
+        assert!(soon.expire(&Connection::default(), soon.clock.at(4 * soon.tick())));
     }
 
     #[test]
@@ -147,7 +124,7 @@ mod tests {
         sweep.waits(&silent);
         sweep.waits(&speaks);
         speaks.speaks();
-        let after = sweep.ticks_at(limit + 3 * sweep.tick);
+        let after = sweep.clock.at(limit + 3 * sweep.tick());
         assert!(sweep.expire(&silent, after));
         assert!(!sweep.expire(&speaks, after));
         assert!(Sweep::new(None, None).is_none());

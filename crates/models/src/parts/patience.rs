@@ -5,11 +5,8 @@
 //! Without limits no clock is read.
 
 use crate::model::Limits;
+use overlapped_serving::round_of;
 use std::time::{Duration, Instant};
-
-/// A round is a quarter of the shortest limit, within these bounds.
-const ROUND_MIN: Duration = Duration::from_millis(16);
-const ROUND_MAX: Duration = Duration::from_secs(4);
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +42,7 @@ impl Terms {
     /// Starts the rounds of a thread.
     pub(crate) fn rounds(&self) -> Rounds {
         let shortest = self.first_data.into_iter().chain(self.idle).min();
-        let every = shortest.map(|limit| (limit / 4).clamp(ROUND_MIN, ROUND_MAX));
+        let every = shortest.map(round_of);
         let now = Instant::now();
         Rounds { every, next: every.map_or(now, |every| now + every) }
     }
@@ -145,9 +142,9 @@ mod tests {
     #[test]
     fn very_short_and_very_long_limits_have_rounds_in_reason() {
         for (limit, every) in [
-            (Duration::from_nanos(1), ROUND_MIN),
+            (Duration::from_nanos(1), Duration::from_millis(16)),
             (Duration::from_secs(2), Duration::from_millis(500)),
-            (Duration::MAX, ROUND_MAX),
+            (Duration::MAX, Duration::from_secs(4)),
         ] {
             assert_eq!(terms(None, Some(limit)).rounds().every, Some(every));
         }
