@@ -14,13 +14,13 @@ mod worker;
 use crate::name;
 use connection::{Connection, Message, Sending, Stream, Waits, Work};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Connections, Crew, lock, worker_threads};
+use overlapped_serving::{Connections, Crew, Notice, lock, worker_threads};
 use served::Served;
 use settings::{SendSettings, SendStatus, SendWatch};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use worker::Worker;
 
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     phase: AtomicU8,
     counts: Mutex<SendStatus>,
     /// The counts have changed.
-    changed: Condvar,
+    changed: Notice,
 }
 
 impl Shared {
@@ -131,7 +131,7 @@ impl Sender {
             checksums: checksum::Checksums::default(),
             phase: AtomicU8::new(0),
             counts: Mutex::default(),
-            changed: Condvar::new(),
+            changed: Notice::default(),
         });
         // From here on, dropping it on an error ends what was started.
         let mut sender = Self { shared, listener, crew: Crew::default(), has_ended: false };
@@ -156,17 +156,8 @@ impl Sender {
     /// Waits until so many deliveries are done, or for `timeout`; true when they are.
     pub fn wait_for_deliveries(&self, count: u64, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
-        let mut counts = lock(&self.shared.counts);
-        while counts.deliveries < count {
-            let rest =
-                deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if rest.is_zero() {
-                return false;
-            }
-            let waited = self.shared.changed.wait_timeout(counts, rest);
-            counts = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        let are_done = || lock(&self.shared.counts).deliveries >= count;
+        self.shared.changed.wait_for(deadline, are_done)
     }
 
     /// Ends the sender in phases: nobody is accepted any more; who has asked for nothing is closed; who

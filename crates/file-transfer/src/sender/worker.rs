@@ -359,6 +359,6 @@ impl Worker<'_> {
         if let Some(peer) = key.peer {
             self.0.watch.ended(&Ended { peer, bytes, time: key.begun.elapsed(), outcome });
         }
-        self.0.changed.notify_all();
+        self.0.changed.give();
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::handler::{self, Handler, Reply};
 use crate::model::{Status, Threads};
-use overlapped_serving::{Count, lock};
+use overlapped_serving::{Count, Notice, lock};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// The threads of a server and what they have counted.
@@ -14,7 +14,7 @@ use std::time::Instant;
 pub(crate) struct Tally {
     state: Mutex<State>,
     /// The last thread has ended.
-    nobody: Condvar,
+    nobody: Notice,
 }
 
 #[derive(Default)]
@@ -69,20 +69,7 @@ impl Tally {
 
     /// Waits until every thread has ended; false when the deadline came first.
     pub(crate) fn wait_until_nobody(&self, deadline: Option<Instant>) -> bool {
-        let mut state = lock(&self.state);
-        while !state.threads.is_empty() {
-            let Some(end) = deadline else {
-                state = self.nobody.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let rest = end.saturating_duration_since(Instant::now());
-            if rest.is_zero() {
-                return false;
-            }
-            let waited = self.nobody.wait_timeout(state, rest);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        self.nobody.wait_for(deadline, || lock(&self.state).threads.is_empty())
     }
 }
 
@@ -119,8 +106,10 @@ impl Drop for OnDuty {
         state.threads.remove(&self.number);
         state.messages += self.meter.messages.get();
         state.bytes += self.meter.bytes.get();
-        if state.threads.is_empty() {
-            self.tally.nobody.notify_all();
+        let is_last = state.threads.is_empty();
+        drop(state);
+        if is_last {
+            self.tally.nobody.give();
         }
     }
 }

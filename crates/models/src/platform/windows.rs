@@ -3,11 +3,12 @@
 //! its sockets, and makes calls that do not block.
 
 use overlapped::Protocol;
+use overlapped_serving::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long the thread that accepts, or one that serves while the server is being stopped, may wait
@@ -168,12 +169,11 @@ impl Line {
     }
 
     fn limits(&self) -> Limits {
-        // Nothing panics while it is held.
-        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.limits)
     }
 
     fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
-        change(&mut self.limits.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut lock(&self.limits));
     }
 }
 
