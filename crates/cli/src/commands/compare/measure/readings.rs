@@ -177,9 +177,12 @@ impl Readings {
         let share = |of: fn(&Reading) -> Option<Duration>| {
             Some(of(second)?.saturating_sub(of(first)?).as_secs_f64() / seconds)
         };
+        let server = share(|reading| Some(reading.server?.total()));
+        let kernel = share(|reading| Some(reading.server?.kernel));
         Spent {
-            server: share(|reading| Some(reading.server?.total())),
-            server_kernel: share(|reading| Some(reading.server?.kernel)),
+            server,
+            // Ticks may divide a short time oddly.
+            server_kernel: kernel.zip(server).map(|(kernel, server)| kernel.min(server)),
             load: share(|reading| reading.load),
             elsewhere: share(|reading| reading.elsewhere),
             idle: share(|reading| Some(reading.idle)),
