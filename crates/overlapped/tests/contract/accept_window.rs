@@ -259,6 +259,25 @@ fn a_limit_on_connections_admits_one_more_only_when_one_is_closed(world: &World)
     assert!(accepted(&port).result.is_ok(), "also when it was never associated");
 }
 
+/// With the limit reached no accept is posted, and no handle of the user's is left.
+fn a_window_holds_its_listener_also_while_no_accept_is_posted(world: &World) {
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 3);
+    listener.accept_window(AcceptWindow::new(1).connections(1), || 1).expect("none is posted yet");
+    let _first = world.connect(address);
+    let packet = accepted(&port);
+    let connection = packet.result.expect("a client was there").socket;
+    assert_eq!(listener.posted(), 0, "the limit is reached");
+    drop((packet.listener, listener));
+    let _second = world.connect(address);
+    assert_nothing_comes(&port);
+    drop(connection);
+    let packet = accepted(&port);
+    assert!(packet.result.is_ok(), "the place was given back");
+    packet.listener.close();
+    assert!(world.is_refused(address));
+}
+
 fn a_window_and_single_accepts_exclude_each_other(world: &World) {
     let port = world.exact_port(1);
     let (listener, _) = world.listen(&port, 3);
@@ -383,6 +402,7 @@ fn f29_clients_that_come_during_a_shortage_do_not_multiply_the_attempts() {
 on_every_driver_and_family! {
     a_limit_on_connections_admits_one_more_only_when_one_is_closed,
     a_window_and_single_accepts_exclude_each_other,
+    a_window_holds_its_listener_also_while_no_accept_is_posted,
     p123_a_closed_port_or_listener_takes_no_window,
     x14_with_first_data_an_accept_completes_only_with_it,
     x15_a_client_that_ends_without_data_completes_the_accept_with_none,
