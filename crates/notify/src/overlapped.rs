@@ -5,8 +5,9 @@ use crate::{Completed, platform};
 
 /// One operation in flight, which is notified through its event or its handle.
 ///
-/// It owns the buffer until it ends. Dropping it cancels the operation and lets go of the buffer as
-/// soon as the system has; forgetting it leaks both. In flight it holds its stream or listener open.
+/// It owns the buffer until it ends. Dropping it cancels the operation, and frees the buffer as
+/// soon as the system has finished with it; forgetting it leaks both. While it is in flight it
+/// holds its stream or listener open.
 ///
 /// When the thread that started it ends before it does, the operation is cancelled.
 #[must_use = "dropping an operation cancels it"]
@@ -32,7 +33,7 @@ impl<B, T> Overlapped<B, T> {
     }
 
     /// Cancels it, unless it has ended; then this has no effect. It ends as aborted, and is
-    /// notified as if it had ended otherwise; a send may have sent a part.
+    /// notified like any other end; a send may have sent a part.
     pub fn cancel(&self) {
         self.pending.cancel();
     }
@@ -49,12 +50,12 @@ impl<B, T> Overlapped<B, T> {
         }
     }
 
-    /// Waits for the completion. It waits for the operation itself and takes no event, so it ends
-    /// also when another thread has waited for an auto-reset event of the operation.
+    /// Waits for the completion. It waits for the operation itself and resets no event. So it
+    /// returns also when another thread has waited for the operation's auto-reset event.
     ///
     /// # Platform
-    /// On Windows it looks every few milliseconds when the event is an auto-reset one: wait for the
-    /// event instead.
+    /// On Windows it polls every few milliseconds if the event is an auto-reset one. Wait for the
+    /// event there instead.
     pub fn result(self) -> Completed<B, T> {
         (self.completed)(self.pending.take())
     }

@@ -186,8 +186,8 @@ impl RoutineThread {
     }
 
     /// Queues `routine` to this thread, from any thread. It runs in the thread's next alertable
-    /// wait, after everything that was due before, or never, if the thread ends before: then it is
-    /// dropped.
+    /// wait, after everything that was due before. If the thread ends before that, the routine is
+    /// dropped without running.
     ///
     /// # Errors
     /// The thread has ended; the routine is dropped.
@@ -208,15 +208,15 @@ impl std::fmt::Debug for RoutineThread {
 /// Sleeps until routines of this thread were due and have run, or the time is over. True when
 /// routines ran.
 ///
-/// If some are due it runs them all and returns at once; with a zero `timeout` it only does this.
-/// Routines may sleep so themselves, and then others run within them. When a routine panics, the
-/// panic goes through this call, and what was due after it stays due.
+/// If some are due it runs them all and returns at once; with a zero `timeout` it only does this. A
+/// routine may call this function itself, and then other routines run within it. If a routine
+/// panics, the panic goes to the caller, and routines that were due after it stay due.
 ///
-/// As long as running routines make others due, it does not return.
+/// As long as routines make other routines due, it does not return.
 ///
 /// # Platform
-/// On Windows an alertable wait of somebody else's lets operations complete as well, but runs no
-/// routine of this library: they run in the next alertable wait of this crate.
+/// On Windows an alertable wait of other code lets operations complete as well, but runs no routine
+/// of this crate. These run in the next alertable wait of this crate.
 pub fn sleep_alertable(timeout: Option<Duration>) -> bool {
     platform::sleep_alertable(timeout)
 }

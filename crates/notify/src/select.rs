@@ -13,8 +13,9 @@ pub(crate) enum Sought {
 }
 
 /// Waits until a socket is ready, or the time is over. Afterwards each set holds only those of its
-/// sockets that are ready, and the call gives their number over all sets: one that is ready in two
-/// of them counts twice. When the time is over that is 0, and all sets are empty.
+/// sockets that are ready. The call returns how many these are in all sets together: a socket that
+/// is ready in two sets counts twice. When the time is over, the number is 0 and all sets are
+/// empty.
 ///
 /// - In `read`: data is there, the peer has ended its direction, the connection was reset, or a
 ///   connection waits to be accepted.
@@ -23,10 +24,10 @@ pub(crate) enum Sought {
 /// - In `except`: a connect has *failed*, and then the socket is in no other set;
 ///   [`connect_error`](crate::Socket::connect_error) says why. Or there is urgent data.
 ///
-/// It looks at the state and changes nothing, so it tells of the same socket again as long as the
-/// state lasts, in the order of the set and not of the events. The call blocks for up to `timeout`,
-/// for ever when that is `None`, and not at all when it is zero. Sockets that block may be selected
-/// as well.
+/// It looks at the state and changes nothing. So it reports the same socket again as long as the
+/// state lasts. The order is that of the set, not that of the events. The call blocks for up to
+/// `timeout`, for ever when that is `None`, and not at all when it is zero. Sockets that block may
+/// be selected as well.
 ///
 /// ```
 /// use overlapped_notify::{Socket, SocketSet, select};
@@ -51,9 +52,9 @@ pub(crate) enum Sought {
 /// ```
 ///
 /// # Errors
-/// `InvalidInput` when there is no set or all sets are empty, also with a time to wait: wait
-/// otherwise until there is a socket. Otherwise the system's, for want of memory; then the sets are
-/// as they were.
+/// `InvalidInput` when there is no set or all sets are empty, also with a time to wait: use another
+/// call to wait until there is a socket. Otherwise the system's, when memory is short; then the
+/// sets are as they were.
 ///
 /// # Platform
 /// On Linux it is one `poll`, which has no limit on the number of a socket.

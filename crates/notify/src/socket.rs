@@ -7,8 +7,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Names a [`Socket`]. It is never used again in this process, while the system gives the number of
-/// a closed socket to the next one.
+/// Names a [`Socket`]. No name is used twice in a process, while the system gives the number of a
+/// closed socket to a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub(crate) u64);
 
@@ -29,21 +29,21 @@ pub(crate) enum Kind {
     Datagram,
 }
 
-/// A plain socket: listening, connected or not, or for datagrams. It does not block from the start,
-/// and belongs to no port.
+/// A plain socket: listening, connected or not, or for datagrams. It is non-blocking from the
+/// start, and belongs to no port.
 ///
 /// All calls take `&self`; share it by an [`Arc`](std::sync::Arc). A call that cannot proceed fails
 /// with `WouldBlock` (10035 on Windows), which is no error of the connection; any other error of a
-/// receive or a send is the end of it. When it can proceed is learned by
-/// [`select`](crate::select()), by [network events](Self::select_events) or by
+/// receive or a send is the end of it. To learn when it can proceed, use
+/// [`select`](crate::select()), [network events](Self::select_events) or
 /// [messages](Self::select_messages).
 ///
 /// A socket reports to one event object, or to one window, at a time: the later call replaces the
 /// earlier. Dropping the socket closes it, and it reports nothing more.
 ///
 /// # Platform
-/// On Linux a socket that was selected once makes its calls one after another, also those of several
-/// threads: each is short, since it does not block.
+/// On Linux, once a socket was selected, calls of several threads on it are made one after another.
+/// Each is short, since it does not block.
 pub struct Socket {
     id: SocketId,
     platform: platform::Socket,
@@ -71,7 +71,7 @@ impl Socket {
         Self { id, platform: platform::Socket::new(id, system, kind) }
     }
 
-    /// Its name, by which messages tell of it.
+    /// Its name, which messages carry.
     #[must_use]
     pub fn id(&self) -> SocketId {
         self.id
@@ -81,19 +81,19 @@ impl Socket {
         &self.platform
     }
 
-    /// Receives what is there, at most as much as there is room for. `Ok(0)`, unless there is no
-    /// room, is the end of a stream. It enables `READ` and `OOB` again.
+    /// Receives what is there, at most as much as there is room for. `Ok(0)` is the end of a
+    /// stream, if the buffer has room. It enables `READ` and `OOB` again.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is there. "Not connected" before the connection stands, "shut
     /// down" after our [`shutdown`](Self::shutdown). Otherwise the system's: a reset, for example,
-    /// which every later call tells again, and which is never taken for the end.
+    /// which every later call reports again, and which never looks like the end.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.platform.receive(buffer)
     }
 
-    /// Sends, and gives how many bytes were taken: not always all. When it fails with `WouldBlock`,
-    /// it enables `WRITE` again.
+    /// Sends, and returns how many bytes the system took, which may be less than all. When it fails
+    /// with `WouldBlock`, it enables `WRITE` again.
     ///
     /// # Errors
     /// `WouldBlock` when there is no room. Otherwise the system's: a reset, for example.
@@ -118,9 +118,9 @@ impl Socket {
         self.platform.send_urgent(data)
     }
 
-    /// Accepts a connection, and gives it with the peer's address. It does not block either, and
-    /// reports as its listener does, so a message of it may be queued when this returns. It enables
-    /// `ACCEPT` again.
+    /// Accepts a connection, and returns it with the peer's address. The new socket is
+    /// non-blocking, too, and reports to the same event object or window as its listener; so a
+    /// message of it may be queued when this returns. The call enables `ACCEPT` again.
     ///
     /// # Errors
     /// `WouldBlock` when no connection waits. Otherwise the system's: for want of descriptors, or of
@@ -131,9 +131,9 @@ impl Socket {
         Ok((Self { id, platform }, from))
     }
 
-    /// Starts to connect. Whether that succeeds is learned by a select or `CONNECT`, and why not by
-    /// [`connect_error`](Self::connect_error) or the event's error. After a failure the socket may
-    /// connect again.
+    /// Starts to connect. A select or `CONNECT` reports whether that succeeded;
+    /// [`connect_error`](Self::connect_error) or the event's error says why not. After a failure
+    /// the socket may connect again.
     ///
     /// # Errors
     /// `WouldBlock` says that it goes on. While it goes on, and when it is connected, the system's
@@ -147,9 +147,9 @@ impl Socket {
     }
 
     /// Ends our sending, our receiving, or both. The peer sees the end of our sending after all
-    /// that was sent. No `CLOSE` is told of it: that is the peer's end alone, which still is.
-    /// Further receives, or sends, fail as "shut down", and neither `READ` nor `WRITE` is told for
-    /// them.
+    /// that was sent. It is not reported as `CLOSE`, which is only for the peer's end and still
+    /// comes for that. Further receives, or sends, fail as "shut down", and `READ`, or `WRITE`, is
+    /// no longer reported.
     ///
     /// # Errors
     /// "Not connected" before the connection stands, while a connect goes on, and when it is over.
@@ -157,8 +157,8 @@ impl Socket {
         self.platform.shutdown(how)
     }
 
-    /// Lets the close be a reset: what was sent and has not left is discarded when the socket is
-    /// dropped.
+    /// Makes the close a reset: when the socket is dropped, data that was sent and has not left yet
+    /// is discarded.
     ///
     /// # Errors
     /// The system's.
@@ -166,10 +166,10 @@ impl Socket {
         self.platform.system.set_linger(Some(Duration::ZERO))
     }
 
-    /// Why the last connect failed, which the socket functions call `SO_ERROR`: however often it is
-    /// asked, and while the next connect goes on, until one succeeds. `None` when none has failed.
-    /// How an established connection was lost is not told here, but by the receives and sends that
-    /// follow.
+    /// Why the last connect failed, which the socket functions call `SO_ERROR`. It may be called
+    /// any number of times, also while the next connect goes on, and answers the same until a
+    /// connect succeeds. `None` when none has failed. The loss of an established connection is not
+    /// reported here, but by the receives and sends that follow.
     ///
     /// # Errors
     /// The system's, when it cannot be asked.
@@ -210,23 +210,24 @@ impl Socket {
         self.platform.system.peer_addr()
     }
 
-    /// Reports the events of `mask` by the event object: each is recorded and sets `event`, in one
-    /// step. [`enumerate_network_events`](Self::enumerate_network_events) takes them out of the
-    /// record. Several sockets may share one event object; then ask all of them when it is set.
+    /// From now on each event of `mask` is recorded and sets `event`, both in one step.
+    /// [`enumerate_network_events`](Self::enumerate_network_events) takes them out of the record.
+    /// Several sockets may share one event object; then enumerate the events of all of them when it
+    /// is set.
     ///
-    /// A later call replaces the event object and the mask. What was recorded and not taken is not
-    /// forgotten, and sets the new event object; what was taken is not recorded again before the
-    /// call that enables it.
+    /// A later call replaces the event object and the mask. Events that were recorded and not taken
+    /// stay recorded, and set the new event object. Events that were taken are not recorded again
+    /// before the call that enables them.
     ///
     /// # Errors
     /// `Unsupported` for `ROUTING_INTERFACE_CHANGE` and `ADDRESS_LIST_CHANGE`; otherwise the system's.
     /// Then nothing was changed.
     ///
     /// # Platform
-    /// On Linux events are recorded when somebody waits for the event object, looks at it, or
-    /// enumerates; nobody can tell the difference but by the number of system calls. On Windows
-    /// data that comes after `READ` was taken out of the record, and before it was received, may
-    /// record `READ` again; on Linux it does not.
+    /// On Linux events are recorded when a thread waits for the event object, looks at it, or
+    /// enumerates. The only difference that shows is the number of system calls. On Windows data
+    /// that comes after `READ` was taken out of the record, and before it was received, may record
+    /// `READ` again; on Linux it does not.
     pub fn select_events(&self, event: &EventObject, mask: NetworkEvents) -> io::Result<()> {
         mask.check()?;
         self.platform.select_events(event, mask)
@@ -235,7 +236,7 @@ impl Socket {
     /// Reports the events of `mask` as messages with the number `message` in the queue of `window`.
     ///
     /// A later call replaces window, number and mask, and reports again what is true at that
-    /// moment, but for `CONNECT`. There cannot be different numbers for different events.
+    /// moment, except `CONNECT`. There cannot be different numbers for different events.
     ///
     /// # Errors
     /// As for [`select_events`](Self::select_events).
@@ -249,8 +250,8 @@ impl Socket {
         self.platform.select_messages(&window.system, message, mask)
     }
 
-    /// Reports nothing any more. The socket stays non-blocking. Messages that are queued may still
-    /// come.
+    /// From now on the socket reports nothing. The socket stays non-blocking. Messages that are
+    /// queued may still come.
     ///
     /// # Errors
     /// The system's.
@@ -258,11 +259,11 @@ impl Socket {
         self.platform.select_nothing()
     }
 
-    /// Takes out of the record what has happened of the mask, and resets `event` if there is one,
-    /// in one step. What was recorded outside the mask stays.
+    /// Takes the recorded events of the mask out of the record, and resets `event` if one is given,
+    /// both in one step. Recorded events outside of the mask stay.
     ///
-    /// Give the event object here instead of resetting it yourself: between a reset and this call
-    /// something could be recorded and its setting be lost.
+    /// Give the event object here instead of resetting it yourself. With two calls, an event could
+    /// be recorded between them, and the event object would not show it.
     ///
     /// # Errors
     /// The system's; then nothing was taken.

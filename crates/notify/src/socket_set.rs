@@ -8,9 +8,9 @@ const CAPACITY: usize = 64;
 /// A set of sockets for [`select`](crate::select()): an array with a capacity, in the order in
 /// which they were inserted.
 ///
-/// The capacity is one of this set, and neither of sockets nor of `select`; what number the system
-/// gives a socket plays no part. Since a select leaves only those in a set that are ready, a
-/// program keeps one set with all of its sockets and gives a clone of it to each call.
+/// The capacity belongs to this set: `select` has no such limit, and the number that the system
+/// gives a socket does not matter. A select leaves only ready sockets in a set. So a program keeps
+/// one set with all of its sockets, and gives a clone of it to each call.
 ///
 /// A set borrows its sockets, so none can be closed while a select waits for it.
 #[derive(Debug, Clone)]
@@ -37,9 +37,9 @@ impl<'a> SocketSet<'a> {
     /// Adds a socket at the end. One that is there already is not added again, and to a full set
     /// nothing is added.
     ///
-    /// Gives whether the socket is in the set now: `false` means that the set is full. It looks at
-    /// every socket of the set, unless this one is younger than all of them: so insert the oldest
-    /// first.
+    /// Returns whether the socket is in the set now: `false` means that the set is full. The call
+    /// looks at every socket of the set, unless this one is newer than all of them. So insert the
+    /// oldest first.
     pub fn insert(&mut self, socket: &'a Socket) -> bool {
         let is_youngest = self.last < Some(socket.id());
         if !is_youngest && self.contains(socket) {
@@ -53,7 +53,7 @@ impl<'a> SocketSet<'a> {
         has_room
     }
 
-    /// Takes a socket out; those behind it move up. Gives whether it was in the set.
+    /// Takes a socket out; those after it move up. Returns whether it was in the set.
     pub fn remove(&mut self, socket: &Socket) -> bool {
         let found = self.sockets.iter().position(|one| one.id() == socket.id());
         found.map(|at| self.sockets.remove(at)).is_some()

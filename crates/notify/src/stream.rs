@@ -13,9 +13,9 @@ use std::time::Duration;
 /// flight. Operations of one direction are performed in the order in which they were started.
 ///
 /// # Cancellation
-/// Operations in flight are cancelled one by one, all together by [`cancel_all`](Self::cancel_all),
-/// and when the thread that started them ends. No byte is lost by a cancelled receive; a cancelled
-/// send may have sent a part.
+/// An operation is cancelled by its own `cancel`, by [`cancel_all`](Self::cancel_all), and when the
+/// thread that started it ends. No byte is lost by a cancelled receive; a cancelled send may have
+/// sent a part.
 #[derive(Debug, Clone)]
 pub struct Stream(pub(crate) platform::Handle);
 
@@ -25,16 +25,17 @@ impl Stream {
     /// What the buffer holds is overwritten, from its start and up to its capacity. The receive
     /// ends as soon as some data is there, at the end of the stream, or with an error; a buffer
     /// without capacity waits for data and takes none. The start resets `event`, and the end sets
-    /// it, also when that is at once. An event of its own for each operation in flight tells them
-    /// apart.
+    /// it, also when the operation ends at once. To tell several operations in flight apart, give
+    /// each an event of its own.
     ///
     /// # Errors
     /// What fails at once gives the buffer back and sets no event: not connected, shut down for
     /// receiving, or reset before.
     ///
     /// # Platform
-    /// On Linux the operation is attempted at once, and then whenever a thread waits for its event
-    /// or looks at it or at the operation: one that nobody looks at does not proceed.
+    /// On Linux the operation is attempted at once, and then whenever a thread waits for its event,
+    /// or looks at the event or at the operation. As long as no thread does so, the operation does
+    /// not proceed.
     pub fn receive(
         &self,
         buffer: Vec<u8>,
@@ -60,7 +61,7 @@ impl Stream {
     }
 
     /// Starts to receive into `buffer`, and to run `routine` with the completion, on this thread,
-    /// in its next alertable wait after the end, also when that is at once.
+    /// in its next alertable wait after the end, also when the operation ends at once.
     ///
     /// Routines of a thread run in the order in which their operations ended. One that has not run
     /// when its thread ends is dropped.
@@ -119,8 +120,9 @@ impl Stream {
     /// Waits until an operation that was started without an event has ended, or the time is over;
     /// false then.
     ///
-    /// The start of such an operation makes the connection unsignaled, the end of any signals it,
-    /// and it stays so: it does not say which one ended, so this serves one at a time.
+    /// The start of such an operation makes the connection unsignaled, and the end of any of them
+    /// signals it until the next start. It does not show which operation ended, so use it for one
+    /// operation at a time.
     ///
     /// # Errors
     /// The system's, for want of descriptors or memory.
@@ -133,8 +135,9 @@ impl Stream {
         self.0.cancel_all();
     }
 
-    /// Ends one direction, or both, in order: our sending after what was sent before. A receive in
-    /// flight stays when our receiving ends, and takes what comes; further ones are refused.
+    /// Ends one direction, or both. The peer sees the end of our sending after all that was sent
+    /// before. When our receiving ends, a receive in flight stays, and takes what comes; further
+    /// ones are refused.
     ///
     /// # Errors
     /// "Not connected" after the connection has broken.

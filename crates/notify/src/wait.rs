@@ -21,16 +21,16 @@ pub enum Waited {
 
 /// Waits until one of `events` is set, or the time is over.
 ///
-/// Of several that are set it is the one with the lowest index, so one that is always set hides
-/// those behind it: whoever serves many events looks at the rest, one by one, before the next wait.
-/// An auto-reset event is reset, only the one that ended the wait. Without a `timeout` it waits for
-/// ever; with a zero one it only looks.
+/// If several are set, the wait reports the one with the lowest index. So an event that is always
+/// set hides those after it: a program that serves many events should check the others, one by one,
+/// before the next wait. If the event that ended the wait is an auto-reset one, it is reset; no
+/// other event is. Without a `timeout` the call waits for ever; with a zero one it only looks.
 ///
 /// An `alertable` wait also ends when routines of this thread are due: it runs all of them first.
-/// If an event is set as well, the event wins and they stay due.
+/// If an event is set as well, the wait reports the event, and the routines stay due.
 ///
-/// The events and their order are those of the call: an event that is to be added needs a further
-/// event among them that tells this thread of it. They cannot go away meanwhile.
+/// A wait cannot get more events while it lasts. To add one, use an event among them that ends the
+/// wait. The events cannot be freed meanwhile.
 ///
 /// # Errors
 /// `InvalidInput` for no event at all and for more than [`WAIT_MAX`]. Otherwise the system's, for

@@ -84,9 +84,10 @@ impl FileOptions {
         self
     }
 
-    /// Refuses what is no regular file, and opens without waiting for anybody: for a name that somebody
-    /// else may change, as [`open_regular`](crate::open_regular) says. Without it a pipe, a terminal or
-    /// a device is opened as well, and the opening of a pipe waits for its other end.
+    /// Refuses everything but a regular file, and opens without waiting for another process: for a
+    /// name that others may change, as [`open_regular`](crate::open_regular) says. Without it a
+    /// pipe, a terminal or a device is opened as well, and the opening of a pipe waits for its
+    /// other end.
     pub fn regular(mut self, on: bool) -> Self {
         self.regular = on;
         self
