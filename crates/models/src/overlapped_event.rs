@@ -20,7 +20,7 @@ use crate::handler::Handler;
 use crate::model::{Limits, Model, Server};
 use crate::parts::Common;
 use crate::parts::conversation::Desk;
-use crate::parts::crew::{Crew, Duty, Seat, Wake};
+use crate::parts::crew::{Crew, Duty, ThisThread, Wake};
 use crate::parts::crewed::Crewed;
 use crate::parts::exchange::{Exchange, Then};
 use crate::parts::running::Running;
@@ -93,29 +93,29 @@ impl Duty for Waits {
         Ok((control.clone(), Control(control)))
     }
 
-    fn serve(&self, control: EventObject, seat: &Seat<Self>) {
-        let desk = Desk::new(&self.common, seat.meter());
+    fn serve(&self, control: EventObject, thread: &ThisThread<Self>) {
+        let desk = Desk::new(&self.common, thread.meter());
         let mut rounds = desk.terms.rounds();
-        let mut seats: Vec<Connection> = Vec::new();
+        let mut connections: Vec<Connection> = Vec::new();
         let mut first = 0;
         loop {
-            let before = seats.len();
+            let before = connections.len();
             first = first.min(before);
-            match wait(&control, &seats, first, rounds.wait()) {
+            match wait(&control, &connections, first, rounds.wait()) {
                 Some(Waited::Signaled(0)) => {
                     let mut gone = 0;
-                    for exchange in seat.arrivals() {
+                    for exchange in thread.arrivals() {
                         match Connection::begin(exchange, &self.common.limits, &desk) {
-                            Some(connection) => seats.push(connection),
+                            Some(connection) => connections.push(connection),
                             None => gone += 1,
                         }
                     }
                     if self.common.is_stopping() {
                         // What has come is answered; a receive that finds nothing ends it.
-                        gone += retain(&mut seats, |connection| connection.finish(&desk));
+                        gone += retain(&mut connections, |connection| connection.finish(&desk));
                     }
-                    seat.vacate(gone);
-                    if seats.is_empty() && seat.may_end() {
+                    thread.vacate(gone);
+                    if connections.is_empty() && thread.may_end() {
                         return;
                     }
                     continue;
@@ -123,8 +123,8 @@ impl Duty for Waits {
                 Some(Waited::Signaled(index)) => {
                     let at = (first + index - 1) % before;
                     first = at + 1;
-                    if !seats[at].go_on(&desk) {
-                        seats.swap_remove(at);
+                    if !connections[at].go_on(&desk) {
+                        connections.swap_remove(at);
                     }
                 }
                 Some(Waited::TimedOut | Waited::RoutinesRan) => {}
@@ -132,14 +132,14 @@ impl Duty for Waits {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
             if let Some(now) = rounds.due() {
-                retain(&mut seats, |connection| {
+                retain(&mut connections, |connection| {
                     !connection.exchange.expire(&desk, now, connection.is_sending())
                         || connection.conclude(&desk)
                 });
             }
-            if seats.len() < before {
-                seat.vacate(before - seats.len());
-                if seats.is_empty() && seat.may_end() {
+            if connections.len() < before {
+                thread.vacate(before - connections.len());
+                if connections.is_empty() && thread.may_end() {
                     return;
                 }
             }
@@ -151,23 +151,23 @@ impl Duty for Waits {
 /// `first`. `None` is an error.
 fn wait(
     control: &EventObject,
-    seats: &[Connection],
+    connections: &[Connection],
     first: usize,
     timeout: Option<Duration>,
 ) -> Option<Waited> {
     let mut events = [control; WAIT_MAX];
-    let (behind, ahead) = seats.split_at(first);
+    let (behind, ahead) = connections.split_at(first);
     for (event, connection) in events[1..].iter_mut().zip(ahead.iter().chain(behind)) {
         *event = &connection.event;
     }
-    wait_any(&events[..=seats.len()], timeout, false).ok()
+    wait_any(&events[..=connections.len()], timeout, false).ok()
 }
 
 /// Keeps the connections that are to stay; gives how many went.
-fn retain(seats: &mut Vec<Connection>, stays: impl FnMut(&mut Connection) -> bool) -> usize {
-    let before = seats.len();
-    seats.retain_mut(stays);
-    before - seats.len()
+fn retain(connections: &mut Vec<Connection>, stays: impl FnMut(&mut Connection) -> bool) -> usize {
+    let before = connections.len();
+    connections.retain_mut(stays);
+    before - connections.len()
 }
 
 /// A connection, its event and what it has in flight.

@@ -3,7 +3,7 @@
 use super::PLACES;
 use crate::parts::Common;
 use crate::parts::conversation::{Desk, Next};
-use crate::parts::crew::{Duty, Seat, Wake};
+use crate::parts::crew::{Duty, ThisThread, Wake};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
 use crate::parts::stay::Share;
@@ -25,7 +25,7 @@ struct Place {
 }
 
 struct Waiter<'a> {
-    seat: &'a Seat<Waits>,
+    thread: &'a ThisThread<Waits>,
     common: &'a Common<Share<Socket>>,
     /// Set when somebody has come, and at the stop.
     control: EventObject,
@@ -48,11 +48,11 @@ impl Duty for Waits {
         Ok((control.clone(), control))
     }
 
-    fn serve(&self, control: EventObject, seat: &Seat<Self>) {
-        let desk = Desk::new(&self.0, seat.meter());
+    fn serve(&self, control: EventObject, thread: &ThisThread<Self>) {
+        let desk = Desk::new(&self.0, thread.meter());
         let rounds = desk.terms.rounds();
         let mut waiter = Waiter {
-            seat,
+            thread,
             common: &self.0,
             control,
             places: Vec::with_capacity(PLACES),
@@ -78,7 +78,7 @@ impl Waiter<'_> {
         let mut arrived = 0;
         match self.wait() {
             Ok(Waited::Signaled(0)) => {
-                let arrivals = self.seat.arrivals();
+                let arrivals = self.thread.arrivals();
                 arrived = arrivals.len();
                 arrivals.into_iter().for_each(|guest| self.welcome(guest));
                 if self.common.is_stopping() && !self.is_finishing {
@@ -100,9 +100,9 @@ impl Waiter<'_> {
         }
         let gone = before + arrived - self.places.len();
         if gone > 0 {
-            self.seat.vacate(gone);
+            self.thread.vacate(gone);
         }
-        self.places.is_empty() && self.seat.may_end()
+        self.places.is_empty() && self.thread.may_end()
     }
 
     /// Waits for the control event, and then for the places in turn, beginning with the one behind

@@ -25,8 +25,8 @@ pub(crate) trait Duty: Send + Sync + Sized + 'static {
     /// Makes ready what a thread needs. Called on that thread.
     fn begin(&self) -> io::Result<(Self::Own, Self::Waker)>;
 
-    /// Serves until [`Seat::may_end`] says so.
-    fn serve(&self, own: Self::Own, seat: &Seat<Self>);
+    /// Serves until [`ThisThread::may_end`] says so.
+    fn serve(&self, own: Self::Own, thread: &ThisThread<Self>);
 }
 
 /// What wakes a thread.
@@ -58,7 +58,7 @@ struct Post<D: Duty> {
 }
 
 /// One thread, as it sees itself. Its place in the crew ends with the thread, however that ends.
-pub(crate) struct Seat<D: Duty> {
+pub(crate) struct ThisThread<D: Duty> {
     crew: Arc<Crew<D>>,
     post: Arc<Post<D>>,
     on_duty: OnDuty,
@@ -132,9 +132,9 @@ impl<D: Duty> Crew<D> {
             let (taken, inbox) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
             let post = Arc::new(Post { waker, taken, inbox });
             lock(&crew.state).posts.push(Arc::clone(&post));
-            let seat = Seat { crew, post, on_duty };
+            let thread = ThisThread { crew, post, on_duty };
             let _ = tell.send(Ok(()));
-            seat.crew.duty.serve(own, &seat);
+            thread.crew.duty.serve(own, &thread);
         })?;
         told.recv().map_err(|_| io::Error::other("a thread ended while it began"))?
     }
@@ -146,7 +146,7 @@ impl<D: Duty> Post<D> {
     }
 }
 
-impl<D: Duty> Seat<D> {
+impl<D: Duty> ThisThread<D> {
     /// What was handed over since the last time. Ask when woken.
     pub(crate) fn arrivals(&self) -> Vec<D::Connection> {
         std::mem::take(&mut *lock(&self.post.inbox))
@@ -180,7 +180,7 @@ impl<D: Duty> Seat<D> {
     }
 }
 
-impl<D: Duty> Drop for Seat<D> {
+impl<D: Duty> Drop for ThisThread<D> {
     fn drop(&mut self) {
         lock(&self.crew.state).posts.retain(|post| !Arc::ptr_eq(post, &self.post));
     }
@@ -198,9 +198,9 @@ mod tests {
         fails: bool,
     }
 
-    struct Bell(Sender<()>);
+    struct Wakeup(Sender<()>);
 
-    impl Wake for Bell {
+    impl Wake for Wakeup {
         fn wake(&self) {
             let _ = self.0.send(());
         }
@@ -208,34 +208,34 @@ mod tests {
 
     impl Duty for Counting {
         type Connection = bool;
-        type Waker = Bell;
+        type Waker = Wakeup;
         type Own = Receiver<()>;
 
-        fn begin(&self) -> io::Result<(Receiver<()>, Bell)> {
+        fn begin(&self) -> io::Result<(Receiver<()>, Wakeup)> {
             if self.fails {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
-            let (ring, rung) = channel();
-            Ok((rung, Bell(ring)))
+            let (sender, receiver) = channel();
+            Ok((receiver, Wakeup(sender)))
         }
 
-        fn serve(&self, rung: Receiver<()>, seat: &Seat<Self>) {
+        fn serve(&self, receiver: Receiver<()>, thread: &ThisThread<Self>) {
             let mut count = 0;
-            while rung.recv().is_ok() {
-                for goes in seat.arrivals() {
+            while receiver.recv().is_ok() {
+                for goes in thread.arrivals() {
                     match goes {
                         true => {
-                            seat.vacate(count + 1);
+                            thread.vacate(count + 1);
                             count = 0;
                         }
                         false => count += 1,
                     }
                     let _ = self.served.send((std::thread::current().id(), count));
                 }
-                if seat.crew.is_closed() {
-                    seat.vacate(std::mem::take(&mut count));
+                if thread.crew.is_closed() {
+                    thread.vacate(std::mem::take(&mut count));
                 }
-                if count == 0 && seat.may_end() {
+                if count == 0 && thread.may_end() {
                     return;
                 }
             }

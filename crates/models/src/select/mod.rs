@@ -17,15 +17,15 @@
 //! serves only so many, and the next ones go to another thread; a thread of its own accepts then.
 //!
 //! A set must hold a socket (M30), and another thread must be able to end the call. Both is done by
-//! the [`bell`], a socket that becomes readable when it is rung.
+//! the [`wakeup`], a socket that becomes readable when it is set.
 //!
 //! On Windows a set is an array of sockets; on Linux the call is a `poll`, which has no limit on the
 //! number of a descriptor either.
 //!
 //! - [`thread`] is a thread that selects; this file starts and stops it.
 
-mod bell;
 mod thread;
+mod wakeup;
 
 use crate::handler::Handler;
 use crate::model::{Limits, Model, Server};
@@ -37,12 +37,12 @@ use crate::parts::guest::Guest;
 use crate::parts::running::{Running, Staff};
 use crate::parts::socket::{accepted, listening};
 use crate::parts::stay::Share;
-use bell::Bell;
 use overlapped_notify::Socket;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use thread::{OneThread, Selects};
+use wakeup::Wakeup;
 
 /// Threads that ask which sockets are ready; one, unless the limits say otherwise.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,28 +76,28 @@ impl Model for Select {
 /// One thread, which accepts, too.
 struct One {
     door: Arc<Door<Socket>>,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
 }
 
 impl One {
     fn start(common: &Arc<Common<Share<Socket>>>, listener: TcpListener) -> io::Result<Self> {
-        let (door, bell) = (Arc::new(Door::new(listening(listener)?)), Arc::new(Bell::new()?));
+        let (door, wakeup) = (Arc::new(Door::new(listening(listener)?)), Arc::new(Wakeup::new()?));
         let on_duty = common.tally.enlist();
-        let thread = OneThread::new(common, Arc::clone(&door), Arc::clone(&bell), on_duty);
+        let thread = OneThread::new(common, Arc::clone(&door), Arc::clone(&wakeup), on_duty);
         std::thread::Builder::new().name("select".into()).spawn(move || thread.run())?;
-        Ok(Self { door, bell })
+        Ok(Self { door, wakeup })
     }
 }
 
 impl Staff for One {
     fn close_door(&mut self) {
-        // Rung first, too: the thread holds the door open while it selects.
-        self.bell.ring();
+        // Set first, too: the thread holds the door open while it selects.
+        self.wakeup.set();
         self.door.close();
     }
 
     fn hurry(&self) {
-        self.bell.ring();
+        self.wakeup.set();
     }
 
     fn describe(&self) -> String {

@@ -1,9 +1,9 @@
 //! A thread that selects.
 
-use super::bell::Bell;
+use super::wakeup::Wakeup;
 use crate::parts::Common;
 use crate::parts::conversation::{Desk, Next};
-use crate::parts::crew::{Duty, Seat, Wake};
+use crate::parts::crew::{Duty, ThisThread, Wake};
 use crate::parts::door::{AT_ONCE, Door, Porter};
 use crate::parts::guest::Guest;
 use crate::parts::patience::Rounds;
@@ -25,7 +25,7 @@ struct Selector {
     ready: Vec<usize>,
     desk: Desk,
     rounds: Rounds,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     common: Arc<Common<Share<Socket>>>,
     /// It has seen that the server is being stopped.
     is_finishing: bool,
@@ -35,24 +35,24 @@ struct Selector {
 struct Turn {
     /// Somebody waits to be let in.
     at_the_door: bool,
-    /// The bell has rung.
-    rung: bool,
+    /// The wake-up socket was readable.
+    is_woken: bool,
     /// So many connections have gone.
     gone: usize,
 }
 
 impl Selector {
-    fn new(common: &Arc<Common<Share<Socket>>>, bell: Arc<Bell>, meter: Arc<Meter>) -> Self {
+    fn new(common: &Arc<Common<Share<Socket>>>, wakeup: Arc<Wakeup>, meter: Arc<Meter>) -> Self {
         let desk = Desk::new(common, meter);
         let rounds = desk.terms.rounds();
         let (guests, ready, common) = (Vec::new(), Vec::new(), Arc::clone(common));
-        Self { guests, ready, desk, rounds, bell, common, is_finishing: false }
+        Self { guests, ready, desk, rounds, wakeup, common, is_finishing: false }
     }
 
     /// Serves those that are ready.
     fn serve(&mut self, turn: &mut Turn) {
-        if turn.rung {
-            self.bell.hush();
+        if turn.is_woken {
+            self.wakeup.clear();
         }
         let before = self.guests.len();
         // From the last to the first, since whoever goes makes way for the last.
@@ -74,11 +74,11 @@ impl Selector {
     /// Selects, for at most `timeout`, and finds who is ready.
     fn await_ready(&mut self, listener: Option<&Socket>, timeout: Option<Duration>) -> Turn {
         let timeout = [timeout, self.rounds.wait()].into_iter().flatten().min();
-        let mut turn = Turn { at_the_door: false, rung: false, gone: 0 };
+        let mut turn = Turn { at_the_door: false, is_woken: false, gone: 0 };
         let capacity = self.guests.len() + 2;
         let (mut read, mut write) =
             (SocketSet::with_capacity(capacity), SocketSet::with_capacity(capacity));
-        read.insert(self.bell.socket());
+        read.insert(self.wakeup.socket());
         if let Some(listener) = listener {
             read.insert(listener);
         }
@@ -93,12 +93,12 @@ impl Selector {
             // Nobody knows who is ready: everybody has a try, and nobody is forgotten.
             self.ready.extend(0..self.guests.len());
             std::thread::sleep(PAUSE);
-            return Turn { at_the_door: true, rung: true, gone: 0 };
+            return Turn { at_the_door: true, is_woken: true, gone: 0 };
         }
         // What is ready comes in the order in which it was inserted.
         let mut readable = read.iter().map(Socket::id).peekable();
         let mut writable = write.iter().map(Socket::id).peekable();
-        turn.rung = readable.next_if_eq(&self.bell.socket().id()).is_some();
+        turn.is_woken = readable.next_if_eq(&self.wakeup.socket().id()).is_some();
         turn.at_the_door =
             listener.is_some_and(|listener| readable.next_if_eq(&listener.id()).is_some());
         for (index, guest) in self.guests.iter().enumerate() {
@@ -132,10 +132,10 @@ impl OneThread {
     pub(super) fn new(
         common: &Arc<Common<Share<Socket>>>,
         door: Arc<Door<Socket>>,
-        bell: Arc<Bell>,
+        wakeup: Arc<Wakeup>,
         on_duty: OnDuty,
     ) -> Self {
-        let selector = Selector::new(common, bell, on_duty.meter());
+        let selector = Selector::new(common, wakeup, on_duty.meter());
         Self { selector, door, porter: Porter::default(), _on_duty: on_duty }
     }
 
@@ -169,36 +169,36 @@ pub(super) struct Selects(pub(super) Arc<Common<Share<Socket>>>);
 
 impl Duty for Selects {
     type Connection = Guest<Socket>;
-    type Waker = Arc<Bell>;
-    type Own = Arc<Bell>;
+    type Waker = Arc<Wakeup>;
+    type Own = Arc<Wakeup>;
 
     fn begin(&self) -> io::Result<(Self::Own, Self::Waker)> {
-        let bell = Arc::new(Bell::new()?);
-        Ok((Arc::clone(&bell), bell))
+        let wakeup = Arc::new(Wakeup::new()?);
+        Ok((Arc::clone(&wakeup), wakeup))
     }
 
-    fn serve(&self, bell: Arc<Bell>, seat: &Seat<Self>) {
-        let mut selector = Selector::new(&self.0, bell, seat.meter());
+    fn serve(&self, wakeup: Arc<Wakeup>, thread: &ThisThread<Self>) {
+        let mut selector = Selector::new(&self.0, wakeup, thread.meter());
         loop {
             let mut turn = selector.await_ready(None, None);
             selector.serve(&mut turn);
-            if turn.rung {
-                for guest in seat.arrivals() {
+            if turn.is_woken {
+                for guest in thread.arrivals() {
                     turn.gone += selector.welcome(guest);
                 }
             }
             if turn.gone > 0 {
-                seat.vacate(turn.gone);
+                thread.vacate(turn.gone);
             }
-            if selector.guests.is_empty() && seat.may_end() {
+            if selector.guests.is_empty() && thread.may_end() {
                 return;
             }
         }
     }
 }
 
-impl Wake for Arc<Bell> {
+impl Wake for Arc<Wakeup> {
     fn wake(&self) {
-        self.ring();
+        self.set();
     }
 }
