@@ -40,7 +40,7 @@ pub struct CopyArguments {
     paths: Vec<PathBuf>,
     /// Copy folders with all that is in them. Links in them are copied as links on Linux and
     /// refused on Windows; pipes, sockets and devices are refused one by one. A link in the target
-    /// is not gone through: what should go there is refused.
+    /// is not followed: what should be copied there is refused.
     #[arg(long, short)]
     recursive: bool,
     /// Bytes of a block, a multiple of 4k.
@@ -60,9 +60,9 @@ pub struct CopyArguments {
     /// their folders as well (on Windows the same as file).
     #[arg(long, value_name = "WHAT", value_enum, default_value = "none")]
     sync: values::SyncWhat,
-    /// Leave what an interrupted copy can be gone on from (also .NAME.overlapped-record-MARK), go on from
-    /// what a former copy with --resume has left if the source has its size and time still, and leave
-    /// files alone whose target has the same size and time.
+    /// If the copy is interrupted, keep what a later one needs to go on (also
+    /// .NAME.overlapped-record-MARK). Go on from what an earlier copy with --resume has left, if
+    /// the source still has that size and time. Skip files whose target has the same size and time.
     #[arg(long)]
     resume: bool,
     /// Flush each file, read it back and compare checksums before it gets its name.

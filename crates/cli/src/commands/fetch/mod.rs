@@ -40,9 +40,10 @@ pub struct FetchArguments {
     /// Replace a file that is there.
     #[arg(long, short)]
     force: bool,
-    /// Leave what an interrupted fetch can be gone on from (also .NAME.overlapped-fetched-MARK), go on from
-    /// what a former fetch with --resume has left if the sender's file has its length and time still,
-    /// and leave a target alone that has the same length and time.
+    /// If the fetch is interrupted, keep what a later one needs to go on (also
+    /// .NAME.overlapped-fetched-MARK). Go on from what an earlier fetch with --resume has left, if
+    /// the sender's file still has that length and time. Fetch nothing if the target has the same
+    /// length and time.
     #[arg(long)]
     resume: bool,
     /// Flush the file, read it back and compare its SHA-256 with the sender's before it gets its name.

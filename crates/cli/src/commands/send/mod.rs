@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Options of `send`.
 #[derive(Args, Debug)]
 pub struct SendArguments {
-    /// The file. It is opened anew for each fetcher, who gets it as it is then.
+    /// The file. It is opened again for each fetcher, which gets it as it is at that moment.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Where to listen. By itself only this machine can fetch; 0.0.0.0:PORT is every address of it.
