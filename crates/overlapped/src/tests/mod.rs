@@ -2,3 +2,4 @@
 
 mod inherited;
 mod panics;
+mod timers;
