@@ -204,13 +204,18 @@ fn a_client_that_never_reads_keeps_no_server() {
     std::thread::scope(|threads| {
         for model in models {
             threads.spawn(move || {
+                // Now and then a server has sent all that it was given when its client takes no more, and is
+                // not stuck: then the connection ends in order, and another one is tried.
                 let options = ["--model", model, "--drain-seconds", "0", "--json", "--quiet"];
-                let (server, address) = Running::serve(&options);
-                let _clogged = clog(address);
-                send_signal(server.id(), Signal::TERM);
-                let ended = server.wait();
-                assert_eq!(ended.code(), 0, "{model}: {ended:?}");
-                assert_eq!(ended.json()["left"], 1, "{model}: {ended:?}");
+                let was_stuck = (0..5).any(|_| {
+                    let (server, address) = Running::serve(&options);
+                    let _clogged = clog(address);
+                    send_signal(server.id(), Signal::TERM);
+                    let ended = server.wait();
+                    assert_eq!(ended.code(), 0, "{model}: {ended:?}");
+                    ended.json()["left"] == 1
+                });
+                assert!(was_stuck, "{model}: no connection was left in five tries");
             });
         }
     });
