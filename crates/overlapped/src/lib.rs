@@ -135,6 +135,8 @@ pub use protocol::Protocol;
 pub use sched::TakeError;
 pub use sched::binding::blocking;
 pub use sched::metrics::DelayHistogram;
+#[doc(hidden)]
+pub use sync::counts as atomic_writes;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
 pub use sys::signals::Signal;
 pub use sys::simulated;

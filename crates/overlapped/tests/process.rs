@@ -204,3 +204,81 @@ fn f29_a_want_of_descriptors_is_waited_out_without_processor_time() {
         });
     });
 }
+
+/// Context switches of all threads of this process but the calling one, and whether all of them sleep.
+fn switches_of_the_others() -> (u64, bool) {
+    let own = std::fs::read_link("/proc/thread-self").expect("the kernel names the thread");
+    let mut sum = (0, true);
+    for task in std::fs::read_dir("/proc/self/task").expect("the kernel tells them") {
+        let task = task.expect("it can be read");
+        if own.ends_with(task.file_name()) {
+            continue;
+        }
+        let status = std::fs::read_to_string(task.path().join("status")).expect("none ends");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            line.expect("the kernel tells it")[name.len()..].trim().to_owned()
+        };
+        let count = |name: &str| -> u64 { field(name).parse().expect("it is a number") };
+        sum.0 += count("voluntary_ctxt_switches:") + count("nonvoluntary_ctxt_switches:");
+        sum.1 &= field("State:").starts_with('S');
+    }
+    sum
+}
+
+/// Also none that the library made for itself.
+#[test]
+fn f15_an_idle_port_wakes_no_thread_of_the_process() {
+    alone("f15_an_idle_port_wakes_no_thread_of_the_process", || {
+        /// Longer than the half second of the periodic wake-ups that other libraries have.
+        const OBSERVATION: Duration = Duration::from_secs(2);
+        let port = Port::<Numbers>::builder().concurrency(2).build().expect("a port");
+        let (tell, told) = channel();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                let (takes, tell) = (&port, tell.clone());
+                scope.spawn(move || {
+                    while let Ok(packet) = takes.take() {
+                        match packet {
+                            Packet::Received { stream, buffer, operation, .. } => {
+                                stream.send(buffer, operation).expect("it is connected");
+                            }
+                            Packet::Sent { stream, operation, .. } => {
+                                stream.receive_pooled(operation).expect("it is connected");
+                            }
+                            Packet::Posted(_) => tell.send(()).expect("the test listens"),
+                            _ => {}
+                        }
+                    }
+                });
+            }
+            let (socket, mut peer) = connection();
+            let socket = TcpSocket::try_from(socket).expect("it is taken");
+            let stream = port.associate(socket, 0).expect("it is open");
+            stream.receive_pooled(0).expect("it starts");
+            // It was busy before it was idle, with connections and with posts.
+            for _ in 0..500 {
+                peer.write_all(b"ping").expect("it is connected");
+                peer.read_exact(&mut [0; 4]).expect("it is echoed");
+                port.post(0).expect("it is open");
+            }
+            (0..500).for_each(|_| told.recv_timeout(PATIENCE).expect("each is taken"));
+
+            let begun = Instant::now();
+            let mut before = switches_of_the_others();
+            loop {
+                std::thread::sleep(Duration::from_millis(20));
+                let now = switches_of_the_others();
+                let at_rest = now == before && now.1;
+                before = now;
+                if at_rest || begun.elapsed() > PATIENCE {
+                    break;
+                }
+            }
+            std::thread::sleep(OBSERVATION);
+            let after = switches_of_the_others();
+            port.close();
+            assert_eq!(after, (before.0, true), "context switches while nothing happened");
+        });
+    });
+}

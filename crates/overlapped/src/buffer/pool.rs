@@ -4,7 +4,7 @@
 //! processor's cache.
 
 use super::{Buffer, Inner};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, shared};
 use std::sync::Arc;
 
 /// The pool of one port: buffers of one size, of which at most `limit` are kept when unused.
@@ -27,7 +27,7 @@ impl Pool {
             let room = vec![0; self.buffer_size].into_boxed_slice();
             Box::new(Inner::new(room, 0))
         });
-        Buffer::from_pool(inner, Arc::clone(self))
+        Buffer::from_pool(inner, shared(self))
     }
 
     /// The size in bytes of each buffer.

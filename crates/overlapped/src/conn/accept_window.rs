@@ -16,9 +16,10 @@ use super::operation::{Direction, Operation, Pending};
 use super::silent::{Held, Silent};
 use crate::error::{Refused, port_closed};
 use crate::panics::{Panics, contained};
+use crate::sync::unmodelled::AtomicUsize;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

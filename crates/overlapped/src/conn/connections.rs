@@ -15,10 +15,11 @@ use crate::panics::{Panics, contained};
 use crate::protocol::Protocol;
 use crate::sched::Scheduler;
 use crate::sync::Mutex;
+use crate::sync::unmodelled::{AtomicBool, AtomicU64};
 use crate::sys::Event;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.

@@ -7,6 +7,7 @@ use super::delivery::{By, Delivery};
 use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Progress};
 use crate::error::{OperationId, Refused, aborted, port_closed};
+use crate::sync::shared;
 use crate::sys::code;
 use crate::sys::socket::Socket;
 use std::io;
@@ -168,8 +169,9 @@ pub(super) fn abort<O: Operation>(pending: &mut Pending<O>, at: &mut Locked<'_, 
 }
 
 impl<O: Operation> Clone for Handle<O> {
+    #[track_caller]
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(shared(&self.0))
     }
 }
 

@@ -13,9 +13,10 @@ use super::operation::{Direction, Operation, Pending};
 use super::sockets::TcpSocket;
 use super::timers::{Due, TimerId};
 use crate::error::{Refused, aborted};
+use crate::sync::unmodelled::AtomicUsize;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Counts one silent connection until its packet is made, and names it.
 #[derive(Debug)]

@@ -15,9 +15,10 @@ use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
 use crate::file::OpenFile;
 use crate::protocol::Protocol;
+use crate::sync::unmodelled::AtomicU64;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// How much of a file one attempt sends before the thread looks after others. The peer may take
 /// data as fast as it is sent, and then nothing would ever block.

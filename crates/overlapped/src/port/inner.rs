@@ -14,10 +14,11 @@ use crate::op::packet::Packet;
 use crate::panics::Panics;
 use crate::protocol::Protocol;
 use crate::sched::{Deadline, Scheduler, TakeError};
+use crate::sync::unmodelled::AtomicU64;
 use crate::sys::{DriverReport, Event};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 pub(crate) struct Inner<P: Protocol> {
     pub(crate) connections: Arc<Connections<Op<P>>>,

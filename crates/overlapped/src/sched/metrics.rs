@@ -1,8 +1,9 @@
 //! What a scheduler counts, and how long packets lie in its queue.
 
+use crate::sync::unmodelled::AtomicU64;
 use std::cell::Cell;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// What has been counted since the scheduler was made.

@@ -1,15 +1,23 @@
-//! The locks the library is built on: the standard ones, or loom's when the models are checked.
+//! The locks and atomics the library is built on: the standard ones, or loom's when the models are
+//! checked, or such that [`counts`] what they write.
 //!
 //! A panic in a user's destructor must not make a port unusable for every other thread, so a lock
 //! that was held during a panic is taken as it is: each critical section leaves its data valid
 //! before it calls anything that may panic.
+//!
+//! What the path of a message writes atomically goes through here, so that it can be counted. What
+//! else there is (signals, files, the set-up of a process) uses the standard library directly.
 
+pub mod counts;
 mod platform;
 
 use platform::imp;
 use std::time::Duration;
 
 pub(crate) use imp::MutexGuard;
+#[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]
+pub(crate) use platform::atomic;
+pub(crate) use platform::{shared, unmodelled};
 
 /// A mutual exclusion lock without poisoning.
 #[derive(Debug, Default)]
@@ -20,7 +28,10 @@ impl<T> Mutex<T> {
         Self(imp::Mutex::new(value))
     }
 
+    #[inline]
+    #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        platform::locks(&self.0);
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -34,25 +45,33 @@ impl Condvar {
         Self(imp::Condvar::new())
     }
 
+    #[track_caller]
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        platform::waits(&self.0);
         self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Waits for at most `timeout`. `mutex` is that of the guard.
+    #[track_caller]
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         mutex: &'a Mutex<T>,
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> MutexGuard<'a, T> {
+        platform::waits(&self.0);
         platform::wait_timeout(&self.0, mutex, guard, timeout)
     }
 
+    #[track_caller]
     pub(crate) fn notify_one(&self) {
+        platform::notifies(&self.0);
         self.0.notify_one();
     }
 
+    #[track_caller]
     pub(crate) fn notify_all(&self) {
+        platform::notifies(&self.0);
         self.0.notify_all();
     }
 }
