@@ -54,10 +54,11 @@ fn x15_a_client_that_ends_without_data_completes_the_accept_with_none(world: &Wo
 }
 
 fn x27_silent_clients_are_thrown_out_and_do_not_starve_another_one(world: &World) {
-    const LIMIT: Duration = Duration::from_millis(300);
+    // Where the kernel accepts, the time of the one who speaks begins before it has spoken.
+    let limit = Duration::from_millis(if world.is_kernel() { 3_000 } else { 300 });
     let port = world.exact_port(1);
     let (listener, address) = world.listen(&port, 3);
-    let window = AcceptWindow::new(10).first_data(LIMIT);
+    let window = AcceptWindow::new(10).first_data(limit);
     listener.accept_window(window, || 1).expect("no accept is posted yet");
     let start = std::time::Instant::now();
     let silent: Vec<_> = (0..10).map(|_| world.connect(address)).collect();
@@ -70,7 +71,7 @@ fn x27_silent_clients_are_thrown_out_and_do_not_starve_another_one(world: &World
             Ok(connection) => served = Some(connection),
             Err(error) => {
                 assert_eq!(error.raw_os_error(), Some(errno::CANCELED));
-                assert!(start.elapsed() >= LIMIT, "they had their time");
+                assert!(start.elapsed() >= limit, "they had their time");
             }
         }
     }
@@ -220,8 +221,10 @@ fn x29_closing_the_listener_aborts_waiting_accepts_and_those_held_for_data(world
 fn x30_a_reset_while_first_data_is_awaited_is_an_error_of_that_accept_only(world: &World) {
     let port = world.exact_port(1);
     let (listener, address) = world.listen(&port, 3);
-    // With a limit on connections, the place of the failed one must come free again.
+    // With a limit on connections, the place of the failed one must come free again. A kernel may hear of a
+    // reset when others have come already: so many may be silent that none has to make room.
     let window = AcceptWindow::new(1).first_data(NEVER_IN_THIS_TEST).connections(1);
+    let window = window.silent_connections(21);
     listener.accept_window(window, || 1).expect("no accept is posted yet");
     for _ in 0..20 {
         world.connect(address).reset();
