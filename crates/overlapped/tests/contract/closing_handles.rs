@@ -118,14 +118,19 @@ fn p144_aborting_resets_the_connection(world: &World) {
 
 fn f54_the_peer_sees_the_end_at_once_when_a_receive_was_in_flight(world: &World) {
     let port = world.exact_port(1);
-    let (stream, peer) = world.stream(&port, 7);
-    stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
-    let start = Instant::now();
-    stream.close();
-    assert_eq!(end_of(&peer), (0, None));
-    // A tenth of a second is what users expect; the rest is for a machine that is busy otherwise.
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    let time_to_end = |_| {
+        let (stream, peer) = world.stream(&port, 7);
+        stream.receive(Buffer::with_capacity(8), 1).expect("a receive can be started");
+        let start = Instant::now();
+        stream.close();
+        assert_eq!(end_of(&peer), (0, None));
+        let time = start.elapsed();
+        assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+        time
+    };
+    // A machine that is busy otherwise may hold up some of them, and not each.
+    let quickest = (0..20).map(time_to_end).min().expect("there are some");
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }
 
 fn the_connection_closes_when_its_last_handle_is_dropped(world: &World) {
