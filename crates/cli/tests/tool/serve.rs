@@ -108,7 +108,7 @@ fn the_limit_of_connections_is_kept_before_accepting() {
 #[test]
 fn a_silent_client_does_not_hold_an_accept_for_ever() {
     let (_server, address) =
-        Running::serve(&["--posted-accepts", "1", "--first-data", "200ms", "--quiet"]);
+        Running::serve(&["--posted-accepts", "1", "--first-data", "2s", "--quiet"]);
     let mut silent = connect(address);
     let mut talker = connect(address);
     echo(&mut talker, b"served in spite of the silent one");
@@ -128,7 +128,7 @@ fn silent_clients_keep_nobody_else_waiting() {
 
 #[test]
 fn an_idle_client_is_closed_after_the_timeout() {
-    let (_server, address) = Running::serve(&["--idle-timeout", "200ms", "--quiet"]);
+    let (_server, address) = Running::serve(&["--idle-timeout", "2s", "--quiet"]);
     let mut idle = connect(address);
     echo(&mut idle, b"and then nothing");
     let end = idle.read(&mut [0; 1]);
