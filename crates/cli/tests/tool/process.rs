@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::system;
 
 /// Far beyond what any step takes; reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The tool with these arguments, not started yet.
 pub fn tool(arguments: &[&str]) -> Command {

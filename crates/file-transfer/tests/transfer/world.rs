@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender as Channel, channel};
 use std::time::Duration;
 
 /// Far beyond what any step takes; reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder of one test, which goes when the test is over.
 pub struct Scratch(PathBuf);

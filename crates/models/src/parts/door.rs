@@ -169,11 +169,12 @@ mod tests {
         assert!(porter.is_watching(&common) && porter.wait().is_none());
         assert!(porter.admit(&door, &common).is_none());
         assert_eq!(common.status().accept_deferrals, 2);
+        assert!(porter.wait().is_none_or(|wait| wait <= RETRY_AFTER));
         let start = Instant::now();
         while !porter.is_watching(&common) {
+            assert!(start.elapsed() < Duration::from_secs(300), "it is left alone for ever");
             std::thread::yield_now();
         }
-        assert!(start.elapsed() <= 10 * RETRY_AFTER);
         assert!(porter.admit(&door, &common).is_some());
     }
 

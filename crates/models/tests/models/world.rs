@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// No test waits longer than this for anything; it fails instead.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Makes one test per model of each function `fn name(model: &'static dyn Model)` given.
 #[macro_export]

@@ -233,7 +233,7 @@ mod tests {
         delivered: Receiver<(Tag, bool)>,
     }
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(300);
 
     fn tag(operation: usize) -> Tag {
         Tag { file: 1, operation: operation as u32 }

@@ -9,7 +9,7 @@ use socket2::{Domain, SockRef, Type};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(300);
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 struct Nothing;

@@ -8,17 +8,20 @@
 use crate::ledger::Ledger;
 use crate::random::Random;
 use crate::stage::OPERATIONS;
-use crate::{ONE_AT_A_TIME, PATIENCE, seed};
+use crate::{ONE_AT_A_TIME, seed};
 use overlapped::{
     Buffer, File, FileOptions, FilesChoice, OpenFile, OperationId, Packet, Port, Protocol,
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 const IN_FLIGHT_MAX: u64 = 256;
 const CELLS: usize = 2_048;
 const CELL_BYTES: usize = 700;
 const CELLS_OF_ONE_MAX: usize = 12;
+/// A taker looks so often whether the other one has taken the last packet.
+const BRIEF: Duration = Duration::from_millis(200);
 
 struct Places;
 
@@ -131,7 +134,7 @@ impl Stage {
                 return;
             }
             // A taker may find that the other one has taken the last packet.
-            let Ok(packet) = self.port.take_timeout(PATIENCE / 100) else { continue };
+            let Ok(packet) = self.port.take_timeout(BRIEF) else { continue };
             self.take(packet);
         }
     }

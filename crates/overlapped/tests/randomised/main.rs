@@ -129,4 +129,4 @@ fn p46_each_of_100_000_random_operations_yields_exactly_one_packet_simulated() {
 }
 
 /// No run waits longer than this without any packet coming; it fails instead.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(300);

@@ -15,7 +15,7 @@ use windows_sys::Win32::Networking::WinSock::{SOCKET, WSABUF, WSARecv};
 use windows_sys::Win32::System::IO::{OVERLAPPED, PostQueuedCompletionStatus};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Numbers;
 
