@@ -269,8 +269,9 @@ fn an_echo_that_never_comes_ends_by_the_timeout() {
 #[test]
 fn a_port_where_nobody_listens_refuses_everything() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("a bound socket");
-    drop(listener);
+    // The near end of a connection, which nobody else gets meanwhile.
+    let connection = listener.local_addr().and_then(TcpStream::connect).expect("it listens");
+    let address = connection.local_addr().expect("it is connected");
     let (outcome, phases) = run(config(address, 20, interval(1, 10)));
     only_failures(&outcome, FailureKind::Refused, 20);
     assert_eq!((outcome.counts.attempted, outcome.counts.established), (20, 0));

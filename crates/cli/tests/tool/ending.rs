@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use socket2::{Domain, Socket, Type};
 
 use crate::copy::{Scratch, contents};
-use crate::process::{PATIENCE, Running, run, tool};
+use crate::process::{Nobody, PATIENCE, Running, run, tool};
 use crate::system::send_signal;
 
 /// The exit code of a command that was ended by force.
@@ -108,9 +108,8 @@ fn standard_output_that_nobody_reads_keeps_no_command() {
     let scratch = Scratch::new();
     let small = scratch.write("small", b"contents");
     let (folder, copied) = (scratch.path(""), scratch.path("copied"));
-    let peer = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = peer.local_addr().expect("it is bound").to_string();
-    drop(peer);
+    let nobody = Nobody::new();
+    let nobody = &nobody.address;
     let own = ["--drain-seconds", "0"];
     let cases: Vec<(Vec<&str>, Option<i32>)> = vec![
         ([&["serve", "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
@@ -119,10 +118,10 @@ fn standard_output_that_nobody_reads_keeps_no_command() {
         ([&["serve", "127.0.0.1:0", "--app", "files", &folder], &own[..]].concat(), BY_FORCE),
         ([&["send", &small, "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
         (vec!["copy", &small, &copied], BY_FORCE),
-        (vec!["fetch", &nobody, &copied, "--json"], BY_FORCE),
-        (vec!["stress", &nobody, "-c", "1", "-m", "1"], BY_FORCE),
+        (vec!["fetch", nobody, &copied, "--json"], BY_FORCE),
+        (vec!["stress", nobody, "-c", "1", "-m", "1"], BY_FORCE),
         // They have nothing to end in order, and the signal ends them itself.
-        (vec!["client", &nobody], None),
+        (vec!["client", nobody], None),
         (vec!["doctor"], None),
         (vec!["--help"], None),
     ];
@@ -151,17 +150,16 @@ fn standard_error_that_nobody_reads_keeps_no_command() {
     let scratch = Scratch::new();
     let small = scratch.write("small", b"contents");
     let none = scratch.path("none");
-    let peer = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = peer.local_addr().expect("it is bound").to_string();
-    drop(peer);
+    let nobody = Nobody::new();
+    let nobody = &nobody.address;
     let own = ["--drain-seconds", "0"];
     let cases: Vec<(Vec<&str>, Option<i32>)> = vec![
         ([&["serve", "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
         ([&["send", &small, "127.0.0.1:0"], &own[..]].concat(), BY_FORCE),
         (vec!["copy", &none, &small], BY_FORCE),
-        (vec!["fetch", &nobody, &none], BY_FORCE),
-        (vec!["stress", &nobody, "-c", "1", "-m", "1"], BY_FORCE),
-        (vec!["client", &nobody], None),
+        (vec!["fetch", nobody, &none], BY_FORCE),
+        (vec!["stress", nobody, "-c", "1", "-m", "1"], BY_FORCE),
+        (vec!["client", nobody], None),
         (vec!["doctor", "no"], None),
     ];
     std::thread::scope(|threads| {

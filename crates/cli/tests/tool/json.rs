@@ -1,12 +1,10 @@
 //! With `--json` standard output holds JSON and nothing else, one document a line, in every command and
 //! however it ends.
 
-use std::net::TcpListener;
-
 use serde_json::Value;
 
 use crate::copy::{Scratch, contents};
-use crate::process::{Ended, Running, address_in, run};
+use crate::process::{Ended, Nobody, Running, address_in, run};
 use crate::schema;
 
 /// Checks each line against the schema that its format names; gives their names.
@@ -86,9 +84,7 @@ fn a_command_that_fails_writes_documents_or_nothing() {
     let source = scratch.write("source", b"contents");
     let (none, target) = (scratch.path("none"), scratch.path("target"));
     let folder = scratch.path("");
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let nobody = listener.local_addr().expect("it is bound").to_string();
-    drop(listener);
+    let nobody = &Nobody::new().address;
     let (_server, in_use) = Running::serve(&["--quiet"]);
     let in_use = in_use.to_string();
     let failing: &[(&[&str], i32)] = &[
@@ -102,11 +98,11 @@ fn a_command_that_fails_writes_documents_or_nothing() {
         (&["send", &source, &in_use], 1),
         (&["send", &none, "127.0.0.1:0"], 1),
         (&["send", &source, "127.0.0.1:0", "--times", "0"], 2),
-        (&["fetch", &nobody, &target], 1),
+        (&["fetch", nobody, &target], 1),
         (&["fetch", "nowhere"], 2),
         (&["copy", &none, &target], 1),
         (&["copy", &source], 2),
-        (&["stress", &nobody, "-c", "2", "-m", "1"], 1),
+        (&["stress", nobody, "-c", "2", "-m", "1"], 1),
         (&["stress", "127.0.0.1:0"], 2),
         (&["compare", "--counts", "4000000000"], 1),
         (&["compare", "--from", &none], 1),

@@ -1,7 +1,7 @@
 //! A running copy of the tool. It is killed when the test is done with it, whatever happened.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -113,6 +113,22 @@ pub fn address_in(line: &str) -> SocketAddr {
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("text")
+}
+
+/// An address at which nobody listens, and which nobody else gets as long as this lives: the near end of
+/// a connection.
+pub struct Nobody {
+    pub address: String,
+    _connection: (TcpListener, TcpStream),
+}
+
+impl Nobody {
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let stream = listener.local_addr().and_then(TcpStream::connect).expect("it listens");
+        let address = stream.local_addr().expect("it is connected").to_string();
+        Self { address, _connection: (listener, stream) }
+    }
 }
 
 impl Running {

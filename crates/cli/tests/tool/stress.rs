@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
-use crate::process::{Running, run};
+use crate::process::{Nobody, Running, run};
 use crate::schema;
 
 #[test]
@@ -87,10 +87,9 @@ fn a_server_that_changes_bytes_is_found_out() {
 
 #[test]
 fn a_server_that_is_not_there_is_told_with_the_remedy() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let address = listener.local_addr().expect("a bound socket").to_string();
-    drop(listener);
-    let ended = run(&["stress", &address, "-c", "10"]);
+    let nobody = Nobody::new();
+    let address = &nobody.address;
+    let ended = run(&["stress", address, "-c", "10"]);
     assert_eq!(ended.code(), 1);
     assert_eq!(ended.errors.lines().count(), 1, "{}", ended.errors);
     assert!(ended.errors.contains(&format!("`overlapped serve {address}`")), "{}", ended.errors);

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use crate::copy::{Scratch, contents, names_in, wait_for};
-use crate::process::{Ended, Running, run};
+use crate::process::{Ended, Nobody, Running, run};
 use crate::{schema, system};
 
 /// A sender on a free port, and where it listens.
@@ -81,11 +81,9 @@ fn what_is_in_the_way_is_told_in_one_line() {
     let ended = sender.interrupt();
     assert_eq!(ended.code(), 0, "{ended:?}");
 
-    // The near end of a connection. The address that the sender has left may be somebody else's by now.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = listener.local_addr().and_then(TcpStream::connect).expect("it listens");
-    let nobody = taken.local_addr().expect("it is connected").to_string();
-    let ended = fetch(&nobody, &scratch.path("x"), &[]);
+    // The address that the sender has left may be somebody else's by now.
+    let nobody = Nobody::new();
+    let ended = fetch(&nobody.address, &scratch.path("x"), &[]);
     assert_eq!(ended.code(), 1);
     assert!(line(&ended).contains("nobody sends at"), "{ended:?}");
     for (arguments, word) in [

@@ -379,8 +379,10 @@ fn times_that_no_calendar_has_keep_no_file_away() {
 
 #[test]
 fn nobody_there_is_told_with_the_remedy() {
-    let (listener, address) = listen();
-    drop(listener);
+    // The near end of a connection, which nobody else gets meanwhile.
+    let (_listener, far) = listen();
+    let connection = std::net::TcpStream::connect(far).expect("it listens");
+    let address = connection.local_addr().expect("it is connected");
     let scratch = Scratch::new();
     let failure = get(address, &scratch.path("x"), &settings()).expect_err("nobody");
     assert_eq!(failure.kind, Kind::Nobody);
