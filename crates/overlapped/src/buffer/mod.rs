@@ -5,9 +5,11 @@
 //! - [`Buffers`] is what a send takes: none, one or several of them.
 //! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
 //!   is dropped, wherever that happens.
+//! - [`cache`] is in front of it: what a thread that receives keeps for itself.
 //!
 //! It uses nothing of the library but its locks.
 
+pub(crate) mod cache;
 pub(crate) mod pool;
 mod several;
 #[cfg(all(test, not(loom)))]
@@ -43,13 +45,16 @@ pub(crate) struct Inner {
     start: usize,
     capacity: usize,
     filled: usize,
+    /// The pool of one that is in use, or kept by a thread.
     home: Option<Arc<Pool>>,
+    /// The one after it among those that a thread keeps.
+    next: Option<Box<Inner>>,
 }
 
 impl Inner {
     /// All of `memory` as room, of which the first `filled` bytes hold data.
     fn new(memory: Box<[u8]>, filled: usize) -> Self {
-        Self { start: 0, capacity: memory.len(), memory, filled, home: None }
+        Self { start: 0, capacity: memory.len(), memory, filled, home: None, next: None }
     }
 
     fn room(&self) -> &[u8] {
@@ -87,15 +92,14 @@ impl Buffer {
         let memory = vec![0; capacity + (alignment - 1)].into_boxed_slice();
         // The memory never moves while it lives, so what is aligned now stays so.
         let start = memory.as_ptr().align_offset(alignment);
-        Self { inner: Some(Box::new(Inner { memory, start, capacity, filled: 0, home: None })) }
+        Self { inner: Some(Box::new(Inner { start, capacity, ..Inner::new(memory, 0) })) }
     }
 
     fn from_room(room: Box<[u8]>, filled: usize) -> Self {
         Self { inner: Some(Box::new(Inner::new(room, filled))) }
     }
 
-    pub(crate) fn from_pool(mut inner: Box<Inner>, pool: Arc<Pool>) -> Self {
-        inner.home = Some(pool);
+    fn of_pool(mut inner: Box<Inner>) -> Self {
         inner.filled = 0;
         Self { inner: Some(inner) }
     }
@@ -167,11 +171,12 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(mut inner) = self.inner.take()
-            && let Some(pool) = inner.home.take()
+        if let Some(inner) = self.inner.take()
+            && inner.home.is_some()
         {
-            pool.put(inner);
+            cache::put(inner);
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Tests of the buffers and of their pool.
 
 use super::pool::Pool;
-use super::{Buffer, Buffers};
+use super::{Buffer, Buffers, cache};
+use std::cell::RefCell;
 use std::io::IoSlice;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Weak};
+use std::thread;
 
 #[test]
 fn an_aligned_buffer_lies_where_it_should_wherever_it_is_moved() {
@@ -53,4 +57,167 @@ fn the_rest_after_any_number_of_bytes_is_what_was_not_sent() {
     let mut one = [IoSlice::new(&[]); 1];
     assert_eq!(buffers.rest(1, &mut one), 1, "as many as there is room for");
     assert_eq!(&*one[0], b"bc");
+}
+
+/// What a thread of its own does, since the calling one may keep buffers of other tests.
+fn on_a_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    thread::scope(|scope| scope.spawn(work).join().expect("it does not panic"))
+}
+
+fn in_pool(pool: &Pool) -> usize {
+    pool.unused.lock().len()
+}
+
+fn several(pool: &Arc<Pool>, count: usize) -> Vec<Buffer> {
+    (0..count).map(|_| pool.get()).collect()
+}
+
+#[test]
+fn a_thread_keeps_the_buffers_that_it_drops_and_uses_the_last_one_first() {
+    let pool = Pool::new(32, 1024);
+    on_a_thread(|| {
+        let (first, mut second) = (pool.get(), pool.get());
+        let room = second.room_mut().as_ptr();
+        second.extend_from_slice(b"old");
+        drop(first);
+        drop(second);
+        assert_eq!(in_pool(&pool), 0, "the thread has them");
+        let mut again = pool.get();
+        assert_eq!((again.len(), again.room_mut().as_ptr()), (0, room));
+    });
+    assert_eq!(in_pool(&pool), 2, "the thread has ended");
+}
+
+#[test]
+fn what_a_thread_has_too_many_of_goes_to_the_pool_in_halves_and_comes_from_there_so() {
+    let pool = Pool::new(32, 1024);
+    on_a_thread(|| {
+        let buffers = several(&pool, 17);
+        drop(buffers);
+        assert_eq!(in_pool(&pool), 8, "16 were kept, and half of them made room");
+        on_a_thread(|| {
+            let _one = pool.get();
+            assert_eq!(in_pool(&pool), 0, "half of what a thread keeps has come");
+        });
+        assert_eq!(in_pool(&pool), 8);
+    });
+    assert_eq!(in_pool(&pool), 17);
+}
+
+#[test]
+fn what_a_thread_keeps_has_a_limit_in_bytes_and_is_a_part_of_the_limit_on_the_pool() {
+    for (buffer_size, limit, kept) in
+        [(1 << 20, 1024, 0), (64 << 10, 1024, 2), (32, 24, 3), (32, 7, 0), (32, 0, 0)]
+    {
+        let pool = Pool::new(buffer_size, limit);
+        on_a_thread(|| {
+            let buffers = several(&pool, kept);
+            drop(buffers);
+            assert_eq!(in_pool(&pool), 0, "{kept} of {buffer_size} are kept");
+            let buffers = several(&pool, kept + 1);
+            drop(buffers);
+            let given = kept.div_ceil(2).max(1).min(limit);
+            assert_eq!(in_pool(&pool), given, "no more than {kept} of {buffer_size} are kept");
+        });
+        assert_eq!(in_pool(&pool), (kept + 1).min(limit));
+    }
+}
+
+#[test]
+fn a_thread_that_only_drops_buffers_keeps_none() {
+    let pool = Pool::new(32, 1024);
+    on_a_thread(|| {
+        let buffers = several(&pool, 3);
+        on_a_thread(|| {
+            drop(buffers);
+            assert_eq!(in_pool(&pool), 3);
+        });
+    });
+}
+
+#[test]
+fn buffers_are_taken_and_dropped_while_their_thread_ends_and_nothing_is_left() {
+    struct Late(RefCell<Vec<Buffer>>, Arc<Pool>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.0.get_mut().push(self.1.get());
+        }
+    }
+
+    thread_local! {
+        static BEFORE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        static AFTER: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+
+    let pool = Pool::new(32, 1024);
+    on_a_thread(|| {
+        let late = || Late(RefCell::default(), Arc::clone(&pool));
+        // One of them ends after what the thread keeps, whatever the order is.
+        BEFORE.with_borrow_mut(|before| *before = Some(late()));
+        let buffers = several(&pool, 3);
+        AFTER.with_borrow_mut(|after| *after = Some(late()));
+        BEFORE.with_borrow_mut(|late| late.as_mut().map(|late| late.0.get_mut().extend(buffers)));
+    });
+    assert!(in_pool(&pool) <= 5, "what could not be kept was freed");
+    assert_eq!(Arc::strong_count(&pool), 1, "nobody holds one");
+}
+
+#[test]
+fn a_thread_keeps_buffers_of_a_few_ports_and_the_others_get_theirs_back() {
+    let pools: Vec<_> = (0..6).map(|_| Pool::new(32, 1024)).collect();
+    on_a_thread(|| {
+        pools.iter().for_each(|pool| drop(pool.get()));
+        let kept: Vec<_> = pools.iter().map(|pool| in_pool(pool) == 0).collect();
+        assert_eq!(kept, [false, false, true, true, true, true]);
+        cache::leave(&pools[3]);
+        assert_eq!(in_pool(&pools[3]), 1, "given back");
+        assert_eq!(in_pool(&pools[4]), 0);
+    });
+    assert!(pools.iter().all(|pool| in_pool(pool) == 1));
+}
+
+#[test]
+fn a_closed_pool_keeps_nothing_and_frees_what_the_closing_thread_keeps() {
+    let pool = Pool::new(32, 1024);
+    on_a_thread(|| {
+        let in_use = pool.get();
+        drop(several(&pool, 20));
+        pool.close();
+        assert_eq!((in_pool(&pool), Arc::strong_count(&pool)), (0, 2), "but for the one in use");
+        drop(in_use);
+        assert_eq!((in_pool(&pool), Arc::strong_count(&pool)), (0, 1));
+        drop(pool.get());
+        assert_eq!((in_pool(&pool), Arc::strong_count(&pool)), (0, 1), "it still makes some");
+    });
+}
+
+#[test]
+fn what_another_thread_keeps_of_a_closed_pool_is_freed_when_it_looks() {
+    let looks: [fn(&Arc<Pool>); 2] = [
+        |_| cache::forget_closed(),
+        // It has no buffer for it, and looks for one.
+        |other| drop(other.get()),
+    ];
+    let other = Pool::new(32, 1024);
+    for look in looks {
+        let pool = Pool::new(32, 1024);
+        let weak: Weak<Pool> = Arc::downgrade(&pool);
+        let ((kept, wait_kept), (close, wait_close)) = (channel(), channel());
+        thread::scope(|scope| {
+            let (weak, other) = (&weak, &other);
+            scope.spawn(move || {
+                drop(weak.upgrade().expect("it is open").get());
+                kept.send(()).expect("the other waits");
+                wait_close.recv().expect("the other lives");
+                assert!(weak.upgrade().is_some(), "what is kept holds it");
+                look(other);
+                assert!(weak.upgrade().is_none(), "nothing of it is left");
+            });
+            wait_kept.recv().expect("the other lives");
+            pool.close();
+            drop(pool);
+            close.send(()).expect("the other waits");
+        });
+    }
 }

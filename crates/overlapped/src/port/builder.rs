@@ -98,7 +98,14 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// How many unused buffers the pool keeps (default 1,024).
+    /// How many unused buffers the pool keeps (default 1,024). With 0, every buffer is freed when it is
+    /// dropped.
+    ///
+    /// Each thread that takes buffers of the pool keeps some for itself besides, so that it need not
+    /// share them: up to 16, 128 KiB, and an eighth of this limit, whichever is least. They go to the
+    /// pool when the thread ends or [leaves](Port::leave) the port. When the port is closed they are
+    /// freed: by a thread that waits in the port at once, by another one when it next needs a buffer
+    /// of any port and keeps none, or ends.
     #[must_use]
     pub fn pool_limit(mut self, buffers: usize) -> Self {
         self.pool_limit = buffers;

@@ -3,6 +3,7 @@
 use super::Snapshot;
 use super::counters::Counters;
 use super::signals::Watching;
+use crate::buffer::cache;
 use crate::buffer::pool::Pool;
 use crate::conn::accept_window;
 use crate::conn::connections::Connections;
@@ -92,10 +93,20 @@ impl<P: Protocol> Inner<P> {
                         return Ok(packet);
                     }
                 }
-                Err(TakeError::Closed) if waited => return Err(TakeError::Abandoned),
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.nothing_taken(error, waited)),
             }
             waited = true;
+        }
+    }
+
+    #[cold]
+    fn nothing_taken(&self, error: TakeError, waited: bool) -> TakeError {
+        if self.is_closed() {
+            cache::forget_closed();
+        }
+        match error {
+            TakeError::Closed if waited => TakeError::Abandoned,
+            error => error,
         }
     }
 
@@ -161,6 +172,8 @@ impl<P: Protocol> Inner<P> {
             return;
         }
         let mut panics = Panics::default();
+        // Before anybody's wait ends: each thread frees what it keeps of a closed pool.
+        self.connections.pool.close();
         self.unwatch_signals();
         panics.drop_each(self.scheduler().close());
         panics.drop_each(self.connections.timers.close());

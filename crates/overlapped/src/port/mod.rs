@@ -16,7 +16,7 @@ mod platform;
 mod signals;
 mod timer;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, cache};
 use crate::error::Refused;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
@@ -164,9 +164,11 @@ impl<P: Protocol> Port<P> {
         Batch::take(self.inner(), max, Deadline::after(timeout))
     }
 
-    /// Unbinds the calling thread: its slot is free for another.
+    /// Unbinds the calling thread: its slot is free for another. The unused buffers that it keeps go
+    /// back to the port's pool.
     pub fn leave(&self) {
         self.inner().scheduler().leave();
+        cache::leave(&self.inner().connections.pool);
     }
 
     /// Closes the port. Threads that wait return with [`TakeError::Abandoned`]. Packets still

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use imp::MutexGuard;
 #[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]
 pub(crate) use platform::atomic;
-pub(crate) use platform::{shared, unmodelled};
+pub(crate) use platform::{THREADS_HAVE_THEIR_OWN, shared, unmodelled};
 
 /// A mutual exclusion lock without poisoning.
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! Tests that need what no user can reach.
 
+mod buffers;
 mod inherited;
 mod panics;
 mod timers;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 pub(in crate::sync) use ::loom::sync as imp;
 
+/// Loom runs all threads of a model, and one model after another, on one thread of the system.
+pub(crate) const THREADS_HAVE_THEIR_OWN: bool = false;
+
 /// Loom has no time: a wait with a time-out may end at any moment, so it ends at once, and loom
 /// explores every moment at which that can be.
 pub(in crate::sync) fn wait_timeout<'a, T>(

@@ -12,11 +12,15 @@ mod standard;
 mod uncounted;
 
 #[cfg(loom)]
+pub(crate) use self::loom::THREADS_HAVE_THEIR_OWN;
+#[cfg(loom)]
 pub(super) use self::loom::{imp, wait_timeout};
 #[cfg(all(feature = "_count", not(loom)))]
 pub(super) use counted::{locks, notifies, waits, writes};
 #[cfg(all(feature = "_count", not(loom)))]
 pub(crate) use counted::{shared, unmodelled};
+#[cfg(not(loom))]
+pub(crate) use standard::THREADS_HAVE_THEIR_OWN;
 #[cfg(not(loom))]
 pub(super) use standard::{imp, wait_timeout};
 #[cfg(any(loom, not(feature = "_count")))]

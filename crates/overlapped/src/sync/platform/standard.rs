@@ -5,6 +5,9 @@ use std::time::Duration;
 
 pub(in crate::sync) use std::sync as imp;
 
+/// Whether what is local to a thread is its alone.
+pub(crate) const THREADS_HAVE_THEIR_OWN: bool = true;
+
 pub(in crate::sync) fn wait_timeout<'a, T>(
     condvar: &imp::Condvar,
     _mutex: &'a Mutex<T>,
