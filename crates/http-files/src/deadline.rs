@@ -147,21 +147,24 @@ pub(crate) fn has_expired(connection: &Connection) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn a_connection_has_its_time_and_a_worker_takes_as_long_as_it_likes() {
+        let begun = Instant::now();
         let deadlines = Deadlines::new(&Settings::default());
         let connection = Connection::new(None, None);
         let limit = Settings::default().time.head;
+        // The time of one that has waited since now, or for longer, is over then.
+        let after = || deadlines.clock.at(begun.elapsed() + limit + 3 * deadlines.tick());
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
         assert!(!deadlines.expire(&connection, deadlines.clock.at(limit)));
-        let after = deadlines.clock.at(limit + 3 * deadlines.tick());
         deadlines.in_hand(&connection);
-        assert!(!deadlines.expire(&connection, after));
+        assert!(!deadlines.expire(&connection, after()));
         deadlines.waits(&connection, Phase::Head, deadlines.of_head());
-        assert!(deadlines.expire(&connection, after));
+        assert!(deadlines.expire(&connection, after()));
         assert!(has_expired(&connection));
-        assert!(deadlines.expire(&connection, after), "until a worker has ended it");
+        assert!(deadlines.expire(&connection, after()), "until a worker has ended it");
         deadlines.waits(&connection, Phase::Request, deadlines.of_idle());
         assert!(!has_expired(&connection));
     }
