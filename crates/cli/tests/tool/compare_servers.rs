@@ -180,3 +180,56 @@ fn a_server_runs_on_the_processors_that_are_given_to_it() {
     let said = fs::read_to_string(&said).expect("a file");
     assert_eq!(said.split_whitespace().nth(1), Some(first), "{said}");
 }
+
+/// A stall probe that gives one answer always.
+#[cfg(target_os = "linux")]
+fn stall_probe(answer: &str) -> String {
+    format!("sh -c 'while read -r line; do echo {answer}; done'")
+}
+
+#[cfg(target_os = "linux")]
+const PAIRED: &[&str] = &["--pace", "closed-loop", "--counts", "2", "--against", "theirs"];
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_case_has_its_least_rounds_and_each_of_them_tells_how_long_the_machine_stood_still() {
+    let probe = stall_probe("70");
+    let options = ["--rounds", "8", "--least-rounds", "8", "--stall-probe", &probe];
+    let (ended, document) = compare(&[PAIRED, &options].concat());
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_eq!(document["stall_limit_us"], 1_500.0);
+    for row in rows(&document) {
+        let rounds = row["rounds"].as_array().expect("rounds");
+        assert_eq!(rounds.len(), 8, "{row:#}");
+        assert!(rounds.iter().all(|round| round["longest_stall_us"] == 70.0), "{row:#}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_round_in_which_the_machine_stood_still_is_made_again_but_not_for_ever() {
+    let probe = stall_probe("2000");
+    let (ended, document) =
+        compare(&[PAIRED, &["--rounds", "1", "--stall-probe", &probe]].concat());
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert_eq!(document["rounds_repeated"], document["rounds_stalled"]);
+    assert!(document["rounds_stalled"].as_u64() > Some(0), "{document:#}");
+    let problem = "the machine stood still for 2000 us in too many rounds";
+    assert_eq!(rows(&document)[0]["problems"][0], problem);
+
+    let options = ["--rounds", "1", "--stall-limit", "3ms", "--stall-probe", &probe];
+    let (ended, document) = compare(&[PAIRED, &options].concat());
+    assert_eq!((ended.code(), &document["rounds_stalled"]), (0, &0.into()), "{ended:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stall_probe_that_cannot_be_asked_is_told_of() {
+    for (probe, complaint) in [("true", "the stall probe has ended"), ("yes ja", "no number")] {
+        let theirs = server("theirs");
+        let options = ["compare", "--server", &theirs, "--stall-probe", probe];
+        let ended = run(&[&options, PAIRED].concat());
+        assert_eq!(ended.code(), 1, "{ended:?}");
+        assert!(ended.errors.contains(complaint), "{ended:?}");
+    }
+}

@@ -66,6 +66,11 @@ impl Results {
             figure: settings.against.as_ref().map(|_| settings.figure),
             goal: settings.goal.clone(),
             rounds_repeated: 0,
+            rounds_stalled: 0,
+            stall_limit_us: settings
+                .stall_probe
+                .as_ref()
+                .map(|_| settings.stall_limit.as_secs_f64() * 1e6),
             load_threads: LOAD_THREADS as u32,
             complete: false,
             interrupted: false,
@@ -146,9 +151,10 @@ impl Results {
         self.document.measurements_planned += count;
     }
 
-    /// A round is made again.
-    pub fn repeated(&mut self) {
+    /// A round is made again, for that the machine stood still or for another reason.
+    pub fn repeated(&mut self, stalled: bool) {
         self.document.rounds_repeated += 1;
+        self.document.rounds_stalled += u32::from(stalled);
     }
 
     /// Compares the rows of a case in pairs; true when nothing is left undecided.

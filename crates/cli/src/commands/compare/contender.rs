@@ -38,6 +38,18 @@ impl Contender {
     }
 }
 
+/// Program and arguments.
+pub type Command = Vec<String>;
+
+/// Reads a command, whose words are quoted as in a shell.
+pub fn command(text: &str) -> Result<Command, String> {
+    match shlex::split(text) {
+        Some(words) if !words.is_empty() => Ok(words),
+        Some(_) => Err("give a command".to_owned()),
+        None => Err("a quotation mark is missing in the command".to_owned()),
+    }
+}
+
 /// The models of the names that are asked for, in the order of the models crate, and the servers after
 /// them. Without any name these are all models, and none beside servers.
 pub fn chosen(asked: &[String], servers: &[Contender]) -> anyhow::Result<Vec<Contender>> {

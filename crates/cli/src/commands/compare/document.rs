@@ -60,6 +60,11 @@ pub struct Document {
     /// Rounds of paired measurements that were made again because the machine was disturbed.
     #[serde(default)]
     pub rounds_repeated: u32,
+    /// Those among them in which it stood still for longer than the limit; None: nobody looked.
+    #[serde(default)]
+    pub rounds_stalled: u32,
+    #[serde(default)]
+    pub stall_limit_us: Option<f64>,
     /// Threads of each process of the load.
     pub load_threads: u32,
     /// Whether all measurements were made, or passed over for a reason that the row tells.
@@ -274,6 +279,9 @@ pub struct Measurement {
     /// How much of the machine its host took meanwhile.
     #[serde(default)]
     pub stolen_percent: Option<f64>,
+    /// How much too late a program woke that slept in short ticks meanwhile, at the most. None without one.
+    #[serde(default)]
+    pub longest_stall_us: Option<f64>,
     /// What kept more messages from being echoed.
     pub limited_by: Limit,
     /// Messages that were sent and had not come back whole at the end.

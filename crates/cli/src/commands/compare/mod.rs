@@ -40,6 +40,7 @@ use contender::Contender;
 use document::{Document, Figure, Goal, PaceName};
 use files::{Files, Form};
 use measure::guard::Guard;
+use measure::stall::StallProbe;
 use measure::{Measured, Task};
 use rounds::Ended;
 use screen::Screen;
@@ -71,6 +72,18 @@ pub struct CompareArguments {
     /// --rounds are over.
     #[arg(long, value_name = "NAME")]
     against: Option<String>,
+    /// With --against: rounds of a case at least, also when it is decided before [default: 6].
+    #[arg(long, value_name = "N", value_parser = values::positive, requires = "against")]
+    least_rounds: Option<u32>,
+    /// With --against: a program that runs beside the rounds and sees when the machine stands still. It
+    /// answers every line of its standard input with one that says how many microseconds too late it woke
+    /// at the most since the last.
+    #[arg(long, value_name = "COMMAND", value_parser = contender::command, requires = "against")]
+    stall_probe: Option<contender::Command>,
+    /// A round in which the stall probe woke later than this is made again.
+    #[arg(long, value_name = "TIME", default_value = "1.5ms", value_parser = values::positive_duration,
+          requires = "stall_probe")]
+    stall_limit: Duration,
     /// The figure to compare in pairs [default: processor; p99 at a fixed rate and with skew; memory
     /// with idle].
     #[arg(long, value_enum)]
@@ -122,7 +135,7 @@ pub struct CompareArguments {
     /// Measure nothing, and take a document that --json has written.
     #[arg(long, value_name = "FILE", conflicts_with_all =
           ["counts", "models", "servers", "rounds", "against", "figure", "goal", "server_processors",
-           "load_processors", "no_priority", "urgent", "warm_up", "duration", "size", "pace", "depth", "hot",
+           "load_processors", "no_priority", "urgent", "least_rounds", "stall_probe", "stall_limit", "warm_up", "duration", "size", "pace", "depth", "hot",
            "rate", "hgrm"])]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -228,8 +241,9 @@ fn measure_all(settings: &Settings, arguments: &CompareArguments) -> anyhow::Res
         }
     })?;
     let guard = Guard::new();
+    let probe = settings.stall_probe.as_deref().map(StallProbe::start).transpose()?;
     let measure = |task: &Task| {
-        measure::measure(task, &guard, |load| {
+        measure::measure(task, &guard, probe.as_ref(), |load| {
             let mut interrupts = interrupts.lock().unwrap_or_else(PoisonError::into_inner);
             interrupts.load = Some(load);
             interrupts.seen

@@ -5,6 +5,7 @@
 //! case: a server that drops messages is compared with nobody.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::collect::Results;
 use super::contender::Contender;
@@ -47,14 +48,16 @@ pub fn run(
             match one_round(settings, results, screen, &case, turn, &mut measure) {
                 Round::Interrupted => return Ended::Interrupted,
                 Round::Failed => break,
-                Round::Disturbed(reason) if repeats >= REPEATS * settings.rounds => {
+                Round::Disturbed(Disturbance { reason, .. })
+                    if repeats >= REPEATS * settings.rounds =>
+                {
                     let step = settings.step(&case, &settings.contenders[0]);
                     results.add_problem(&step, format!("{reason} in too many rounds"));
                     break;
                 }
-                Round::Disturbed(reason) => {
+                Round::Disturbed(Disturbance { reason, stalled }) => {
                     repeats += 1;
-                    results.repeated();
+                    results.repeated(stalled);
                     screen.say(&format!("{reason}; the round is made again"));
                 }
                 Round::Made(measured) => {
@@ -62,7 +65,8 @@ pub fn run(
                     for (step, measured) in measured {
                         results.add(&step, measured);
                     }
-                    if results.compare(&case) {
+                    let is_decided = results.compare(&case);
+                    if is_decided && round >= settings.least_rounds {
                         break;
                     }
                 }
@@ -74,9 +78,17 @@ pub fn run(
 
 enum Round {
     Made(Vec<(Step, Complete)>),
-    Disturbed(String),
+    Disturbed(Disturbance),
     Failed,
     Interrupted,
+}
+
+/// Why a round says nothing.
+#[derive(Debug, PartialEq)]
+struct Disturbance {
+    reason: String,
+    /// The machine stood still.
+    stalled: bool,
 }
 
 /// Measures every server once. The order moves on with the turn.
@@ -105,7 +117,8 @@ fn one_round(
                     results.add_problem(&step, problem);
                     return Round::Failed;
                 }
-                disturbed = disturbed.or_else(|| disturbance(&complete.measurement));
+                disturbed =
+                    disturbed.or_else(|| disturbance(&complete.measurement, settings.stall_limit));
                 made.push((step, *complete));
             }
             Ok(Measured::Skipped(reason)) => {
@@ -123,7 +136,7 @@ fn one_round(
         }
     }
     match disturbed {
-        Some(reason) => Round::Disturbed(reason),
+        Some(disturbance) => Round::Disturbed(disturbance),
         None => {
             results.plan(made.len() as u64);
             Round::Made(made)
@@ -153,7 +166,17 @@ fn problem(measurement: &Measurement) -> Option<String> {
 }
 
 /// What disturbed a measurement, if anything did.
-fn disturbance(measurement: &Measurement) -> Option<String> {
+fn disturbance(measurement: &Measurement, stall_limit: Duration) -> Option<Disturbance> {
+    let stalled_us = measurement.longest_stall_us.unwrap_or(0.0);
+    if stalled_us > stall_limit.as_secs_f64() * 1e6 {
+        let reason = format!("the machine stood still for {stalled_us:.0} us");
+        return Some(Disturbance { reason, stalled: true });
+    }
+    let reason = load_or_host(measurement)?;
+    Some(Disturbance { reason, stalled: false })
+}
+
+fn load_or_host(measurement: &Measurement) -> Option<String> {
     let stolen = measurement.stolen_percent.unwrap_or(0.0);
     let late = measurement.load_lateness_p99_us.unwrap_or(0.0);
     if stolen > STOLEN_PERCENT {
@@ -186,8 +209,10 @@ mod tests {
             established: 2,
             stolen_percent: Some(5.0),
             load_lateness_p99_us: Some(500.0),
+            longest_stall_us: Some(1_500.0),
             ..Measurement::default()
         };
+        let disturbance = |it: &Measurement| disturbance(it, Duration::from_micros(1_500));
         assert_eq!((problem(&good), disturbance(&good)), (None, None));
         let bad = |change: fn(&mut Measurement)| {
             let mut measurement = good.clone();
@@ -197,7 +222,9 @@ mod tests {
         assert!(problem(&bad(|it| it.errors = 1)).is_some());
         assert!(problem(&bad(|it| it.unanswered = 1)).is_some());
         assert!(problem(&bad(|it| it.established = 1)).is_some());
-        assert!(disturbance(&bad(|it| it.stolen_percent = Some(5.1))).is_some());
-        assert!(disturbance(&bad(|it| it.load_lateness_p99_us = Some(501.0))).is_some());
+        let stalled = |change| disturbance(&bad(change)).map(|it| it.stalled);
+        assert_eq!(stalled(|it| it.stolen_percent = Some(5.1)), Some(false));
+        assert_eq!(stalled(|it| it.load_lateness_p99_us = Some(501.0)), Some(false));
+        assert_eq!(stalled(|it| it.longest_stall_us = Some(1_501.0)), Some(true));
     }
 }

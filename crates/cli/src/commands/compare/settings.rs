@@ -8,7 +8,7 @@ use overlapped_load::limits::{self, RAISE_DESCRIPTORS_OR};
 use overlapped_load::plan::{self, MOST_PROCESSES};
 
 use super::CompareArguments;
-use super::contender::{self, Contender};
+use super::contender::{self, Command, Contender};
 use super::document::{Figure, Goal, PaceName};
 use crate::exit::Usage;
 use crate::place::Place;
@@ -52,6 +52,11 @@ pub struct Settings {
     pub counts: Vec<u32>,
     pub contenders: Vec<Arc<Contender>>,
     pub rounds: u32,
+    /// With pairs, rounds of a case at least.
+    pub least_rounds: u32,
+    /// A program that says how long the machine stood still, and how long is too long.
+    pub stall_probe: Option<Command>,
+    pub stall_limit: Duration,
     pub warm_up: Duration,
     pub duration: Duration,
     pub message_bytes: usize,
@@ -162,6 +167,9 @@ pub fn resolve(arguments: &CompareArguments) -> anyhow::Result<Settings> {
         counts,
         contenders: contenders.into_iter().map(Arc::new).collect(),
         rounds: arguments.rounds.unwrap_or(if is_paired { PAIRED_ROUNDS } else { ROUNDS }),
+        least_rounds: arguments.least_rounds.unwrap_or(0),
+        stall_probe: arguments.stall_probe.clone(),
+        stall_limit: arguments.stall_limit,
         warm_up: arguments.warm_up,
         duration: arguments.duration,
         message_bytes: arguments.size,
@@ -240,6 +248,9 @@ mod tests {
             counts: vec![2, 4],
             contenders: ["a", "b"].map(|name| Arc::new(Contender::model(name))).to_vec(),
             rounds: 2,
+            least_rounds: 0,
+            stall_probe: None,
+            stall_limit: Duration::from_millis(1),
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(1),
             message_bytes: 64,

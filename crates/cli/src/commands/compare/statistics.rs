@@ -30,7 +30,7 @@ pub fn rounded(measurement: Measurement) -> Measurement {
     }
 }
 
-/// The median of every figure by itself; failures are summed, notes gathered. None without a round.
+/// The median of every figure by itself; failures are summed, notes gathered, and of stalls the longest counts. None without a round.
 pub fn median_of(rounds: &[Measurement]) -> Option<Measurement> {
     let figure = |of: fn(&Measurement) -> f64| median(rounds.iter().map(of));
     let known = |of: fn(&Measurement) -> Option<f64>| median(rounds.iter().filter_map(of));
@@ -63,6 +63,7 @@ pub fn median_of(rounds: &[Measurement]) -> Option<Measurement> {
         kernel_us_per_message: known(|round| round.kernel_us_per_message),
         resident_bytes_per_connection: known(|round| round.resident_bytes_per_connection),
         stolen_percent: known(|round| round.stolen_percent),
+        longest_stall_us: rounds.iter().filter_map(|round| round.longest_stall_us).reduce(f64::max),
         unanswered: rounds.iter().map(|round| round.unanswered).sum(),
         processor_percent: known(|round| round.processor_percent),
         resident_kib: whole(|round| round.resident_kib),

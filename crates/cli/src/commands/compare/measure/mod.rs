@@ -1,7 +1,8 @@
 //! One measurement: the server's processes, the load's processes, and the figures in between.
 //!
 //! `servers` starts and ends the server, `foreign` one of another program; the load is the team of `stress`; `readings` reads what both
-//! have spent; `guard` keeps a measurement from taking what the machine does not have.
+//! have spent; `guard` keeps a measurement from taking what the machine does not have; `stall`
+//! asks whether the machine stood still.
 //!
 //! The order of a measurement: all connections are opened and accepted, context switches are counted, messages flow for a while, the first reading
 //! is taken, messages are recorded, the second reading is taken, and while messages flow on unrecorded
@@ -11,6 +12,7 @@ mod foreign;
 pub mod guard;
 mod readings;
 mod servers;
+pub mod stall;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -35,6 +37,7 @@ use crate::words;
 use guard::Guard;
 use readings::{Held, Readings, Spent};
 use servers::{Ended, Server};
+use stall::StallProbe;
 
 /// Threads of each process of the load.
 pub const LOAD_THREADS: usize = 2;
@@ -103,6 +106,7 @@ pub struct Complete {
 pub fn measure(
     task: &Task,
     guard: &Guard,
+    stalls: Option<&StallProbe>,
     interruptible: impl FnOnce(Sender<Event>) -> bool,
 ) -> anyhow::Result<Measured> {
     if let Some(reason) = guard.refuses(task) {
@@ -129,6 +133,7 @@ pub fn measure(
     let whole = ramp(task) + TIMEOUT + task.warm_up + task.duration + COOL_DOWN + FAREWELL;
     let deadline = Instant::now() + whole;
     let mut closing = None;
+    let mut longest_stall_us = None;
     let (outcome, interrupted) = team.run(Some(deadline), |moment, sum| {
         match moment {
             Moment::Progress => {
@@ -143,9 +148,13 @@ pub fn measure(
                 servers.wait_until_accepted(sum.connected)?;
                 readings.open();
             }
-            Moment::Recording => readings.first()?,
+            Moment::Recording => {
+                readings.first()?;
+                stalls.map(StallProbe::longest_us).transpose()?;
+            }
             Moment::CoolDown => {
                 readings.second(sum.messages_echoed)?;
+                longest_stall_us = stalls.map(StallProbe::longest_us).transpose()?;
                 return Ok(Then::Close);
             }
             Moment::Closing => closing = Some(Instant::now()),
@@ -163,6 +172,7 @@ pub fn measure(
     }
     let ended = ended?;
     let measurement = figures(task, &outcome, &readings, &ended, notes);
+    let measurement = Measurement { longest_stall_us, ..measurement };
     let latencies = outcome.latencies;
     Ok(Measured::Complete(Box::new(Complete { measurement, description, latencies })))
 }
@@ -270,6 +280,7 @@ fn figures(
         machine_busy_elsewhere_percent: spent
             .elsewhere
             .map(|share| share * 100.0 / spent.processors),
+        longest_stall_us: None,
         limited_by: Limit::Nothing,
         errors: outcome.failures.total().saturating_sub(interrupted + missing) + ended.left,
         failures: outcome.failures.clone(),

@@ -126,6 +126,7 @@ pub const COLUMNS: &[Column] = &[
         Cell::Number(it.machine_busy_elsewhere_percent, 0)
     }),
     column(Shown::Report, "stolen_percent", "stolen %", |_, it| Cell::Number(it.stolen_percent, 1)),
+    column(Shown::Data, "longest_stall_us", "", |_, it| Cell::Latency(it.longest_stall_us)),
     column(Shown::Data, "hot_messages_per_second", "", |_, it| {
         Cell::Number(it.hot_messages_per_second, 1)
     }),

@@ -144,6 +144,8 @@ mod examples {
             figure: None,
             goal: None,
             rounds_repeated: 0,
+            rounds_stalled: 0,
+            stall_limit_us: None,
             load_threads: 2,
             complete: true,
             interrupted: false,

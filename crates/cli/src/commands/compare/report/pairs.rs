@@ -27,11 +27,24 @@ pub fn lines(document: &Document) -> Vec<String> {
     lines.extend(document.rows.iter().filter_map(|row| goal(document, row)));
     if document.rounds_repeated > 0 {
         lines.push(format!(
-            "{} more rounds were disturbed and made again.",
-            grouped(document.rounds_repeated.into())
+            "{} more rounds were disturbed and made again{}.",
+            grouped(document.rounds_repeated.into()),
+            stalls(document)
         ));
     }
     lines
+}
+
+/// How many of the disturbed rounds were so since the machine stood still.
+fn stalls(document: &Document) -> String {
+    match document.stall_limit_us {
+        Some(limit) if document.rounds_stalled > 0 => format!(
+            ", {} of them since the machine stood still for more than {}",
+            grouped(document.rounds_stalled.into()),
+            latency(limit)
+        ),
+        _ => String::new(),
+    }
 }
 
 fn line(row: &Row, comparison: &Comparison, against: &str, figure: Figure) -> String {
