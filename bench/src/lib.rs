@@ -3,10 +3,15 @@
 //! - [`server`]: options, listening socket, message framing and handler cost of every echo server,
 //!   so that the servers differ in how they wait and dispatch and in nothing else. Used by the four
 //!   server binaries.
-//! - [`statistics`]: median and spread. Used by `transmit-ways`.
+//! - [`statistics`]: median and spread. Used by `transmit-ways` and `posts`.
+//! - [`paired`]: ratios over rounds. Used by `posts` and `hot-path-table`.
+//! - `writes`: what a message costs in atomic writes. Used by `overlapped-echo`, in a build that counts.
 
+pub mod paired;
 pub mod server;
 pub mod statistics;
+#[cfg(feature = "overlapped")]
+pub mod writes;
 
 use std::process::ExitCode;
 

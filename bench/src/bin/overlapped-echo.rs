@@ -10,6 +10,7 @@ use overlapped::{
     AcceptWindow, ListenSocket, Packet, Port, Protocol, Received, TakeError, TcpSocket, TcpStream,
 };
 use overlapped_bench::server::{self, Cost, Framing, ServerOptions};
+use overlapped_bench::writes;
 
 /// Echo server on Overlapped, with a pool of threads of which N run at a time.
 #[derive(Parser)]
@@ -25,6 +26,11 @@ struct Arguments {
     /// Packets that a thread takes at a time.
     #[arg(long, default_value = "1", value_name = "B", value_parser = at_least_one)]
     batch: usize,
+
+    /// When told to end, tell the read-modify-writes of a message, of this load; needs a build with
+    /// --features count.
+    #[arg(long, value_name = "CONNECTIONSxMESSAGES")]
+    count_writes: Option<writes::Load>,
 
     /// Do not watch for handlers that block.
     #[arg(long, alias = "no-doorman")]
@@ -52,7 +58,12 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let options = &arguments.server;
-    options.prepare_process()?;
+    let count_writes = arguments.count_writes;
+    options.prepare_process_and(move || match count_writes.map(writes::report) {
+        Some(Ok(report)) => print!("{report}"),
+        Some(Err(error)) => eprintln!("error: {error}"),
+        None => {}
+    })?;
     let concurrency = options.threads.get();
     let pool = arguments.pool.unwrap_or(concurrency + SPARE_THREADS);
     if pool <= concurrency {

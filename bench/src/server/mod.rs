@@ -64,11 +64,20 @@ impl ServerOptions {
     /// Prepares the process: descriptor limit, end on SIGTERM and SIGINT with exit code 0, end with
     /// the parent.
     pub fn prepare_process(&self) -> anyhow::Result<()> {
+        self.prepare_process_and(|| {})
+    }
+
+    /// The same, with something to do at the end.
+    pub fn prepare_process_and(&self, at_end: impl Fn() + Send + 'static) -> anyhow::Result<()> {
         raise_descriptor_limit()?;
         if self.end_with_parent {
             end_with_parent()?;
         }
-        ctrlc::set_handler(|| std::process::exit(0)).context("cannot handle SIGTERM")
+        let end = move || {
+            at_end();
+            std::process::exit(0)
+        };
+        ctrlc::set_handler(end).context("cannot handle SIGTERM")
     }
 
     /// A blocking listening socket on the address of the options.
