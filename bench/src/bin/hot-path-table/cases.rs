@@ -50,6 +50,7 @@ pub fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         cases.push(Case { name, document });
     }
+    cases.sort_by(|one: &Case, other| one.name.cmp(&other.name));
     Ok(cases)
 }
 
