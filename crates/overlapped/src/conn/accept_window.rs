@@ -294,7 +294,7 @@ fn go_on_with_waiting<O: Operation>(listener: &Handle<O>) {
     while let Some(pending) =
         at.accepting.as_mut().and_then(|accepting| accepting.next_with_place())
     {
-        O::complete(pending, &mut at, &mut delivery);
+        at.deliver(pending, &mut delivery);
     }
     drop(at);
     delivery.finish();

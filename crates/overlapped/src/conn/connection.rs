@@ -2,9 +2,9 @@
 //! the peer. Here are the steps that need nothing else.
 
 use super::accept_window::{Accepting, Admission};
-use super::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
+use super::operation::{Direction, Operation, Pending, Perform, Progress, Role, Surroundings};
 use super::platform::WithKernel;
-use super::queue::{Advance, OperationQueue};
+use super::queue::OperationQueue;
 use super::reuse::Origin;
 use super::sockets::TcpSocket;
 use crate::buffer::pool::Pool;
@@ -132,6 +132,7 @@ impl<O: Operation> Connection<O> {
         self.end_if_sent();
     }
 
+    #[inline]
     pub(super) fn may_attempt(&self, direction: Direction) -> bool {
         match direction {
             Direction::Receive => self.receive.may_attempt(),
@@ -139,14 +140,16 @@ impl<O: Operation> Connection<O> {
         }
     }
 
-    pub(super) fn push(&mut self, direction: Direction, pending: Pending<O>) {
+    #[inline]
+    pub(super) fn push(&mut self, direction: Direction, pending: Pending<O, impl Perform<O>>) {
         self.enter_state_of(pending.operation.role());
         match direction {
-            Direction::Receive => self.receive.push(pending),
-            Direction::Send => self.send.push(Box::new(pending)),
+            Direction::Receive => self.receive.push(pending.into_waiting()),
+            Direction::Send => self.send.push(Box::new(pending.into_waiting())),
         }
     }
 
+    #[inline]
     pub(super) fn pop(&mut self, direction: Direction) -> Option<Pending<O>> {
         match direction {
             Direction::Receive => self.receive.pop(),
@@ -168,6 +171,7 @@ impl<O: Operation> Connection<O> {
     }
 
     /// The state that there is while an operation of this role is in flight.
+    #[inline]
     pub(super) fn enter_state_of(&mut self, role: Role) {
         match role {
             Role::Connect => self.state = ConnectionState::Connecting,
@@ -187,7 +191,7 @@ impl<O: Operation> Connection<O> {
     pub(super) fn attempt(
         &mut self,
         direction: Direction,
-        operation: &mut O,
+        operation: &mut impl Perform<O>,
         pool: &Arc<Pool>,
     ) -> Progress {
         let progress = match &self.socket {
@@ -201,40 +205,51 @@ impl<O: Operation> Connection<O> {
         progress
     }
 
-    /// Attempts the next operation of a direction, if its socket may be ready.
+    /// Whether a direction has an operation whose attempt is worth a call.
     #[inline]
-    pub(super) fn advance(
+    pub(super) fn has_next(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Receive => self.receive.has_next(),
+            Direction::Send => self.send.has_next(),
+        }
+    }
+
+    /// Attempts the operation that is next in a direction, where it lies, if its socket may be ready.
+    #[inline]
+    pub(super) fn attempt_next(
         &mut self,
         direction: Direction,
         pool: &Arc<Pool>,
-    ) -> Advance<Pending<O>> {
+    ) -> Option<Progress> {
         let Self { socket: Some(socket), receive, send, ended, lost, .. } = self else {
-            return Advance::Idle;
+            return None;
         };
         let with = Surroundings { socket, pool };
-        let lost = *lost;
-        let attempt = |operation: &mut O| {
-            if let Some(lost) = lost {
+        let attempt = |operation: &mut O| match *lost {
+            None => operation.attempt(with),
+            Some(lost) => {
                 // The system reports a reset once; every operation in flight is told (P140).
                 operation.fail(code::error(lost));
-                return Progress::Complete { drained: false };
+                Progress::Complete { drained: false }
             }
-            operation.attempt(with)
         };
         match direction {
-            Direction::Receive => receive.advance(*ended, |first| attempt(&mut first.operation)),
-            Direction::Send => match send.advance(*ended, |first| attempt(&mut first.operation)) {
-                Advance::Complete(pending) => Advance::Complete(*pending),
-                Advance::Deferred => Advance::Deferred,
-                Advance::Yields => Advance::Yields,
-                Advance::Idle => Advance::Idle,
-            },
+            Direction::Receive => receive.attempt(*ended, |next| attempt(&mut next.operation)),
+            Direction::Send => send.attempt(*ended, |next| attempt(&mut next.operation)),
         }
     }
 
     /// Updates the state by what a complete operation says about the connection.
-    pub(super) fn conclude(&mut self, operation: &mut O) {
+    #[inline]
+    pub(super) fn conclude(&mut self, operation: &mut impl Perform<O>) {
         operation.conclude(self);
+        if operation.error().is_some() {
+            self.conclude_failed(operation);
+        }
+    }
+
+    #[inline(never)]
+    fn conclude_failed(&mut self, operation: &mut impl Perform<O>) {
         if let Some(loss) = operation.loss()
             && self.state.is_established()
         {
@@ -253,7 +268,7 @@ impl<O: Operation> Connection<O> {
 }
 
 /// The error of an operation that is given back, made anew.
-pub(super) fn error_of(operation: &impl Operation) -> Option<io::Error> {
+pub(super) fn error_of<O: Operation>(operation: &impl Perform<O>) -> Option<io::Error> {
     operation.error().map(|error| match error.raw_os_error() {
         Some(number) => code::error(number),
         None => io::Error::new(error.kind(), error.to_string()),

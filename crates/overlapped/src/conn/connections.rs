@@ -121,9 +121,9 @@ impl<O: Operation> Connections<O> {
     }
 
     /// Performs what an event of the system's allows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn perform(self: &Arc<Self>, event: Event, delivery: &mut Delivery<O>) {
-        let Some(mut connection) = self.find(event.token) else { return };
+        let Some(mut connection) = Locked::find(self, event.token) else { return };
         let owes_retry = connection.perform(event, delivery);
         drop(connection);
         if owes_retry {

@@ -10,10 +10,9 @@ use crate::panics::Panics;
 use std::sync::Arc;
 
 /// Whose packets these are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    /// A thread that performs an event for a packet: the first one is for it.
-    Performer,
+pub(crate) enum By<'a, O: Operation> {
+    /// A thread that performs an event for a packet: the first one is for it, and goes here.
+    Performer(&'a mut Option<O::Packet>),
     /// A thread whose operation completed while it was started.
     Starter,
     /// Anybody else: cancel, close.
@@ -22,9 +21,8 @@ pub(crate) enum By {
 
 /// The packets that one step yields: each goes into the queue, and a performer takes one out.
 /// What must not be dropped under a lock is kept until the end.
-pub(crate) struct Delivery<O: Operation> {
-    by: By,
-    first: Option<O::Packet>,
+pub(crate) struct Delivery<'a, O: Operation> {
+    by: By<'a, O>,
     /// Rarely there.
     later: Option<Box<Later<O>>>,
 }
@@ -56,9 +54,10 @@ impl<O: Operation> Default for Later<O> {
     }
 }
 
-impl<O: Operation> Delivery<O> {
-    pub(crate) fn by(by: By) -> Self {
-        Self { by, first: None, later: None }
+impl<'a, O: Operation> Delivery<'a, O> {
+    #[inline]
+    pub(crate) fn by(by: By<'a, O>) -> Self {
+        Self { by, later: None }
     }
 
     pub(crate) fn later(&mut self) -> &mut Later<O> {
@@ -67,32 +66,44 @@ impl<O: Operation> Delivery<O> {
 
     #[inline]
     pub(crate) fn add(&mut self, connections: &Connections<O>, packet: O::Packet) {
-        let queued = match self.by {
-            By::Performer if self.first.is_none() => {
-                self.first = Some(connections.scheduler.exchange(packet));
-                return;
-            }
+        if let By::Performer(first) = &mut self.by
+            && first.is_none()
+        {
+            **first = Some(connections.scheduler.exchange(packet));
+            return;
+        }
+        self.queue(connections, packet);
+    }
+
+    #[inline(never)]
+    fn queue(&mut self, connections: &Connections<O>, packet: O::Packet) {
+        let queued = match &self.by {
             By::Starter => connections.queue_own(packet),
-            By::Performer | By::Other => connections.queue(packet),
+            By::Performer(_) | By::Other => connections.queue(packet),
         };
         if let Err(packet) = queued {
-            self.later().refused.push(packet);
+            self.refuse(packet);
         }
+    }
+
+    /// A closed port has refused a packet, which must not be dropped under a lock.
+    #[cold]
+    pub(super) fn refuse(&mut self, packet: O::Packet) {
+        self.later().refused.push(packet);
     }
 
     /// To be called without any lock held.
     #[inline]
-    pub(crate) fn finish(self) -> Option<O::Packet> {
+    pub(crate) fn finish(self) {
         if let Some(later) = self.later {
-            later.finish(self.by);
+            later.finish(&self.by);
         }
-        self.first
     }
 }
 
 impl<O: Operation> Later<O> {
     #[inline(never)]
-    fn finish(self, by: By) {
+    fn finish(self, by: &By<'_, O>) {
         let mut panics = Panics::default();
         for (connections, ended) in self.ended_silences {
             panics.run(|| silent::forget(&connections, ended));
@@ -105,7 +116,7 @@ impl<O: Operation> Later<O> {
             panics.run(|| drop(listener));
         }
         // A thread that takes packets has no part in it, and is owed its own.
-        if by != By::Performer {
+        if !matches!(by, By::Performer(_)) {
             panics.resume();
         }
     }

@@ -5,7 +5,7 @@ use super::connection::error_of;
 use super::connections::Connections;
 use super::delivery::{By, Delivery};
 use super::locked::Locked;
-use super::operation::{Direction, Key, Operation, Pending, Progress};
+use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
 use crate::error::{OperationId, Refused, aborted, port_closed};
 use crate::sync::shared;
 use crate::sys::code;
@@ -49,11 +49,12 @@ impl<O: Operation> Handle<O> {
     }
 
     /// Step one: moves the operation in. It is attempted at once if nothing is before it.
-    pub(crate) fn start(
+    #[inline]
+    pub(crate) fn start<S: Perform<O>>(
         &self,
         direction: Direction,
-        mut operation: O,
-    ) -> Result<OperationId, Refused<O>> {
+        mut operation: S,
+    ) -> Result<OperationId, Refused<S>> {
         let connections = &self.0.connections;
         let mut at = self.lock();
         if connections.is_closed() {
@@ -71,40 +72,57 @@ impl<O: Operation> Handle<O> {
             return Ok(OperationId(id));
         }
         let progress = at.attempt(direction, &mut operation, &connections.pool);
-        if let Progress::Complete { .. } = progress {
-            at.conclude(&mut operation);
-            if !operation.has_begun()
-                && let Some(error) = error_of(&operation)
-            {
-                return Err(Refused::new(error, operation));
-            }
-            let mut delivery = Delivery::by(By::Starter);
-            let pending = Pending { id, operation, holder: self.clone() };
-            O::complete(pending, &mut at, &mut delivery);
-            drop(at);
-            delivery.finish();
+        let Progress::Complete { .. } = progress else {
+            self.wait(at, direction, Pending { id, operation, holder: self.clone() }, progress);
             return Ok(OperationId(id));
+        };
+        at.conclude(&mut operation);
+        if operation.error().is_some()
+            && !operation.has_begun()
+            && let Some(error) = error_of(&operation)
+        {
+            return Err(Refused::new(error, operation));
         }
-        at.push(direction, Pending { id, operation, holder: self.clone() });
+        let mut delivery = Delivery::by(By::Starter);
+        let pending = Pending { id, operation, holder: self.clone() };
+        if let Some(packet) = S::complete(pending, &mut at, &mut delivery)
+            && let Err(packet) = connections.queue_own(packet)
+        {
+            delivery.refuse(packet);
+        }
+        drop(at);
+        delivery.finish();
+        Ok(OperationId(id))
+    }
+
+    /// The operation could not go on: it waits in its queue.
+    #[inline(never)]
+    fn wait(
+        &self,
+        mut at: Locked<'_, O>,
+        direction: Direction,
+        pending: Pending<O, impl Perform<O>>,
+        progress: Progress,
+    ) {
+        at.push(direction, pending);
         let owes_retry = progress == Progress::Deferred && at.owes_retry();
         if progress == Progress::Yields {
             at.rearm();
         }
         drop(at);
         if owes_retry {
-            connections.defer(self.0.token);
+            self.0.connections.defer(self.0.token);
         }
-        Ok(OperationId(id))
     }
 
-    fn start_with_kernel(
+    fn start_with_kernel<S: Perform<O>>(
         &self,
         mut at: Locked<'_, O>,
         direction: Direction,
         id: u32,
-        operation: O,
-    ) -> Result<OperationId, Refused<O>> {
-        let pending = Pending { id, operation, holder: self.clone() };
+        operation: S,
+    ) -> Result<OperationId, Refused<S>> {
+        let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
         let started = at.start_with_kernel(direction, pending);
         drop(at);
         match started {
@@ -114,7 +132,7 @@ impl<O: Operation> Handle<O> {
                 }
                 Ok(OperationId(id))
             }
-            Err((error, pending)) => Err(Refused::new(error, pending.operation)),
+            Err((error, pending)) => Err(Refused::new(error, S::from_waiting(pending.operation))),
         }
     }
 

@@ -8,8 +8,7 @@
 use super::connection::Connection;
 use super::connections::Connections;
 use super::delivery::Delivery;
-use super::operation::{Direction, Operation};
-use super::queue::Advance;
+use super::operation::{Direction, Operation, Pending, Progress};
 use super::table::Entry;
 use crate::sys::Event;
 use std::ops::{Deref, DerefMut};
@@ -36,7 +35,7 @@ impl<O: Operation> DerefMut for Locked<'_, O> {
 }
 
 impl<'a, O: Operation> Locked<'a, O> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(connections: &'a Arc<Connections<O>>, token: u64) -> Option<Self> {
         let connection = connections.table.find(token)?;
         Some(Self { connections, token, connection })
@@ -44,7 +43,7 @@ impl<'a, O: Operation> Locked<'a, O> {
 
     /// Step two, for an event of the system's: performs what may go on. True when it has to be tried
     /// again after a while.
-    #[inline]
+    #[inline(always)]
     pub(super) fn perform(&mut self, event: Event, delivery: &mut Delivery<O>) -> bool {
         let connection = &mut *self.connection;
         // A socket that was never connected hangs up, too, and that says nothing of a connection.
@@ -60,33 +59,61 @@ impl<'a, O: Operation> Locked<'a, O> {
 
     /// Goes on until nothing of the connection can. True when the system was short of something, and
     /// the alarm has to be set for it.
+    #[inline(always)]
     pub(crate) fn advance(&mut self, delivery: &mut Delivery<O>) -> bool {
-        let mut deferred = false;
-        for direction in Direction::BOTH {
-            if self.is_with_kernel() {
-                deferred |= self.issue_waiting(direction, delivery);
-                continue;
+        let mut deferred = self.advance_receives(delivery);
+        let connection = &*self.connection;
+        // Mostly there is nothing to be sent, and no end that waits for it.
+        if !connection.send.is_empty() || connection.end_when_sent || connection.is_with_kernel() {
+            deferred |= self.advance_sends(delivery);
+        }
+        deferred && self.connection.owes_retry()
+    }
+
+    #[inline(always)]
+    fn advance_receives(&mut self, delivery: &mut Delivery<O>) -> bool {
+        self.advance_direction(Direction::Receive, delivery)
+    }
+
+    #[inline(never)]
+    fn advance_sends(&mut self, delivery: &mut Delivery<O>) -> bool {
+        let deferred = self.advance_direction(Direction::Send, delivery);
+        self.connection.end_if_sent();
+        deferred
+    }
+
+    /// True when the system was short of something.
+    #[inline(always)]
+    fn advance_direction(&mut self, direction: Direction, delivery: &mut Delivery<O>) -> bool {
+        if self.is_with_kernel() {
+            return self.issue_waiting(direction, delivery);
+        }
+        loop {
+            let connection = &mut *self.connection;
+            if !connection.has_next(direction) {
+                return false;
             }
-            loop {
-                match self.connection.advance(direction, &self.connections.pool) {
-                    Advance::Idle => break,
-                    Advance::Deferred => {
-                        deferred = true;
-                        break;
-                    }
-                    Advance::Yields => {
-                        self.rearm();
-                        break;
-                    }
-                    Advance::Complete(mut pending) => {
-                        self.connection.conclude(&mut pending.operation);
-                        O::complete(pending, self, delivery);
-                    }
+            match connection.attempt_next(direction, &self.connections.pool) {
+                Some(Progress::Complete { .. }) => {}
+                None | Some(Progress::Blocked) => return false,
+                Some(Progress::Deferred) => return true,
+                Some(Progress::Yields) => {
+                    self.rearm();
+                    return false;
                 }
             }
+            let Some(pending) = connection.pop(direction) else { return false };
+            if let Some(packet) = O::end(pending, self, delivery) {
+                delivery.add(self.connections, packet);
+            }
         }
-        self.connection.end_if_sent();
-        deferred && self.connection.owes_retry()
+    }
+
+    /// Delivers the packet of a complete operation, or leaves the operation to whoever goes on with it.
+    pub(super) fn deliver(&mut self, pending: Pending<O>, delivery: &mut Delivery<O>) {
+        if let Some(packet) = O::complete(pending, self, delivery) {
+            delivery.add(self.connections, packet);
+        }
     }
 
     /// Has the system say once more that the socket may go on, if it may.

@@ -5,7 +5,7 @@
 //! waiting while there is data that it could have.
 
 use super::operation::Progress;
-use super::queue::{Advance, OperationQueue};
+use super::queue::OperationQueue;
 use crate::sync::Mutex;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -91,7 +91,8 @@ impl Connection {
         let mut state = self.state.lock();
         state.queue.set_ready();
         let ended = state.ended;
-        while let Advance::Complete(operation) = state.queue.advance(ended, |_| self.attempt()) {
+        while let Some(Progress::Complete { .. }) = state.queue.attempt(ended, |_| self.attempt()) {
+            let operation = state.queue.pop().expect("it was attempted");
             state.outcomes.push((operation, Outcome::Performed));
         }
         state.end_if_sent();

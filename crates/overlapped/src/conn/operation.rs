@@ -12,14 +12,23 @@ use crate::sys::socket::Socket;
 use std::io;
 use std::sync::Arc;
 
-/// An operation with everything that it owns. Connections start, attempt and end it, and know
-/// nothing else of it.
-pub(crate) trait Operation: InKernel + Send + Sized + 'static {
+/// Any operation, as it waits: what a connection has in its queues.
+pub(crate) trait Operation: Perform<Self> + InKernel + Send + 'static {
     /// The user's types.
     type Protocol: Protocol;
     /// What is queued for it when it is complete.
     type Packet: Send + 'static;
 
+    /// The token of the stream that an accept is for, if it is for one.
+    fn accepts_into(&self) -> Option<u64>;
+}
+
+/// An operation with everything that it owns. Connections start, attempt and end it, and know
+/// nothing else of it.
+///
+/// Two kinds of types do this: [`Operation`] itself, which may be any operation, and each operation as
+/// it is made, so that one that is complete at once never becomes anything else.
+pub(crate) trait Perform<O: Operation>: Sized {
     /// In which states of a connection it may be started.
     fn role(&self) -> Role;
 
@@ -39,17 +48,36 @@ pub(crate) trait Operation: InKernel + Send + Sized + 'static {
     /// How the connection was lost, if its error says that it was.
     fn loss(&self) -> Option<i32>;
 
-    /// The token of the stream that an accept is for, if it is for one.
-    fn accepts_into(&self) -> Option<u64>;
-
     /// Updates the connection's state when it is complete, before its error is looked at.
-    fn conclude(&mut self, connection: &mut Connection<Self>);
+    fn conclude(&mut self, connection: &mut Connection<O>);
 
-    /// Has its packet delivered when it is complete, or whatever comes before that.
-    fn complete(pending: Pending<Self>, at: &mut Locked<'_, Self>, delivery: &mut Delivery<Self>);
+    /// Concludes it, and gives its packet as [`Perform::complete`] does.
+    #[inline]
+    fn end(
+        mut pending: Pending<O, Self>,
+        at: &mut Locked<'_, O>,
+        delivery: &mut Delivery<O>,
+    ) -> Option<O::Packet> {
+        at.conclude(&mut pending.operation);
+        Self::complete(pending, at, delivery)
+    }
+
+    /// Its packet, when it is complete and concluded. `None` when something comes before that, and
+    /// somebody else has the operation now.
+    fn complete(
+        pending: Pending<O, Self>,
+        at: &mut Locked<'_, O>,
+        delivery: &mut Delivery<O>,
+    ) -> Option<O::Packet>;
 
     /// The packet of the complete operation, which gives everything back.
-    fn into_packet(self, handle: Handle<Self>) -> Self::Packet;
+    fn into_packet(self, handle: Handle<O>) -> O::Packet;
+
+    /// The same operation, as it waits.
+    fn into_waiting(self) -> O;
+
+    /// The reverse: `waiting` was made by [`Perform::into_waiting`].
+    fn from_waiting(waiting: O) -> Self;
 }
 
 /// The completion key of an operation's handle.
@@ -73,10 +101,6 @@ pub(crate) enum Role {
 pub(crate) enum Direction {
     Receive,
     Send,
-}
-
-impl Direction {
-    pub(crate) const BOTH: [Self; 2] = [Self::Receive, Self::Send];
 }
 
 /// What came of one attempt to perform an operation.
@@ -103,17 +127,26 @@ pub(crate) struct Surroundings<'a> {
 }
 
 /// An operation in flight. It holds the handle that its packet will give back.
-pub(crate) struct Pending<O: Operation> {
+pub(crate) struct Pending<O: Operation, S = O> {
     pub(crate) id: u32,
-    pub(crate) operation: O,
+    pub(crate) operation: S,
     pub(crate) holder: Handle<O>,
 }
 
-impl<O: Operation> Pending<O> {
+impl<O: Operation, S: Perform<O>> Pending<O, S> {
+    #[inline]
     pub(crate) fn into_packet(self) -> O::Packet {
         self.operation.into_packet(self.holder)
     }
 
+    #[inline]
+    pub(crate) fn into_waiting(self) -> Pending<O> {
+        let Self { id, operation, holder } = self;
+        Pending { id, operation: operation.into_waiting(), holder }
+    }
+}
+
+impl<O: Operation> Pending<O> {
     pub(super) fn aborted(mut self) -> O::Packet {
         self.operation.fail(aborted());
         self.into_packet()

@@ -25,6 +25,7 @@ impl<T> OperationQueue<T> {
         Self { first: None, rest: None, ready: true }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -34,25 +35,31 @@ impl<T> OperationQueue<T> {
     }
 
     /// Whether an operation started now may be attempted at once: nothing is before it (L1, F41).
+    #[inline]
     pub(crate) fn may_attempt(&self) -> bool {
         self.ready && self.is_empty()
     }
 
     /// The system says that the socket may go on.
+    #[inline]
     pub(crate) fn set_ready(&mut self) {
         self.ready = true;
     }
 
     /// Updates whether the socket is ready by what an attempt has shown. `ended` means that the socket stays ready, since
     /// the peer has ended and a short read does not show it drained.
+    #[inline]
     pub(crate) fn update(&mut self, progress: Progress, ended: bool) {
         match progress {
-            Progress::Blocked | Progress::Deferred => self.ready = false,
-            Progress::Complete { drained } => self.ready &= !drained || ended,
-            Progress::Yields => {}
+            Progress::Complete { drained: false } | Progress::Yields => {}
+            Progress::Complete { drained: true } if ended => {}
+            Progress::Complete { .. } | Progress::Blocked | Progress::Deferred => {
+                self.ready = false;
+            }
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, operation: T) {
         if self.first.is_none() {
             self.first = Some(operation);
@@ -61,15 +68,22 @@ impl<T> OperationQueue<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let first = self.first.take()?;
-        if let Some(rest) = &mut self.rest {
-            self.first = rest.pop_front();
-            if rest.is_empty() {
-                self.rest = None;
-            }
+        match &mut self.rest {
+            None => self.first.take(),
+            Some(_) => self.pop_of_several(),
         }
-        Some(first)
+    }
+
+    #[inline(never)]
+    fn pop_of_several(&mut self) -> Option<T> {
+        let rest = self.rest.as_mut()?;
+        let first = std::mem::replace(&mut self.first, rest.pop_front());
+        if rest.is_empty() {
+            self.rest = None;
+        }
+        first
     }
 
     /// Removes the first operation for which `is_it` holds.
@@ -86,38 +100,25 @@ impl<T> OperationQueue<T> {
         found
     }
 
-    /// Attempts the first operation while the socket is ready; returns it when it is complete.
-    pub(crate) fn advance(
+    /// Whether there is an operation whose attempt is worth a call.
+    #[inline]
+    pub(crate) fn has_next(&self) -> bool {
+        self.ready && self.first.is_some()
+    }
+
+    /// Attempts the first operation where it lies, if the socket may be ready. Complete, it is to be
+    /// taken out by [`OperationQueue::pop`].
+    #[inline]
+    pub(crate) fn attempt(
         &mut self,
         ended: bool,
         attempt: impl FnOnce(&mut T) -> Progress,
-    ) -> Advance<T> {
+    ) -> Option<Progress> {
         if !self.ready {
-            return Advance::Idle;
+            return None;
         }
-        let Some(first) = &mut self.first else {
-            return Advance::Idle;
-        };
-        let progress = attempt(first);
+        let progress = attempt(self.first.as_mut()?);
         self.update(progress, ended);
-        match progress {
-            Progress::Blocked => Advance::Idle,
-            Progress::Deferred => Advance::Deferred,
-            Progress::Yields => Advance::Yields,
-            Progress::Complete { .. } => self.pop().map_or(Advance::Idle, Advance::Complete),
-        }
+        Some(progress)
     }
-}
-
-/// What came of [`OperationQueue::advance`].
-#[derive(Debug)]
-pub(crate) enum Advance<T> {
-    /// Nothing to do until the next event or start.
-    Idle,
-    /// The system is short of something; to be tried again by the alarm.
-    Deferred,
-    /// It could go on at once, and the system is to say so again.
-    Yields,
-    /// The first operation is complete and out of the queue.
-    Complete(T),
 }

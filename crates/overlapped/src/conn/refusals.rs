@@ -12,7 +12,22 @@ use std::io;
 
 impl<O: Operation> Connection<O> {
     /// Whether an operation may be started at all.
+    #[inline]
     pub(super) fn admits(&self, role: Role, direction: Direction) -> io::Result<()> {
+        let is_shut = match direction {
+            Direction::Receive => self.shut_receive,
+            Direction::Send => self.shut_send,
+        };
+        // What is asked of most.
+        let stands = self.state == ConnectionState::Connected && self.socket.is_some();
+        if role == Role::Transfer && stands && !is_shut && self.lost.is_none() {
+            return Ok(());
+        }
+        self.admits_in_any_state(role, direction)
+    }
+
+    #[inline(never)]
+    fn admits_in_any_state(&self, role: Role, direction: Direction) -> io::Result<()> {
         use ConnectionState as State;
         self.open_socket()?;
         let is_shut = match direction {

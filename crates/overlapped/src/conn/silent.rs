@@ -142,7 +142,7 @@ impl<O: Operation> Locked<'_, O> {
         let mut pending = self.pop(Direction::Receive)?;
         let admission = self.admission.take();
         pending.operation.fail(aborted());
-        O::complete(pending, self, delivery);
+        self.deliver(pending, delivery);
         Some(admission)
     }
 }

@@ -1,6 +1,6 @@
 //! Finds a connection by the token that an event or a packet names, under one lock: its own.
 //!
-//! Slots lie in pages that never move. A token is the slot's index and its generation; the
+//! Slots lie in pages that never move. A token is the slot's place and its generation; the
 //! generation changes when the slot is emptied, so a token that another thread took from the system
 //! before a socket was closed finds nothing (L13, P142). Pages grow with the table, by a quarter of
 //! it at the most, and are kept until the table is dropped: the memory of closed connections is
@@ -13,8 +13,10 @@ use std::sync::OnceLock;
 /// Pages of one size. After as many of them the size doubles.
 const PAGES_OF_A_SIZE: usize = 4;
 const FIRST_PAGE: usize = 16;
-/// Enough for every index that a token can have.
-const PAGES: usize = PAGES_OF_A_SIZE * 27;
+/// How many bits of a token say where in its page the slot lies; the next ones say in which page.
+const OFFSET_BITS: u32 = 25;
+/// As many as have at most so many slots, which are 268 million together.
+const PAGES: usize = PAGES_OF_A_SIZE * (OFFSET_BITS - FIRST_PAGE.ilog2() + 1) as usize;
 
 struct Slot<C> {
     generation: u32,
@@ -33,7 +35,7 @@ pub(crate) struct Table<C> {
 
 #[derive(Debug, Default)]
 struct Free {
-    slots: Vec<u32>,
+    slots: Vec<Place>,
     /// Slots below this index have been used at least once.
     used: u32,
     count: usize,
@@ -63,32 +65,30 @@ impl<C> Table<C> {
 
     /// Puts something into a slot, and gives its token and the slot with its lock held.
     pub(crate) fn insert(&self, content: C) -> (u64, Entry<'_, C>) {
-        let index = {
+        let place = {
             let mut free = self.free.lock();
             free.count += 1;
             free.slots.pop().unwrap_or_else(|| {
                 free.used += 1;
-                free.used - 1
+                Place::of_index(free.used - 1)
             })
         };
-        let (page, offset) = place(index);
-        let page = self.pages[page].get_or_init(|| {
+        let page = self.pages[place.page()].get_or_init(|| {
             let empty = || Mutex::new(Slot { generation: 0, counted: false, content: None });
-            (0..page_size(page)).map(|_| empty()).collect()
+            (0..page_size(place.page())).map(|_| empty()).collect()
         });
-        let mut slot = page[offset].lock();
+        let mut slot = page[place.offset()].lock();
         slot.counted = true;
         slot.content = Some(content);
-        (u64::from(slot.generation) << 32 | u64::from(index), Entry(slot))
+        (place.token(slot.generation), Entry(slot))
     }
 
     /// What has this token, unless its slot was emptied since. The token may be anything: a stranger
     /// may have made it up (F9).
     #[inline]
     pub(crate) fn find(&self, token: u64) -> Option<Entry<'_, C>> {
-        let (index, generation) = split(token);
-        let (page, offset) = place(index);
-        let slot = self.pages.get(page)?.get()?[offset].lock();
+        let (place, generation) = Place::split(token);
+        let slot = self.pages.get(place.page())?.get()?.get(place.offset())?.lock();
         (slot.generation == generation && slot.content.is_some()).then_some(Entry(slot))
     }
 
@@ -108,7 +108,7 @@ impl<C> Table<C> {
             (slot.content.take(), std::mem::take(&mut slot.counted))
         };
         let mut free = self.free.lock();
-        free.slots.push(token as u32);
+        free.slots.push(Place::split(token).0);
         free.count -= usize::from(counted);
         content
     }
@@ -121,9 +121,9 @@ impl<C> Table<C> {
     pub(crate) fn tokens(&self) -> Vec<u64> {
         let used = self.free.lock().used;
         let token = |index| {
-            let (page, offset) = place(index);
-            let slot = self.pages[page].get()?[offset].lock();
-            slot.content.is_some().then(|| u64::from(slot.generation) << 32 | u64::from(index))
+            let place = Place::of_index(index);
+            let slot = self.pages[place.page()].get()?[place.offset()].lock();
+            slot.content.is_some().then(|| place.token(slot.generation))
         };
         (0..used).filter_map(token).collect()
     }
@@ -133,18 +133,42 @@ fn page_size(page: usize) -> usize {
     FIRST_PAGE << (page / PAGES_OF_A_SIZE)
 }
 
-/// The page of a slot, and where in it the slot lies.
-fn place(index: u32) -> (usize, usize) {
-    const FIRST_SIZE: usize = PAGES_OF_A_SIZE * FIRST_PAGE;
-    let position = index as usize + FIRST_SIZE;
-    let size = (position / FIRST_SIZE).ilog2() as usize;
-    let within = position - (FIRST_SIZE << size);
-    let page_bits = FIRST_PAGE.ilog2() as usize + size;
-    (size * PAGES_OF_A_SIZE + (within >> page_bits), within & ((1 << page_bits) - 1))
-}
+/// Where a slot lies, as the lower half of a token has it: the page, and where in it. Events are
+/// many, and new slots are few, so it is computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u32);
 
-fn split(token: u64) -> (u32, u32) {
-    (token as u32, (token >> 32) as u32)
+impl Place {
+    /// That of the slot which is the `index`th to be used.
+    fn of_index(index: u32) -> Self {
+        const FIRST_SIZE: usize = PAGES_OF_A_SIZE * FIRST_PAGE;
+        let position = index as usize + FIRST_SIZE;
+        let size = (position / FIRST_SIZE).ilog2() as usize;
+        let within = position - (FIRST_SIZE << size);
+        let page_bits = FIRST_PAGE.ilog2() as usize + size;
+        let page = size * PAGES_OF_A_SIZE + (within >> page_bits);
+        Self((page as u32) << OFFSET_BITS | (within & ((1 << page_bits) - 1)) as u32)
+    }
+
+    #[inline]
+    fn page(self) -> usize {
+        (self.0 >> OFFSET_BITS) as usize
+    }
+
+    #[inline]
+    fn offset(self) -> usize {
+        (self.0 & ((1 << OFFSET_BITS) - 1)) as usize
+    }
+
+    fn token(self, generation: u32) -> u64 {
+        u64::from(generation) << 32 | u64::from(self.0)
+    }
+
+    /// The place and the generation of a token.
+    #[inline]
+    fn split(token: u64) -> (Self, u32) {
+        (Self(token as u32), (token >> 32) as u32)
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -196,13 +220,17 @@ mod tests {
     fn every_index_has_a_place_of_its_own_in_a_page_that_holds_it() {
         let mut next = (0, 0);
         for index in 0..100_000 {
-            assert_eq!(place(index), next, "{index}");
+            let place = Place::of_index(index);
+            assert_eq!((place.page(), place.offset()), next, "{index}");
             next = if next.1 + 1 == page_size(next.0) {
                 (next.0 + 1, 0)
             } else {
                 (next.0, next.1 + 1)
             };
         }
-        assert!(place(u32::MAX).0 < PAGES);
+        let slots: usize = (0..PAGES).map(page_size).sum();
+        let last = Place::of_index(slots as u32 - 1);
+        assert_eq!((last.page(), last.offset()), (PAGES - 1, page_size(PAGES - 1) - 1));
+        assert!(page_size(PAGES - 1) <= 1 << OFFSET_BITS);
     }
 }

@@ -46,9 +46,9 @@ pub(super) struct Accept {
 }
 
 impl Accept {
-    fn task<P: Protocol>(with_first_data: bool, yields: bool) -> Task<P> {
+    fn new(with_first_data: bool, yields: bool) -> Self {
         let room = AcceptRoom::default();
-        Task::Accept(Self { with_first_data, yields, result: not_performed(), room })
+        Self { with_first_data, yields, result: not_performed(), room }
     }
 
     pub(super) fn keep(&mut self, taken: io::Result<(Connection, Option<Buffer>)>) -> Progress {
@@ -158,7 +158,7 @@ impl<P: Protocol> TcpListener<P> {
         if let Err(error) = self.admits_single() {
             return Err(Refused::new(error, operation));
         }
-        Op::start_bare(&self.0, Direction::Receive, Accept::task(false, false), operation)
+        Op::start_bare(&self.0, Direction::Receive, Accept::new(false, false), operation)
     }
 
     /// Fails when the listener posts its accepts itself.
@@ -197,7 +197,7 @@ impl<P: Protocol> TcpListener<P> {
     ) -> io::Result<()> {
         let with_first_data = window.first_data.is_some();
         let make = move |yields| Op {
-            task: Accept::task(with_first_data, yields),
+            task: Task::Accept(Accept::new(with_first_data, yields)),
             operation: operation(),
         };
         accept_window::open(&self.0, window, Arc::new(make))

@@ -7,7 +7,7 @@ use super::packet::Packet;
 use super::platform::AcceptRoom;
 use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Next, Op, Task};
+use super::{Kind, Next, Op};
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
 use crate::conn::locked::Locked;
@@ -114,8 +114,7 @@ impl<P: Protocol> TcpListener<P> {
             result: not_performed(),
             room: AcceptRoom::default(),
         };
-        let task = Task::AcceptInto(into);
-        let started = Op::start_bare(&self.0, Direction::Receive, task, operation);
+        let started = Op::start_bare(&self.0, Direction::Receive, into, operation);
         match &started {
             // Who closed the stream before the accept was posted could not end it.
             Ok(_) if stream.0.is_closed() => {

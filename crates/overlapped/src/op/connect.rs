@@ -3,7 +3,7 @@
 use super::packet::Packet;
 use super::send::send_rest;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Op, Task};
+use super::{Kind, Op};
 use crate::buffer::Buffers;
 use crate::conn::connection::{Connection, ConnectionState};
 use crate::conn::handle::Handle;
@@ -135,9 +135,6 @@ impl<P: Protocol> TcpStream<P> {
             buffers: first_data.into(),
             result: not_performed(),
         };
-        Op::start(&self.0, Direction::Send, Task::Connect(connect), operation, |task| match task {
-            Task::Connect(connect) => connect.buffers,
-            _ => ().into(),
-        })
+        Op::start(&self.0, Direction::Send, connect, operation, |connect| connect.buffers)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Next, Op, Task};
+use super::{Kind, Next, Op};
 use crate::conn::connection::{Connection, ConnectionState};
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
@@ -157,6 +157,6 @@ impl<P: Protocol> TcpStream<P> {
             fresh: None,
             result: not_performed(),
         };
-        Op::start_bare(&self.0, Direction::Send, Task::Disconnect(disconnect), operation)
+        Op::start_bare(&self.0, Direction::Send, disconnect, operation)
     }
 }

@@ -48,15 +48,17 @@ use crate::conn::connection::Connection;
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
 use crate::conn::locked::Locked;
-use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
+use crate::conn::operation::{
+    Direction, Operation, Pending, Perform, Progress, Role, Surroundings,
+};
 use crate::error::{OperationId, Refused, loss};
 use crate::protocol::Protocol;
 use packet::Packet;
 use platform::KindInKernel;
 use std::io;
 
-/// What each kind of operation has to say of itself. Each has a field `result`, besides.
-trait Kind<P: Protocol>: KindInKernel + Sized {
+/// What each kind of operation has to say of itself.
+trait Kind<P: Protocol>: KindInKernel + Known<P> + Sized {
     /// In which states of a connection it may be started.
     const ROLE: Role;
 
@@ -71,7 +73,7 @@ trait Kind<P: Protocol>: KindInKernel + Sized {
         false
     }
 
-    /// How the connection was lost, if this error says that it was.
+    /// How the connection was lost, if this error of its says that it was.
     fn loss(error: &io::Error) -> Option<i32> {
         loss(error)
     }
@@ -88,6 +90,20 @@ trait Kind<P: Protocol>: KindInKernel + Sized {
     ) -> Next {
         Next::Packet
     }
+}
+
+/// What `operations!` knows of each kind: that it has a field `result`, and that it is a [`Task`].
+trait Known<P: Protocol> {
+    /// The error that it ended with, if it did.
+    fn error(&self) -> Option<&io::Error>;
+
+    /// Ends it with `error`.
+    fn fail(&mut self, error: io::Error);
+
+    fn into_task(self) -> Task<P>;
+
+    /// The reverse; a task is of the kind that it was made of.
+    fn from_task(task: Task<P>) -> Self;
 }
 
 /// What comes after an operation is complete.
@@ -107,11 +123,18 @@ pub(crate) struct Op<P: Protocol> {
     operation: P::Operation,
 }
 
-/// Declares [`Task`], and how a call reaches the operation that it is.
+/// The same where its kind is known: while it is started. One that is complete at once becomes its
+/// packet from here.
+struct Starting<P: Protocol, K> {
+    kind: K,
+    operation: P::Operation,
+}
+
+/// Declares [`Task`], which may be any kind, and how a call reaches the one that it is.
 macro_rules! operations {
-    ($($name:ident($operation:ty)),+ $(,)?) => {
+    ($($name:ident($kind:ty)),+ $(,)?) => {
         enum Task<P: Protocol> {
-            $($name($operation)),+
+            $($name($kind)),+
         }
 
         macro_rules! dispatch {
@@ -121,6 +144,29 @@ macro_rules! operations {
                 }
             };
         }
+
+        $(impl<P: Protocol> Known<P> for $kind {
+            #[inline]
+            fn error(&self) -> Option<&io::Error> {
+                self.result.as_ref().err()
+            }
+
+            fn fail(&mut self, error: io::Error) {
+                self.result = Err(error);
+            }
+
+            #[inline]
+            fn into_task(self) -> Task<P> {
+                Task::$name(self)
+            }
+
+            fn from_task(task: Task<P>) -> Self {
+                match task {
+                    Task::$name(it) => it,
+                    _ => unreachable!("a task is of the kind that it was made of"),
+                }
+            }
+        })+
     };
 }
 
@@ -142,28 +188,30 @@ mod platform;
 
 impl<P: Protocol> Op<P> {
     /// Starts `kind` on the connection; refused, it is given back as `take` makes it.
-    fn start<T>(
+    #[inline]
+    fn start<K: Kind<P>, T>(
         handle: &Handle<Self>,
         direction: Direction,
-        task: Task<P>,
+        kind: K,
         operation: P::Operation,
-        take: impl FnOnce(Task<P>) -> T,
+        take: impl FnOnce(K) -> T,
     ) -> Result<OperationId, Refused<(T, P::Operation)>> {
         handle
-            .start(direction, Self { task, operation })
-            .map_err(|refused| refused.map(|op| (take(op.task), op.operation)))
+            .start(direction, Starting { kind, operation })
+            .map_err(|refused| refused.map(|starting| (take(starting.kind), starting.operation)))
     }
 
     /// The same for an operation of which nothing but the user's data is given back.
-    fn start_bare(
+    #[inline]
+    fn start_bare<K: Kind<P>>(
         handle: &Handle<Self>,
         direction: Direction,
-        task: Task<P>,
+        kind: K,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
         handle
-            .start(direction, Self { task, operation })
-            .map_err(|refused| refused.map(|op| op.operation))
+            .start(direction, Starting { kind, operation })
+            .map_err(|refused| refused.map(|starting| starting.operation))
     }
 }
 
@@ -171,7 +219,16 @@ impl<P: Protocol> Operation for Op<P> {
     type Protocol = P;
     type Packet = Packet<P>;
 
-    #[inline]
+    fn accepts_into(&self) -> Option<u64> {
+        match &self.task {
+            Task::AcceptInto(into) => Some(into.stream().token()),
+            _ => None,
+        }
+    }
+}
+
+/// As it waits, it may be of any kind.
+impl<P: Protocol> Perform<Self> for Op<P> {
     fn role(&self) -> Role {
         fn role<P: Protocol, K: Kind<P>>(_: &K) -> Role {
             K::ROLE
@@ -193,25 +250,13 @@ impl<P: Protocol> Operation for Op<P> {
         dispatch!(&mut self.task, it => it.result = Err(error));
     }
 
-    #[inline]
     fn has_begun(&self) -> bool {
         dispatch!(&self.task, it => Kind::<P>::has_begun(it))
     }
 
-    #[inline]
     fn loss(&self) -> Option<i32> {
-        fn loss<P: Protocol, K: Kind<P>>(_: &K, error: &io::Error) -> Option<i32> {
-            K::loss(error)
-        }
         let error = self.error()?;
-        dispatch!(&self.task, it => loss::<P, _>(it, error))
-    }
-
-    fn accepts_into(&self) -> Option<u64> {
-        match &self.task {
-            Task::AcceptInto(into) => Some(into.stream().token()),
-            _ => None,
-        }
+        dispatch!(&self.task, it => loss_of_kind::<P, _>(it, error))
     }
 
     #[inline]
@@ -220,28 +265,127 @@ impl<P: Protocol> Operation for Op<P> {
     }
 
     #[inline]
-    fn complete(
-        mut pending: Pending<Self>,
+    fn end(
+        pending: Pending<Self>,
         at: &mut Locked<'_, Self>,
         delivery: &mut Delivery<Self>,
-    ) {
-        let Pending { operation: Self { task, .. }, holder, .. } = &mut pending;
-        match dispatch!(task, it => Kind::<P>::complete(it, at, holder, delivery)) {
-            Next::Packet => delivery.add(at.connections, pending.into_packet()),
-            Next::Place => match &mut at.accepting {
-                Some(accepting) => accepting.wait_for_place(pending),
-                None => delivery.add(at.connections, pending.into_packet()),
-            },
-            Next::FirstData(token, first_data) => {
-                let number = first_data.number();
-                pending.operation.task = Task::FirstData(first_data);
-                at.hold(token, number, pending, delivery);
-            }
-        }
+    ) -> Option<Packet<P>> {
+        let Pending { id, operation: Self { task, operation }, holder } = pending;
+        dispatch!(task, kind => {
+            let operation = Starting { kind, operation };
+            Starting::end(Pending { id, operation, holder }, at, delivery)
+        })
+    }
+
+    fn complete(
+        pending: Pending<Self>,
+        at: &mut Locked<'_, Self>,
+        delivery: &mut Delivery<Self>,
+    ) -> Option<Packet<P>> {
+        let Pending { id, operation: Self { task, operation }, holder } = pending;
+        dispatch!(task, kind => {
+            let operation = Starting { kind, operation };
+            Starting::complete(Pending { id, operation, holder }, at, delivery)
+        })
     }
 
     #[inline]
     fn into_packet(self, handle: Handle<Self>) -> Packet<P> {
         dispatch!(self.task, it => Kind::<P>::into_packet(it, handle, self.operation))
     }
+
+    fn into_waiting(self) -> Self {
+        self
+    }
+
+    fn from_waiting(waiting: Self) -> Self {
+        waiting
+    }
+}
+
+impl<P: Protocol, K: Kind<P>> Perform<Op<P>> for Starting<P, K> {
+    #[inline]
+    fn role(&self) -> Role {
+        K::ROLE
+    }
+
+    #[inline]
+    fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
+        self.kind.attempt(with)
+    }
+
+    #[inline]
+    fn error(&self) -> Option<&io::Error> {
+        self.kind.error()
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.kind.fail(error);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.kind.has_begun()
+    }
+
+    fn loss(&self) -> Option<i32> {
+        loss_of_kind::<P, K>(&self.kind, self.error()?)
+    }
+
+    #[inline]
+    fn conclude(&mut self, connection: &mut Connection<Op<P>>) {
+        self.kind.conclude(connection);
+    }
+
+    #[inline]
+    fn complete(
+        mut pending: Pending<Op<P>, Self>,
+        at: &mut Locked<'_, Op<P>>,
+        delivery: &mut Delivery<Op<P>>,
+    ) -> Option<Packet<P>> {
+        let Pending { operation: Self { kind, .. }, holder, .. } = &mut pending;
+        let next = kind.complete(at, holder, delivery);
+        go_on(next, pending, at, delivery)
+    }
+
+    #[inline]
+    fn into_packet(self, handle: Handle<Op<P>>) -> Packet<P> {
+        self.kind.into_packet(handle, self.operation)
+    }
+
+    #[inline]
+    fn into_waiting(self) -> Op<P> {
+        Op { task: self.kind.into_task(), operation: self.operation }
+    }
+
+    fn from_waiting(waiting: Op<P>) -> Self {
+        Self { kind: K::from_task(waiting.task), operation: waiting.operation }
+    }
+}
+
+fn loss_of_kind<P: Protocol, K: Kind<P>>(_: &K, error: &io::Error) -> Option<i32> {
+    K::loss(error)
+}
+
+/// The packet of a complete operation, unless something comes before it.
+#[inline]
+fn go_on<P: Protocol, S: Perform<Op<P>>>(
+    next: Next,
+    pending: Pending<Op<P>, S>,
+    at: &mut Locked<'_, Op<P>>,
+    delivery: &mut Delivery<Op<P>>,
+) -> Option<Packet<P>> {
+    match next {
+        Next::Packet => return Some(pending.into_packet()),
+        Next::Place => match &mut at.accepting {
+            Some(accepting) => accepting.wait_for_place(pending.into_waiting()),
+            None => return Some(pending.into_packet()),
+        },
+        Next::FirstData(token, first_data) => {
+            let number = first_data.number();
+            let mut pending = pending.into_waiting();
+            pending.operation.task = Task::FirstData(first_data);
+            at.hold(token, number, pending, delivery);
+        }
+    }
+    None
 }

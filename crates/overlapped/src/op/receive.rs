@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Op, Task};
+use super::{Kind, Op};
 use crate::buffer::Buffer;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -28,8 +28,13 @@ pub(super) struct Receive {
 }
 
 impl Receive {
-    fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
-        Task::Receive(Self { buffer: buffer.map(Buffer::cleared), result: not_performed() })
+    #[inline]
+    fn new(buffer: Option<Buffer>) -> Self {
+        Self { buffer: buffer.map(Buffer::cleared), result: not_performed() }
+    }
+
+    fn into_buffer(self) -> Buffer {
+        self.buffer.unwrap_or_else(Buffer::empty)
     }
 
     #[inline]
@@ -78,8 +83,9 @@ impl<P: Protocol> Kind<P> for Receive {
 
     #[inline]
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
-        let buffer = self.buffer.unwrap_or_else(Buffer::empty);
-        Packet::Received { stream: TcpStream(handle), buffer, operation, result: self.result }
+        let Self { buffer, result } = self;
+        let buffer = buffer.unwrap_or_else(Buffer::empty);
+        Packet::Received { stream: TcpStream(handle), buffer, operation, result }
     }
 }
 
@@ -102,11 +108,8 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let task = Receive::task(Some(buffer));
-        Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
-            Task::Receive(receive) => receive.buffer.unwrap_or_else(Buffer::empty),
-            _ => Buffer::empty(),
-        })
+        let receive = Receive::new(Some(buffer));
+        Op::start(&self.0, Direction::Receive, receive, operation, Receive::into_buffer)
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
@@ -121,6 +124,6 @@ impl<P: Protocol> TcpStream<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        Op::start_bare(&self.0, Direction::Receive, Receive::task(None), operation)
+        Op::start_bare(&self.0, Direction::Receive, Receive::new(None), operation)
     }
 }

@@ -3,7 +3,7 @@
 use super::packet::Packet;
 use super::platform::SenderRoom;
 use super::udp_socket::UdpSocket;
-use super::{Kind, Op, Task};
+use super::{Kind, Op};
 use crate::buffer::Buffer;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -25,13 +25,13 @@ pub(super) struct ReceiveFrom {
 }
 
 impl ReceiveFrom {
-    fn task<P: Protocol>(buffer: Option<Buffer>) -> Task<P> {
-        Task::ReceiveFrom(Self {
+    fn new(buffer: Option<Buffer>) -> Self {
+        Self {
             buffer: buffer.map(Buffer::cleared),
             has_taken: false,
             result: not_performed(),
             from: SenderRoom::default(),
-        })
+        }
     }
 }
 
@@ -99,10 +99,9 @@ impl<P: Protocol> UdpSocket<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let task = ReceiveFrom::task(Some(buffer));
-        Op::start(&self.0, Direction::Receive, task, operation, |task| match task {
-            Task::ReceiveFrom(receive) => receive.buffer.unwrap_or_else(Buffer::empty),
-            _ => Buffer::empty(),
+        let receive = ReceiveFrom::new(Some(buffer));
+        Op::start(&self.0, Direction::Receive, receive, operation, |receive| {
+            receive.buffer.unwrap_or_else(Buffer::empty)
         })
     }
 
@@ -123,6 +122,6 @@ impl<P: Protocol> UdpSocket<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        Op::start_bare(&self.0, Direction::Receive, ReceiveFrom::task(None), operation)
+        Op::start_bare(&self.0, Direction::Receive, ReceiveFrom::new(None), operation)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Op, Task};
+use super::{Kind, Op};
 use crate::buffer::Buffers;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -17,16 +17,27 @@ pub(super) struct Send {
     pub(super) result: io::Result<()>,
 }
 
+impl Send {
+    #[inline(never)]
+    fn send_rest_or_nothing(&mut self, socket: &Socket) -> io::Result<()> {
+        if self.buffers.byte_len() == 0 {
+            // It succeeds unless the connection is lost, which only the system knows.
+            return socket.send(&[IoSlice::new(&[])], false).map(|_| ());
+        }
+        send_rest(socket, &self.buffers, &mut self.transferred, false)
+    }
+}
+
 impl<P: Protocol> Kind<P> for Send {
     const ROLE: Role = Role::Transfer;
 
     #[inline]
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
-        let outcome = if self.buffers.byte_len() == 0 {
-            // It succeeds unless the connection is lost, which only the system knows.
-            with.socket.send(&[IoSlice::new(&[])], false).map(|_| ())
-        } else {
-            send_rest(with.socket, &self.buffers, &mut self.transferred, false)
+        let outcome = match self.buffers.as_one() {
+            Some(one) if !one.is_empty() => {
+                send_rest_of_one(with.socket, one, &mut self.transferred, false)
+            }
+            _ => self.send_rest_or_nothing(with.socket),
         };
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
@@ -37,6 +48,7 @@ impl<P: Protocol> Kind<P> for Send {
         }
     }
 
+    #[inline]
     fn has_begun(&self) -> bool {
         self.transferred > 0
     }
@@ -61,13 +73,24 @@ pub(super) fn send_rest(
     transferred: &mut usize,
     more: bool,
 ) -> io::Result<()> {
-    if let Some(one) = buffers.as_one() {
-        while *transferred < one.len() {
-            *transferred += socket.send(&[IoSlice::new(&one[*transferred..])], more)?;
-        }
-        return Ok(());
+    match buffers.as_one() {
+        Some(one) => send_rest_of_one(socket, one, transferred, more),
+        None => send_rest_of_several(socket, buffers, transferred, more),
     }
-    send_rest_of_several(socket, buffers, transferred, more)
+}
+
+/// What most sends are: the same for one buffer.
+#[inline]
+fn send_rest_of_one(
+    socket: &Socket,
+    bytes: &[u8],
+    transferred: &mut usize,
+    more: bool,
+) -> io::Result<()> {
+    while *transferred < bytes.len() {
+        *transferred += socket.send(&[IoSlice::new(&bytes[*transferred..])], more)?;
+    }
+    Ok(())
 }
 
 /// Kept apart, since most sends have one buffer and preparing for many costs more than sending it.
@@ -109,9 +132,6 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
         let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
-        Op::start(&self.0, Direction::Send, Task::Send(send), operation, |task| match task {
-            Task::Send(send) => send.buffers,
-            _ => ().into(),
-        })
+        Op::start(&self.0, Direction::Send, send, operation, |send| send.buffers)
     }
 }

@@ -3,7 +3,7 @@
 use super::packet::Packet;
 use super::platform::Joined;
 use super::udp_socket::UdpSocket;
-use super::{Kind, Op, Task};
+use super::{Kind, Op};
 use crate::buffer::Buffers;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -102,9 +102,6 @@ impl<P: Protocol> UdpSocket<P> {
             joined: Joined::default(),
             result: not_performed(),
         };
-        Op::start(&self.0, Direction::Send, Task::SendTo(send), operation, |task| match task {
-            Task::SendTo(send) => send.buffers,
-            _ => ().into(),
-        })
+        Op::start(&self.0, Direction::Send, send, operation, |send| send.buffers)
     }
 }

@@ -6,7 +6,7 @@ use super::packet::Packet;
 use super::platform::TransmitRoom;
 use super::send::send_rest;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Next, Op, Task};
+use super::{Kind, Next, Op};
 use crate::buffer::Buffers;
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
@@ -267,10 +267,6 @@ impl<P: Protocol> TcpStream<P> {
                 result: not_performed(),
             },
         };
-        let task = Task::TransmitFile(transmit);
-        Op::start(&self.0, Direction::Send, task, operation, |task| match task {
-            Task::TransmitFile(transmit) => *transmit.transmission,
-            _ => unreachable!("a refused start gives back the operation that it was given"),
-        })
+        Op::start(&self.0, Direction::Send, transmit, operation, |transmit| *transmit.transmission)
     }
 }

@@ -14,7 +14,7 @@ use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::panics::Panics;
 use crate::protocol::Protocol;
-use crate::sched::{Deadline, Scheduler, TakeError};
+use crate::sched::{Deadline, Job, Scheduler, TakeError};
 use crate::sync::unmodelled::AtomicU64;
 use crate::sys::{DriverReport, Event};
 use std::collections::VecDeque;
@@ -75,9 +75,11 @@ impl<P: Protocol> Inner<P> {
 
     #[inline]
     pub(crate) fn take(self: &Arc<Self>, deadline: Deadline) -> Result<Packet<P>, TakeError> {
-        let packet = self.take_undelivered(deadline)?;
-        self.delivered(&packet);
-        Ok(packet)
+        let taken = self.take_undelivered(deadline);
+        if let Ok(packet) = &taken {
+            self.delivered(packet);
+        }
+        taken
     }
 
     /// Takes a packet that may still be put back.
@@ -88,6 +90,7 @@ impl<P: Protocol> Inner<P> {
         let mut waited = false;
         loop {
             match self.scheduler().take_bound(deadline) {
+                Ok(Job::Packet(packet)) => return Ok(packet),
                 Ok(job) => {
                     if let Some(packet) = self.carry_out(job) {
                         return Ok(packet);
@@ -132,20 +135,31 @@ impl<P: Protocol> Inner<P> {
     ///
     /// Values of the user's may be dropped on the way. Should that panic, the thread gets its packet
     /// all the same.
-    #[inline]
+    #[inline(always)]
     pub(super) fn perform(&self, event: Event) -> Option<Packet<P>> {
-        let mut delivery = Delivery::by(By::Performer);
+        let mut packet = None;
+        let mut delivery = Delivery::by(By::Performer(&mut packet));
+        if event.is_of_a_socket() {
+            self.connections.perform(event, &mut delivery);
+        } else {
+            self.perform_own(event, &mut delivery);
+        }
+        delivery.finish();
+        packet
+    }
+
+    /// For an event that is of no socket.
+    #[inline(never)]
+    fn perform_own(&self, event: Event, delivery: &mut Delivery<Op<P>>) {
         match event.token {
-            Event::ALARM => self.ring(&mut delivery),
-            Event::SIGNAL => self.take_signals(&mut delivery),
-            Event::FILES => {
+            Event::ALARM => self.ring(delivery),
+            Event::SIGNAL => self.take_signals(delivery),
+            _ => {
                 for completed in self.files.reap() {
                     delivery.add(&self.connections, completed.into());
                 }
             }
-            _ => self.connections.perform(event, &mut delivery),
         }
-        delivery.finish()
     }
 
     /// The alarm has rung.

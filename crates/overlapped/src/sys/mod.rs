@@ -87,6 +87,12 @@ impl Event {
     pub(crate) const SIGNAL: u64 = u64::MAX - 3;
     /// The token that says that operations on files have completed.
     pub(crate) const FILES: u64 = u64::MAX - 4;
+
+    /// Whether the token is that of a socket: the port's own are the last ones.
+    #[inline]
+    pub(crate) fn is_of_a_socket(self) -> bool {
+        self.token < Self::FILES
+    }
 }
 
 /// Which driver a port is to run on.

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 impl<P: Protocol> Inner<P> {
-    #[inline]
+    #[inline(always)]
     pub(in crate::port) fn carry_out(&self, job: Job<Packet<P>>) -> Option<Packet<P>> {
         match job {
             Job::Packet(packet) => Some(packet),

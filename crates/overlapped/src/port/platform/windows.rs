@@ -25,9 +25,11 @@ impl<P: Protocol> Inner<P> {
     /// The packet of an operation that the kernel has carried out, if it is that far. A packet of an
     /// operation that is not ours is passed over (F9).
     fn finish(&self, token: u64, finished: &Finished) -> Option<Packet<P>> {
-        let mut delivery = Delivery::by(By::Performer);
+        let mut packet = None;
+        let mut delivery = Delivery::by(By::Performer(&mut packet));
         self.connections.finish(token, finished, &mut delivery);
-        self.unless_closed(delivery.finish())
+        delivery.finish();
+        self.unless_closed(packet)
     }
 
     /// The packet of an operation on a file that the kernel has carried out.

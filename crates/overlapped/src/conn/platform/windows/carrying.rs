@@ -114,7 +114,7 @@ impl<O: Operation> Locked<'_, O> {
                 deferred = self.issue_next(label.direction, pending, delivery);
             }
         }
-        for direction in Direction::BOTH {
+        for direction in [Direction::Receive, Direction::Send] {
             deferred |= self.issue_waiting(direction, delivery);
         }
         self.end_if_sent();
@@ -123,7 +123,7 @@ impl<O: Operation> Locked<'_, O> {
 
     fn complete(&mut self, mut pending: Pending<O>, delivery: &mut Delivery<O>) {
         self.conclude(&mut pending.operation);
-        O::complete(pending, self, delivery);
+        self.deliver(pending, delivery);
     }
 
     /// Gives the next operation of its direction to the kernel. True when the system was short of
