@@ -7,7 +7,8 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use overlapped::{
-    AcceptWindow, ListenSocket, Packet, Port, Protocol, Received, TakeError, TcpSocket, TcpStream,
+    AcceptWindow, ListenSocket, Packet, Port, Protocol, Received, Started, TakeError, TcpSocket,
+    TcpStream,
 };
 use overlapped_bench::server::{self, Cost, Framing, ServerOptions};
 use overlapped_bench::writes;
@@ -31,6 +32,10 @@ struct Arguments {
     /// --features count.
     #[arg(long, value_name = "CONNECTIONSxMESSAGES")]
     count_writes: Option<writes::Load>,
+
+    /// Go on with operations that complete in place, without taking their packets.
+    #[arg(long)]
+    in_place: bool,
 
     /// Do not watch for handlers that block.
     #[arg(long, alias = "no-doorman")]
@@ -81,23 +86,25 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let address = socket.local_addr()?;
     let listener = port.associate(socket, ()).context("cannot associate the listener")?;
     listener.accept_window(AcceptWindow::new(WINDOW), Framing::default)?;
-    let (cost, batch) = (options.cost(), arguments.batch);
+    let (cost, batch, in_place) = (options.cost(), arguments.batch, arguments.in_place);
     let (ended, end) = std::sync::mpsc::channel();
     for _ in 0..pool {
         let (port, ended) = (port.clone(), ended.clone());
-        std::thread::Builder::new().spawn(move || ended.send(serve(&port, cost, batch)).ok())?;
+        let serve = move || match in_place {
+            false => serve(&port, batch, |packet| handle(&port, cost, packet)),
+            true => serve(&port, batch, |packet| handle_in_place(&port, cost, packet)),
+        };
+        std::thread::Builder::new().spawn(move || ended.send(serve()).ok())?;
     }
     server::announce(address)?;
     Err(end.recv().context("every thread has ended")?).context("a thread of the pool has ended")
 }
 
-fn serve(port: &Port<Echo>, cost: Cost, batch: usize) -> TakeError {
+fn serve(port: &Port<Echo>, batch: usize, handle: impl Fn(Packet<Echo>)) -> TakeError {
     loop {
         let taken = match batch {
-            1 => port.take().map(|packet| handle(port, cost, packet)),
-            _ => port.take_many(batch, None).map(|packets| {
-                packets.for_each(|packet| handle(port, cost, packet));
-            }),
+            1 => port.take().map(&handle),
+            _ => port.take_many(batch, None).map(|packets| packets.for_each(&handle)),
         };
         if let Err(error) = taken {
             return error;
@@ -127,6 +134,27 @@ fn handle(port: &Port<Echo>, cost: Cost, packet: Packet<Echo>) {
             stream.receive_pooled(operation).ok();
         }
         _ => {}
+    }
+}
+
+/// The same, and goes on for as long as what it starts completes in place.
+fn handle_in_place(port: &Port<Echo>, cost: Cost, mut packet: Packet<Echo>) {
+    loop {
+        let started = match packet {
+            Packet::Received { stream, buffer, mut operation, result: Ok(Received::Data(_)) } => {
+                cost.charge(&mut operation, &buffer);
+                stream.send_in_place(buffer, operation).ok()
+            }
+            Packet::Sent { stream, buffers, operation, result: Ok(()), .. } => {
+                drop(buffers);
+                stream.receive_pooled_in_place(operation).ok()
+            }
+            other => return handle(port, cost, other),
+        };
+        match started.and_then(Started::complete) {
+            Some(next) => packet = next,
+            None => return,
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl<T> std::error::Error for Refused<T> {
 
 /// Names one operation of one handle, for [`cancel`](crate::TcpStream::cancel).
 ///
-/// A handle uses a number again only after four thousand million operations.
+/// A handle uses a number again only after two thousand million operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId(pub(crate) u32);
 

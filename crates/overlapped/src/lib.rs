@@ -114,10 +114,12 @@ mod tests;
 
 pub use buffer::{Buffer, Buffers};
 pub use conn::accept_window::AcceptWindow;
+pub use conn::in_place::Started;
 pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
 pub use error::{OperationId, Refused, is_aborted};
 pub use file::{File, FilesChoice, OpenFile};
+pub use op::InPlace;
 pub use op::accept::Accepted;
 pub use op::packet::Packet;
 pub use op::packet_parts::{PacketHandle, PacketKind, PacketParts};

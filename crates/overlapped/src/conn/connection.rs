@@ -2,6 +2,7 @@
 //! the peer. Here are the steps that need nothing else.
 
 use super::accept_window::{Accepting, Admission};
+use super::in_place::StartCounts;
 use super::operation::{Direction, Operation, Pending, Perform, Progress, Role, Surroundings};
 use super::platform::WithKernel;
 use super::queue::OperationQueue;
@@ -35,7 +36,7 @@ pub(crate) struct Connection<O: Operation> {
     pub(super) end_when_sent: bool,
     /// The alarm is set to try again what met a shortage.
     pub(super) retry_is_due: bool,
-    pub(super) next_id: u32,
+    pub(super) starts: StartCounts,
     pub(super) receive: OperationQueue<Pending<O>>,
     /// Boxed, since sends rarely wait and most connections are idle.
     pub(super) send: OperationQueue<Box<Pending<O>>>,
@@ -89,7 +90,7 @@ impl<O: Operation> Connection<O> {
             shut_send: false,
             end_when_sent: false,
             retry_is_due: false,
-            next_id: 0,
+            starts: StartCounts::default(),
             receive: OperationQueue::new(),
             send: OperationQueue::new(),
             connected_at: (state == ConnectionState::Connected).then(Instant::now),
@@ -100,12 +101,6 @@ impl<O: Operation> Connection<O> {
 
     pub(crate) fn open_socket(&self) -> io::Result<&Socket> {
         self.socket.as_ref().ok_or_else(|| code::error(code::CLOSED))
-    }
-
-    pub(super) fn next_id(&mut self) -> u32 {
-        let id = self.next_id;
-        self.next_id = id.wrapping_add(1);
-        id
     }
 
     /// Whether the alarm must be set to try again; it is, from now on.

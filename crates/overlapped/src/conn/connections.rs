@@ -3,6 +3,7 @@
 use super::connection::{Connection, ConnectionState};
 use super::delivery::Delivery;
 use super::handle::Handle;
+use super::in_place::Tally;
 use super::locked::Locked;
 use super::operation::{Key, Operation};
 use super::sockets::TcpSocket;
@@ -36,6 +37,7 @@ pub(crate) struct Connections<O: Operation> {
     pub(super) reservations: Mutex<HashMap<u64, u64>>,
     closed: AtomicBool,
     deferrals: AtomicU64,
+    pub(super) completed_in_place: Tally,
 }
 
 impl<O: Operation> Connections<O> {
@@ -48,6 +50,7 @@ impl<O: Operation> Connections<O> {
             reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
             deferrals: AtomicU64::new(0),
+            completed_in_place: Tally::default(),
         })
     }
 
@@ -63,6 +66,11 @@ impl<O: Operation> Connections<O> {
     /// How often an operation had to wait for a shortage to end.
     pub(crate) fn deferrals(&self) -> u64 {
         self.deferrals.load(Ordering::Relaxed)
+    }
+
+    /// How many operations gave their packet to the one who started them.
+    pub(crate) fn completed_in_place(&self) -> u64 {
+        self.completed_in_place.sum()
     }
 
     /// Associates `socket` with the port under `key`.

@@ -4,6 +4,7 @@
 use super::connection::error_of;
 use super::connections::Connections;
 use super::delivery::{By, Delivery};
+use super::in_place::{HandedOut, Started};
 use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
 use crate::error::{OperationId, Refused, aborted, port_closed};
@@ -21,12 +22,13 @@ pub(crate) struct Handle<O: Operation>(Arc<Share<O>>);
 struct Share<O: Operation> {
     connections: Arc<Connections<O>>,
     token: u64,
+    handed_out: HandedOut,
     key: Key<O>,
 }
 
 impl<O: Operation> Handle<O> {
     pub(super) fn new(connections: Arc<Connections<O>>, token: u64, key: Key<O>) -> Self {
-        Self(Arc::new(Share { connections, token, key }))
+        Self(Arc::new(Share { connections, token, handed_out: HandedOut::default(), key }))
     }
 
     pub(crate) fn connections(&self) -> &Arc<Connections<O>> {
@@ -48,13 +50,39 @@ impl<O: Operation> Handle<O> {
         locked.expect("a connection is in the table while there is a handle of it")
     }
 
+    pub(super) fn handed_out_counts(&self) -> &HandedOut {
+        &self.0.handed_out
+    }
+
     /// Step one: moves the operation in. It is attempted at once if nothing is before it.
     #[inline]
     pub(crate) fn start<S: Perform<O>>(
         &self,
         direction: Direction,
-        mut operation: S,
+        operation: S,
     ) -> Result<OperationId, Refused<S>> {
+        match self.begin::<S, false>(direction, operation)? {
+            Started::InFlight(id) => Ok(id),
+            Started::Complete(_) => unreachable!("its packet is queued"),
+        }
+    }
+
+    /// The same, and if it is complete at once its packet may be returned instead of queued.
+    #[inline]
+    pub(crate) fn start_in_place<S: Perform<O>>(
+        &self,
+        direction: Direction,
+        operation: S,
+    ) -> Result<Started<O::Packet>, Refused<S>> {
+        self.begin::<S, true>(direction, operation)
+    }
+
+    #[inline(always)]
+    fn begin<S: Perform<O>, const IN_PLACE: bool>(
+        &self,
+        direction: Direction,
+        mut operation: S,
+    ) -> Result<Started<O::Packet>, Refused<S>> {
         let connections = &self.0.connections;
         let mut at = self.lock();
         if connections.is_closed() {
@@ -63,18 +91,21 @@ impl<O: Operation> Handle<O> {
         if let Err(error) = at.admits(operation.role(), direction) {
             return Err(Refused::new(error, operation));
         }
-        let id = at.next_id();
+        let id = at.starts.next_id(direction);
         if at.is_with_kernel() {
-            return self.start_with_kernel(at, direction, id, operation);
+            self.start_with_kernel(at, direction, id, operation)?;
+            return Ok(Started::InFlight(OperationId(id)));
         }
         if !at.may_attempt(direction) {
+            at.starts.count(direction);
             at.push(direction, Pending { id, operation, holder: self.clone() });
-            return Ok(OperationId(id));
+            return Ok(Started::InFlight(OperationId(id)));
         }
         let progress = at.attempt(direction, &mut operation, &connections.pool);
         let Progress::Complete { .. } = progress else {
+            at.starts.count(direction);
             self.wait(at, direction, Pending { id, operation, holder: self.clone() }, progress);
-            return Ok(OperationId(id));
+            return Ok(Started::InFlight(OperationId(id)));
         };
         at.conclude(&mut operation);
         if operation.error().is_some()
@@ -84,6 +115,17 @@ impl<O: Operation> Handle<O> {
             return Err(Refused::new(error, operation));
         }
         let mut delivery = Delivery::by(By::Starter);
+        if IN_PLACE && self.may_complete_in_place(&mut at, direction) {
+            let pending = Pending { id, operation, holder: self.clone() };
+            let packet = S::complete(pending, &mut at, &mut delivery);
+            drop(at);
+            delivery.finish();
+            return match packet {
+                Some(packet) => Ok(Started::Complete(packet)),
+                None => Ok(Started::InFlight(OperationId(id))),
+            };
+        }
+        at.starts.count(direction);
         let pending = Pending { id, operation, holder: self.clone() };
         if let Some(packet) = S::complete(pending, &mut at, &mut delivery)
             && let Err(packet) = connections.queue_own(packet)
@@ -92,7 +134,20 @@ impl<O: Operation> Handle<O> {
         }
         drop(at);
         delivery.finish();
-        Ok(OperationId(id))
+        Ok(Started::InFlight(OperationId(id)))
+    }
+
+    /// Whether an operation that was complete at once may be given to the one who starts it. The lock
+    /// has been held since before it was attempted.
+    #[inline]
+    fn may_complete_in_place(&self, at: &mut Locked<'_, O>, direction: Direction) -> bool {
+        let connections = &self.0.connections;
+        if self.0.handed_out.is_behind(direction, &mut at.starts) {
+            return false;
+        }
+        let Some(thread) = connections.scheduler.allow_in_place() else { return false };
+        connections.completed_in_place.count(thread);
+        true
     }
 
     /// The operation could not go on: it waits in its queue.
@@ -121,16 +176,19 @@ impl<O: Operation> Handle<O> {
         direction: Direction,
         id: u32,
         operation: S,
-    ) -> Result<OperationId, Refused<S>> {
+    ) -> Result<(), Refused<S>> {
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
         let started = at.start_with_kernel(direction, pending);
+        if started.is_ok() {
+            at.starts.count(direction);
+        }
         drop(at);
         match started {
             Ok(owes_retry) => {
                 if owes_retry {
                     self.0.connections.defer(self.0.token);
                 }
-                Ok(OperationId(id))
+                Ok(())
             }
             Err((error, pending)) => Err(Refused::new(error, S::from_waiting(pending.operation))),
         }

@@ -14,6 +14,7 @@
 //! - [`ending`] is cancel and close; [`reuse`] one connection after another behind one handle;
 //!   [`accept_window`] the accepts that a listener keeps posted; [`silent`] the connections whose first
 //!   data is awaited.
+//! - [`in_place`] is which operations may give their result to the one who starts them.
 //! - [`platform`] is what differs where the kernel carries the operations itself.
 //! - [`sockets`] belong to no port yet.
 //!
@@ -26,6 +27,7 @@ pub(crate) mod connections;
 pub(crate) mod delivery;
 mod ending;
 pub(crate) mod handle;
+pub(crate) mod in_place;
 pub(crate) mod locked;
 #[cfg(all(test, loom))]
 mod models;

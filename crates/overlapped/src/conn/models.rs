@@ -2,14 +2,16 @@
 //!
 //! The socket is a number of units of data that may arrive at any moment, followed by an edge. An
 //! operation takes one unit. Whatever the order, each operation completes once, and none is left
-//! waiting while there is data that it could have.
+//! waiting while there is data that it could have. What completes in place overtakes nothing.
 
-use super::operation::Progress;
+use super::in_place::{HandedOut, StartCounts};
+use super::operation::{Direction, Progress};
 use super::queue::OperationQueue;
 use crate::sync::Mutex;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use std::collections::VecDeque;
 
 /// What became of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +134,79 @@ impl Connection {
     fn is_stuck(&self) -> bool {
         !self.state.lock().queue.is_empty() && self.units.load(Ordering::SeqCst) > 0
     }
+}
+
+/// A connection whose packets lie in a port's queue until they are handed out, and operations that may
+/// give theirs to the one who starts them. The units that operations take are numbered.
+struct Port {
+    state: Mutex<Owing>,
+    next_unit: AtomicUsize,
+    queued: Mutex<VecDeque<usize>>,
+    handed_out: HandedOut,
+    /// The units in the order in which they were given to somebody.
+    given: Mutex<Vec<usize>>,
+}
+
+#[derive(Default)]
+struct Owing {
+    starts: StartCounts,
+}
+
+impl Port {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(Owing::default()),
+            next_unit: AtomicUsize::new(0),
+            queued: Mutex::new(VecDeque::new()),
+            handed_out: HandedOut::default(),
+            given: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Starts a receive, which finds its unit at once.
+    fn start(&self, may_be_in_place: bool) {
+        let mut state = self.state.lock();
+        let unit = self.next_unit.fetch_add(1, Ordering::SeqCst);
+        let is_owed = self.handed_out.is_behind(Direction::Receive, &mut state.starts);
+        if may_be_in_place && !is_owed {
+            self.given.lock().push(unit);
+            return;
+        }
+        state.starts.count(Direction::Receive);
+        self.queued.lock().push_back(unit);
+    }
+
+    fn take(&self) {
+        let mut queued = self.queued.lock();
+        if let Some(unit) = queued.pop_front() {
+            self.given.lock().push(unit);
+            drop(queued);
+            self.handed_out.count(Direction::Receive);
+        }
+    }
+}
+
+#[test]
+fn p150_what_completes_in_place_overtakes_no_packet_that_is_owed() {
+    check(|| {
+        let port = Port::new();
+        let threads = [
+            |port: &Port| port.start(false),
+            |port: &Port| (port.take(), port.start(true)).1,
+            |port: &Port| (port.start(true), port.take()).1,
+        ]
+        .map(|part| {
+            let port = port.clone();
+            thread::spawn(move || part(&port))
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        while !port.queued.lock().is_empty() {
+            port.take();
+        }
+        assert_eq!(*port.given.lock(), [0, 1, 2], "in the order of their starts");
+    });
 }
 
 fn check(model: impl Fn() + Send + Sync + 'static) {

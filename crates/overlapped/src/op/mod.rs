@@ -47,6 +47,7 @@ pub(crate) mod udp_socket;
 use crate::conn::connection::Connection;
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
+use crate::conn::in_place::Started;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{
     Direction, Operation, Pending, Perform, Progress, Role, Surroundings,
@@ -105,6 +106,10 @@ trait Known<P: Protocol> {
     /// The reverse; a task is of the kind that it was made of.
     fn from_task(task: Task<P>) -> Self;
 }
+
+/// What a start with leave to complete in place answers: the operation is in flight, or here is its
+/// packet, or it was refused and this is what was given.
+pub type InPlace<P, T> = Result<Started<Packet<P>>, Refused<T>>;
 
 /// What comes after an operation is complete.
 enum Next {
@@ -201,7 +206,21 @@ impl<P: Protocol> Op<P> {
             .map_err(|refused| refused.map(|starting| (take(starting.kind), starting.operation)))
     }
 
-    /// The same for an operation of which nothing but the user's data is given back.
+    /// Starts `kind` with leave to complete in place.
+    #[inline]
+    fn start_in_place<K: Kind<P>, T>(
+        handle: &Handle<Self>,
+        direction: Direction,
+        kind: K,
+        operation: P::Operation,
+        take: impl FnOnce(K) -> T,
+    ) -> InPlace<P, (T, P::Operation)> {
+        handle
+            .start_in_place(direction, Starting { kind, operation })
+            .map_err(|refused| refused.map(|starting| (take(starting.kind), starting.operation)))
+    }
+
+    /// The same as [`Op::start`] for an operation of which nothing but the user's data is given back.
     #[inline]
     fn start_bare<K: Kind<P>>(
         handle: &Handle<Self>,

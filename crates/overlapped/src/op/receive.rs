@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Op};
+use super::{InPlace, Kind, Op};
 use crate::buffer::Buffer;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -112,6 +112,77 @@ impl<P: Protocol> TcpStream<P> {
         Op::start(&self.0, Direction::Receive, receive, operation, Receive::into_buffer)
     }
 
+    /// Starts to receive like [`receive`](Self::receive). If the receive is complete at once, with
+    /// data, at the end of the stream, or with an error that comes after the start, its packet may be
+    /// returned ([`Started::Complete`](crate::Started::Complete)) instead of queued. It is the packet that a take would have
+    /// given, so one function can handle both.
+    ///
+    /// ```
+    /// # use overlapped::{Packet, Port, Protocol, Received, TcpSocket};
+    /// # use std::io::{Read, Write};
+    /// # struct Echo;
+    /// # impl Protocol for Echo { type Key = (); type Operation = (); type Message = (); }
+    /// /// Starts what comes next, and goes on with it for as long as it completes in place.
+    /// fn handle(mut packet: Packet<Echo>) {
+    ///     loop {
+    ///         let next = match packet {
+    ///             Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+    ///                 stream.send_in_place(buffer, ()).ok()
+    ///             }
+    ///             Packet::Sent { stream, result: Ok(()), .. } => {
+    ///                 stream.receive_pooled_in_place(()).ok()
+    ///             }
+    ///             _ => None,
+    ///         };
+    ///         match next.and_then(|started| started.complete()) {
+    ///             Some(next) => packet = next,
+    ///             None => return,
+    ///         }
+    ///     }
+    /// }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// # let port = Port::<Echo>::new()?;
+    /// # let stream = port.associate(TcpSocket::try_from(listener.accept()?.0)?, ())?;
+    /// # stream.receive_pooled(())?;
+    /// # drop(stream);
+    /// # client.write_all(b"ping")?;
+    /// # client.shutdown(std::net::Shutdown::Write)?;
+    /// # std::thread::spawn(move || while let Ok(packet) = port.take() { handle(packet) });
+    /// # let mut answer = String::new();
+    /// # client.read_to_string(&mut answer)?;
+    /// # assert_eq!(answer, "ping");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// It completes in place only if
+    ///
+    /// - the calling thread is bound to this port (its last take was from it) and runs: it is not in
+    ///   [`blocking`](crate::blocking);
+    /// - no other operation of this direction of the stream is owed a packet, so that none is
+    ///   overtaken. An operation is owed one from its start until the packet is handed out by a take
+    ///   or by the iterator of a [`Batch`](crate::Batch);
+    /// - the thread has had no more of this since its last take than others can bear: at most 64
+    ///   completions, 4 while others wait, and about a millisecond, or a few of your program's steps
+    ///   if these are longer.
+    ///
+    /// In every other case it is as if [`receive`](Self::receive) had been called. What completes in
+    /// place counts in [`Counters::completed_in_place`](crate::Counters), and not as queued or taken.
+    ///
+    /// # Platform
+    /// On Windows the system queues the packet of every operation, so nothing completes in place.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    pub fn receive_in_place(
+        &self,
+        buffer: Buffer,
+        operation: P::Operation,
+    ) -> InPlace<P, (Buffer, P::Operation)> {
+        let receive = Receive::new(Some(buffer));
+        Op::start_in_place(&self.0, Direction::Receive, receive, operation, Receive::into_buffer)
+    }
+
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
     /// connection that waits holds no buffer.
     ///
@@ -125,5 +196,17 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
         Op::start_bare(&self.0, Direction::Receive, Receive::new(None), operation)
+    }
+
+    /// Starts to receive like [`receive_pooled`](Self::receive_pooled). If the receive is complete at
+    /// once, its packet may be returned instead of queued; see
+    /// [`receive_in_place`](Self::receive_in_place) for when.
+    ///
+    /// # Errors
+    /// As for [`receive_pooled`](Self::receive_pooled).
+    pub fn receive_pooled_in_place(&self, operation: P::Operation) -> InPlace<P, P::Operation> {
+        let receive = Receive::new(None);
+        Op::start_in_place(&self.0, Direction::Receive, receive, operation, |_| ())
+            .map_err(|refused| refused.map(|((), operation)| operation))
     }
 }

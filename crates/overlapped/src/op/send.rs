@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{Kind, Op};
+use super::{InPlace, Kind, Op};
 use crate::buffer::Buffers;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
@@ -133,5 +133,19 @@ impl<P: Protocol> TcpStream<P> {
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
         let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
         Op::start(&self.0, Direction::Send, send, operation, |send| send.buffers)
+    }
+
+    /// Starts to send like [`send`](Self::send). If the send is complete at once, its packet may be
+    /// returned instead of queued; see [`receive_in_place`](Self::receive_in_place) for when.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_in_place(
+        &self,
+        buffers: impl Into<Buffers>,
+        operation: P::Operation,
+    ) -> InPlace<P, (Buffers, P::Operation)> {
+        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
+        Op::start_in_place(&self.0, Direction::Send, send, operation, |send| send.buffers)
     }
 }

@@ -11,6 +11,9 @@ pub struct Counters {
     pub queued: u64,
     /// Packets that were taken.
     pub taken: u64,
+    /// Packets that the start of an operation returned
+    /// ([`Started::Complete`](crate::Started::Complete)). They are neither queued nor taken.
+    pub completed_in_place: u64,
     /// Packets that were posted.
     pub posted: u64,
     /// How often a thread was let in because another one blocked.

@@ -8,6 +8,7 @@ use crate::buffer::pool::Pool;
 use crate::conn::accept_window;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::{By, Delivery};
+use crate::conn::operation::Direction;
 use crate::error::{Refused, port_closed};
 use crate::file::Files;
 use crate::op::Op;
@@ -122,11 +123,19 @@ impl<P: Protocol> Inner<P> {
         });
     }
 
-    /// A packet reaches its user: an accept window posts the accept anew.
+    /// A packet reaches its user: its operation is owed nothing any more, and an accept window posts
+    /// the accept anew.
     #[inline]
     pub(crate) fn delivered(&self, packet: &Packet<P>) {
-        if let Packet::Accepted { listener, .. } = packet {
-            accept_window::taken(&listener.0);
+        match packet {
+            Packet::Received { stream, .. } => stream.0.handed_out(Direction::Receive),
+            Packet::Sent { stream, .. }
+            | Packet::Connected { stream, .. }
+            | Packet::Disconnected { stream, .. }
+            | Packet::Transmitted { stream, .. } => stream.0.handed_out(Direction::Send),
+            Packet::Accepted { listener, .. } => accept_window::taken(&listener.0),
+            // Nothing of their handles completes in place.
+            _ => {}
         }
     }
 
@@ -135,7 +144,7 @@ impl<P: Protocol> Inner<P> {
     ///
     /// Values of the user's may be dropped on the way. Should that panic, the thread gets its packet
     /// all the same.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn perform(&self, event: Event) -> Option<Packet<P>> {
         let mut packet = None;
         let mut delivery = Delivery::by(By::Performer(&mut packet));
@@ -216,6 +225,7 @@ impl<P: Protocol> Inner<P> {
         Counters {
             queued: counts.queued + finished,
             taken: counts.taken,
+            completed_in_place: self.connections.completed_in_place(),
             posted: self.posted.load(Ordering::Relaxed),
             released_on_block: counts.released_on_block,
             over_limit_moments: counts.over_limit_moments,

@@ -3,13 +3,14 @@
 //! A thread is bound to one scheduler at a time (P76): by its first take, until it ends, leaves, or
 //! takes from another one (P77, P78). The binding does not keep the scheduler alive.
 
+use super::allowance::Allowance;
 use super::dispatcher::Member;
 use super::parker::{Park, Parker};
 use super::rules::steps::MemberId;
 use super::{Deadline, Job, Scheduler, TakeError};
 use crate::sys::Event;
 use crate::sys::sleep::SleepProbe;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
 
 thread_local! {
@@ -30,13 +31,18 @@ pub(super) type BoundMember = Member<Event, Arc<BoundThread>>;
 struct Binding {
     scheduler: Weak<dyn Bound>,
     member: BoundMember,
+    /// What the thread may have in place before it takes again.
+    allowance: Allowance,
+    /// The thread is in [`blocking`].
+    is_blocking: Cell<bool>,
 }
 
 impl Binding {
     fn new<T: Send + 'static>(scheduler: &Arc<Scheduler<T>>) -> Self {
         let member = scheduler.enroll(Arc::new(BoundThread::calling()));
         let scheduler: Weak<dyn Bound> = Arc::downgrade(scheduler) as Weak<dyn Bound>;
-        Self { scheduler, member }
+        let allowance = Allowance::new();
+        Self { scheduler, member, allowance, is_blocking: Cell::new(false) }
     }
 
     fn is_to<T>(&self, scheduler: &Arc<Scheduler<T>>) -> bool {
@@ -63,13 +69,27 @@ impl<T: Send + 'static> Scheduler<T> {
                 *bound = None;
                 *bound = Some(Binding::new(self));
             }
-            Some(self.take(&mut bound.as_mut()?.member, deadline))
+            let binding = bound.as_mut()?;
+            binding.allowance.renew();
+            Some(self.take(&mut binding.member, deadline))
         });
         match taken {
             Ok(Some(result)) => result,
             // The thread is ending, and its bindings are gone: it is bound for this one take.
             _ => self.take(&mut Binding::new(self).member, deadline),
         }
+    }
+
+    /// Whether the calling thread may have one more completion in place: it is bound here, runs, and
+    /// has not had all that its last take allows. Its number, then.
+    #[inline]
+    pub(crate) fn allow_in_place(self: &Arc<Self>) -> Option<MemberId> {
+        with_binding(|binding| {
+            let runs_here = binding.is_to(self) && !binding.is_blocking.get();
+            let allowed =
+                runs_here && binding.allowance.allows_one_more(|| self.has_work_to_hand_out());
+            allowed.then_some(binding.member.id)
+        })
     }
 
     /// The calling thread's number, if it is bound.
@@ -112,7 +132,9 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
             // The work may have bound the thread to another port; then nothing is owed here.
             let still_bound = with_binding(|now| {
                 let same = std::ptr::addr_eq(now.scheduler.as_ptr(), scheduler.as_ptr());
-                (same && now.member.id == id).then(|| scheduler.upgrade())?
+                let still_bound = same && now.member.id == id;
+                now.is_blocking.set(now.is_blocking.get() && !still_bound);
+                still_bound.then(|| scheduler.upgrade())?
             });
             if let Some(scheduler) = still_bound {
                 scheduler.resume(id);
@@ -124,6 +146,9 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
         .filter(|(scheduler, id)| {
             scheduler.upgrade().is_some_and(|scheduler| scheduler.block(*id))
         });
+    if paused.is_some() {
+        with_binding(|binding| Some(binding.is_blocking.replace(true)));
+    }
     let _pause = Pause(paused);
     work()
 }

@@ -1,9 +1,11 @@
 //! The rules alone, driven by a seeded generator through long random lives of a scheduler, with the
-//! invariants of P84 checked after every step.
+//! invariants of P84 checked after every step; and what a thread is allowed in place.
 
+use super::allowance::{AT_FIRST, AT_LEAST, AT_MOST, Allowance, TIME};
 use super::rules::Rules;
 use super::rules::steps::{MemberId, Step, Wakes, Work};
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// The rules only pass on what parks a thread.
 #[derive(Debug, Clone)]
@@ -200,4 +202,37 @@ fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     let _ = rules.looked(looks, suspects, false, &mut wakes);
     let sizes = rules.sizes();
     assert_eq!((sizes.released, sizes.paused), (1, 0), "it was not looked at");
+}
+
+/// How many completions one take allows.
+fn allowed(allowance: &Allowance, others_wait: bool) -> u32 {
+    allowance.renew();
+    // A slow machine may use up the time before the number.
+    let in_time = || {
+        allowance.since.set(allowance.since.get().map(|_| Instant::now()));
+        allowance.allows_one_more(|| others_wait)
+    };
+    (0..).take_while(|_| in_time()).count() as u32
+}
+
+#[test]
+fn less_is_allowed_while_others_wait_and_more_while_nobody_does() {
+    let allowance = Allowance::new();
+    let while_others_wait = [(); 4].map(|()| allowed(&allowance, true));
+    assert_eq!(while_others_wait, [AT_FIRST, 8, AT_LEAST, AT_LEAST]);
+    assert_eq!(allowed(&allowance, false), AT_MOST);
+    assert_eq!(allowed(&allowance, true), AT_MOST);
+    assert_eq!(allowed(&allowance, true), AT_MOST / 2);
+}
+
+#[test]
+fn nothing_is_allowed_when_the_time_is_over() {
+    let allowance = Allowance::new();
+    assert!(allowance.allows_one_more(|| false) && allowance.allows_one_more(|| false));
+    let Some(long_ago) = Instant::now().checked_sub(TIME) else { return };
+    allowance.since.set(Some(long_ago));
+    let more = (0..4).filter(|_| allowance.allows_one_more(|| false)).count();
+    assert!(more <= 1, "{more} more after the time was over");
+    allowance.renew();
+    assert!(allowance.allows_one_more(|| true), "the next take has its own");
 }

@@ -98,6 +98,11 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         self.rules.lock().sizes()
     }
 
+    /// Whether a thread that comes back would find something at once, as far as is known here.
+    pub(crate) fn has_work_to_hand_out(&self) -> bool {
+        self.rules.lock().has_work_to_hand_out()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.rules.lock().counts().clone()
     }

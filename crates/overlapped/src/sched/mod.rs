@@ -7,6 +7,7 @@
 //! - [`dispatcher`] puts the rules behind one lock and lets threads wait: parked, or in the backend.
 //! - [`parker`] is how one thread parks and is woken, and how it is seen that it sleeps.
 //! - [`binding`] is which scheduler the calling thread is bound to.
+//! - [`allowance`] is how many completions a thread may have in place before it takes again.
 //! - [`metrics`] is what a scheduler counts.
 //! - `models` are the loom models of rules, lock and waiting; `checks` the tests of the rules alone.
 //!
@@ -14,6 +15,7 @@
 //! backend's wait); the hot path, in which a thread that comes back finds work, costs one lock and
 //! no wake-up.
 
+mod allowance;
 pub(crate) mod binding;
 mod dispatcher;
 pub(crate) mod metrics;

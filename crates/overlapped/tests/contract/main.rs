@@ -39,6 +39,7 @@ mod hostile_files;
 mod hostile_windows;
 mod hostile_world;
 mod idle;
+mod in_place;
 mod listener_states;
 mod mistakes_accounting;
 mod mistakes_closing;

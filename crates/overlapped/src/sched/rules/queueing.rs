@@ -176,6 +176,11 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
     }
 
+    /// Whether there is something for a thread that comes back.
+    pub(crate) fn has_work_to_hand_out(&self) -> bool {
+        !(self.queue.is_empty() && self.ready.is_empty())
+    }
+
     /// Whether work waits only because every slot is taken.
     pub(super) fn is_withheld(&self) -> bool {
         self.active >= self.concurrency && !(self.queue.is_empty() && self.ready.is_empty())

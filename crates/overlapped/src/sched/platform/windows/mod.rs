@@ -127,6 +127,15 @@ impl<T> Scheduler<T> {
         }
     }
 
+    /// Whether a thread that comes back would find something at once. The kernel does not tell, and is
+    /// not asked: nothing completes in place there.
+    pub(crate) fn has_work_to_hand_out(&self) -> bool {
+        match self {
+            Self::Ours(ours) => ours.has_work_to_hand_out(),
+            Self::Kernel(_) => true,
+        }
+    }
+
     /// Takes back what the kernel still held when the scheduler was closed, until `end`. True when
     /// nothing is left.
     pub(crate) fn drain(&self, end: Option<Instant>, finish: impl FnMut(Job<T>)) -> bool {
