@@ -93,17 +93,18 @@ impl<'a, O: Operation> Delivery<'a, O> {
     }
 
     /// To be called without any lock held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(self) {
-        if let Some(later) = self.later {
-            later.finish(&self.by);
+        let Self { by, later } = self;
+        if let Some(later) = later {
+            later.finish(matches!(by, By::Performer(_)));
         }
     }
 }
 
 impl<O: Operation> Later<O> {
     #[inline(never)]
-    fn finish(self, by: &By<'_, O>) {
+    fn finish(self, by_performer: bool) {
         let mut panics = Panics::default();
         for (connections, ended) in self.ended_silences {
             panics.run(|| silent::forget(&connections, ended));
@@ -116,7 +117,7 @@ impl<O: Operation> Later<O> {
             panics.run(|| drop(listener));
         }
         // A thread that takes packets has no part in it, and is owed its own.
-        if !matches!(by, By::Performer(_)) {
+        if !by_performer {
             panics.resume();
         }
     }

@@ -58,6 +58,7 @@ impl Socket {
         Ok(socket)
     }
 
+    #[inline]
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         either!(self, socket => socket.receive(buffer))
     }
@@ -69,6 +70,7 @@ impl Socket {
 
     /// Sends what it can of the buffers. With `more`, something follows at once, and the system may
     /// wait for it to fill a packet.
+    #[inline]
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         match self {
             Self::System(socket) => socket.send(buffers, more),

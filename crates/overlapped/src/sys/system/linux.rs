@@ -71,6 +71,7 @@ impl SystemSocket {
         self.family
     }
 
+    #[inline]
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let received =
             retry_on_intr(|| net::recv(&self.descriptor, &mut *buffer, RecvFlags::empty()));
@@ -82,6 +83,7 @@ impl SystemSocket {
     }
 
     /// A receive found the end of the stream. Behind it may lie a loss (P160).
+    #[inline(never)]
     fn at_the_end(&self) -> io::Result<()> {
         self.loss().map_or(Ok(()), |loss| Err(code::error(loss)))
     }
@@ -100,6 +102,7 @@ impl SystemSocket {
     }
 
     /// The error of a call, of which note is taken.
+    #[cold]
     fn failed(&self, error: Errno) -> io::Error {
         code::error(self.fate.note(error.raw_os_error()))
     }
@@ -114,6 +117,7 @@ impl SystemSocket {
         }
     }
 
+    #[inline]
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         let more = if more { SendFlags::MORE } else { SendFlags::empty() };
         let flags = SendFlags::NOSIGNAL | more;
