@@ -171,7 +171,9 @@ fn a_handler_that_takes_long_makes_nobody_idle_who_is_not(model: &'static dyn Mo
 fn a_client_that_does_not_read_is_idle(model: &'static dyn Model) {
     let service = Service::start(model, Echo, &idle_limit());
     let client = service.connect();
-    // The server may give up before the client is stuck; either is an end of sending.
+    // The server may give up before the client is stuck; either is an end of sending. A client that is
+    // stuck need not be woken by that.
+    client.0.set_write_timeout(Some(SHORT)).expect("a limit can be set");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let piece = message(65_536);
