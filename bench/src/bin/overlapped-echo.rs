@@ -78,7 +78,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let port: Port<Echo> = Port::<Echo>::builder()
         .concurrency(concurrency)
         .blocked_thread_monitor(!arguments.no_monitor)
-        .buffer_size(server::BUFFER_SIZE)
         .build()
         .context("cannot create the completion port")?;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Bytes that a server reads at most in one go, the same for all.
+/// Bytes that a server reads at most in one go, where it does not follow its streams.
 pub const BUFFER_SIZE: usize = 8192;
 
 /// Connections that may wait to be accepted.

@@ -12,6 +12,7 @@
 
 use super::Inner;
 use super::pool::Pool;
+use super::sizes::{SIZES, Size};
 use crate::sync::{THREADS_HAVE_THEIR_OWN, shared};
 use std::cell::{Cell, RefCell};
 use std::mem::{ManuallyDrop, forget, replace};
@@ -27,18 +28,22 @@ thread_local! {
     static NOW: ManuallyDrop<Now> = const {
         ManuallyDrop::new(Now {
             pool: Cell::new(ptr::null()),
-            first: Cell::new(None),
-            room: Cell::new(0),
+            kept: [const { Kept { first: Cell::new(None), room: Cell::new(0) } }; SIZES],
         })
     };
 
     static CACHE: RefCell<Cache> = const { RefCell::new(Cache { now: None, others: Vec::new() }) };
 }
 
-/// The buffers keep their home, so none is counted in or out.
 struct Now {
     /// Compared, and never followed: that of [`Cache::now`], or none.
     pool: Cell<*const Pool>,
+    kept: [Kept; SIZES],
+}
+
+/// The buffers of one size. They keep their home, so none is counted in or out.
+#[derive(Default)]
+struct Kept {
     /// The buffer that was used last; each has the next one.
     first: Cell<Option<Box<Inner>>>,
     /// How many more may be kept.
@@ -55,15 +60,14 @@ struct Cache {
 /// What one thread keeps of one port's.
 struct Shelf {
     pool: Arc<Pool>,
-    first: Option<Box<Inner>>,
-    room: usize,
+    kept: [Kept; SIZES],
 }
 
 /// A buffer that the calling thread keeps, or gets from the pool for that; `None` when there is none.
 #[inline]
-pub(super) fn get(pool: &Arc<Pool>) -> Option<Box<Inner>> {
-    NOW.with(|now| if now.pool.get() == Arc::as_ptr(pool) { now.pop() } else { None })
-        .or_else(|| get_slowly(pool))
+pub(super) fn get(pool: &Arc<Pool>, size: Size) -> Option<Box<Inner>> {
+    NOW.with(|now| if now.pool.get() == Arc::as_ptr(pool) { now.of(size).pop() } else { None })
+        .or_else(|| get_slowly(pool, size))
 }
 
 /// Keeps a buffer that was dropped, or gives it back to its pool. On a thread that ends it is freed.
@@ -71,8 +75,9 @@ pub(super) fn get(pool: &Arc<Pool>) -> Option<Box<Inner>> {
 pub(super) fn put(inner: Box<Inner>) {
     let pool = inner.home.as_ref().map_or(ptr::null(), Arc::as_ptr);
     NOW.with(|now| {
-        if now.pool.get() == pool && now.room.get() > 0 {
-            now.push(inner);
+        let kept = now.of(inner.size);
+        if now.pool.get() == pool && kept.room.get() > 0 {
+            kept.push(inner);
         } else {
             put_slowly(inner);
         }
@@ -91,8 +96,8 @@ pub(crate) fn leave(pool: &Arc<Pool>) {
 
 #[cold]
 #[inline(never)]
-fn get_slowly(pool: &Arc<Pool>) -> Option<Box<Inner>> {
-    with_cache(|cache| cache.refill(pool)).flatten()
+fn get_slowly(pool: &Arc<Pool>, size: Size) -> Option<Box<Inner>> {
+    with_cache(|cache| cache.refill(pool, size)).flatten()
 }
 
 #[cold]
@@ -123,6 +128,13 @@ fn give_back(mut inner: Box<Inner>) {
 
 impl Now {
     #[inline]
+    fn of(&self, size: Size) -> &Kept {
+        &self.kept[size as usize]
+    }
+}
+
+impl Kept {
+    #[inline]
     fn push(&self, mut inner: Box<Inner>) {
         // What is not kept has no next one: there is nothing to drop.
         forget(replace(&mut inner.next, self.first.take()));
@@ -138,9 +150,13 @@ impl Now {
         Some(inner)
     }
 
+    fn swap(&self, other: &Self) {
+        self.first.swap(&other.first);
+        self.room.swap(&other.room);
+    }
+
     /// The older half goes to the pool: what was used last is in the processor's cache.
-    fn give_back_half(&self, pool: &Pool) {
-        let most = pool.of_a_thread();
+    fn give_back_half(&self, pool: &Pool, most: usize) {
         let mut first = self.first.take();
         let mut last_kept = &mut first;
         for _ in 0..most / 2 {
@@ -156,22 +172,27 @@ impl Now {
 
 impl Cache {
     /// Half of what a thread may keep, from the pool; one of them is for use.
-    fn refill(&mut self, pool: &Arc<Pool>) -> Option<Box<Inner>> {
+    fn refill(&mut self, pool: &Arc<Pool>, size: Size) -> Option<Box<Inner>> {
         self.forget_closed();
         if !self.use_now(pool) {
-            if pool.of_a_thread() == 0 || pool.is_closed() {
+            if pool.of_a_thread(Size::Small) == 0 || pool.is_closed() {
                 return None;
             }
             if self.others.len() == OTHER_PORTS && self.now.is_some() {
                 drop(self.others.remove(0));
             }
-            let room = pool.of_a_thread();
-            self.exchange(Shelf { pool: shared(pool), first: None, room });
+            let kept = Size::ALL.map(|size| Kept {
+                first: Cell::new(None),
+                room: Cell::new(pool.of_a_thread(size)),
+            });
+            self.exchange(&Shelf { pool: shared(pool), kept });
         }
         NOW.with(|now| {
-            now.pop().or_else(|| {
-                pool.give(now.room.get().div_ceil(2)).for_each(|inner| now.push(inner));
-                now.pop()
+            let kept = now.of(size);
+            kept.pop().or_else(|| {
+                let half = kept.room.get().div_ceil(2);
+                pool.give(size, half).for_each(|inner| kept.push(inner));
+                kept.pop()
             })
         })
     }
@@ -180,12 +201,15 @@ impl Cache {
     fn put(&mut self, inner: Box<Inner>) {
         self.forget_closed();
         match inner.home.as_ref().map(shared) {
-            Some(pool) if self.use_now(&pool) => NOW.with(|now| {
-                if now.room.get() == 0 {
-                    now.give_back_half(&pool);
-                }
-                now.push(inner);
-            }),
+            Some(pool) if pool.of_a_thread(inner.size) > 0 && self.use_now(&pool) => {
+                NOW.with(|now| {
+                    let kept = now.of(inner.size);
+                    if kept.room.get() == 0 {
+                        kept.give_back_half(&pool, pool.of_a_thread(inner.size));
+                    }
+                    kept.push(inner);
+                });
+            }
             _ => give_back(inner),
         }
     }
@@ -199,18 +223,19 @@ impl Cache {
             return false;
         };
         let found = self.others.remove(at);
-        self.exchange(found);
+        self.exchange(&found);
         true
     }
 
     /// The other ports have what there was until now.
-    fn exchange(&mut self, mut new: Shelf) {
+    fn exchange(&mut self, new: &Shelf) {
         let before = self.take_now();
         self.others.extend(before);
         NOW.with(|now| {
             now.pool.set(Arc::as_ptr(&new.pool));
-            now.first.set(new.first.take());
-            now.room.set(new.room);
+            for (now, new) in now.kept.iter().zip(&new.kept) {
+                now.swap(new);
+            }
         });
         self.now = Some(shared(&new.pool));
     }
@@ -219,7 +244,11 @@ impl Cache {
         let pool = self.now.take()?;
         Some(NOW.with(|now| {
             now.pool.set(ptr::null());
-            Shelf { pool, first: now.first.take(), room: now.room.take() }
+            let shelf = Shelf { pool, kept: Default::default() };
+            for (now, taken) in now.kept.iter().zip(&shelf.kept) {
+                now.swap(taken);
+            }
+            shelf
         }))
     }
 
@@ -245,14 +274,16 @@ impl Drop for Cache {
 /// The thread works for other ports now, or it ends. What a closed port had is freed.
 impl Drop for Shelf {
     fn drop(&mut self) {
-        if let Some(first) = self.first.take() {
-            self.pool.put(each(Some(first)));
+        for kept in &self.kept {
+            if let Some(first) = kept.first.take() {
+                self.pool.put(each(Some(first)));
+            }
         }
     }
 }
 
 /// The buffers of a list, one by one.
-fn each(mut first: Option<Box<Inner>>) -> impl Iterator<Item = Box<Inner>> {
+pub(super) fn each(mut first: Option<Box<Inner>>) -> impl Iterator<Item = Box<Inner>> {
     std::iter::from_fn(move || {
         let mut inner = first.take()?;
         first = inner.next.take();

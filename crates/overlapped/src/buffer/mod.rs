@@ -5,6 +5,7 @@
 //! - [`Buffers`] is what a send takes: none, one or several of them.
 //! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
 //!   is dropped, wherever that happens.
+//! - [`sizes`] says how large they are, and which of them a stream gets.
 //! - [`cache`] is in front of it: what a thread that receives keeps for itself.
 //!
 //! It uses nothing of the library but its locks.
@@ -12,12 +13,14 @@
 pub(crate) mod cache;
 pub(crate) mod pool;
 mod several;
+pub(crate) mod sizes;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use several::Buffers;
 
 use pool::Pool;
+use sizes::Size;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -45,6 +48,8 @@ pub(crate) struct Inner {
     start: usize,
     capacity: usize,
     filled: usize,
+    /// Of one that is pooled: which of its pool's sizes it has.
+    size: Size,
     /// The pool of one that is in use, or kept by a thread.
     home: Option<Arc<Pool>>,
     /// The one after it among those that a thread keeps.
@@ -54,7 +59,15 @@ pub(crate) struct Inner {
 impl Inner {
     /// All of `memory` as room, of which the first `filled` bytes hold data.
     fn new(memory: Box<[u8]>, filled: usize) -> Self {
-        Self { start: 0, capacity: memory.len(), memory, filled, home: None, next: None }
+        Self {
+            start: 0,
+            capacity: memory.len(),
+            memory,
+            filled,
+            size: Size::Small,
+            home: None,
+            next: None,
+        }
     }
 
     fn room(&self) -> &[u8] {

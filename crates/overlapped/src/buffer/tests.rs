@@ -1,6 +1,7 @@
 //! Tests of the buffers and of their pool.
 
 use super::pool::Pool;
+use super::sizes::{ReceiveSize, Size, Sizes};
 use super::{Buffer, Buffers, cache};
 use std::cell::RefCell;
 use std::io::IoSlice;
@@ -31,13 +32,13 @@ fn an_alignment_that_is_no_power_of_two_is_a_mistake() {
 
 #[test]
 fn a_dropped_buffer_returns_and_the_last_one_back_goes_out_first() {
-    let pool = Pool::new(32, 2);
+    let pool = Pool::new(Sizes::all_of(32), 2);
     let (mut first, second, third) = (pool.get(), pool.get(), pool.get());
     first.extend_from_slice(b"mark");
     let room = first.room_mut().as_ptr();
     drop((second, third));
     drop(first);
-    assert_eq!(pool.unused.lock().len(), 2, "the limit is kept");
+    assert_eq!(in_pool(&pool), 2, "the limit is kept");
     drop(pool.get());
     let again = pool.get();
     assert!(again.is_empty());
@@ -65,7 +66,7 @@ fn on_a_thread<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 fn in_pool(pool: &Pool) -> usize {
-    pool.unused.lock().len()
+    pool.unused.lock().of_size.iter().map(Vec::len).sum()
 }
 
 fn several(pool: &Arc<Pool>, count: usize) -> Vec<Buffer> {
@@ -74,7 +75,7 @@ fn several(pool: &Arc<Pool>, count: usize) -> Vec<Buffer> {
 
 #[test]
 fn a_thread_keeps_the_buffers_that_it_drops_and_uses_the_last_one_first() {
-    let pool = Pool::new(32, 1024);
+    let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
         let (first, mut second) = (pool.get(), pool.get());
         let room = second.room_mut().as_ptr();
@@ -90,7 +91,7 @@ fn a_thread_keeps_the_buffers_that_it_drops_and_uses_the_last_one_first() {
 
 #[test]
 fn what_a_thread_has_too_many_of_goes_to_the_pool_in_halves_and_comes_from_there_so() {
-    let pool = Pool::new(32, 1024);
+    let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
         let buffers = several(&pool, 17);
         drop(buffers);
@@ -109,7 +110,7 @@ fn what_a_thread_keeps_has_a_limit_in_bytes_and_is_a_part_of_the_limit_on_the_po
     for (buffer_size, limit, kept) in
         [(1 << 20, 1024, 0), (64 << 10, 1024, 2), (32, 24, 3), (32, 7, 0), (32, 0, 0)]
     {
-        let pool = Pool::new(buffer_size, limit);
+        let pool = Pool::new(Sizes::all_of(buffer_size), limit);
         on_a_thread(|| {
             let buffers = several(&pool, kept);
             drop(buffers);
@@ -125,7 +126,7 @@ fn what_a_thread_keeps_has_a_limit_in_bytes_and_is_a_part_of_the_limit_on_the_po
 
 #[test]
 fn a_thread_that_only_drops_buffers_keeps_none() {
-    let pool = Pool::new(32, 1024);
+    let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
         let buffers = several(&pool, 3);
         on_a_thread(|| {
@@ -150,7 +151,7 @@ fn buffers_are_taken_and_dropped_while_their_thread_ends_and_nothing_is_left() {
         static AFTER: RefCell<Option<Late>> = const { RefCell::new(None) };
     }
 
-    let pool = Pool::new(32, 1024);
+    let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
         let late = || Late(RefCell::default(), Arc::clone(&pool));
         // One of them ends after what the thread keeps, whatever the order is.
@@ -165,7 +166,7 @@ fn buffers_are_taken_and_dropped_while_their_thread_ends_and_nothing_is_left() {
 
 #[test]
 fn a_thread_keeps_buffers_of_a_few_ports_and_the_others_get_theirs_back() {
-    let pools: Vec<_> = (0..6).map(|_| Pool::new(32, 1024)).collect();
+    let pools: Vec<_> = (0..6).map(|_| Pool::new(Sizes::all_of(32), 1024)).collect();
     on_a_thread(|| {
         pools.iter().for_each(|pool| drop(pool.get()));
         let kept: Vec<_> = pools.iter().map(|pool| in_pool(pool) == 0).collect();
@@ -179,7 +180,7 @@ fn a_thread_keeps_buffers_of_a_few_ports_and_the_others_get_theirs_back() {
 
 #[test]
 fn a_closed_pool_keeps_nothing_and_frees_what_the_closing_thread_keeps() {
-    let pool = Pool::new(32, 1024);
+    let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
         let in_use = pool.get();
         drop(several(&pool, 20));
@@ -199,9 +200,9 @@ fn what_another_thread_keeps_of_a_closed_pool_is_freed_when_it_looks() {
         // It has no buffer for it, and looks for one.
         |other| drop(other.get()),
     ];
-    let other = Pool::new(32, 1024);
+    let other = Pool::new(Sizes::all_of(32), 1024);
     for look in looks {
-        let pool = Pool::new(32, 1024);
+        let pool = Pool::new(Sizes::all_of(32), 1024);
         let weak: Weak<Pool> = Arc::downgrade(&pool);
         let ((kept, wait_kept), (close, wait_close)) = (channel(), channel());
         thread::scope(|scope| {
@@ -220,4 +221,67 @@ fn what_another_thread_keeps_of_a_closed_pool_is_freed_when_it_looks() {
             close.send(()).expect("the other waits");
         });
     }
+}
+
+#[test]
+fn each_size_is_kept_apart_and_all_of_them_within_one_limit_in_bytes() {
+    // Room for 16 of 8 KiB, or two of 64 KiB; a thread may keep two of 8 KiB and none of 64.
+    let pool = Pool::new(Sizes::following(), 16);
+    let of_sizes = |pool: &Pool| pool.unused.lock().of_size.each_ref().map(Vec::len);
+    on_a_thread(|| {
+        let large: Vec<_> = (0..3).map(|_| pool.get_of(Size::Large)).collect();
+        assert!(large.iter().all(|buffer| buffer.capacity() == 64 << 10));
+        drop(large);
+        assert_eq!(of_sizes(&pool), [0, 0, 2], "no third one");
+        let small = several(&pool, 4);
+        assert!(small.iter().all(|buffer| buffer.capacity() == 8 << 10));
+        drop(small);
+        assert_eq!(of_sizes(&pool), [2, 0, 1], "a large one made room; the thread has two small");
+        let large = [pool.get_of(Size::Large), pool.get_of(Size::Middle)];
+        assert_eq!(large.each_ref().map(Buffer::capacity), [64 << 10, 32 << 10]);
+        assert_eq!(of_sizes(&pool), [2, 0, 0]);
+    });
+}
+
+#[test]
+fn a_thread_keeps_buffers_of_each_size() {
+    let pool = Pool::new(Sizes::following(), 1024);
+    on_a_thread(|| {
+        for (size, kept) in [(Size::Small, 16), (Size::Middle, 4), (Size::Large, 2)] {
+            let buffers: Vec<_> = (0..kept).map(|_| pool.get_of(size)).collect();
+            let mut last = buffers;
+            let room = last[kept - 1].room_mut().as_ptr();
+            drop(last);
+            assert_eq!(in_pool(&pool), 0, "{kept} of {size:?}");
+            assert_eq!(pool.get_of(size).room_mut().as_ptr(), room);
+        }
+    });
+    assert_eq!(in_pool(&pool), 16 + 4 + 2);
+}
+
+/// The sizes that a stream gets when its receives take so many bytes.
+fn sizes_after(sizes: &Sizes, received: &[usize]) -> Vec<usize> {
+    let mut next = ReceiveSize::default();
+    let mut step = |received: &usize| {
+        let room = sizes.bytes(next.size());
+        if next.may_change(*received, room) {
+            next = next.after(*received, sizes);
+        }
+        sizes.bytes(next.size()) >> 10
+    };
+    received.iter().map(&mut step).collect()
+}
+
+#[test]
+fn a_filled_buffer_makes_the_next_one_larger_and_four_that_were_too_large_make_it_smaller() {
+    const K: usize = 1 << 10;
+    let sizes = Sizes::following();
+    assert_eq!(sizes_after(&sizes, &[1, 8 * K - 1, 8 * K, 8 * K]), [8, 8, 32, 32]);
+    assert_eq!(sizes_after(&sizes, &[8 * K, 32 * K, 64 * K, 33 * K]), [32, 64, 64, 64]);
+    let shrinks = [8 * K, 32 * K, 1, 1, 1, 1, 8 * K, 1, 1, 1, 1];
+    assert_eq!(sizes_after(&sizes, &shrinks), [32, 64, 64, 64, 64, 32, 32, 32, 32, 8, 8]);
+    let in_a_row = [8 * K, 1, 1, 1, 9 * K, 1, 1, 1, 1];
+    assert_eq!(sizes_after(&sizes, &in_a_row), [32, 32, 32, 32, 32, 32, 32, 32, 8]);
+    let of_one_size = ReceiveSize::default().after(2 * K, &Sizes::all_of(2 * K));
+    assert_eq!(of_one_size.size(), Size::Small, "all buffers are of one kind");
 }

@@ -9,8 +9,10 @@ use super::queue::OperationQueue;
 use super::reuse::Origin;
 use super::sockets::TcpSocket;
 use crate::buffer::pool::Pool;
+use crate::buffer::sizes::ReceiveSize;
 use crate::sys::code;
 use crate::sys::socket::Socket;
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub(crate) struct Connection<O: Operation> {
     /// The alarm is set to try again what met a shortage.
     pub(super) retry_is_due: bool,
     pub(super) starts: StartCounts,
+    /// What size of buffer the next pooled receive takes.
+    pub(super) receive_size: Cell<ReceiveSize>,
     pub(super) receive: OperationQueue<Pending<O>>,
     /// Boxed, since sends rarely wait and most connections are idle.
     pub(super) send: OperationQueue<Box<Pending<O>>>,
@@ -91,6 +95,7 @@ impl<O: Operation> Connection<O> {
             end_when_sent: false,
             retry_is_due: false,
             starts: StartCounts::default(),
+            receive_size: Cell::default(),
             receive: OperationQueue::new(),
             send: OperationQueue::new(),
             connected_at: (state == ConnectionState::Connected).then(Instant::now),
@@ -190,7 +195,10 @@ impl<O: Operation> Connection<O> {
         pool: &Arc<Pool>,
     ) -> Progress {
         let progress = match &self.socket {
-            Some(socket) => operation.attempt(Surroundings { socket, pool }),
+            Some(socket) => {
+                let receive_size = &self.receive_size;
+                operation.attempt(Surroundings { socket, pool, receive_size })
+            }
             None => Progress::Blocked,
         };
         match direction {
@@ -216,10 +224,11 @@ impl<O: Operation> Connection<O> {
         direction: Direction,
         pool: &Arc<Pool>,
     ) -> Option<Progress> {
-        let Self { socket: Some(socket), receive, send, ended, lost, .. } = self else {
+        let Self { socket: Some(socket), receive, send, ended, lost, receive_size, .. } = self
+        else {
             return None;
         };
-        let with = Surroundings { socket, pool };
+        let with = Surroundings { socket, pool, receive_size };
         let attempt = |operation: &mut O| match *lost {
             None => operation.attempt(with),
             Some(lost) => {

@@ -6,9 +6,11 @@ use super::handle::Handle;
 use super::locked::Locked;
 use super::platform::InKernel;
 use crate::buffer::pool::Pool;
+use crate::buffer::sizes::ReceiveSize;
 use crate::error::aborted;
 use crate::protocol::Protocol;
 use crate::sys::socket::Socket;
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 
@@ -124,6 +126,8 @@ pub(crate) enum Progress {
 pub(crate) struct Surroundings<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) pool: &'a Arc<Pool>,
+    /// What size of buffer a pooled receive takes.
+    pub(crate) receive_size: &'a Cell<ReceiveSize>,
 }
 
 /// An operation in flight. It holds the handle that its packet will give back.

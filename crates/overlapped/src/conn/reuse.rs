@@ -40,6 +40,7 @@ impl<O: Operation> Connection<O> {
         self.shut_receive = false;
         self.shut_send = false;
         self.end_when_sent = false;
+        self.receive_size.take();
         self.connected_at = (state == ConnectionState::Connected).then(Instant::now);
         self.set_ready();
     }

@@ -39,20 +39,12 @@ impl Receive {
 
     #[inline]
     pub(super) fn attempt_once(&mut self, with: Surroundings<'_>) -> Progress {
-        if let Some(buffer) = &mut self.buffer
-            && buffer.capacity() == 0
-        {
-            return match with.socket.peek() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
-                found => {
-                    self.result =
-                        found.map(|data| if data { Received::Readable } else { Received::End });
-                    Progress::Complete { drained: false }
-                }
-            };
-        }
-        let pooled = self.buffer.is_none();
-        let mut buffer = self.buffer.take().unwrap_or_else(|| with.pool.get());
+        let size = with.receive_size.get();
+        let (mut buffer, pooled) = match self.buffer.take() {
+            None => (with.pool.get_of(size.size()), true),
+            Some(buffer) if buffer.capacity() == 0 => return self.look(buffer, with),
+            Some(buffer) => (buffer, false),
+        };
         let room = buffer.capacity();
         let outcome = with.socket.receive(buffer.room_mut());
         if let Err(error) = &outcome
@@ -62,14 +54,33 @@ impl Receive {
             self.buffer = (!pooled).then_some(buffer);
             return Progress::Blocked;
         }
-        buffer.set_filled(*outcome.as_ref().unwrap_or(&0));
+        let length = *outcome.as_ref().unwrap_or(&0);
+        buffer.set_filled(length);
         self.buffer = Some(buffer);
-        let drained = matches!(outcome, Ok(length) if 0 < length && length < room);
+        if pooled && size.may_change(length, room) {
+            with.receive_size.set(size.after(length, with.pool.sizes()));
+        }
         self.result = outcome.map(|length| match length {
             0 => Received::End,
             length => Received::Data(length),
         });
-        Progress::Complete { drained }
+        Progress::Complete { drained: 0 < length && length < room }
+    }
+
+    /// Whether there is data, of which nothing is taken.
+    #[inline(never)]
+    fn look(&mut self, without_room: Buffer, with: Surroundings<'_>) -> Progress {
+        self.buffer = Some(without_room);
+        match with.socket.peek() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+            found => {
+                self.result = found.map(|data| match data {
+                    true => Received::Readable,
+                    false => Received::End,
+                });
+                Progress::Complete { drained: false }
+            }
+        }
     }
 }
 
@@ -187,7 +198,8 @@ impl<P: Protocol> TcpStream<P> {
     /// connection that waits holds no buffer.
     ///
     /// Otherwise like [`receive`](Self::receive). Dropping the buffer of the packet returns it to
-    /// the pool.
+    /// the pool. How large it is follows the stream, unless
+    /// [`PortBuilder::buffer_size`](crate::PortBuilder::buffer_size) sets a size for all.
     ///
     /// # Errors
     /// As for [`receive`](Self::receive); the operation is given back.

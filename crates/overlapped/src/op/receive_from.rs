@@ -113,8 +113,8 @@ impl<P: Protocol> UdpSocket<P> {
     /// without taking it.
     ///
     /// Otherwise like [`receive_from`](Self::receive_from). Dropping the buffer of the packet
-    /// returns it to the pool. Datagrams longer than
-    /// [`PortBuilder::buffer_size`](crate::PortBuilder::buffer_size) do not fit.
+    /// returns it to the pool. Datagrams longer than 8 KiB, or than
+    /// [`PortBuilder::buffer_size`](crate::PortBuilder::buffer_size) if that is set, do not fit.
     ///
     /// # Errors
     /// As for [`receive_from`](Self::receive_from); the operation is given back.

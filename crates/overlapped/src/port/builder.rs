@@ -2,6 +2,8 @@
 
 use super::Port;
 use super::inner::Inner;
+use crate::buffer::pool::Pool;
+use crate::buffer::sizes::Sizes;
 use crate::file::{Files, FilesChoice};
 use crate::protocol::Protocol;
 use crate::sched::Scheduler;
@@ -24,7 +26,8 @@ pub struct PortBuilder<P: Protocol> {
     files: FilesChoice,
     network: Option<simulated::Network>,
     blocked_thread_monitor: bool,
-    buffer_size: usize,
+    /// Of all buffers; without one they follow their streams.
+    buffer_size: Option<usize>,
     pool_limit: usize,
     protocol: PhantomData<fn() -> P>,
 }
@@ -37,7 +40,7 @@ impl<P: Protocol> Default for PortBuilder<P> {
             files: FilesChoice::Automatic,
             network: None,
             blocked_thread_monitor: true,
-            buffer_size: 8 * 1024,
+            buffer_size: None,
             pool_limit: 1024,
             protocol: PhantomData,
         }
@@ -91,18 +94,25 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// The size of a pooled buffer in bytes (default 8 KiB, at least 1).
+    /// Gives all pooled buffers one size, in bytes, at least 1.
+    ///
+    /// Without it they have 8 KiB, but for the [pooled receives](crate::TcpStream::receive_pooled) of
+    /// a stream that fills its buffers. The next one gets 32 KiB after a buffer that was filled, and
+    /// then 64 KiB; it gets less again when four in a row would have fitted into the next smaller
+    /// size. So large messages come in few packets, and small ones take little memory. Set a size to
+    /// have packets, or memory, with a limit of your own.
     #[must_use]
     pub fn buffer_size(mut self, bytes: usize) -> Self {
-        self.buffer_size = bytes.max(1);
+        self.buffer_size = Some(bytes.max(1));
         self
     }
 
-    /// How many unused buffers the pool keeps (default 1,024). With 0, every buffer is freed when it is
-    /// dropped.
+    /// How many unused buffers the pool keeps (default 1,024). Where they have several sizes, it is
+    /// the memory of so many of 8 KiB that is kept. With 0, every buffer is freed when it is dropped.
     ///
     /// Each thread that takes buffers of the pool keeps some for itself besides, so that it need not
-    /// share them: up to 16, 128 KiB, and an eighth of this limit, whichever is least. They go to the
+    /// share them: of each size up to 16, 128 KiB, and an eighth of this limit, whichever is least.
+    /// They go to the
     /// pool when the thread ends or [leaves](Port::leave) the port. When the port is closed they are
     /// freed: by a thread that waits in the port at once, by another one when it next needs a buffer
     /// of any port and keeps none, or ends.
@@ -125,7 +135,8 @@ impl<P: Protocol> PortBuilder<P> {
         let (scheduler, report) =
             Scheduler::build(self.driver, self.network, concurrency, self.blocked_thread_monitor)?;
         let files = Files::new(self.files)?;
-        let pool = crate::buffer::pool::Pool::new(self.buffer_size, self.pool_limit);
+        let sizes = self.buffer_size.map_or_else(Sizes::following, Sizes::all_of);
+        let pool = Pool::new(sizes, self.pool_limit);
         Ok(Port::from_inner(Inner::new(scheduler, files, report, pool)))
     }
 }

@@ -197,7 +197,8 @@ impl<P: Protocol> Port<P> {
         DriverReport { files: inner.files.report(), ..inner.report.clone() }
     }
 
-    /// An empty buffer of the port's pool; it returns there when it is dropped.
+    /// An empty buffer of the port's pool, of 8 KiB or what
+    /// [`buffer_size`](PortBuilder::buffer_size) has set; it returns there when it is dropped.
     pub fn buffer(&self) -> Buffer {
         self.inner().connections.pool.get()
     }

@@ -53,6 +53,7 @@ mod outcomes;
 mod ownership;
 mod packets;
 mod queue;
+mod receive_sizes;
 mod receiving;
 mod reusing;
 mod sending;

@@ -24,9 +24,9 @@ impl<O: Operation> Locked<'_, O> {
         let Some(socket) = &self.socket else {
             return Err((aborted(), pending));
         };
-        if let Err(error) =
-            pending.operation.prepare(Surroundings { socket, pool: &connections.pool })
-        {
+        let receive_size = &self.receive_size;
+        let with = Surroundings { socket, pool: &connections.pool, receive_size };
+        if let Err(error) = pending.operation.prepare(with) {
             return Err((error, pending));
         }
         let operation = &pending.operation;
@@ -94,7 +94,9 @@ impl<O: Operation> Locked<'_, O> {
         let Some((mut label, mut pending, outcome)) = found else { return false };
         drop(label.silent.take());
         let socket = connection.socket.as_ref();
-        let with = socket.map(|socket| Surroundings { socket, pool: &connections.pool });
+        let receive_size = &connection.receive_size;
+        let with =
+            socket.map(|socket| Surroundings { socket, pool: &connections.pool, receive_size });
         let is_over = with.is_none() || connections.is_closed();
         let mut ended = pending.operation.ended(outcome);
         if (is_over || label.cancelled) && ended.result.is_err() {

@@ -2,6 +2,7 @@
 
 use super::{COMPLETE, KindInKernel};
 use crate::buffer::Buffer;
+use crate::buffer::sizes::Size;
 use crate::conn::operation::{Progress, Surroundings};
 use crate::error::aborted;
 use crate::op::accept::{Accept, Connection};
@@ -25,7 +26,7 @@ pub(in crate::op) struct AcceptRoom(Option<Box<iocp::AcceptRoom>>);
 impl AcceptRoom {
     fn prepare(&mut self, with: Surroundings<'_>, with_first_data: bool) -> io::Result<()> {
         let Socket::System(listener) = with.socket else { return Ok(()) };
-        let data_length = if with_first_data { with.pool.buffer_size() } else { 0 };
+        let data_length = if with_first_data { with.pool.sizes().bytes(Size::Small) } else { 0 };
         self.0 = Some(Box::new(iocp::AcceptRoom::new(listener.for_accept()?, data_length)));
         Ok(())
     }
