@@ -32,13 +32,13 @@ pub(crate) struct Inner<P: Protocol> {
 
 impl<P: Protocol> Inner<P> {
     pub(crate) fn new(
-        scheduler: Scheduler<Packet<P>>,
+        scheduler: Arc<Scheduler<Packet<P>>>,
         files: Files<P>,
         report: DriverReport,
         pool: Arc<Pool>,
     ) -> Self {
         Self {
-            connections: Connections::new(Arc::new(scheduler), pool),
+            connections: Connections::new(scheduler, pool),
             files,
             report,
             signals: Watching::new(None),

@@ -3,6 +3,7 @@
 
 use super::allowance::{AT_FIRST, AT_LEAST, AT_MOST, Allowance, TIME};
 use super::rules::Rules;
+use super::rules::monitor::Watch;
 use super::rules::steps::{MemberId, Step, Wakes, Work};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -45,7 +46,7 @@ struct Life {
 
 impl Life {
     fn new(concurrency: usize, threads: usize) -> Self {
-        let mut rules = Rules::new(concurrency, false);
+        let mut rules = Rules::new(concurrency, None);
         let threads = (0..threads).map(|_| (rules.enroll(NoParker), Place::Outside)).collect();
         Self { rules, threads, concurrency, expected: VecDeque::new(), next: 0, kicked: false }
     }
@@ -54,7 +55,7 @@ impl Life {
         self.kicked |= wakes.kick;
     }
 
-    fn settle(&mut self, thread: usize, step: Step<u32, u32, NoParker>) {
+    fn settle(&mut self, thread: usize, step: Step<u32, u32>) {
         self.threads[thread].1 = match step {
             Step::Work(Work::Packet(packet)) => {
                 let expected = self.expected.iter().position(|number| *number == packet);
@@ -64,7 +65,7 @@ impl Life {
             }
             Step::Work(Work::Event(_)) | Step::TimedOut => Place::Released,
             Step::Poll { .. } => Place::Polling,
-            Step::Park { .. } => Place::Parked,
+            Step::Park => Place::Parked,
             Step::Glance { .. } => {
                 let mut wakes = Wakes::default();
                 let id = self.threads[thread].0;
@@ -72,9 +73,7 @@ impl Life {
                 self.note(&wakes);
                 return self.settle(thread, step);
             }
-            Step::Look(_) | Step::Abandoned | Step::Closed => {
-                unreachable!("no monitor, and never closed")
-            }
+            Step::Abandoned | Step::Closed => unreachable!("it is never closed"),
         };
     }
 
@@ -84,7 +83,7 @@ impl Life {
             let (id, place) = self.threads[thread];
             let mut wakes = Wakes::default();
             let step = match place {
-                Place::Parked => self.rules.woken(id, false, false, &mut wakes),
+                Place::Parked => self.rules.woken(id, false, &mut wakes),
                 Place::Polling if self.kicked => {
                     self.rules.returned(id, &mut Vec::new(), false, false, &mut wakes)
                 }
@@ -119,11 +118,11 @@ impl Life {
                 self.settle(thread, step);
             }
             (_, Place::Blocking) => {
-                self.rules.resume(id);
+                self.rules.resume(id, &mut wakes);
                 self.threads[thread].1 = Place::Released;
             }
             (2, Place::Parked) => {
-                let step = self.rules.woken(id, true, false, &mut wakes);
+                let step = self.rules.woken(id, true, &mut wakes);
                 self.settle(thread, step);
             }
             (2, Place::Polling) => {
@@ -182,24 +181,27 @@ fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
 #[test]
 fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     let mut wakes = Wakes::default();
-    let mut rules = Rules::<u32, u32, NoParker>::new(1, true);
-    let (runs, looks) = (rules.enroll(NoParker), rules.enroll(NoParker));
+    let mut rules = Rules::<u32, u32, NoParker>::new(1, Some(0));
+    let (runs, waits) = (rules.enroll(NoParker), rules.enroll(NoParker));
     rules.insert(1, &mut wakes).expect("the port is open");
     rules.insert(2, &mut wakes).expect("the port is open");
+    rules.insert(3, &mut wakes).expect("the port is open");
     let step = rules.arrive(runs, false, &mut wakes);
     assert!(matches!(step, Step::Work(Work::Packet(1))));
-    assert!(matches!(rules.arrive(looks, false, &mut wakes), Step::Poll { .. }));
-    let step = rules.returned(looks, &mut Vec::new(), true, false, &mut wakes);
-    let Step::Look(mut suspects) = step else { panic!("one packet is withheld, not {step:?}") };
+    assert!(matches!(rules.arrive(waits, false, &mut wakes), Step::Park));
+    assert!(wakes.monitor, "the slot is taken, and a thread is to spare");
+    assert_eq!(rules.watch(), Watch::Look { work_waits: true });
+    let mut suspects = rules.suspects();
     suspects.iter_mut().for_each(|suspect| suspect.asleep = true);
 
     rules.dismiss(runs, &mut wakes);
     let next = rules.enroll(NoParker);
     assert_eq!(next, runs, "numbers are used again");
+    rules.dismiss(waits, &mut wakes);
     let step = rules.arrive(next, false, &mut wakes);
-    assert!(matches!(step, Step::Work(Work::Packet(2))));
+    assert!(matches!(step, Step::Work(Work::Packet(3))), "the second was handed to who waited");
 
-    let _ = rules.looked(looks, suspects, false, &mut wakes);
+    rules.looked(suspects, &mut wakes);
     let sizes = rules.sizes();
     assert_eq!((sizes.released, sizes.paused), (1, 0), "it was not looked at");
 }

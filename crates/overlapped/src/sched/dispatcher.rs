@@ -2,13 +2,16 @@
 
 use super::binding::Bound;
 use super::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
+use super::monitor::{MonitorParker, Round, Watched};
 use super::parker::Park;
 use super::rules::Rules;
-use super::rules::steps::{MemberId, Step, Suspect, Wakes, Work};
+use super::rules::monitor::Watch;
+use super::rules::steps::{MemberId, Step, Wakes, Work};
 use super::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
 use crate::sys::EventSource;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The scheduler over a backend `B` that says what may go on: `T` is what it queues, `E` an event of
@@ -17,6 +20,8 @@ use std::time::Duration;
 pub(crate) struct Dispatcher<T, E, K, B> {
     rules: Mutex<Rules<Queued<T>, E, K>>,
     delays: DelayRecorder,
+    /// Where the blocked-thread monitor waits.
+    pub(super) monitor: Arc<MonitorParker>,
     pub(super) backend: B,
 }
 
@@ -48,14 +53,43 @@ where
     }
 
     fn resume(&self, id: MemberId) {
-        self.rules.lock().resume(id);
+        self.change(|rules, wakes| rules.resume(id, wakes));
+    }
+}
+
+impl<T, E, K: Park + Clone, B: EventSource<E>> Watched for Dispatcher<T, E, K, B>
+where
+    Self: Send + Sync,
+{
+    fn watch(&self) -> Round {
+        let watch = self.rules.lock().watch();
+        match watch {
+            Watch::Doze => return Round::Doze,
+            Watch::Pass => return Round::ComeBack,
+            Watch::Look { work_waits } if !(work_waits || self.backend.has_events()) => {
+                return Round::ComeBack;
+            }
+            Watch::Look { .. } => {}
+        }
+        let mut suspects = self.rules.lock().suspects();
+        for suspect in &mut suspects {
+            suspect.asleep = suspect.parker.asleep().unwrap_or(false);
+        }
+        self.change(|rules, wakes| rules.looked(suspects, wakes));
+        Round::ComeBack
+    }
+}
+
+impl<T, E, K, B> Drop for Dispatcher<T, E, K, B> {
+    fn drop(&mut self) {
+        self.monitor.end();
     }
 }
 
 impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
-    pub(super) fn new(concurrency: usize, monitor: bool, backend: B) -> Self {
-        let rules = Mutex::new(Rules::new(concurrency, monitor));
-        Self { rules, delays: DelayRecorder::new(), backend }
+    pub(super) fn new(concurrency: usize, quiet_rounds: Option<u32>, backend: B) -> Self {
+        let rules = Mutex::new(Rules::new(concurrency, quiet_rounds));
+        Self { rules, delays: DelayRecorder::new(), monitor: Arc::default(), backend }
     }
 
     /// Gives a thread a number. It is bound, and counted, from its first take.
@@ -111,6 +145,11 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         self.delays.histogram()
     }
 
+    /// Whether a thread is to watch for threads that block without saying so.
+    pub(super) fn has_monitor(&self) -> bool {
+        self.rules.lock().has_monitor()
+    }
+
     pub(crate) fn concurrency(&self) -> usize {
         self.rules.lock().concurrency()
     }
@@ -142,19 +181,10 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
                     let look = self.backend.wait(events, batch, Some(Duration::ZERO));
                     self.change(|rules, wakes| rules.glanced(id, events, look, poll_only, wakes))
                 }
-                Step::Park { look_after } => {
-                    let remaining = deadline.remaining();
-                    parker.parker().park(look_after.into_iter().chain(remaining).min());
+                Step::Park => {
+                    parker.parker().park(deadline.remaining());
                     let expired = deadline.expired();
-                    let look_due = look_after.is_some();
-                    self.change(|rules, wakes| rules.woken(id, expired, look_due, wakes))
-                }
-                Step::Look(mut suspects) => {
-                    for Suspect { parker, asleep, .. } in &mut suspects {
-                        *asleep = parker.asleep().unwrap_or(false);
-                    }
-                    let expired = deadline.expired();
-                    self.change(|rules, wakes| rules.looked(id, suspects, expired, wakes))
+                    self.change(|rules, wakes| rules.woken(id, expired, wakes))
                 }
             };
         }
@@ -210,6 +240,9 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         }
         if let Some(after) = wakes.look_after {
             self.backend.look_after(after);
+        }
+        if wakes.monitor {
+            self.monitor.wake();
         }
     }
 }

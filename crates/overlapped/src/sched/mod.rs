@@ -5,6 +5,7 @@
 //! - [`rules`] is the discipline itself, a pure data structure without locks, clocks or I/O. Each
 //!   transition answers what the calling thread does next and which other threads to wake.
 //! - [`dispatcher`] puts the rules behind one lock and lets threads wait: parked, or in the backend.
+//! - [`monitor`] is the thread that notices threads which block without saying so.
 //! - [`parker`] is how one thread parks and is woken, and how it is seen that it sleeps.
 //! - [`binding`] is which scheduler the calling thread is bound to.
 //! - [`allowance`] is how many completions a thread may have in place before it takes again.
@@ -19,6 +20,7 @@ mod allowance;
 pub(crate) mod binding;
 mod dispatcher;
 pub(crate) mod metrics;
+mod monitor;
 mod parker;
 mod platform;
 mod rules;

@@ -65,6 +65,9 @@ pub(crate) trait EventSource<E> {
     /// Makes one thread return from the wait with `true`, after the time given, or later when it
     /// enters it.
     fn look_after(&self, after: Duration);
+
+    /// Whether the wait would return at once. It takes nothing away from a thread that waits.
+    fn has_events(&self) -> bool;
 }
 
 /// One event of a readiness driver.
@@ -319,6 +322,14 @@ impl EventSource<Event> for Driver {
             #[cfg(target_os = "linux")]
             Self::Epoll(epoll) => epoll.look_after(after),
             Self::Simulated(network) => network.look_after(after),
+        }
+    }
+
+    fn has_events(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Epoll(epoll) => epoll.has_events(),
+            Self::Simulated(network) => network.has_events(),
         }
     }
 }

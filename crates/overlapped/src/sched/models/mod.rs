@@ -7,6 +7,7 @@ mod monitor;
 
 use super::binding::Bound;
 use super::dispatcher::{self, Dispatcher};
+use super::monitor::Watched;
 use super::parker::{Park, Parker};
 use super::rules::steps::{MemberId, Work};
 use super::{Deadline, TakeError};
@@ -87,6 +88,10 @@ impl EventSource<u32> for Source {
         self.state.lock().look = true;
         self.changed.notify_one();
     }
+
+    fn has_events(&self) -> bool {
+        !self.state.lock().events.is_empty()
+    }
 }
 
 /// One port as the models see it, with what has been taken from it.
@@ -102,6 +107,28 @@ struct Member<'a> {
     member: RefCell<dispatcher::Member<u32, Arc<ModelThread>>>,
 }
 
+/// The thread of the monitor.
+struct Watching {
+    model: Arc<Model>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Watching {
+    fn over(model: &Arc<Model>) -> Self {
+        let watched = model.clone();
+        let rounds = move || {
+            let scheduler = &watched.scheduler;
+            scheduler.monitor.serve(|| Some(scheduler.watch()));
+        };
+        Self { model: model.clone(), thread: thread::spawn(rounds) }
+    }
+
+    fn end(self) {
+        self.model.scheduler.monitor.end();
+        self.thread.join().unwrap();
+    }
+}
+
 const NEVER: Deadline = Deadline::Never;
 
 /// A deadline that has passed; the thread gives up at any moment after its first look.
@@ -112,7 +139,7 @@ fn soon() -> Deadline {
 impl Model {
     fn new(concurrency: usize, monitor: bool) -> Arc<Self> {
         Arc::new(Self {
-            scheduler: Dispatcher::new(concurrency, monitor, Source::new()),
+            scheduler: Dispatcher::new(concurrency, monitor.then_some(0), Source::new()),
             taken: Mutex::new(Vec::new()),
             more_taken: Condvar::new(),
         })

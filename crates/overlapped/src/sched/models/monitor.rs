@@ -1,45 +1,49 @@
-//! Models of threads that block without saying so.
+//! Models of threads that block without saying so. With the monitor they have four threads; more than
+//! two preemptions would take minutes.
 
-use super::{Model, NEVER, check, check_up_to};
+use super::{Model, NEVER, Watching, check, check_up_to};
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
 /// One thread holds the only slot while an event happens; the monitor sees it asleep or running.
 fn monitor_model(holder_asleep: bool) {
-    check(move || {
+    check_up_to(2, move || {
         let model = Model::new(1, true);
         model.insert(1);
         let holder = thread::spawn({
             let model = model.clone();
             move || model.member(holder_asleep).serve()
         });
-        let monitor = thread::spawn({
+        let other = thread::spawn({
             let model = model.clone();
             move || model.member(false).serve()
         });
+        let watch = Watching::over(&model);
         model.scheduler.backend.happen(2);
         model.wait_until_taken(2);
         model.scheduler.close();
         holder.join().unwrap();
-        monitor.join().unwrap();
+        other.join().unwrap();
+        watch.end();
         assert_eq!(model.all_taken(), [1, 2]);
     });
 }
 
 #[test]
-fn p72_the_monitor_goes_in_for_a_holder_that_sleeps() {
+fn p72_another_goes_in_for_a_holder_that_sleeps() {
     monitor_model(true);
 }
 
 #[test]
-fn p71_the_monitor_steps_back_from_holders_that_run_and_nothing_is_left_lying() {
+fn p71_nobody_goes_in_for_a_holder_that_runs_and_nothing_is_left_lying() {
     monitor_model(false);
 }
 
 #[test]
-fn p72_the_monitor_finds_what_a_sleeping_holder_left_of_its_batch() {
-    check(|| {
+fn p72_what_a_sleeping_holder_left_of_its_batch_is_found() {
+    check_up_to(2, || {
         let model = Model::new(1, true);
+        let watch = Watching::over(&model);
         model.scheduler.backend.happen(1);
         model.scheduler.backend.happen(2);
         let sleeper = thread::spawn({
@@ -63,14 +67,16 @@ fn p72_the_monitor_finds_what_a_sleeping_holder_left_of_its_batch() {
         });
         sleeper.join().unwrap();
         other.join().unwrap();
+        watch.end();
         assert_eq!(model.all_taken(), [1, 2]);
     });
 }
 
 #[test]
 fn p72_a_holder_that_falls_asleep_after_the_monitor_has_looked_is_looked_at_again() {
-    check(|| {
+    check_up_to(2, || {
         let model = Model::new(1, true);
+        let watch = Watching::over(&model);
         model.insert(1);
         model.insert(2);
         let threads: Vec<_> = (0..2)
@@ -89,6 +95,7 @@ fn p72_a_holder_that_falls_asleep_after_the_monitor_has_looked_is_looked_at_agai
         for thread in threads {
             thread.join().unwrap();
         }
+        watch.end();
         assert_eq!(model.all_taken(), [1, 2]);
     });
 }
@@ -119,10 +126,10 @@ fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_com
 }
 
 #[test]
-fn p72_somebody_takes_the_place_of_a_monitor_that_went_in() {
-    // Three threads that all look: more preemptions would take minutes.
+fn p72_one_goes_in_for_each_of_several_sleepers() {
     check_up_to(2, || {
         let model = Model::new(1, true);
+        let watch = Watching::over(&model);
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let model = model.clone();
@@ -140,6 +147,7 @@ fn p72_somebody_takes_the_place_of_a_monitor_that_went_in() {
         for thread in threads {
             thread.join().unwrap();
         }
+        watch.end();
         assert_eq!(model.all_taken(), [1, 2, 3]);
     });
 }

@@ -1,9 +1,10 @@
 //! On Linux the scheduler is our dispatcher, whatever driver it is on.
 
-use super::OnDriver;
+use super::{OnDriver, start_monitor};
 use crate::sched::rules::steps::Work;
 use crate::sys::{Backend, DriverChoice, DriverReport, Event, simulated::Network};
 use std::io;
+use std::sync::Arc;
 
 pub(crate) type Scheduler<T> = OnDriver<T>;
 
@@ -17,8 +18,17 @@ impl<T> Scheduler<T> {
         network: Option<Network>,
         concurrency: usize,
         monitor: bool,
-    ) -> io::Result<(Self, DriverReport)> {
-        Self::on(choice.resolve(network.as_ref())?, network, concurrency, monitor)
+    ) -> io::Result<(Arc<Self>, DriverReport)>
+    where
+        T: Send + 'static,
+    {
+        let choice = choice.resolve(network.as_ref())?;
+        let (scheduler, mut report) = Self::on(choice, network, concurrency, monitor)?;
+        let scheduler = Arc::new(scheduler);
+        if scheduler.has_monitor() {
+            start_monitor(&scheduler, &scheduler.monitor, &mut report);
+        }
+        Ok((scheduler, report))
     }
 
     #[inline]

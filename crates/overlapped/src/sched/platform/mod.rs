@@ -12,10 +12,14 @@ pub(crate) use windows::{Job, Scheduler};
 
 use super::binding::BoundThread;
 use super::dispatcher::Dispatcher;
+use super::monitor::{self, MonitorParker, Watched};
 use crate::sys::sleep::SleepProbe;
 use crate::sys::{Driver, DriverChoice, DriverReport, Event, simulated::Network};
 use std::io;
 use std::sync::Arc;
+
+/// The monitor dozes after so many of its ticks, ten milliseconds, in which there was nothing to watch.
+const QUIET_ROUNDS: u32 = 50;
 
 /// The dispatcher over a driver.
 type OnDriver<T> = Dispatcher<T, Event, Arc<BoundThread>, Driver>;
@@ -30,7 +34,23 @@ impl<T> OnDriver<T> {
     ) -> io::Result<(Self, DriverReport)> {
         let driver = Driver::open(choice, network)?;
         let (monitor, means) = monitoring(monitor);
-        Ok((Self::new(concurrency, monitor, driver), choice.report(reason, means)))
+        Ok((
+            Self::new(concurrency, monitor.then_some(QUIET_ROUNDS), driver),
+            choice.report(reason, means),
+        ))
+    }
+}
+
+/// Starts the thread of the monitor, if there is to be one. Where it cannot be started, the report
+/// says so, and only [`blocking`](crate::blocking) lets other threads in.
+fn start_monitor<S: Watched + 'static>(
+    scheduler: &Arc<S>,
+    parker: &Arc<MonitorParker>,
+    report: &mut DriverReport,
+) {
+    if let Err(error) = monitor::start(Arc::downgrade(scheduler), Arc::clone(parker)) {
+        report.blocked_thread_monitor =
+            format!("off: its thread cannot be started ({error}); only blocking() lets others in");
     }
 }
 

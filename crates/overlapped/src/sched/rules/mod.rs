@@ -15,7 +15,7 @@
 //! - [`threads`] is where each thread stands; [`monitor`] how one that blocks without saying so is
 //!   noticed.
 
-mod monitor;
+pub(crate) mod monitor;
 mod queueing;
 pub(crate) mod steps;
 mod taking;
@@ -23,8 +23,8 @@ mod threads;
 
 use super::Sizes;
 use super::metrics::Counts;
+use monitor::Monitor;
 use std::collections::VecDeque;
-use std::time::Duration;
 use steps::{MemberId, Work};
 use threads::Member;
 
@@ -32,7 +32,9 @@ use threads::Member;
 #[derive(Debug)]
 pub(crate) struct Rules<T, E, K> {
     concurrency: usize,
-    monitor: bool,
+    monitor: Monitor,
+    /// How many rounds in a row with nothing to watch send the monitor to sleep.
+    quiet_rounds: u32,
     /// Threads that hold a slot, including those that were handed work and have not woken yet.
     active: usize,
     paused: usize,
@@ -47,14 +49,10 @@ pub(crate) struct Rules<T, E, K> {
     polling: usize,
     /// Work whose slot is already counted, for the next threads back from its wait in the backend.
     for_pollers: VecDeque<Work<T, E>>,
-    /// The monitor that has stepped back; it is parked, with a time after which it looks again.
-    away: Option<MemberId>,
-    step_back: Duration,
     /// The backend has been asked to bring a thread back for a look.
     look_armed: bool,
-    looking: usize,
-    /// Those of them that look at the backend on their way to a packet: a slot is kept for each, or
-    /// a packet queued meanwhile would wake another thread for what this one came for (P57, P58).
+    /// Threads that look at the backend on their way to a packet: a slot is kept for each, or a
+    /// packet queued meanwhile would wake another thread for what this one came for (P57, P58).
     glancing: usize,
     since_glance: u32,
     closed: bool,
@@ -62,11 +60,13 @@ pub(crate) struct Rules<T, E, K> {
 }
 
 impl<T, E, K: Clone> Rules<T, E, K> {
-    pub(crate) fn new(concurrency: usize, monitor: bool) -> Self {
+    /// With a monitor it dozes after so many rounds in a row in which there was nothing to watch.
+    pub(crate) fn new(concurrency: usize, quiet_rounds: Option<u32>) -> Self {
         assert!(concurrency > 0, "a port that lets nobody run delivers nothing");
         Self {
             concurrency,
-            monitor,
+            monitor: Monitor::new(quiet_rounds.is_some()),
+            quiet_rounds: quiet_rounds.unwrap_or_default(),
             active: 0,
             paused: 0,
             queue: VecDeque::new(),
@@ -76,10 +76,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             parked: Vec::new(),
             polling: 0,
             for_pollers: VecDeque::new(),
-            away: None,
-            step_back: monitor::STEP_BACK_MIN,
             look_armed: false,
-            looking: 0,
             glancing: 0,
             since_glance: 0,
             closed: false,
@@ -98,7 +95,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     pub(crate) fn sizes(&self) -> Sizes {
         Sizes {
             queued: self.queue.len(),
-            waiting: self.parked.len() + self.standing_pollers() + self.looking,
+            waiting: self.parked.len() + self.standing_pollers() + self.glancing,
             released: self.active,
             paused: self.paused,
         }

@@ -1,78 +1,84 @@
-//! The blocked-thread monitor: it looks whether the holders of the slots really run.
+//! The blocked-thread monitor: whether the holders of the slots are to be looked at, and what follows
+//! from what was seen.
+//!
+//! The monitor is a thread of its own that never takes work. It watches while every slot is taken and
+//! a thread is to spare: only then does it matter whether a holder sleeps. It dozes, without a timer,
+//! after that has not been so for a while, and is woken by the change after which it is so again.
 
 use super::Rules;
-use super::steps::{MemberId, Step, Suspect, Wakes};
+use super::steps::{MemberId, Suspect, Wakes};
 use super::threads::Standing;
-use std::time::Duration;
 
-/// How long the monitor steps back after a look that found every holder running: at first, and
-/// after several such looks.
-pub(super) const STEP_BACK_MIN: Duration = Duration::from_micros(200);
-pub(super) const STEP_BACK_MAX: Duration = Duration::from_millis(1);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Monitor {
+    Off,
+    /// It sleeps until somebody wakes it.
+    Dozing,
+    /// It comes back by its own timer; so many times in a row there was nothing to watch.
+    Watching {
+        quiet: u32,
+    },
+}
+
+impl Monitor {
+    pub(super) fn new(is_on: bool) -> Self {
+        if is_on { Self::Dozing } else { Self::Off }
+    }
+}
+
+/// What the monitor does in this round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Sleep until woken.
+    Doze,
+    /// Nothing to look at; come back after a while.
+    Pass,
+    /// Look at the holders, if work waits: it does when `work_waits`, or when the backend has events.
+    Look { work_waits: bool },
+}
 
 impl<T, E, K: Clone> Rules<T, E, K> {
-    /// The monitor has looked: those who sleep are paused (P72, T9), those who run count again.
-    pub(crate) fn looked(
-        &mut self,
-        id: MemberId,
-        suspects: Vec<Suspect<K>>,
-        expired: bool,
-        wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
-        self.looking -= 1;
-        self.counts.monitor_looks += 1;
-        if self.closed {
-            self.set(id, Standing::Outside);
-            return Step::Abandoned;
-        }
-        let mut found_sleeper = false;
-        for suspect in suspects {
-            let Some(member) = self.members[suspect.member].as_mut() else {
-                continue;
-            };
-            if member.last_move != suspect.last_move {
-                continue;
-            }
-            match (member.standing, suspect.asleep) {
-                (Standing::Released, true) => {
-                    member.standing = Standing::Presumed;
-                    self.active -= 1;
-                    self.paused += 1;
-                    found_sleeper = true;
-                }
-                (Standing::Presumed, false) => {
-                    member.standing = Standing::Released;
-                    self.paused -= 1;
-                    self.count_active();
-                }
-                _ => {}
-            }
-        }
-        if found_sleeper {
-            self.step_back = STEP_BACK_MIN;
-            self.counts.released_on_block += 1;
-        }
-        if self.active < self.concurrency {
-            return self.admit(id, expired, false, wakes);
-        }
-        if expired {
-            return self.time_out(id, wakes);
-        }
-        if self.away.is_some() || !self.is_withheld() {
-            return self.admit(id, false, false, wakes);
-        }
-        let look_after = Some(self.step_back);
-        self.step_back = (self.step_back * 2).min(STEP_BACK_MAX);
-        self.away = Some(id);
-        self.set(id, Standing::Parked);
-        self.parked.push(id);
-        self.settle(wakes);
-        Step::Park { look_after }
+    pub(crate) fn has_monitor(&self) -> bool {
+        self.monitor != Monitor::Off
     }
 
-    pub(super) fn look(&mut self, id: MemberId) -> Step<T, E, K> {
-        self.set(id, Standing::Polling);
-        self.looking += 1;
+    /// The monitor begins a round.
+    pub(crate) fn watch(&mut self) -> Watch {
+        if self.is_full_with_a_thread_to_spare() {
+            self.monitor = Monitor::Watching { quiet: 0 };
+            return Watch::Look { work_waits: self.work_waits() };
+        }
+        match self.monitor {
+            Monitor::Watching { quiet } if quiet < self.quiet_rounds => {
+                self.monitor = Monitor::Watching { quiet: quiet + 1 };
+                Watch::Pass
+            }
+            Monitor::Off => Watch::Doze,
+            _ => {
+                self.monitor = Monitor::Dozing;
+                Watch::Doze
+            }
+        }
+    }
+
+    /// Wakes the monitor if it dozes and there is something to watch after this change.
+    #[inline]
+    pub(super) fn mind_monitor(&mut self, wakes: &mut Wakes<K>) {
+        if self.monitor == Monitor::Dozing && self.is_full_with_a_thread_to_spare() {
+            self.monitor = Monitor::Watching { quiet: 0 };
+            wakes.monitor = true;
+        }
+    }
+
+    /// Whether it matters if a holder of a slot sleeps.
+    fn is_full_with_a_thread_to_spare(&self) -> bool {
+        !self.closed
+            && self.active >= self.concurrency
+            && !(self.parked.is_empty() && self.standing_pollers() == 0)
+    }
+
+    /// Who has a slot, or has lost it since it was seen asleep.
+    pub(crate) fn suspects(&self) -> Vec<Suspect<K>> {
         let suspects = self.members.iter().enumerate().filter_map(|(member, slot)| {
             let slot = slot.as_ref()?;
             matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
@@ -82,6 +88,45 @@ impl<T, E, K: Clone> Rules<T, E, K> {
                 asleep: false,
             })
         });
-        Step::Look(suspects.collect())
+        suspects.collect()
+    }
+
+    /// The monitor has looked: those who sleep are paused (P72, T9), those who run count again.
+    pub(crate) fn looked(&mut self, suspects: Vec<Suspect<K>>, wakes: &mut Wakes<K>) {
+        self.counts.monitor_looks += 1;
+        if self.closed {
+            return;
+        }
+        let mut found_sleeper = false;
+        for suspect in suspects {
+            found_sleeper |= self.judge(suspect.member, suspect.last_move, suspect.asleep);
+        }
+        if found_sleeper {
+            self.counts.released_on_block += 1;
+        }
+        self.settle(wakes);
+    }
+
+    /// True when the thread is found asleep with a slot, which it loses.
+    fn judge(&mut self, id: MemberId, last_move: u64, asleep: bool) -> bool {
+        let Some(member) = self.members[id].as_mut() else { return false };
+        if member.last_move != last_move {
+            return false;
+        }
+        match (member.standing, asleep) {
+            (Standing::Released, true) => {
+                member.standing = Standing::Presumed;
+                self.active -= 1;
+                self.paused += 1;
+                true
+            }
+            (Standing::Presumed, false) => {
+                member.standing = Standing::Released;
+                self.paused -= 1;
+                self.count_active();
+                false
+            }
+            _ => false,
+        }
     }
 }

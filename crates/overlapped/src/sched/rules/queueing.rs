@@ -1,10 +1,13 @@
 //! What comes into the queue, and who gets it.
 
 use super::Rules;
-use super::monitor::STEP_BACK_MAX;
 use super::steps::{MemberId, Wakes, Work};
 use super::threads::{Handed, Standing};
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// After this time a thread that is to spare looks for what another has left in its own queue.
+const LOOK_AFTER: Duration = Duration::from_millis(1);
 
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// Queues a packet at the tail, or hands it to the newest waiter (P24, P50, P55).
@@ -44,7 +47,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.settle(wakes);
         } else if !self.look_armed && self.standing_pollers() > 0 {
             self.look_armed = true;
-            wakes.look_after = Some(STEP_BACK_MAX);
+            wakes.look_after = Some(LOOK_AFTER);
         }
         Ok(())
     }
@@ -98,7 +101,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     pub(crate) fn close(&mut self, wakes: &mut Wakes<K>) -> VecDeque<T> {
         if !self.closed {
             self.closed = true;
-            self.away = None;
             for id in std::mem::take(&mut self.parked) {
                 let member = self.members[id].as_ref().expect("a parked thread is enrolled");
                 wakes.parkers.push(member.parker.clone());
@@ -113,11 +115,11 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     /// newest waiter gets the oldest work; and somebody polls the backend.
     #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes<K>) {
-        let work_waits = !self.queue.is_empty() || !self.ready.is_empty();
         let is_polled = self.standing_pollers() > 0 || self.parked.is_empty();
-        if !self.closed && (work_waits || !is_polled) {
+        if self.active < self.concurrency && !self.closed && (self.work_waits() || !is_polled) {
             self.hand_out(wakes);
         }
+        self.mind_monitor(wakes);
     }
 
     #[inline(never)]
@@ -141,7 +143,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.count_active();
             match self.parked.pop() {
                 Some(id) => {
-                    self.forget_away(id);
                     self.set(id, Standing::Released);
                     let parker = self.hand(id, Handed::Work(work));
                     wakes.parkers.push(parker);
@@ -152,38 +153,20 @@ impl<T, E, K: Clone> Rules<T, E, K> {
                 }
             }
         }
-        let poller_wanted = self.active < self.concurrency || (self.monitor && self.away.is_none());
-        if poller_wanted
+        if self.active < self.concurrency
             && self.standing_pollers() == 0
             && let Some(id) = self.parked.pop()
         {
-            self.forget_away(id);
             self.set(id, Standing::Polling);
             self.polling += 1;
             let parker = self.hand(id, Handed::Poll);
             wakes.parkers.push(parker);
         }
-        // Work that was put away while the monitor waits in the backend would not be seen
-        // by it, should the holders of the slots fall asleep: it is brought back for a look.
-        if self.monitor
-            && self.away.is_none()
-            && !self.look_armed
-            && self.is_withheld()
-            && self.standing_pollers() > 0
-        {
-            self.look_armed = true;
-            wakes.look_after = Some(self.step_back);
-        }
     }
 
-    /// Whether there is something for a thread that comes back.
-    pub(crate) fn has_work_to_hand_out(&self) -> bool {
+    /// Whether there is work that nobody has been given.
+    pub(super) fn work_waits(&self) -> bool {
         !(self.queue.is_empty() && self.ready.is_empty())
-    }
-
-    /// Whether work waits only because every slot is taken.
-    pub(super) fn is_withheld(&self) -> bool {
-        self.active >= self.concurrency && !(self.queue.is_empty() && self.ready.is_empty())
     }
 
     pub(super) fn standing_pollers(&self) -> usize {

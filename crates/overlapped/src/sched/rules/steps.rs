@@ -17,17 +17,15 @@ pub(crate) enum Work<T, E> {
 
 /// What the calling thread does next.
 #[derive(Debug)]
-pub(crate) enum Step<T, E, K> {
+pub(crate) enum Step<T, E> {
     /// Return with this work; the thread is released.
     Work(Work<T, E>),
     /// Wait in the backend for up to `batch` events, then call [`Rules::returned`].
     Poll { batch: usize },
     /// Look at the backend without waiting, then call [`Rules::glanced`].
     Glance { batch: usize },
-    /// Park until unparked, at most for `look_after`, then call [`Rules::woken`].
-    Park { look_after: Option<Duration> },
-    /// See which of these holders of slots sleep, then call [`Rules::looked`].
-    Look(Vec<Suspect<K>>),
+    /// Park until unparked, then call [`Rules::woken`].
+    Park,
     /// Nothing came in time; the thread is released without a packet.
     TimedOut,
     /// The port was closed while the thread waited.
@@ -50,18 +48,21 @@ pub(crate) struct Suspect<K> {
 pub(crate) struct Wakes<K> {
     pub(crate) parkers: Vec<K>,
     pub(crate) kick: bool,
-    /// Make a thread come back from the backend after this time, to look at the holders of slots.
+    /// Make a thread come back from the backend after this time, for what a thread left in its own
+    /// queue.
     pub(crate) look_after: Option<Duration>,
+    /// The blocked-thread monitor dozes, and there is something to watch now.
+    pub(crate) monitor: bool,
 }
 
 impl<K> Wakes<K> {
     pub(crate) fn is_empty(&self) -> bool {
-        self.parkers.is_empty() && !self.kick && self.look_after.is_none()
+        self.parkers.is_empty() && !self.kick && self.look_after.is_none() && !self.monitor
     }
 }
 
 impl<K> Default for Wakes<K> {
     fn default() -> Self {
-        Self { parkers: Vec::new(), kick: false, look_after: None }
+        Self { parkers: Vec::new(), kick: false, look_after: None, monitor: false }
     }
 }

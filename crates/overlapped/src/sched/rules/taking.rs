@@ -16,7 +16,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         id: MemberId,
         poll_only: bool,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
+    ) -> Step<T, E> {
         if self.closed {
             return Step::Closed;
         }
@@ -33,7 +33,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         look: bool,
         expired: bool,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
+    ) -> Step<T, E> {
         self.polling -= 1;
         self.look_armed &= !look;
         let found = !events.is_empty();
@@ -50,9 +50,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
         }
-        if (found || look) && self.monitor && self.is_withheld() {
-            return self.look(id);
-        }
         if expired && !(found && self.active < self.concurrency) {
             return self.time_out(id, wakes);
         }
@@ -67,8 +64,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         look: bool,
         poll_only: bool,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
-        self.looking -= 1;
+    ) -> Step<T, E> {
         self.glancing -= 1;
         self.look_armed &= !look;
         self.since_glance = 0;
@@ -92,9 +88,8 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         &mut self,
         id: MemberId,
         expired: bool,
-        look_due: bool,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
+    ) -> Step<T, E> {
         match self.member(id).handed.take() {
             Some(Handed::Work(work)) => {
                 self.settle(wakes);
@@ -122,14 +117,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.unpark_self(id);
             return self.time_out(id, wakes);
         }
-        if look_due && self.away == Some(id) {
-            self.unpark_self(id);
-            if self.is_withheld() {
-                return self.look(id);
-            }
-            return self.admit(id, false, false, wakes);
-        }
-        Step::Park { look_after: (self.away == Some(id)).then_some(self.step_back) }
+        Step::Park
     }
 
     /// Decides for a thread that holds no slot and stands nowhere (T1-T4).
@@ -139,7 +127,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         poll_only: bool,
         may_glance: bool,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
+    ) -> Step<T, E> {
         if self.closed {
             self.set(id, Standing::Outside);
             return Step::Abandoned;
@@ -161,7 +149,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             }
             if may_glance && (poll_only || glance_due) {
                 self.set(id, Standing::Polling);
-                self.looking += 1;
                 self.glancing += 1;
                 return Step::Glance { batch: self.batch() };
             }
@@ -170,8 +157,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             return self.time_out(id, wakes);
         }
         let free = self.concurrency.saturating_sub(self.active);
-        let extra = usize::from(self.monitor && self.away.is_none());
-        if self.standing_pollers() < free + extra {
+        if self.standing_pollers() < free {
             self.set(id, Standing::Polling);
             self.polling += 1;
             self.settle(wakes);
@@ -180,7 +166,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.set(id, Standing::Parked);
         self.parked.push(id);
         self.settle(wakes);
-        Step::Park { look_after: None }
+        Step::Park
     }
 
     pub(super) fn release(
@@ -188,7 +174,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         id: MemberId,
         work: Work<T, E>,
         wakes: &mut Wakes<K>,
-    ) -> Step<T, E, K> {
+    ) -> Step<T, E> {
         self.set(id, Standing::Released);
         self.count_active();
         match work {
@@ -200,7 +186,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     }
 
     /// The thread runs on without a packet, bound and counted (P62, P63, T7, T14).
-    pub(super) fn time_out(&mut self, id: MemberId, wakes: &mut Wakes<K>) -> Step<T, E, K> {
+    pub(super) fn time_out(&mut self, id: MemberId, wakes: &mut Wakes<K>) -> Step<T, E> {
         self.set(id, Standing::Released);
         self.count_active();
         self.settle(wakes);

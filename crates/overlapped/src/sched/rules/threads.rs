@@ -79,11 +79,12 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     }
 
     /// The thread runs again, whatever the count (P70, T10).
-    pub(crate) fn resume(&mut self, id: MemberId) {
+    pub(crate) fn resume(&mut self, id: MemberId, wakes: &mut Wakes<K>) {
         if self.member(id).standing == Standing::Blocking {
             self.paused -= 1;
             self.set(id, Standing::Released);
             self.count_active();
+            self.mind_monitor(wakes);
         }
     }
 
@@ -104,14 +105,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     }
 
     pub(super) fn unpark_self(&mut self, id: MemberId) {
-        self.forget_away(id);
         self.parked.retain(|parked| *parked != id);
-    }
-
-    pub(super) fn forget_away(&mut self, id: MemberId) {
-        if self.away == Some(id) {
-            self.away = None;
-        }
     }
 
     pub(super) fn hand(&mut self, id: MemberId, handed: Handed<T, E>) -> K {

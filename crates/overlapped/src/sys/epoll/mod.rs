@@ -11,7 +11,7 @@
 
 use super::Event;
 use super::signals::Watch;
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -125,6 +125,14 @@ impl Epoll {
             });
         }
         look
+    }
+
+    /// Whether a wait would return at once. It is asked of the set as of any descriptor, and takes no
+    /// event.
+    pub(crate) fn has_events(&self) -> bool {
+        let mut asked = [PollFd::new(&self.set, PollFlags::IN)];
+        // A call that fails says nothing; the next look asks again.
+        poll(&mut asked, Some(&timespec(Duration::ZERO))).is_ok_and(|ready| ready > 0)
     }
 
     pub(crate) fn kick(&self) {

@@ -232,6 +232,15 @@ impl Network {
         look
     }
 
+    /// Whether a wait would find an edge, or an alarm that is due.
+    pub(crate) fn has_events(&self) -> bool {
+        let state = self.shared.state.lock();
+        let now = Instant::now();
+        state.outlets.get(&self.outlet).is_some_and(|outlet| {
+            !outlet.edges.is_empty() || outlet.alarm.is_some_and(|alarm| alarm <= now)
+        })
+    }
+
     /// Lets one thread come back from the wait: one that is in it, or else the next to enter it
     /// with time to wait.
     pub(crate) fn kick(&self) {

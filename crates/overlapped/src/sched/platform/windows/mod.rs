@@ -72,11 +72,15 @@ impl<T> Scheduler<T> {
         network: Option<Network>,
         concurrency: usize,
         monitor: bool,
-    ) -> io::Result<(Self, DriverReport)> {
+    ) -> io::Result<(Arc<Self>, DriverReport)>
+    where
+        T: Send + 'static,
+    {
         let (choice, reason) = choice.resolve(network.as_ref())?;
         if choice != DriverChoice::Iocp {
+            // No thread's sleep can be seen here, so there is no monitor to start.
             let made = OnDriver::on((choice, reason), network, concurrency, monitor);
-            return made.map(|(ours, report)| (Self::Ours(ours), report));
+            return made.map(|(ours, report)| (Arc::new(Self::Ours(ours)), report));
         }
         let iocp = Iocp::new(concurrency)?;
         let monitor = match wine_version() {
@@ -86,7 +90,7 @@ impl<T> Scheduler<T> {
             }
         };
         let kernel = KernelPort::new(iocp, concurrency);
-        Ok((Self::Kernel(kernel), choice.report(reason, monitor)))
+        Ok((Arc::new(Self::Kernel(kernel)), choice.report(reason, monitor)))
     }
 
     pub(crate) fn backend(&self) -> Backend<'_> {
