@@ -122,10 +122,7 @@ impl<O: Operation> Connections<O> {
     /// Queues the packet of an operation that completed while the calling thread started it.
     #[inline]
     pub(crate) fn queue_own(&self, packet: O::Packet) -> Result<(), O::Packet> {
-        match self.scheduler.member_id() {
-            Some(id) => self.scheduler.insert_own(id, packet),
-            None => self.scheduler.insert(packet),
-        }
+        self.scheduler.queue_own(packet)
     }
 
     /// Performs what an event of the system's allows.

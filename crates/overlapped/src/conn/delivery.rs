@@ -69,7 +69,7 @@ impl<'a, O: Operation> Delivery<'a, O> {
         if let By::Performer(first) = &mut self.by
             && first.is_none()
         {
-            **first = Some(connections.scheduler.exchange(packet));
+            **first = Some(connections.scheduler.exchange_own(packet));
             return;
         }
         self.queue(connections, packet);

@@ -41,7 +41,7 @@ impl<T> Timers<T> {
     }
 
     /// Gives back what was to be due when the port is closed (P122).
-    pub(crate) fn start<Q>(
+    pub(crate) fn start<Q: 'static>(
         &self,
         scheduler: &Scheduler<Q>,
         after: Duration,
@@ -68,7 +68,7 @@ impl<T> Timers<T> {
     }
 
     /// Takes out what is due, in order, and sets the alarm for the rest.
-    pub(crate) fn take_due<Q>(&self, scheduler: &Scheduler<Q>) -> Vec<Due<T>> {
+    pub(crate) fn take_due<Q: 'static>(&self, scheduler: &Scheduler<Q>) -> Vec<Due<T>> {
         let now = Instant::now();
         let mut queue = self.0.lock();
         let mut due = Vec::new();

@@ -182,7 +182,7 @@ impl<P: Protocol> Inner<P> {
     }
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
-        if let Err(refused) = self.scheduler().put_back(packets) {
+        if let Err(refused) = self.scheduler().put_back_own(packets) {
             // By a closed port. They are dropped here, where no lock is held.
             let mut panics = Panics::default();
             panics.drop_each(refused);

@@ -5,12 +5,15 @@
 
 use super::allowance::Allowance;
 use super::dispatcher::Member;
+use super::metrics::Queued;
 use super::parker::{Park, Parker};
-use super::rules::steps::MemberId;
+use super::platform::OnDriver;
+use super::rules::steps::{MemberId, Work};
 use super::{Deadline, Job, Scheduler, TakeError};
 use crate::sys::Event;
 use crate::sys::sleep::SleepProbe;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 thread_local! {
@@ -86,15 +89,62 @@ impl<T: Send + 'static> Scheduler<T> {
     pub(crate) fn allow_in_place(self: &Arc<Self>) -> Option<MemberId> {
         with_binding(|binding| {
             let runs_here = binding.is_to(self) && !binding.is_blocking.get();
-            let allowed =
-                runs_here && binding.allowance.allows_one_more(|| self.has_work_to_hand_out());
+            let allowed = runs_here
+                && binding.allowance.allows_one_more(|| self.has_work_to_hand_out(&binding.member));
             allowed.then_some(binding.member.id)
         })
     }
 
-    /// The calling thread's number, if it is bound.
-    pub(crate) fn member_id(self: &Arc<Self>) -> Option<MemberId> {
-        with_binding(|binding| binding.is_to(self).then_some(binding.member.id))
+    /// Queues the packet of an operation that completed while the calling thread started it, or gives
+    /// it back when the scheduler is closed. It must then be dropped where no lock is held.
+    #[inline]
+    pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<(), T> {
+        self.as_member(packet, |member, packet| match member {
+            Some(member) => self.insert_own(member, packet),
+            None => self.insert(packet),
+        })
+    }
+
+    /// Queues the packet that the calling thread has just performed and returns the oldest one. To
+    /// be called under the lock of the packet's connection.
+    #[inline]
+    pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> T {
+        self.as_member(packet, |member, packet| self.exchange(member, packet))
+    }
+
+    /// Puts packets that the calling thread has taken back to the head of the queue, or gives them
+    /// back when the scheduler is closed.
+    pub(crate) fn put_back_own(
+        self: &Arc<Self>,
+        packets: VecDeque<T>,
+    ) -> Result<(), VecDeque<Queued<T>>> {
+        self.as_member(packets, |member, packets| self.put_back(member, packets))
+    }
+
+    /// What the calling thread, which has taken a packet, may have besides, without waiting.
+    pub(super) fn one_more(self: &Arc<Self>, ours: &OnDriver<T>) -> Option<Work<T, Event>> {
+        self.as_member((), |member, ()| ours.take_own(member?)).or_else(|| ours.more())
+    }
+
+    /// Calls `act` with the calling thread's part of the scheduler, if it is bound.
+    #[inline]
+    fn as_member<A, R>(
+        self: &Arc<Self>,
+        argument: A,
+        act: impl FnOnce(Option<&BoundMember>, A) -> R,
+    ) -> R {
+        let mut call = Some((argument, act));
+        let result = BOUND.try_with(|bound| {
+            let bound = bound.try_borrow().ok()?;
+            let binding = bound.as_ref().filter(|binding| binding.is_to(self))?;
+            let (argument, act) = call.take()?;
+            Some(act(Some(&binding.member), argument))
+        });
+        match (result, call) {
+            (Ok(Some(result)), _) => result,
+            (_, Some((argument, act))) => act(None, argument),
+            (_, None) => unreachable!("what was called has a result"),
+        }
     }
 
     /// Unbinds the calling thread, if it is bound.

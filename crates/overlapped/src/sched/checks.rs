@@ -2,11 +2,19 @@
 //! invariants of P84 checked after every step; and what a thread is allowed in place.
 
 use super::allowance::{AT_FIRST, AT_LEAST, AT_MOST, Allowance, TIME};
+use super::own_queue::{OwnQueue, ThreadState};
 use super::rules::Rules;
 use super::rules::monitor::Watch;
 use super::rules::steps::{MemberId, Step, Wakes, Work};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
+
+/// A thread that never has anything in its own queue.
+fn enroll(rules: &mut Rules<u32, u32, NoParker>) -> MemberId {
+    let own = OwnQueue::with_room(2);
+    rules.enroll(NoParker, own.robber(), Arc::new(ThreadState::new()))
+}
 
 /// The rules only pass on what parks a thread.
 #[derive(Debug, Clone)]
@@ -47,7 +55,7 @@ struct Life {
 impl Life {
     fn new(concurrency: usize, threads: usize) -> Self {
         let mut rules = Rules::new(concurrency, None);
-        let threads = (0..threads).map(|_| (rules.enroll(NoParker), Place::Outside)).collect();
+        let threads = (0..threads).map(|_| (enroll(&mut rules), Place::Outside)).collect();
         Self { rules, threads, concurrency, expected: VecDeque::new(), next: 0, kicked: false }
     }
 
@@ -111,7 +119,7 @@ impl Life {
             }
             (2, Place::Released | Place::Outside) => {
                 self.rules.dismiss(id, &mut wakes);
-                self.threads[thread] = (self.rules.enroll(NoParker), Place::Outside);
+                self.threads[thread] = (enroll(&mut self.rules), Place::Outside);
             }
             (_, Place::Released | Place::Outside) => {
                 let step = self.rules.arrive(id, false, &mut wakes);
@@ -182,7 +190,7 @@ fn p50_one_thread_at_a_time_takes_packets_in_the_order_they_were_queued() {
 fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     let mut wakes = Wakes::default();
     let mut rules = Rules::<u32, u32, NoParker>::new(1, Some(0));
-    let (runs, waits) = (rules.enroll(NoParker), rules.enroll(NoParker));
+    let (runs, waits) = (enroll(&mut rules), enroll(&mut rules));
     rules.insert(1, &mut wakes).expect("the port is open");
     rules.insert(2, &mut wakes).expect("the port is open");
     rules.insert(3, &mut wakes).expect("the port is open");
@@ -195,7 +203,7 @@ fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     suspects.iter_mut().for_each(|suspect| suspect.asleep = true);
 
     rules.dismiss(runs, &mut wakes);
-    let next = rules.enroll(NoParker);
+    let next = enroll(&mut rules);
     assert_eq!(next, runs, "numbers are used again");
     rules.dismiss(waits, &mut wakes);
     let step = rules.arrive(next, false, &mut wakes);

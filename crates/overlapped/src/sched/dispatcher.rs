@@ -1,24 +1,39 @@
-//! The rules behind one lock, and the waiting of threads.
+//! The rules behind one lock, the threads' own queues before it, and the waiting of threads.
+//!
+//! A thread that comes back with something in its own queue takes that without the lock. Whether
+//! another thread has to be told of what lies there is asked of one word, which is written under the
+//! lock: who puts something into its own queue looks at the word afterwards, and who makes a thread
+//! wait changes the word and looks at the own queues afterwards, with a fence between in both, so that
+//! one of the two sees the other.
 
 use super::binding::Bound;
 use super::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use super::monitor::{MonitorParker, Round, Watched};
+use super::own_queue::{OwnQueue, ThreadState};
 use super::parker::Park;
-use super::rules::Rules;
 use super::rules::monitor::Watch;
 use super::rules::steps::{MemberId, Step, Wakes, Work};
+use super::rules::{OWN_QUEUE_ROOM, Rules, word};
 use super::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
 use crate::sys::EventSource;
+use std::any::Any;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// After so much from its own queue in a row, a thread looks at the backend without waiting.
+const LOOK_AROUND_EVERY: u32 = 64;
 
 /// The scheduler over a backend `B` that says what may go on: `T` is what it queues, `E` an event of
 /// the backend, `K` parks a thread.
 #[derive(Debug)]
 pub(crate) struct Dispatcher<T, E, K, B> {
     rules: Mutex<Rules<Queued<T>, E, K>>,
+    /// What the rules say to threads without the lock; see [`word`].
+    word: AtomicU32,
     delays: DelayRecorder,
     /// Where the blocked-thread monitor waits.
     pub(super) monitor: Arc<MonitorParker>,
@@ -32,15 +47,26 @@ pub(crate) struct Member<E, K> {
     parker: K,
     /// Where the backend puts events for this thread.
     events: Vec<E>,
+    /// The thread's own queue. What type it has depends on what the scheduler queues.
+    own: Box<dyn Any>,
+    state: Arc<ThreadState>,
+    /// How often in a row the thread has taken from its own queue.
+    streak: Cell<u32>,
 }
 
 impl<E, K> Member<E, K> {
-    pub(super) fn new(id: MemberId, parker: K) -> Self {
-        Self { id, parker, events: Vec::new() }
+    /// A thread that has no queue of its own.
+    #[allow(dead_code, reason = "needed where the kernel queues")]
+    pub(super) fn without_own_queue(id: MemberId, parker: K) -> Self {
+        Self::new(id, parker, Box::new(()), Arc::new(ThreadState::new()))
+    }
+
+    fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
+        Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0) }
     }
 }
 
-impl<T, E, K: Park + Clone, B: EventSource<E>> Bound for Dispatcher<T, E, K, B>
+impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Bound for Dispatcher<T, E, K, B>
 where
     Self: Send + Sync,
 {
@@ -57,7 +83,7 @@ where
     }
 }
 
-impl<T, E, K: Park + Clone, B: EventSource<E>> Watched for Dispatcher<T, E, K, B>
+impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Watched for Dispatcher<T, E, K, B>
 where
     Self: Send + Sync,
 {
@@ -86,15 +112,24 @@ impl<T, E, K, B> Drop for Dispatcher<T, E, K, B> {
     }
 }
 
-impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
+impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
     pub(super) fn new(concurrency: usize, quiet_rounds: Option<u32>, backend: B) -> Self {
         let rules = Mutex::new(Rules::new(concurrency, quiet_rounds));
-        Self { rules, delays: DelayRecorder::new(), monitor: Arc::default(), backend }
+        Self {
+            rules,
+            word: AtomicU32::new(0),
+            delays: DelayRecorder::new(),
+            monitor: Arc::default(),
+            backend,
+        }
     }
 
     /// Gives a thread a number. It is bound, and counted, from its first take.
     pub(super) fn enroll(&self, parker: K) -> Member<E, K> {
-        Member::new(self.rules.lock().enroll(parker.clone()), parker)
+        let own = OwnQueue::<Queued<T>, E>::with_room(OWN_QUEUE_ROOM);
+        let state = Arc::new(ThreadState::new());
+        let id = self.rules.lock().enroll(parker.clone(), own.robber(), Arc::clone(&state));
+        Member::new(id, parker, Box::new(own), state)
     }
 
     /// Queues a packet, or gives it back when the scheduler is closed. It must then be dropped where
@@ -105,40 +140,100 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
     }
 
     /// Queues the packet of an operation that completed while this bound thread started it.
-    pub(crate) fn insert_own(&self, id: MemberId, packet: T) -> Result<(), T> {
-        let queued = self.delays.sampled(packet);
-        self.change(|rules, wakes| rules.insert_own(id, queued, wakes)).map_err(Queued::into_packet)
+    ///
+    /// It goes into the thread's own queue, unless the shared one has packets, which come before it.
+    /// Mostly the thread comes back for it soon.
+    #[inline]
+    pub(super) fn insert_own(&self, member: &Member<E, K>, packet: T) -> Result<(), T> {
+        let word = self.word.load(Ordering::Acquire);
+        if word & (word::CLOSED | word::QUEUED) != 0 || !member.state.holds_slot() {
+            return self.insert(packet);
+        }
+        let own = own_queue::<T, E, K>(member);
+        if let Err(work) = own.push(Work::Packet(self.delays.sampled(packet))) {
+            return match work {
+                Work::Packet(queued) => self.insert(queued.into_packet()),
+                Work::Event(_) => unreachable!("what has no room is given back"),
+            };
+        }
+        member.state.count_queued();
+        fence(Ordering::SeqCst);
+        let word = self.word.load(Ordering::Relaxed);
+        if word & (word::CLOSED | word::SPARE) != 0 {
+            return self.attend(own, word);
+        }
+        Ok(())
+    }
+
+    /// The scheduler is closed, or a thread waits that could run, and may have looked before.
+    #[inline(never)]
+    fn attend(&self, own: &OwnQueue<Queued<T>, E>, word: u32) -> Result<(), T> {
+        if word & word::CLOSED != 0 {
+            // Either the one who closed it has found the packet there, or it is dropped by the caller.
+            while let Some(work) = own.pop() {
+                if let Work::Packet(queued) = work {
+                    return Err(queued.into_packet());
+                }
+            }
+        } else if word & word::LOOK_ARMED == 0 {
+            self.change(Rules::attend);
+        }
+        Ok(())
     }
 
     /// Queues the packet that the calling, released thread has just performed and returns the oldest
-    /// one.
-    pub(crate) fn exchange(&self, packet: T) -> T {
-        let oldest = self.rules.lock().exchange(Queued::unmeasured(packet));
+    /// one, which is the same when no other lies in the shared queue.
+    ///
+    /// To be called under the lock of the packet's connection: looked at before, the queue could get
+    /// an older packet of it meanwhile.
+    #[inline]
+    pub(super) fn exchange(&self, member: Option<&Member<E, K>>, packet: T) -> T {
+        if self.word.load(Ordering::Acquire) & word::QUEUED == 0
+            && let Some(member) = member
+        {
+            member.state.count_queued();
+            member.state.count_taken();
+            return packet;
+        }
+        let oldest = self.change(|rules, _| rules.exchange(Queued::unmeasured(packet)));
         self.delays.taken(oldest)
     }
 
     /// Puts packets back to the head of the queue, or gives them back when the scheduler is closed.
-    pub(crate) fn put_back(&self, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>> {
+    pub(super) fn put_back(
+        &self,
+        member: Option<&Member<E, K>>,
+        packets: VecDeque<T>,
+    ) -> Result<(), VecDeque<Queued<T>>> {
         let packets = packets.into_iter().map(Queued::unmeasured).collect();
-        self.change(|rules, wakes| rules.put_back(packets, wakes))
+        let id = member.map(|member| member.id);
+        self.change(|rules, wakes| rules.put_back(id, packets, wakes))
     }
 
     /// Closes the queue and gives out what is in it.
     pub(crate) fn close(&self) -> VecDeque<Queued<T>> {
-        self.change(|rules, wakes| rules.close(wakes))
+        let mut wakes = Wakes::default();
+        let mut rules = self.rules.lock();
+        let mut queued = rules.close(&mut wakes);
+        self.word.store(rules.word(), Ordering::Release);
+        fence(Ordering::SeqCst);
+        queued.append(&mut rules.close(&mut wakes));
+        drop(rules);
+        self.wake(wakes);
+        queued
     }
 
     pub(crate) fn sizes(&self) -> Sizes {
         self.rules.lock().sizes()
     }
 
-    /// Whether a thread that comes back would find something at once, as far as is known here.
-    pub(crate) fn has_work_to_hand_out(&self) -> bool {
-        self.rules.lock().has_work_to_hand_out()
+    /// Whether this thread would find something at once if it came back, as far as is known here.
+    pub(super) fn has_work_to_hand_out(&self, member: &Member<E, K>) -> bool {
+        !own_queue::<T, E, K>(member).is_empty() || self.rules.lock().work_waits()
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.rules.lock().counts().clone()
+        self.rules.lock().counts()
     }
 
     pub(crate) fn delays(&self) -> DelayHistogram {
@@ -155,17 +250,67 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
     }
 
     /// Takes one piece of work, waiting for it until `deadline`.
+    #[inline]
     pub(crate) fn take(
         &self,
         member: &mut Member<E, K>,
         deadline: Deadline,
     ) -> Result<Work<T, E>, TakeError> {
-        let Member { id, parker, events } = member;
+        if member.streak.get() >= LOOK_AROUND_EVERY {
+            self.look_around(member);
+        }
+        match self.take_own(member) {
+            Some(work) => Ok(work),
+            None => self.take_shared(member, deadline),
+        }
+    }
+
+    /// What the thread has in its own queue. It keeps its slot meanwhile.
+    #[inline]
+    pub(super) fn take_own(&self, member: &Member<E, K>) -> Option<Work<T, E>> {
+        if self.word.load(Ordering::Acquire) & word::CLOSED != 0 || !member.state.holds_slot() {
+            return None;
+        }
+        let work = own_queue::<T, E, K>(member).pop()?;
+        member.streak.set(member.streak.get() + 1);
+        member.state.moved();
+        if let Work::Packet(_) = work {
+            member.state.count_taken();
+        }
+        Some(self.work(work))
+    }
+
+    /// A thread that always finds something in its own queue looks at the backend from time to time.
+    /// Posted packets need no look: what completes goes behind them, and the own queue runs dry.
+    #[inline(never)]
+    fn look_around(&self, member: &mut Member<E, K>) {
+        member.streak.set(0);
+        if self.word.load(Ordering::Acquire) & word::QUEUED != 0 || !member.state.holds_slot() {
+            return;
+        }
+        let batch = self.rules.lock().batch_of_holder();
+        let look = self.backend.wait(&mut member.events, batch, Some(Duration::ZERO));
+        let Member { events, own, .. } = member;
+        let own = own.downcast_ref().expect(OWN_QUEUE_TYPE);
+        self.change(|rules, wakes| {
+            rules.looked_around(events, look, wakes);
+            rules.fill(own);
+        });
+    }
+
+    /// What the shared queue or the backend has.
+    #[inline(never)]
+    fn take_shared(
+        &self,
+        member: &mut Member<E, K>,
+        deadline: Deadline,
+    ) -> Result<Work<T, E>, TakeError> {
+        let Member { id, parker, events, own, streak, .. } = member;
         let id = *id;
+        let own = own.downcast_ref().expect(OWN_QUEUE_TYPE);
+        streak.set(0);
         let poll_only = matches!(deadline, Deadline::Now);
-        let mut wakes = Wakes::default();
-        let mut step = self.rules.lock().arrive(id, poll_only, &mut wakes);
-        self.wake(wakes);
+        let mut step = self.step(own, |rules, wakes| rules.arrive(id, poll_only, wakes));
         loop {
             step = match step {
                 Step::Work(work) => return Ok(self.work(work)),
@@ -175,34 +320,24 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
                 Step::Poll { batch } => {
                     let look = self.backend.wait(events, batch, deadline.remaining());
                     let expired = deadline.expired();
-                    self.change(|rules, wakes| rules.returned(id, events, look, expired, wakes))
+                    self.step(own, |rules, wakes| rules.returned(id, events, look, expired, wakes))
                 }
                 Step::Glance { batch } => {
                     let look = self.backend.wait(events, batch, Some(Duration::ZERO));
-                    self.change(|rules, wakes| rules.glanced(id, events, look, poll_only, wakes))
+                    self.step(own, |rules, wakes| rules.glanced(id, events, look, poll_only, wakes))
                 }
                 Step::Park => {
                     parker.parker().park(deadline.remaining());
                     let expired = deadline.expired();
-                    self.change(|rules, wakes| rules.woken(id, expired, wakes))
+                    self.step(own, |rules, wakes| rules.woken(id, expired, wakes))
                 }
             };
         }
     }
 
-    /// Gives a thread that has taken a packet what it may have besides, without waiting. `carry_out`
-    /// is called with each piece of work and answers how many more packets are wanted; `wanted` of
-    /// them at first.
-    pub(crate) fn take_more(
-        &self,
-        mut wanted: usize,
-        mut carry_out: impl FnMut(Work<T, E>) -> usize,
-    ) {
-        while wanted > 0 {
-            let work = self.rules.lock().more();
-            let Some(work) = work else { return };
-            wanted = carry_out(self.work(work));
-        }
+    /// Gives a thread that has taken a packet one more piece of the shared work, without waiting.
+    pub(super) fn more(&self) -> Option<Work<T, E>> {
+        self.change(|rules, _| rules.more()).map(|work| self.work(work))
     }
 
     fn work(&self, work: Work<Queued<T>, E>) -> Work<T, E> {
@@ -217,9 +352,44 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
         transition: impl FnOnce(&mut Rules<Queued<T>, E, K>, &mut Wakes<K>) -> R,
     ) -> R {
         let mut wakes = Wakes::default();
-        let result = transition(&mut self.rules.lock(), &mut wakes);
+        let mut rules = self.rules.lock();
+        let result = transition(&mut rules, &mut wakes);
+        self.publish(&mut rules, &mut wakes);
+        drop(rules);
         self.wake(wakes);
         result
+    }
+
+    /// The change by which a thread gets its next step, with what it may have besides.
+    fn step(
+        &self,
+        own: &OwnQueue<Queued<T>, E>,
+        transition: impl FnOnce(&mut Rules<Queued<T>, E, K>, &mut Wakes<K>) -> Step<Queued<T>, E>,
+    ) -> Step<Queued<T>, E> {
+        self.change(|rules, wakes| {
+            let step = transition(rules, wakes);
+            if matches!(step, Step::Work(_)) {
+                rules.fill(own);
+            }
+            step
+        })
+    }
+
+    /// Lets threads that do not take the lock know of a change. If a thread waits from now on while a
+    /// slot is free, what lies in own queues is looked at once more, after the word was written.
+    #[inline]
+    fn publish(&self, rules: &mut Rules<Queued<T>, E, K>, wakes: &mut Wakes<K>) {
+        let before = self.word.load(Ordering::Relaxed);
+        let word = rules.word();
+        if word == before {
+            return;
+        }
+        self.word.store(word, Ordering::Release);
+        if word & word::SPARE & !before != 0 {
+            fence(Ordering::SeqCst);
+            while rules.give_robbed(wakes) {}
+            self.word.store(rules.word(), Ordering::Release);
+        }
     }
 
     /// Wakes who is to be woken, with no lock held. There is mostly nobody.
@@ -245,4 +415,11 @@ impl<T, E, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
             self.monitor.wake();
         }
     }
+}
+
+const OWN_QUEUE_TYPE: &str = "a thread's own queue holds what its scheduler queues";
+
+#[inline]
+fn own_queue<T: 'static, E: 'static, K>(member: &Member<E, K>) -> &OwnQueue<Queued<T>, E> {
+    member.own.downcast_ref().expect(OWN_QUEUE_TYPE)
 }

@@ -16,6 +16,20 @@ pub(crate) struct Counts {
     pub(crate) monitor_looks: u64,
 }
 
+impl Counts {
+    /// One more was taken. The sum over the threads is what counts: of what a thread queued for itself
+    /// and another took, each knows one half.
+    pub(super) fn count_taken(&mut self) {
+        self.taken = self.taken.wrapping_add(1);
+    }
+
+    /// Adds what a thread has queued and taken past the shared queue.
+    pub(super) fn add(&mut self, (queued, taken): (u64, u64)) {
+        self.queued += queued;
+        self.taken = self.taken.wrapping_add(taken);
+    }
+}
+
 const BUCKETS: usize = 64;
 const SAMPLE_EVERY: u32 = 16;
 

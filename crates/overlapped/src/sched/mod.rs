@@ -4,8 +4,10 @@
 //!   [`platform`] says what it is on each system: our [`dispatcher`], or the system's own port.
 //! - [`rules`] is the discipline itself, a pure data structure without locks, clocks or I/O. Each
 //!   transition answers what the calling thread does next and which other threads to wake.
-//! - [`dispatcher`] puts the rules behind one lock and lets threads wait: parked, or in the backend.
+//! - [`dispatcher`] puts the rules behind one lock, with the threads' own queues before it, and lets
+//!   threads wait: parked, or in the backend.
 //! - [`monitor`] is the thread that notices threads which block without saying so.
+//! - [`own_queue`] is what a thread has for itself, and others may rob.
 //! - [`parker`] is how one thread parks and is woken, and how it is seen that it sleeps.
 //! - [`binding`] is which scheduler the calling thread is bound to.
 //! - [`allowance`] is how many completions a thread may have in place before it takes again.
@@ -21,6 +23,7 @@ pub(crate) mod binding;
 mod dispatcher;
 pub(crate) mod metrics;
 mod monitor;
+mod own_queue;
 mod parker;
 mod platform;
 mod rules;

@@ -1,5 +1,5 @@
-//! The locks and atomics the library is built on: the standard ones, or loom's when the models are
-//! checked, or such that [`counts`] what they write.
+//! The locks, atomics and robbable queue the library is built on: the standard ones and one of a library,
+//! or loom's when the models are checked, or such that [`counts`] what they write.
 //!
 //! A panic in a user's destructor must not make a port unusable for every other thread, so a lock
 //! that was held during a panic is taken as it is: each critical section leaves its data valid
@@ -17,7 +17,9 @@ use std::time::Duration;
 pub(crate) use imp::MutexGuard;
 #[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]
 pub(crate) use platform::atomic;
-pub(crate) use platform::{THREADS_HAVE_THEIR_OWN, shared, unmodelled};
+/// A queue of one thread's that others may rob.
+pub(crate) use platform::queue;
+pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, unmodelled};
 
 /// A mutual exclusion lock without poisoning.
 #[derive(Debug, Default)]

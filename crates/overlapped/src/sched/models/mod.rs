@@ -4,6 +4,7 @@
 //! with `RUSTFLAGS="--cfg loom" cargo test -p overlapped --lib --release models`.
 
 mod monitor;
+mod own_queue;
 
 use super::binding::Bound;
 use super::dispatcher::{self, Dispatcher};

@@ -11,7 +11,7 @@ pub(crate) type Scheduler<T> = OnDriver<T>;
 /// What a thread is given to do.
 pub(crate) type Job<T> = Work<T, Event>;
 
-impl<T> Scheduler<T> {
+impl<T: 'static> Scheduler<T> {
     /// Makes the scheduler on the driver that was chosen, and says which it is and why.
     pub(crate) fn build(
         choice: DriverChoice,
@@ -29,6 +29,23 @@ impl<T> Scheduler<T> {
             start_monitor(&scheduler, &scheduler.monitor, &mut report);
         }
         Ok((scheduler, report))
+    }
+
+    /// Gives the calling thread, which has taken a packet, what it may have besides, without waiting.
+    /// `carry_out` is called with each piece of work and answers how many more packets are wanted;
+    /// `wanted` of them at first.
+    pub(crate) fn take_more(
+        self: &Arc<Self>,
+        mut wanted: usize,
+        mut carry_out: impl FnMut(Job<T>) -> usize,
+    ) where
+        T: Send + 'static,
+    {
+        while wanted > 0
+            && let Some(work) = self.one_more(self)
+        {
+            wanted = carry_out(work);
+        }
     }
 
     #[inline]

@@ -22,9 +22,9 @@ use std::sync::Arc;
 const QUIET_ROUNDS: u32 = 50;
 
 /// The dispatcher over a driver.
-type OnDriver<T> = Dispatcher<T, Event, Arc<BoundThread>, Driver>;
+pub(super) type OnDriver<T> = Dispatcher<T, Event, Arc<BoundThread>, Driver>;
 
-impl<T> OnDriver<T> {
+impl<T: 'static> OnDriver<T> {
     /// Makes it on the driver that was chosen for a `reason`, and says how it will be.
     fn on(
         (choice, reason): (DriverChoice, String),

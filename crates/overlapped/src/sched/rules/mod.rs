@@ -10,6 +10,7 @@
 //! polling threads the kernel wakes is the kernel's business, so work for "a polling thread" lies
 //! in one queue from which whoever comes back takes first.
 //!
+//! - [`robbing`] is how what lies in threads' own queues comes back into the shared one.
 //! - [`steps`] are the words in which rules and dispatcher speak.
 //! - [`taking`] is a thread on its way to work; [`queueing`] what comes in and who gets it.
 //! - [`threads`] is where each thread stands; [`monitor`] how one that blocks without saying so is
@@ -17,16 +18,34 @@
 
 pub(crate) mod monitor;
 mod queueing;
+mod robbing;
 pub(crate) mod steps;
 mod taking;
 mod threads;
 
 use super::Sizes;
 use super::metrics::Counts;
+use super::own_queue::OwnQueue;
 use monitor::Monitor;
 use std::collections::VecDeque;
 use steps::{MemberId, Work};
 use threads::Member;
+
+/// How much lies in a thread's own queue at most: a batch of events, and as much again of what they
+/// led to.
+pub(super) const OWN_QUEUE_ROOM: usize = 128;
+
+/// The bits of what threads look at without the lock.
+pub(super) mod word {
+    /// The scheduler is closed.
+    pub(crate) const CLOSED: u32 = 1;
+    /// Packets lie in the shared queue.
+    pub(crate) const QUEUED: u32 = 2;
+    /// A slot is free and a thread waits: what goes into an own queue now may have to be robbed.
+    pub(crate) const SPARE: u32 = 4;
+    /// A thread will come back from the backend to look for that.
+    pub(crate) const LOOK_ARMED: u32 = 8;
+}
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
 #[derive(Debug)]
@@ -55,6 +74,8 @@ pub(crate) struct Rules<T, E, K> {
     /// packet queued meanwhile would wake another thread for what this one came for (P57, P58).
     glancing: usize,
     since_glance: u32,
+    /// What was robbed, on its way to the shared queue.
+    loot: OwnQueue<T, E>,
     closed: bool,
     counts: Counts,
 }
@@ -79,6 +100,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             look_armed: false,
             glancing: 0,
             since_glance: 0,
+            loot: OwnQueue::with_room(OWN_QUEUE_ROOM),
             closed: false,
             counts: Counts::default(),
         }
@@ -88,13 +110,36 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.concurrency
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.counts.clone();
+        for member in self.members.iter().flatten() {
+            counts.add(member.state.counts());
+        }
+        counts
+    }
+
+    /// How many packets no thread has been given yet, in the shared queue and in own ones.
+    fn not_taken(&self) -> usize {
+        if self.closed {
+            return self.queue.len();
+        }
+        let Counts { queued, taken, .. } = self.counts();
+        // Threads count on while this adds up.
+        usize::try_from(queued.wrapping_sub(taken) as i64).unwrap_or(0)
+    }
+
+    /// What threads look at without the lock.
+    pub(crate) fn word(&self) -> u32 {
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        bit(self.closed, word::CLOSED)
+            | bit(!self.queue.is_empty(), word::QUEUED)
+            | bit(self.has_spare() && !self.closed, word::SPARE)
+            | bit(self.look_armed, word::LOOK_ARMED)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {
         Sizes {
-            queued: self.queue.len(),
+            queued: self.not_taken(),
             waiting: self.parked.len() + self.standing_pollers() + self.glancing,
             released: self.active,
             paused: self.paused,

@@ -6,7 +6,7 @@
 //! after that has not been so for a while, and is woken by the change after which it is so again.
 
 use super::Rules;
-use super::steps::{MemberId, Suspect, Wakes};
+use super::steps::{Suspect, Wakes};
 use super::threads::Standing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     pub(crate) fn watch(&mut self) -> Watch {
         if self.is_full_with_a_thread_to_spare() {
             self.monitor = Monitor::Watching { quiet: 0 };
-            return Watch::Look { work_waits: self.work_waits() };
+            return Watch::Look { work_waits: self.work_waits() || self.own_work_waits() };
         }
         match self.monitor {
             Monitor::Watching { quiet } if quiet < self.quiet_rounds => {
@@ -84,6 +84,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
                 member,
                 last_move: slot.last_move,
+                own_moves: slot.state.moves(),
                 parker: slot.parker.clone(),
                 asleep: false,
             })
@@ -99,7 +100,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
         let mut found_sleeper = false;
         for suspect in suspects {
-            found_sleeper |= self.judge(suspect.member, suspect.last_move, suspect.asleep);
+            found_sleeper |= self.judge(&suspect);
         }
         if found_sleeper {
             self.counts.released_on_block += 1;
@@ -108,20 +109,29 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     }
 
     /// True when the thread is found asleep with a slot, which it loses.
-    fn judge(&mut self, id: MemberId, last_move: u64, asleep: bool) -> bool {
+    fn judge(&mut self, suspect: &Suspect<K>) -> bool {
+        let id = suspect.member;
         let Some(member) = self.members[id].as_mut() else { return false };
-        if member.last_move != last_move {
+        if member.last_move != suspect.last_move || member.state.moves() != suspect.own_moves {
             return false;
         }
-        match (member.standing, asleep) {
+        match (member.standing, suspect.asleep) {
             (Standing::Released, true) => {
                 member.standing = Standing::Presumed;
+                member.state.set_holds_slot(false);
                 self.active -= 1;
                 self.paused += 1;
+                self.reclaim(id);
                 true
+            }
+            (Standing::Presumed, true) => {
+                // It may have put something there just before it was seen.
+                self.reclaim(id);
+                false
             }
             (Standing::Presumed, false) => {
                 member.standing = Standing::Released;
+                member.state.set_holds_slot(true);
                 self.paused -= 1;
                 self.count_active();
                 false

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// After this time a thread that is to spare looks for what another has left in its own queue.
-const LOOK_AFTER: Duration = Duration::from_millis(1);
+pub(super) const LOOK_AFTER: Duration = Duration::from_millis(1);
 
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// Queues a packet at the tail, or hands it to the newest waiter (P24, P50, P55).
@@ -24,39 +24,11 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         Ok(())
     }
 
-    /// Queues the packet of an operation that completed while the calling thread started it.
-    ///
-    /// A released thread comes back for it soon, so nobody is woken for it: waking another thread
-    /// for each would cost more than the operation. Should the thread not come back, somebody looks
-    /// after a millisecond; when it says that it blocks, or ends, the packet is handed out at once.
-    ///
-    /// # Errors
-    /// The packet, when the port is closed.
-    pub(crate) fn insert_own(
-        &mut self,
-        id: MemberId,
-        packet: T,
-        wakes: &mut Wakes<K>,
-    ) -> Result<(), T> {
-        if self.closed || self.member(id).standing != Standing::Released {
-            return self.insert(packet, wakes);
-        }
-        self.counts.queued += 1;
-        self.queue.push_back(packet);
-        if self.active >= self.concurrency {
-            self.settle(wakes);
-        } else if !self.look_armed && self.standing_pollers() > 0 {
-            self.look_armed = true;
-            wakes.look_after = Some(LOOK_AFTER);
-        }
-        Ok(())
-    }
-
     /// Queues the packet of an operation that a released thread has just performed, and gives the
     /// thread the oldest packet: its own, unless others were queued before it.
     pub(crate) fn exchange(&mut self, packet: T) -> T {
         self.counts.queued += 1;
-        self.counts.taken += 1;
+        self.counts.count_taken();
         match self.queue.pop_front() {
             Some(older) => {
                 self.queue.push_back(packet);
@@ -69,26 +41,31 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     /// Takes one more piece of work for a thread that is already released with some (P110).
     pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
         if let Some(packet) = self.queue.pop_front() {
-            self.counts.taken += 1;
+            self.counts.count_taken();
             return Some(Work::Packet(packet));
         }
         let event = self.ready.pop_front()?;
         Some(Work::Event(event))
     }
 
-    /// Puts packets that were taken and not used back at the head, in their order.
+    /// Puts packets that were taken and not used back at the head, in their order, and behind them
+    /// what the thread has in its own queue, since it took that later.
     ///
     /// # Errors
     /// The packets, when the port is closed.
     pub(crate) fn put_back(
         &mut self,
+        id: Option<MemberId>,
         packets: VecDeque<T>,
         wakes: &mut Wakes<K>,
     ) -> Result<(), VecDeque<T>> {
         if self.closed {
             return Err(packets);
         }
-        self.counts.taken -= packets.len() as u64;
+        if let Some(id) = id {
+            self.reclaim(id);
+        }
+        self.counts.taken = self.counts.taken.wrapping_sub(packets.len() as u64);
         for packet in packets.into_iter().rev() {
             self.queue.push_front(packet);
         }
@@ -106,8 +83,9 @@ impl<T, E, K: Clone> Rules<T, E, K> {
                 wakes.parkers.push(member.parker.clone());
             }
             wakes.kick |= self.polling > 0;
-            self.ready.clear();
         }
+        self.reclaim_all();
+        self.ready.clear();
         std::mem::take(&mut self.queue)
     }
 
@@ -132,7 +110,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             }
             let work = match self.queue.pop_front() {
                 Some(packet) => {
-                    self.counts.taken += 1;
+                    self.counts.count_taken();
                     Work::Packet(packet)
                 }
                 None => match self.ready.pop_front() {
@@ -164,8 +142,14 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
     }
 
+    /// Whether a slot is free for a thread that waits.
+    pub(super) fn has_spare(&self) -> bool {
+        self.active + self.glancing < self.concurrency
+            && !(self.parked.is_empty() && self.standing_pollers() == 0)
+    }
+
     /// Whether there is work that nobody has been given.
-    pub(super) fn work_waits(&self) -> bool {
+    pub(crate) fn work_waits(&self) -> bool {
         !(self.queue.is_empty() && self.ready.is_empty())
     }
 

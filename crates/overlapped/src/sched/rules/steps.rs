@@ -39,6 +39,7 @@ pub(crate) enum Step<T, E> {
 pub(crate) struct Suspect<K> {
     pub(super) member: MemberId,
     pub(super) last_move: u64,
+    pub(super) own_moves: u64,
     pub(crate) parker: K,
     pub(crate) asleep: bool,
 }

@@ -7,7 +7,7 @@ use super::threads::{Handed, Standing};
 /// After so many packets from the queue in a row, the backend is looked at without waiting.
 const GLANCE_EVERY: u32 = 16;
 /// How many events a thread takes from the backend when every other slot is busy.
-const BATCH_MAX: usize = 16;
+pub(crate) const BATCH_MAX: usize = 64;
 
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// A thread asks for work: its slot is given back first (P57).
@@ -147,6 +147,11 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             if let Some(event) = self.ready.pop_front() {
                 return self.release(id, Work::Event(event), wakes);
             }
+            if self.rob()
+                && let Some(work) = self.oldest_shared()
+            {
+                return self.release(id, work, wakes);
+            }
             if may_glance && (poll_only || glance_due) {
                 self.set(id, Standing::Polling);
                 self.glancing += 1;
@@ -178,11 +183,31 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.set(id, Standing::Released);
         self.count_active();
         match work {
-            Work::Packet(_) => self.counts.taken += 1,
+            Work::Packet(_) => self.counts.count_taken(),
             Work::Event(_) => self.since_glance = 0,
         }
         self.settle(wakes);
         Step::Work(work)
+    }
+
+    /// The oldest that lies in the shared queue.
+    fn oldest_shared(&mut self) -> Option<Work<T, E>> {
+        let packet = self.queue.pop_front().map(Work::Packet);
+        packet.or_else(|| self.ready.pop_front().map(Work::Event))
+    }
+
+    /// A thread that goes on with what lies in its own queue has looked at the backend between.
+    pub(crate) fn looked_around(&mut self, events: &mut Vec<E>, look: bool, wakes: &mut Wakes<K>) {
+        self.look_armed &= !look;
+        self.ready.extend(events.drain(..));
+        // The look may have taken the wake-up that was meant for a thread in the backend's wait.
+        wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
+        self.settle(wakes);
+    }
+
+    /// How many events a thread that holds a slot may take for itself.
+    pub(crate) fn batch_of_holder(&self) -> usize {
+        if self.active >= self.concurrency { BATCH_MAX } else { 1 }
     }
 
     /// The thread runs on without a packet, bound and counted (P62, P63, T7, T14).

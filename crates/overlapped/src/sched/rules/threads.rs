@@ -2,6 +2,8 @@
 
 use super::Rules;
 use super::steps::{MemberId, Wakes, Work};
+use crate::sched::own_queue::{Robber, ThreadState};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -34,13 +36,21 @@ pub(super) struct Member<T, E, K> {
     /// The number of its last move among those of all threads, so that what the monitor saw can be
     /// told from what is, also when the thread's own number has been given to another since.
     pub(super) last_move: u64,
+    pub(super) own: Robber<T, E>,
+    pub(super) state: Arc<ThreadState>,
 }
 
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// Gives a thread a number. It is bound, and counted, from its first [`Rules::arrive`].
-    pub(crate) fn enroll(&mut self, parker: K) -> MemberId {
+    pub(crate) fn enroll(
+        &mut self,
+        parker: K,
+        own: Robber<T, E>,
+        state: Arc<ThreadState>,
+    ) -> MemberId {
         let last_move = self.next_move();
-        let member = Member { parker, standing: Standing::Outside, handed: None, last_move };
+        let standing = Standing::Outside;
+        let member = Member { parker, standing, handed: None, last_move, own, state };
         match self.members.iter().position(Option::is_none) {
             Some(free) => {
                 self.members[free] = Some(member);
@@ -56,7 +66,9 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     /// The thread ends, leaves, or binds to another port: its slot is free (P76, P78, T11, T12).
     pub(crate) fn dismiss(&mut self, id: MemberId, wakes: &mut Wakes<K>) {
         self.give_back(id);
-        self.members[id] = None;
+        if let Some(member) = self.members[id].take() {
+            self.counts.add(member.state.counts());
+        }
         self.settle(wakes);
     }
 
@@ -94,6 +106,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             Standing::Presumed | Standing::Blocking => self.paused -= 1,
             Standing::Outside | Standing::Parked | Standing::Polling => {}
         }
+        self.reclaim(id);
         self.set(id, Standing::Outside);
     }
 
@@ -118,6 +131,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         let last_move = self.next_move();
         let member = self.member(id);
         member.standing = standing;
+        member.state.set_holds_slot(standing == Standing::Released);
         member.last_move = last_move;
     }
 

@@ -13,6 +13,24 @@ pub(crate) fn shared<T: ?Sized>(owner: &Arc<T>) -> Arc<T> {
     Arc::clone(owner)
 }
 
+/// A line that another crate's code writes; it has a number of its own, above all addresses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line(usize);
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(usize::MAX - number * 4096)
+    }
+
+    /// It is written by one read-modify-write.
+    #[track_caller]
+    pub(crate) fn written(self) {
+        note(self.0, 1, 0);
+    }
+}
+
 fn address<T: ?Sized>(of: &T) -> usize {
     std::ptr::from_ref(of).addr()
 }

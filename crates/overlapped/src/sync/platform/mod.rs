@@ -12,21 +12,21 @@ mod standard;
 mod uncounted;
 
 #[cfg(loom)]
-pub(crate) use self::loom::THREADS_HAVE_THEIR_OWN;
+pub(crate) use self::loom::{THREADS_HAVE_THEIR_OWN, queue};
 #[cfg(loom)]
 pub(super) use self::loom::{imp, wait_timeout};
 #[cfg(all(feature = "_count", not(loom)))]
-pub(super) use counted::{locks, notifies, waits, writes};
+pub(crate) use counted::{Line, shared, unmodelled};
 #[cfg(all(feature = "_count", not(loom)))]
-pub(crate) use counted::{shared, unmodelled};
+pub(super) use counted::{locks, notifies, waits, writes};
 #[cfg(not(loom))]
-pub(crate) use standard::THREADS_HAVE_THEIR_OWN;
+pub(crate) use standard::{THREADS_HAVE_THEIR_OWN, queue};
 #[cfg(not(loom))]
 pub(super) use standard::{imp, wait_timeout};
 #[cfg(any(loom, not(feature = "_count")))]
-pub(super) use uncounted::{locks, notifies, waits, writes};
+pub(crate) use uncounted::{Line, shared, unmodelled};
 #[cfg(any(loom, not(feature = "_count")))]
-pub(crate) use uncounted::{shared, unmodelled};
+pub(super) use uncounted::{locks, notifies, waits, writes};
 
 /// Atomics that the models interleave: loom's when they are checked, else those of [`unmodelled`].
 #[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]

@@ -3,6 +3,7 @@
 use crate::sync::Mutex;
 use std::time::Duration;
 
+pub(crate) use st3::fifo as queue;
 pub(in crate::sync) use std::sync as imp;
 
 /// Whether what is local to a thread is its alone.

@@ -13,6 +13,19 @@ pub(crate) mod unmodelled {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 }
 
+/// A line that another crate's code writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line;
+
+impl Line {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn written(self) {}
+}
+
 /// One more owner.
 #[inline]
 pub(crate) fn shared<T: ?Sized>(owner: &Arc<T>) -> Arc<T> {

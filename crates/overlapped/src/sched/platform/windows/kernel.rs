@@ -68,7 +68,7 @@ impl<T> KernelPort<T> {
 
     pub(super) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember {
         self.members.fetch_add(1, Ordering::Relaxed);
-        Member::new(self.next_member.fetch_add(1, Ordering::Relaxed), thread)
+        Member::without_own_queue(self.next_member.fetch_add(1, Ordering::Relaxed), thread)
     }
 
     /// The calling thread leaves the port: the kernel is told, so that its slot is free.
@@ -99,7 +99,7 @@ impl<T> KernelPort<T> {
         Ok(())
     }
 
-    pub(super) fn insert_own(&self, _id: MemberId, packet: T) -> Result<(), T> {
+    pub(super) fn insert_own(&self, _member: &BoundMember, packet: T) -> Result<(), T> {
         self.insert(packet)
     }
 
@@ -111,13 +111,17 @@ impl<T> KernelPort<T> {
     }
 
     /// What the kernel gave to a thread has been in the queue already: it is only counted.
-    pub(super) fn exchange(&self, packet: T) -> T {
+    pub(super) fn exchange(&self, _member: Option<&BoundMember>, packet: T) -> T {
         let delivered = !self.closed.load(Ordering::SeqCst);
         self.taken.fetch_add(u64::from(delivered), Ordering::Relaxed);
         packet
     }
 
-    pub(super) fn put_back(&self, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>> {
+    pub(super) fn put_back(
+        &self,
+        _member: Option<&BoundMember>,
+        packets: VecDeque<T>,
+    ) -> Result<(), VecDeque<Queued<T>>> {
         let packets: VecDeque<_> = packets.into_iter().map(Queued::unmeasured).collect();
         let count = packets.len();
         {

@@ -3,9 +3,10 @@
 
 mod kernel;
 
-use super::OnDriver;
+use super::{OnDriver, start_monitor};
 use crate::sched::binding::{Bound, BoundMember, BoundThread};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
+use crate::sched::monitor::{Round, Watched};
 use crate::sched::rules::steps::{MemberId, Work};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sys::iocp::block::Finished;
@@ -57,7 +58,17 @@ macro_rules! either {
     };
 }
 
-impl<T: Send> Bound for Scheduler<T> {
+impl<T: Send + 'static> Watched for Scheduler<T> {
+    fn watch(&self) -> Round {
+        match self {
+            Self::Ours(ours) => ours.watch(),
+            // The kernel sees by itself which threads block.
+            Self::Kernel(_) => Round::Doze,
+        }
+    }
+}
+
+impl<T: Send + 'static> Bound for Scheduler<T> {
     either! {
         fn dismiss(&self, id: MemberId);
         fn block(&self, id: MemberId) -> bool;
@@ -65,7 +76,7 @@ impl<T: Send> Bound for Scheduler<T> {
     }
 }
 
-impl<T> Scheduler<T> {
+impl<T: 'static> Scheduler<T> {
     /// Makes the scheduler on the driver that was chosen, and says which it is and why.
     pub(crate) fn build(
         choice: DriverChoice,
@@ -78,9 +89,13 @@ impl<T> Scheduler<T> {
     {
         let (choice, reason) = choice.resolve(network.as_ref())?;
         if choice != DriverChoice::Iocp {
-            // No thread's sleep can be seen here, so there is no monitor to start.
-            let made = OnDriver::on((choice, reason), network, concurrency, monitor);
-            return made.map(|(ours, report)| (Arc::new(Self::Ours(ours)), report));
+            let (ours, mut report) = OnDriver::on((choice, reason), network, concurrency, monitor)?;
+            let parker = ours.has_monitor().then(|| Arc::clone(&ours.monitor));
+            let scheduler = Arc::new(Self::Ours(ours));
+            if let Some(parker) = parker {
+                start_monitor(&scheduler, &parker, &mut report);
+            }
+            return Ok((scheduler, report));
         }
         let iocp = Iocp::new(concurrency)?;
         let monitor = match wine_version() {
@@ -103,9 +118,9 @@ impl<T> Scheduler<T> {
     either! {
         pub(in crate::sched) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember;
         pub(crate) fn insert(&self, packet: T) -> Result<(), T>;
-        pub(crate) fn insert_own(&self, id: MemberId, packet: T) -> Result<(), T>;
-        pub(crate) fn exchange(&self, packet: T) -> T;
-        pub(crate) fn put_back(&self, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
+        pub(in crate::sched) fn insert_own(&self, member: &BoundMember, packet: T) -> Result<(), T>;
+        pub(in crate::sched) fn exchange(&self, member: Option<&BoundMember>, packet: T) -> T;
+        pub(in crate::sched) fn put_back(&self, member: Option<&BoundMember>, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
         pub(crate) fn close(&self) -> VecDeque<Queued<T>>;
         pub(crate) fn sizes(&self) -> Sizes;
         pub(crate) fn counts(&self) -> Counts;
@@ -124,18 +139,30 @@ impl<T> Scheduler<T> {
         }
     }
 
-    pub(crate) fn take_more(&self, wanted: usize, mut carry_out: impl FnMut(Job<T>) -> usize) {
-        match self {
-            Self::Ours(ours) => ours.take_more(wanted, |work| carry_out(work.into())),
+    pub(crate) fn take_more(
+        self: &Arc<Self>,
+        mut wanted: usize,
+        mut carry_out: impl FnMut(Job<T>) -> usize,
+    ) where
+        T: Send + 'static,
+    {
+        match &**self {
+            Self::Ours(ours) => {
+                while wanted > 0
+                    && let Some(work) = self.one_more(ours)
+                {
+                    wanted = carry_out(work.into());
+                }
+            }
             Self::Kernel(kernel) => kernel.take_more(wanted, carry_out),
         }
     }
 
     /// Whether a thread that comes back would find something at once. The kernel does not tell, and is
     /// not asked: nothing completes in place there.
-    pub(crate) fn has_work_to_hand_out(&self) -> bool {
+    pub(in crate::sched) fn has_work_to_hand_out(&self, member: &BoundMember) -> bool {
         match self {
-            Self::Ours(ours) => ours.has_work_to_hand_out(),
+            Self::Ours(ours) => ours.has_work_to_hand_out(member),
             Self::Kernel(_) => true,
         }
     }
