@@ -140,7 +140,7 @@ impl<O: Operation> Connection<O> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, direction: Direction, pending: Pending<O, impl Perform<O>>) {
         self.enter_state_of(pending.operation.role());
         match direction {
@@ -149,8 +149,8 @@ impl<O: Operation> Connection<O> {
         }
     }
 
-    #[inline]
-    pub(super) fn pop(&mut self, direction: Direction) -> Option<Pending<O>> {
+    #[inline(always)]
+    pub(crate) fn pop(&mut self, direction: Direction) -> Option<Pending<O>> {
         match direction {
             Direction::Receive => self.receive.pop(),
             Direction::Send => self.send.pop().map(|pending| *pending),
@@ -187,7 +187,7 @@ impl<O: Operation> Connection<O> {
     }
 
     /// The first attempt, of an operation that is not in a queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn attempt(
         &mut self,
         direction: Direction,
@@ -218,7 +218,7 @@ impl<O: Operation> Connection<O> {
     }
 
     /// Attempts the operation that is next in a direction, where it lies, if its socket may be ready.
-    #[inline]
+    #[inline(always)]
     pub(super) fn attempt_next(
         &mut self,
         direction: Direction,
@@ -245,7 +245,7 @@ impl<O: Operation> Connection<O> {
 
     /// Updates the state by what a complete operation says about the connection.
     #[inline]
-    pub(super) fn conclude(&mut self, operation: &mut impl Perform<O>) {
+    pub(crate) fn conclude(&mut self, operation: &mut impl Perform<O>) {
         operation.conclude(self);
         if operation.error().is_some() {
             self.conclude_failed(operation);

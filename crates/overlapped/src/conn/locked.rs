@@ -102,8 +102,7 @@ impl<'a, O: Operation> Locked<'a, O> {
                     return false;
                 }
             }
-            let Some(pending) = connection.pop(direction) else { return false };
-            if let Some(packet) = O::end(pending, self, delivery) {
+            if let Some(packet) = O::end_next(self, direction, delivery) {
                 delivery.add(self.connections, packet);
             }
         }

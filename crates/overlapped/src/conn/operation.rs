@@ -23,6 +23,14 @@ pub(crate) trait Operation: Perform<Self> + InKernel + Send + 'static {
 
     /// The token of the stream that an accept is for, if it is for one.
     fn accepts_into(&self) -> Option<u64>;
+
+    /// Takes the next operation of a direction out of its queue, which is complete, concludes it, and
+    /// gives its packet as [`Perform::complete`] does.
+    fn end_next(
+        at: &mut Locked<'_, Self>,
+        direction: Direction,
+        delivery: &mut Delivery<Self>,
+    ) -> Option<Self::Packet>;
 }
 
 /// An operation with everything that it owns. Connections start, attempt and end it, and know
@@ -52,17 +60,6 @@ pub(crate) trait Perform<O: Operation>: Sized {
 
     /// Updates the connection's state when it is complete, before its error is looked at.
     fn conclude(&mut self, connection: &mut Connection<O>);
-
-    /// Concludes it, and gives its packet as [`Perform::complete`] does.
-    #[inline]
-    fn end(
-        mut pending: Pending<O, Self>,
-        at: &mut Locked<'_, O>,
-        delivery: &mut Delivery<O>,
-    ) -> Option<O::Packet> {
-        at.conclude(&mut pending.operation);
-        Self::complete(pending, at, delivery)
-    }
 
     /// Its packet, when it is complete and concluded. `None` when something comes before that, and
     /// somebody else has the operation now.

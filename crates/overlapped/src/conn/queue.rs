@@ -59,7 +59,7 @@ impl<T> OperationQueue<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, operation: T) {
         if self.first.is_none() {
             self.first = Some(operation);
@@ -68,7 +68,7 @@ impl<T> OperationQueue<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<T> {
         match &mut self.rest {
             None => self.first.take(),
@@ -108,7 +108,7 @@ impl<T> OperationQueue<T> {
 
     /// Attempts the first operation where it lies, if the socket may be ready. Complete, it is to be
     /// taken out by [`OperationQueue::pop`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attempt(
         &mut self,
         ended: bool,

@@ -244,6 +244,20 @@ impl<P: Protocol> Operation for Op<P> {
             _ => None,
         }
     }
+
+    #[inline(always)]
+    fn end_next(
+        at: &mut Locked<'_, Self>,
+        direction: Direction,
+        delivery: &mut Delivery<Self>,
+    ) -> Option<Packet<P>> {
+        let Pending { id, operation: Self { task, operation }, holder } = at.pop(direction)?;
+        dispatch!(task, kind => {
+            let mut operation = Starting { kind, operation };
+            at.conclude(&mut operation);
+            Starting::complete(Pending { id, operation, holder }, at, delivery)
+        })
+    }
 }
 
 /// As it waits, it may be of any kind.
@@ -281,19 +295,6 @@ impl<P: Protocol> Perform<Self> for Op<P> {
     #[inline]
     fn conclude(&mut self, connection: &mut Connection<Self>) {
         dispatch!(&mut self.task, it => Kind::<P>::conclude(it, connection));
-    }
-
-    #[inline]
-    fn end(
-        pending: Pending<Self>,
-        at: &mut Locked<'_, Self>,
-        delivery: &mut Delivery<Self>,
-    ) -> Option<Packet<P>> {
-        let Pending { id, operation: Self { task, operation }, holder } = pending;
-        dispatch!(task, kind => {
-            let operation = Starting { kind, operation };
-            Starting::end(Pending { id, operation, holder }, at, delivery)
-        })
     }
 
     fn complete(
@@ -355,18 +356,20 @@ impl<P: Protocol, K: Kind<P>> Perform<Op<P>> for Starting<P, K> {
         self.kind.conclude(connection);
     }
 
-    #[inline]
+    #[inline(always)]
     fn complete(
         mut pending: Pending<Op<P>, Self>,
         at: &mut Locked<'_, Op<P>>,
         delivery: &mut Delivery<Op<P>>,
     ) -> Option<Packet<P>> {
         let Pending { operation: Self { kind, .. }, holder, .. } = &mut pending;
-        let next = kind.complete(at, holder, delivery);
-        go_on(next, pending, at, delivery)
+        match kind.complete(at, holder, delivery) {
+            Next::Packet => Some(pending.into_packet()),
+            next => go_on(next, pending.into_waiting(), at, delivery),
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn into_packet(self, handle: Handle<Op<P>>) -> Packet<P> {
         self.kind.into_packet(handle, self.operation)
     }
@@ -385,23 +388,22 @@ fn loss_of_kind<P: Protocol, K: Kind<P>>(_: &K, error: &io::Error) -> Option<i32
     K::loss(error)
 }
 
-/// The packet of a complete operation, unless something comes before it.
-#[inline]
-fn go_on<P: Protocol, S: Perform<Op<P>>>(
+/// What comes before the packet of a complete operation.
+#[inline(never)]
+fn go_on<P: Protocol>(
     next: Next,
-    pending: Pending<Op<P>, S>,
+    mut pending: Pending<Op<P>>,
     at: &mut Locked<'_, Op<P>>,
     delivery: &mut Delivery<Op<P>>,
 ) -> Option<Packet<P>> {
     match next {
         Next::Packet => return Some(pending.into_packet()),
         Next::Place => match &mut at.accepting {
-            Some(accepting) => accepting.wait_for_place(pending.into_waiting()),
+            Some(accepting) => accepting.wait_for_place(pending),
             None => return Some(pending.into_packet()),
         },
         Next::FirstData(token, first_data) => {
             let number = first_data.number();
-            let mut pending = pending.into_waiting();
             pending.operation.task = Task::FirstData(first_data);
             at.hold(token, number, pending, delivery);
         }

@@ -46,25 +46,30 @@ impl Receive {
             Some(buffer) => (buffer, false),
         };
         let room = buffer.capacity();
-        let outcome = with.socket.receive(buffer.room_mut());
-        if let Err(error) = &outcome
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            // A pooled receive that has to wait holds no buffer meanwhile (P164).
-            self.buffer = (!pooled).then_some(buffer);
-            return Progress::Blocked;
-        }
-        let length = *outcome.as_ref().unwrap_or(&0);
+        let length = match with.socket.receive(buffer.room_mut()) {
+            Ok(length) => length,
+            Err(error) => return self.failed_attempt(error, buffer, pooled),
+        };
         buffer.set_filled(length);
         self.buffer = Some(buffer);
         if pooled && size.may_change(length, room) {
             with.receive_size.set(size.after(length, with.pool.sizes()));
         }
-        self.result = outcome.map(|length| match length {
-            0 => Received::End,
-            length => Received::Data(length),
-        });
+        self.result = Ok(if length == 0 { Received::End } else { Received::Data(length) });
         Progress::Complete { drained: 0 < length && length < room }
+    }
+
+    #[inline(never)]
+    fn failed_attempt(&mut self, error: io::Error, mut buffer: Buffer, pooled: bool) -> Progress {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            // A pooled receive that has to wait holds no buffer meanwhile (P164).
+            self.buffer = (!pooled).then_some(buffer);
+            return Progress::Blocked;
+        }
+        buffer.clear();
+        self.buffer = Some(buffer);
+        self.result = Err(error);
+        Progress::Complete { drained: false }
     }
 
     /// Whether there is data, of which nothing is taken.
@@ -125,8 +130,8 @@ impl<P: Protocol> TcpStream<P> {
 
     /// Starts to receive like [`receive`](Self::receive). If the receive is complete at once, with
     /// data, at the end of the stream, or with an error that comes after the start, its packet may be
-    /// returned ([`Started::Complete`](crate::Started::Complete)) instead of queued. It is the packet that a take would have
-    /// given, so one function can handle both.
+    /// returned ([`Started::Complete`](crate::Started::Complete)) instead of queued. It is the packet
+    /// that a take would have given, so one function can handle both.
     ///
     /// ```
     /// # use overlapped::{Packet, Port, Protocol, Received, TcpSocket};

@@ -31,7 +31,7 @@ impl Send {
 impl<P: Protocol> Kind<P> for Send {
     const ROLE: Role = Role::Transfer;
 
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
         let outcome = match self.buffers.as_one() {
             Some(one) if !one.is_empty() => {
