@@ -64,7 +64,23 @@ impl Drop for Binding {
 impl<T: Send + 'static> Scheduler<T> {
     /// Takes something to do as the calling thread, which is bound if need be, waiting for it until
     /// `deadline`.
+    #[inline]
     pub(crate) fn take_bound(self: &Arc<Self>, deadline: Deadline) -> Result<Job<T>, TakeError> {
+        let own = BOUND.try_with(|bound| {
+            let bound = bound.try_borrow().ok()?;
+            let binding = bound.as_ref().filter(|binding| binding.is_to(self))?;
+            binding.allowance.renew();
+            self.take_own(&binding.member)
+        });
+        match own {
+            Ok(Some(job)) => Ok(job),
+            _ => self.take_bound_shared(deadline),
+        }
+    }
+
+    /// The same when the thread has nothing in its own queue, or has to look around first.
+    #[inline(never)]
+    fn take_bound_shared(self: &Arc<Self>, deadline: Deadline) -> Result<Job<T>, TakeError> {
         let taken = BOUND.try_with(|bound| {
             let mut bound = bound.try_borrow_mut().ok()?;
             if !bound.as_ref().is_some_and(|binding| binding.is_to(self)) {
@@ -72,9 +88,7 @@ impl<T: Send + 'static> Scheduler<T> {
                 *bound = None;
                 *bound = Some(Binding::new(self));
             }
-            let binding = bound.as_mut()?;
-            binding.allowance.renew();
-            Some(self.take(&mut binding.member, deadline))
+            Some(self.take(&mut bound.as_mut()?.member, deadline))
         });
         match taken {
             Ok(Some(result)) => result,
@@ -99,17 +113,32 @@ impl<T: Send + 'static> Scheduler<T> {
     /// it back when the scheduler is closed. It must then be dropped where no lock is held.
     #[inline]
     pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<(), T> {
-        self.as_member(packet, |member, packet| match member {
-            Some(member) => self.insert_own(member, packet),
-            None => self.insert(packet),
-        })
+        let mut packet = Some(packet);
+        let queued = with_binding(|binding| {
+            let packet = if binding.is_to(self) { packet.take() } else { None };
+            Some(self.insert_own(&binding.member, packet?))
+        });
+        match (queued, packet) {
+            (Some(queued), _) => queued,
+            (None, Some(packet)) => self.insert(packet),
+            (None, None) => unreachable!("what was taken has been queued or refused"),
+        }
     }
 
-    /// Queues the packet that the calling thread has just performed and returns the oldest one. To
-    /// be called under the lock of the packet's connection.
+    /// Queues the packet that the calling thread has just performed and returns the oldest one, which
+    /// is the same when no other lies in the shared queue.
+    ///
+    /// To be called under the lock of the packet's connection: looked at before, the queue could get
+    /// an older packet of it meanwhile.
     #[inline]
     pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> T {
-        self.as_member(packet, |member, packet| self.exchange(member, packet))
+        let passes = with_binding(|binding| {
+            (binding.is_to(self) && self.pass(&binding.member)).then_some(())
+        });
+        match passes {
+            Some(()) => packet,
+            None => self.exchange(packet),
+        }
     }
 
     /// Puts packets that the calling thread has taken back to the head of the queue, or gives them
@@ -118,33 +147,19 @@ impl<T: Send + 'static> Scheduler<T> {
         self: &Arc<Self>,
         packets: VecDeque<T>,
     ) -> Result<(), VecDeque<Queued<T>>> {
-        self.as_member(packets, |member, packets| self.put_back(member, packets))
+        let member = with_binding(|binding| binding.is_to(self).then_some(binding.member.id));
+        self.put_back(member, packets)
     }
 
     /// What the calling thread, which has taken a packet, may have besides, without waiting.
     pub(super) fn one_more(self: &Arc<Self>, ours: &OnDriver<T>) -> Option<Work<T, Event>> {
-        self.as_member((), |member, ()| ours.take_own(member?)).or_else(|| ours.more())
-    }
-
-    /// Calls `act` with the calling thread's part of the scheduler, if it is bound.
-    #[inline]
-    fn as_member<A, R>(
-        self: &Arc<Self>,
-        argument: A,
-        act: impl FnOnce(Option<&BoundMember>, A) -> R,
-    ) -> R {
-        let mut call = Some((argument, act));
-        let result = BOUND.try_with(|bound| {
-            let bound = bound.try_borrow().ok()?;
-            let binding = bound.as_ref().filter(|binding| binding.is_to(self))?;
-            let (argument, act) = call.take()?;
-            Some(act(Some(&binding.member), argument))
-        });
-        match (result, call) {
-            (Ok(Some(result)), _) => result,
-            (_, Some((argument, act))) => act(None, argument),
-            (_, None) => unreachable!("what was called has a result"),
-        }
+        let own =
+            with_binding(
+                |binding| {
+                    if binding.is_to(self) { ours.take_own(&binding.member) } else { None }
+                },
+            );
+        own.or_else(|| ours.more())
     }
 
     /// Unbinds the calling thread, if it is bound.
@@ -204,6 +219,7 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// What `view` sees of the calling thread's binding, if it has one.
+#[inline]
 fn with_binding<R>(view: impl FnOnce(&Binding) -> Option<R>) -> Option<R> {
     BOUND.try_with(|bound| view(bound.try_borrow().ok()?.as_ref()?)).ok().flatten()
 }

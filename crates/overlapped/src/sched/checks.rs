@@ -89,11 +89,11 @@ impl Life {
     fn wake_all(&mut self) {
         for thread in 0..self.threads.len() {
             let (id, place) = self.threads[thread];
-            let mut wakes = Wakes::default();
+            let (mut wakes, own) = (Wakes::default(), OwnQueue::with_room(2));
             let step = match place {
                 Place::Parked => self.rules.woken(id, false, &mut wakes),
                 Place::Polling if self.kicked => {
-                    self.rules.returned(id, &mut Vec::new(), false, false, &mut wakes)
+                    self.rules.returned(id, (&mut Vec::new(), &own), false, false, &mut wakes)
                 }
                 _ => continue,
             };
@@ -106,7 +106,7 @@ impl Life {
     fn step(&mut self, random: &mut Random) {
         let thread = random.below(self.threads.len());
         let (id, place) = self.threads[thread];
-        let mut wakes = Wakes::default();
+        let (mut wakes, own) = (Wakes::default(), OwnQueue::with_room(2));
         match (random.below(4), place) {
             (0, _) => {
                 self.next += 1;
@@ -134,7 +134,8 @@ impl Life {
                 self.settle(thread, step);
             }
             (2, Place::Polling) => {
-                let step = self.rules.returned(id, &mut Vec::new(), false, true, &mut wakes);
+                let step =
+                    self.rules.returned(id, (&mut Vec::new(), &own), false, true, &mut wakes);
                 self.settle(thread, step);
             }
             _ => {}

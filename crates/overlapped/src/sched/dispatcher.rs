@@ -150,7 +150,8 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
             return self.insert(packet);
         }
         let own = own_queue::<T, E, K>(member);
-        if let Err(work) = own.push(Work::Packet(self.delays.sampled(packet))) {
+        let queued = self.delays.measured_if(member.state.is_of_sample(), packet);
+        if let Err(work) = own.push(Work::Packet(queued)) {
             return match work {
                 Work::Packet(queued) => self.insert(queued.into_packet()),
                 Work::Event(_) => unreachable!("what has no room is given back"),
@@ -181,20 +182,21 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         Ok(())
     }
 
-    /// Queues the packet that the calling, released thread has just performed and returns the oldest
-    /// one, which is the same when no other lies in the shared queue.
-    ///
-    /// To be called under the lock of the packet's connection: looked at before, the queue could get
-    /// an older packet of it meanwhile.
+    /// Whether a packet that this thread has just performed may be taken by it at once, since no other
+    /// lies in the shared queue. It is counted.
     #[inline]
-    pub(super) fn exchange(&self, member: Option<&Member<E, K>>, packet: T) -> T {
-        if self.word.load(Ordering::Acquire) & word::QUEUED == 0
-            && let Some(member) = member
-        {
+    pub(super) fn pass(&self, member: &Member<E, K>) -> bool {
+        let passes = self.word.load(Ordering::Acquire) & word::QUEUED == 0;
+        if passes {
             member.state.count_queued();
             member.state.count_taken();
-            return packet;
         }
+        passes
+    }
+
+    /// Queues the packet that the calling, released thread has just performed and returns the oldest
+    /// one.
+    pub(super) fn exchange(&self, packet: T) -> T {
         let oldest = self.change(|rules, _| rules.exchange(Queued::unmeasured(packet)));
         self.delays.taken(oldest)
     }
@@ -202,11 +204,10 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     /// Puts packets back to the head of the queue, or gives them back when the scheduler is closed.
     pub(super) fn put_back(
         &self,
-        member: Option<&Member<E, K>>,
+        id: Option<MemberId>,
         packets: VecDeque<T>,
     ) -> Result<(), VecDeque<Queued<T>>> {
         let packets = packets.into_iter().map(Queued::unmeasured).collect();
-        let id = member.map(|member| member.id);
         self.change(|rules, wakes| rules.put_back(id, packets, wakes))
     }
 
@@ -265,10 +266,14 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         }
     }
 
-    /// What the thread has in its own queue. It keeps its slot meanwhile.
-    #[inline]
+    /// What the thread has in its own queue, unless it is to look around first. It keeps its slot
+    /// meanwhile.
+    #[inline(always)]
     pub(super) fn take_own(&self, member: &Member<E, K>) -> Option<Work<T, E>> {
-        if self.word.load(Ordering::Acquire) & word::CLOSED != 0 || !member.state.holds_slot() {
+        if member.streak.get() >= LOOK_AROUND_EVERY
+            || self.word.load(Ordering::Acquire) & word::CLOSED != 0
+            || !member.state.holds_slot()
+        {
             return None;
         }
         let work = own_queue::<T, E, K>(member).pop()?;
@@ -285,7 +290,10 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     #[inline(never)]
     fn look_around(&self, member: &mut Member<E, K>) {
         member.streak.set(0);
-        if self.word.load(Ordering::Acquire) & word::QUEUED != 0 || !member.state.holds_slot() {
+        if self.word.load(Ordering::Acquire) & word::QUEUED != 0
+            || !member.state.holds_slot()
+            || own_queue::<T, E, K>(member).is_empty()
+        {
             return;
         }
         let batch = self.rules.lock().batch_of_holder();
@@ -320,7 +328,9 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
                 Step::Poll { batch } => {
                     let look = self.backend.wait(events, batch, deadline.remaining());
                     let expired = deadline.expired();
-                    self.step(own, |rules, wakes| rules.returned(id, events, look, expired, wakes))
+                    self.step(own, |rules, wakes| {
+                        rules.returned(id, (&mut *events, own), look, expired, wakes)
+                    })
                 }
                 Step::Glance { batch } => {
                     let look = self.backend.wait(events, batch, Some(Duration::ZERO));

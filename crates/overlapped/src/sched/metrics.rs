@@ -31,7 +31,7 @@ impl Counts {
 }
 
 const BUCKETS: usize = 64;
-const SAMPLE_EVERY: u32 = 16;
+pub(super) const SAMPLE_EVERY: u32 = 16;
 
 /// How often a delay fell between two powers of two of nanoseconds.
 #[derive(Debug, Clone)]
@@ -110,16 +110,29 @@ impl DelayRecorder {
             return Queued::unmeasured(packet);
         }
         let _ = UNTIL_NEXT.try_with(|count| count.set(SAMPLE_EVERY - 1));
-        Queued { packet, at_ns: NonZeroU64::new(self.now_ns()) }
+        self.measured_if(true, packet)
+    }
+
+    /// A packet about to be queued, with the time if its delay is to be measured.
+    #[inline]
+    pub(super) fn measured_if<T>(&self, is_measured: bool, packet: T) -> Queued<T> {
+        let at_ns = if is_measured { NonZeroU64::new(self.now_ns()) } else { None };
+        Queued { packet, at_ns }
     }
 
     /// The packet, which a thread has taken.
+    #[inline]
     pub(crate) fn taken<T>(&self, queued: Queued<T>) -> T {
         if let Some(at_ns) = queued.at_ns {
-            let ns = self.now_ns().saturating_sub(at_ns.get()).max(1);
-            self.counts[ns.ilog2() as usize].fetch_add(1, Ordering::Relaxed);
+            self.add(at_ns);
         }
         queued.packet
+    }
+
+    #[inline(never)]
+    fn add(&self, at_ns: NonZeroU64) {
+        let ns = self.now_ns().saturating_sub(at_ns.get()).max(1);
+        self.counts[ns.ilog2() as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn histogram(&self) -> DelayHistogram {

@@ -5,6 +5,7 @@
 //! threads rob it, under the scheduler's lock, when they have nothing else to do, and everything is
 //! put back to the head of the shared queue when the thread blocks, leaves, ends or is found asleep.
 
+use super::metrics::SAMPLE_EVERY;
 use super::rules::steps::Work;
 use crate::sync::Line;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,13 @@ impl<T, E> OwnQueue<T, E> {
     #[inline]
     pub(super) fn push(&self, work: Work<T, E>) -> Result<(), Work<T, E>> {
         self.queue.push(work)
+    }
+
+    /// Puts the events of a batch behind all that is there, which must leave room for them.
+    #[inline]
+    pub(super) fn extend(&self, events: impl ExactSizeIterator<Item = E>) {
+        debug_assert!(events.len() <= self.queue.spare_capacity());
+        self.queue.extend(events.map(Work::Event));
     }
 
     /// The oldest.
@@ -130,6 +138,12 @@ impl ThreadState {
     #[inline]
     pub(super) fn count_queued(&self) {
         add_one(&self.queued);
+    }
+
+    /// Whether the delay of the next packet that the thread queues for itself is to be measured.
+    #[inline]
+    pub(super) fn is_of_sample(&self) -> bool {
+        self.queued.load(Ordering::Relaxed).is_multiple_of(u64::from(SAMPLE_EVERY))
     }
 
     #[inline]

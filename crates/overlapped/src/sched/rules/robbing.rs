@@ -25,7 +25,8 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     /// own queue. False when nobody has anything.
     pub(crate) fn rob(&mut self) -> bool {
         let loot = &self.loot;
-        let found = self.members.iter().flatten().any(|member| member.own.rob_half(loot));
+        let found = self.members.len() > 1
+            && self.members.iter().flatten().any(|member| member.own.rob_half(loot));
         if found {
             self.share_loot();
         }

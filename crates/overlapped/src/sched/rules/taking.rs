@@ -3,6 +3,7 @@
 use super::Rules;
 use super::steps::{MemberId, Step, Wakes, Work};
 use super::threads::{Handed, Standing};
+use crate::sched::own_queue::OwnQueue;
 
 /// After so many packets from the queue in a row, the backend is looked at without waiting.
 const GLANCE_EVERY: u32 = 16;
@@ -29,13 +30,18 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     pub(crate) fn returned(
         &mut self,
         id: MemberId,
-        events: &mut Vec<E>,
+        (events, own): (&mut Vec<E>, &OwnQueue<T, E>),
         look: bool,
         expired: bool,
         wakes: &mut Wakes<K>,
     ) -> Step<T, E> {
         self.polling -= 1;
         self.look_armed &= !look;
+        if self.nothing_comes_before_events()
+            && let Some(step) = self.release_with_batch(id, events, own, wakes)
+        {
+            return step;
+        }
         let found = !events.is_empty();
         self.ready.extend(events.drain(..));
         if let Some(work) = self.for_pollers.pop_front() {
@@ -54,6 +60,37 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             return self.time_out(id, wakes);
         }
         self.admit(id, expired, false, wakes)
+    }
+
+    /// Whether a thread that brings events from the backend may go on with the first of them.
+    fn nothing_comes_before_events(&self) -> bool {
+        self.active < self.concurrency
+            && self.for_pollers.is_empty()
+            && !self.work_waits()
+            && !self.closed
+    }
+
+    /// The thread goes on with the first event. The others are for its own queue, unless somebody
+    /// else could take them now.
+    fn release_with_batch(
+        &mut self,
+        id: MemberId,
+        events: &mut Vec<E>,
+        own: &OwnQueue<T, E>,
+        wakes: &mut Wakes<K>,
+    ) -> Option<Step<T, E>> {
+        let mut events = events.drain(..);
+        let first = events.next()?;
+        self.set(id, Standing::Released);
+        self.count_active();
+        self.since_glance = 0;
+        if self.has_spare() {
+            self.ready.extend(events);
+        } else {
+            own.extend(events);
+        }
+        self.settle(wakes);
+        Some(Step::Work(Work::Event(first)))
     }
 
     /// The thread has looked at the backend without waiting.

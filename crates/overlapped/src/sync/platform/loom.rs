@@ -31,6 +31,14 @@ pub(crate) mod queue {
             Ok(())
         }
 
+        pub(crate) fn extend(&self, new: impl Iterator<Item = T>) {
+            self.0.lock().extend(new);
+        }
+
+        pub(crate) fn spare_capacity(&self) -> usize {
+            self.1 - self.0.lock().len()
+        }
+
         pub(crate) fn pop(&self) -> Option<T> {
             self.0.lock().pop_front()
         }

@@ -20,6 +20,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+/// How many events one wait yields at most.
+const BATCH_MAX: usize = 64;
+
 const KICK: u64 = u64::MAX - 1;
 const LOOK: u64 = u64::MAX - 2;
 
@@ -99,7 +102,7 @@ impl Epoll {
     ) -> bool {
         let mut look = false;
         let timeout = timeout.map(timespec);
-        let mut room = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; 16];
+        let mut room = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; BATCH_MAX];
         let batch = batch.min(room.len());
         // An interrupted wait is an early return; the thread decides anew and comes back.
         let Ok((found, _)) = epoll::wait(&self.set, &mut room[..batch], timeout.as_ref()) else {

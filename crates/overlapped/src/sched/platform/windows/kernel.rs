@@ -111,7 +111,7 @@ impl<T> KernelPort<T> {
     }
 
     /// What the kernel gave to a thread has been in the queue already: it is only counted.
-    pub(super) fn exchange(&self, _member: Option<&BoundMember>, packet: T) -> T {
+    pub(super) fn exchange(&self, packet: T) -> T {
         let delivered = !self.closed.load(Ordering::SeqCst);
         self.taken.fetch_add(u64::from(delivered), Ordering::Relaxed);
         packet
@@ -119,7 +119,7 @@ impl<T> KernelPort<T> {
 
     pub(super) fn put_back(
         &self,
-        _member: Option<&BoundMember>,
+        _member: Option<MemberId>,
         packets: VecDeque<T>,
     ) -> Result<(), VecDeque<Queued<T>>> {
         let packets: VecDeque<_> = packets.into_iter().map(Queued::unmeasured).collect();

@@ -119,13 +119,29 @@ impl<T: 'static> Scheduler<T> {
         pub(in crate::sched) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember;
         pub(crate) fn insert(&self, packet: T) -> Result<(), T>;
         pub(in crate::sched) fn insert_own(&self, member: &BoundMember, packet: T) -> Result<(), T>;
-        pub(in crate::sched) fn exchange(&self, member: Option<&BoundMember>, packet: T) -> T;
-        pub(in crate::sched) fn put_back(&self, member: Option<&BoundMember>, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
+        pub(in crate::sched) fn exchange(&self, packet: T) -> T;
+        pub(in crate::sched) fn put_back(&self, member: Option<MemberId>, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
         pub(crate) fn close(&self) -> VecDeque<Queued<T>>;
         pub(crate) fn sizes(&self) -> Sizes;
         pub(crate) fn counts(&self) -> Counts;
         pub(crate) fn delays(&self) -> DelayHistogram;
         pub(crate) fn concurrency(&self) -> usize;
+    }
+
+    /// What the thread has in its own queue. The kernel's threads have none: what lay there would be
+    /// stuck behind a thread that blocks, since the kernel lets another in for its own queue only.
+    pub(in crate::sched) fn take_own(&self, member: &BoundMember) -> Option<Job<T>> {
+        match self {
+            Self::Ours(ours) => ours.take_own(member).map(Job::from),
+            Self::Kernel(_) => None,
+        }
+    }
+
+    pub(in crate::sched) fn pass(&self, member: &BoundMember) -> bool {
+        match self {
+            Self::Ours(ours) => ours.pass(member),
+            Self::Kernel(_) => false,
+        }
     }
 
     pub(crate) fn take(
