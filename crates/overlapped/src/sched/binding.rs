@@ -113,16 +113,15 @@ impl<T: Send + 'static> Scheduler<T> {
     /// it back when the scheduler is closed. It must then be dropped where no lock is held.
     #[inline]
     pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<(), T> {
-        let mut packet = Some(packet);
-        let queued = with_binding(|binding| {
-            let packet = if binding.is_to(self) { packet.take() } else { None };
-            Some(self.insert_own(&binding.member, packet?))
-        });
-        match (queued, packet) {
-            (Some(queued), _) => queued,
-            (None, Some(packet)) => self.insert(packet),
-            (None, None) => unreachable!("what was taken has been queued or refused"),
+        let takes = |binding: &Binding| {
+            (binding.is_to(self) && self.takes_own(&binding.member)).then_some(())
+        };
+        // Asked first, so that the packet moves once.
+        if with_binding(takes).is_none() {
+            return self.insert(packet);
         }
+        with_binding(|binding| Some(self.insert_own(&binding.member, packet)))
+            .expect("the thread is bound as it was a moment ago")
     }
 
     /// Queues the packet that the calling thread has just performed and returns the oldest one, which

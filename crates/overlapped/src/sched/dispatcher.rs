@@ -139,24 +139,21 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         self.change(|rules, wakes| rules.insert(queued, wakes)).map_err(Queued::into_packet)
     }
 
-    /// Queues the packet of an operation that completed while this bound thread started it.
-    ///
-    /// It goes into the thread's own queue, unless the shared one has packets, which come before it.
-    /// Mostly the thread comes back for it soon.
+    /// Whether the packet of an operation that completes while this bound thread starts it goes into
+    /// the thread's own queue: not behind packets in the shared one, which come before it.
     #[inline]
+    pub(super) fn takes_own(&self, member: &Member<E, K>) -> bool {
+        self.word.load(Ordering::Acquire) & (word::CLOSED | word::QUEUED) == 0
+            && member.state.holds_slot()
+            && own_queue::<T, E, K>(member).has_room()
+    }
+
+    /// Puts such a packet there, or gives it back when the scheduler has been closed meanwhile. Mostly
+    /// the thread comes back for it soon.
+    #[inline(always)]
     pub(super) fn insert_own(&self, member: &Member<E, K>, packet: T) -> Result<(), T> {
-        let word = self.word.load(Ordering::Acquire);
-        if word & (word::CLOSED | word::QUEUED) != 0 || !member.state.holds_slot() {
-            return self.insert(packet);
-        }
         let own = own_queue::<T, E, K>(member);
-        let queued = self.delays.measured_if(member.state.is_of_sample(), packet);
-        if let Err(work) = own.push(Work::Packet(queued)) {
-            return match work {
-                Work::Packet(queued) => self.insert(queued.into_packet()),
-                Work::Event(_) => unreachable!("what has no room is given back"),
-            };
-        }
+        own.push(Work::Packet(self.delays.measured_if(member.state.is_of_sample(), packet)));
         member.state.count_queued();
         fence(Ordering::SeqCst);
         let word = self.word.load(Ordering::Relaxed);
@@ -350,6 +347,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         self.change(|rules, _| rules.more()).map(|work| self.work(work))
     }
 
+    #[inline(always)]
     fn work(&self, work: Work<Queued<T>, E>) -> Work<T, E> {
         match work {
             Work::Packet(queued) => Work::Packet(self.delays.taken(queued)),

@@ -114,14 +114,14 @@ impl DelayRecorder {
     }
 
     /// A packet about to be queued, with the time if its delay is to be measured.
-    #[inline]
+    #[inline(always)]
     pub(super) fn measured_if<T>(&self, is_measured: bool, packet: T) -> Queued<T> {
         let at_ns = if is_measured { NonZeroU64::new(self.now_ns()) } else { None };
         Queued { packet, at_ns }
     }
 
     /// The packet, which a thread has taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn taken<T>(&self, queued: Queued<T>) -> T {
         if let Some(at_ns) = queued.at_ns {
             self.add(at_ns);

@@ -24,10 +24,16 @@ impl<T, E> OwnQueue<T, E> {
         Self { queue: Worker::new(capacity), line: Line::new() }
     }
 
-    /// Puts something behind all that is there, or gives it back when there is no room.
     #[inline]
-    pub(super) fn push(&self, work: Work<T, E>) -> Result<(), Work<T, E>> {
-        self.queue.push(work)
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.spare_capacity() > 0
+    }
+
+    /// Puts something behind all that is there, which must leave room for it.
+    #[inline(always)]
+    pub(super) fn push(&self, work: Work<T, E>) {
+        let pushed = self.queue.push(work);
+        assert!(pushed.is_ok(), "only its thread fills the queue, and has looked for room");
     }
 
     /// Puts the events of a batch behind all that is there, which must leave room for them.
@@ -38,7 +44,7 @@ impl<T, E> OwnQueue<T, E> {
     }
 
     /// The oldest.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop(&self) -> Option<Work<T, E>> {
         let work = self.queue.pop()?;
         self.line.written();

@@ -13,11 +13,10 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         if self.ready.is_empty() || !self.queue.is_empty() || self.has_spare() {
             return;
         }
-        while let Some(event) = self.ready.pop_front() {
-            if let Err(Work::Event(event)) = own.push(Work::Event(event)) {
-                self.ready.push_front(event);
-                break;
-            }
+        while own.has_room()
+            && let Some(event) = self.ready.pop_front()
+        {
+            own.push(Work::Event(event));
         }
     }
 

@@ -137,6 +137,13 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
+    pub(in crate::sched) fn takes_own(&self, member: &BoundMember) -> bool {
+        match self {
+            Self::Ours(ours) => ours.takes_own(member),
+            Self::Kernel(_) => false,
+        }
+    }
+
     pub(in crate::sched) fn pass(&self, member: &BoundMember) -> bool {
         match self {
             Self::Ours(ours) => ours.pass(member),
