@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What one thread keeps unused of each size for one port, at the most.
-const OF_A_THREAD: usize = 16;
-const OF_A_THREAD_BYTES: usize = 128 << 10;
+const OF_A_THREAD: usize = 64;
+const OF_A_THREAD_BYTES: usize = 512 << 10;
 /// The part of the pool's limit that one thread may keep besides.
 const OF_A_THREAD_PART: usize = 8;
 

@@ -93,22 +93,22 @@ fn a_thread_keeps_the_buffers_that_it_drops_and_uses_the_last_one_first() {
 fn what_a_thread_has_too_many_of_goes_to_the_pool_in_halves_and_comes_from_there_so() {
     let pool = Pool::new(Sizes::all_of(32), 1024);
     on_a_thread(|| {
-        let buffers = several(&pool, 17);
+        let buffers = several(&pool, 65);
         drop(buffers);
-        assert_eq!(in_pool(&pool), 8, "16 were kept, and half of them made room");
+        assert_eq!(in_pool(&pool), 32, "64 were kept, and half of them made room");
         on_a_thread(|| {
             let _one = pool.get();
             assert_eq!(in_pool(&pool), 0, "half of what a thread keeps has come");
         });
-        assert_eq!(in_pool(&pool), 8);
+        assert_eq!(in_pool(&pool), 32);
     });
-    assert_eq!(in_pool(&pool), 17);
+    assert_eq!(in_pool(&pool), 65);
 }
 
 #[test]
 fn what_a_thread_keeps_has_a_limit_in_bytes_and_is_a_part_of_the_limit_on_the_pool() {
     for (buffer_size, limit, kept) in
-        [(1 << 20, 1024, 0), (64 << 10, 1024, 2), (32, 24, 3), (32, 7, 0), (32, 0, 0)]
+        [(1 << 20, 1024, 0), (64 << 10, 1024, 8), (32, 24, 3), (32, 7, 0), (32, 0, 0)]
     {
         let pool = Pool::new(Sizes::all_of(buffer_size), limit);
         on_a_thread(|| {

@@ -111,7 +111,7 @@ impl<P: Protocol> PortBuilder<P> {
     /// the memory of so many of 8 KiB that is kept. With 0, every buffer is freed when it is dropped.
     ///
     /// Each thread that takes buffers of the pool keeps some for itself besides, so that it need not
-    /// share them: of each size up to 16, 128 KiB, and an eighth of this limit, whichever is least.
+    /// share them: of each size up to 64, 512 KiB, and an eighth of this limit, whichever is least.
     /// They go to the
     /// pool when the thread ends or [leaves](Port::leave) the port. When the port is closed they are
     /// freed: by a thread that waits in the port at once, by another one when it next needs a buffer
