@@ -183,6 +183,42 @@ impl Buffer {
     }
 }
 
+/// A buffer, or none, in one pointer: what an operation has of it.
+#[derive(Debug)]
+pub(crate) struct MaybeBuffer(Buffer);
+
+impl MaybeBuffer {
+    pub(crate) const NONE: Self = Self(Buffer { inner: None });
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Buffer> {
+        let inner = self.0.inner.take()?;
+        Some(Buffer { inner: Some(inner) })
+    }
+
+    /// There was none before.
+    #[inline]
+    pub(crate) fn put(&mut self, buffer: Buffer) {
+        *self = Self(buffer);
+    }
+
+    #[allow(dead_code, reason = "needed where the kernel carries operations")]
+    pub(crate) fn as_ref(&self) -> Option<&Buffer> {
+        self.0.inner.is_some().then_some(&self.0)
+    }
+
+    #[allow(dead_code, reason = "needed where the kernel carries operations")]
+    pub(crate) fn as_mut(&mut self) -> Option<&mut Buffer> {
+        if self.0.inner.is_some() { Some(&mut self.0) } else { None }
+    }
+}
+
+impl From<Option<Buffer>> for MaybeBuffer {
+    fn from(buffer: Option<Buffer>) -> Self {
+        buffer.map_or(Self::NONE, Self)
+    }
+}
+
 impl Drop for Buffer {
     #[inline]
     fn drop(&mut self) {

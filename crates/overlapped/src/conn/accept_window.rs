@@ -247,7 +247,7 @@ impl<O: Operation> GiveBack for Places<O> {
         let Some(connections) = self.connections.upgrade() else { return };
         let listener = connections.find(self.listener);
         let listener =
-            listener.and_then(|at| at.accepting.as_ref().map(|accepting| accepting.listener()));
+            listener.and_then(|at| at.rare.accepting().map(|accepting| accepting.listener()));
         if let Some(listener) = listener {
             refill(&listener);
             contained(|| drop(listener));
@@ -263,7 +263,7 @@ impl std::fmt::Debug for Admission {
 
 /// An accept of the window was taken from the port.
 pub(crate) fn taken<O: Operation>(listener: &Handle<O>) {
-    let windowed = listener.lock().accepting.as_mut().is_some_and(|accepting| {
+    let windowed = listener.lock().rare.accepting_mut().is_some_and(|accepting| {
         accepting.outstanding = accepting.outstanding.saturating_sub(1);
         true
     });
@@ -292,7 +292,7 @@ fn go_on_with_waiting<O: Operation>(listener: &Handle<O>) {
     let mut delivery = Delivery::by(By::Other);
     let mut at = listener.lock();
     while let Some(pending) =
-        at.accepting.as_mut().and_then(|accepting| accepting.next_with_place())
+        at.rare.accepting_mut().and_then(|accepting| accepting.next_with_place())
     {
         at.deliver(pending, &mut delivery);
     }
@@ -308,7 +308,7 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
     panics.run(|| drop(make));
     let Some(operation) = operation else {
         let mut at = listener.lock();
-        let Some(accepting) = &mut at.accepting else { return false };
+        let Some(accepting) = at.rare.accepting_mut() else { return false };
         accepting.outstanding -= 1;
         accepting.starting -= 1;
         accepting.refilling = false;
@@ -321,7 +321,7 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
     };
     // It panics only where the closed port refuses what it yields, which is dropped then.
     let started = panics.run(|| listener.start(Direction::Receive, operation));
-    if let Some(accepting) = &mut listener.lock().accepting {
+    if let Some(accepting) = listener.lock().rare.accepting_mut() {
         accepting.starting -= 1;
     }
     match started {
@@ -345,7 +345,7 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
 fn next_to_post<O: Operation>(listener: &Handle<O>, attempt: usize) -> Option<MakeAccept<O>> {
     let mut at = listener.lock();
     let posted = at.posted();
-    let accepting = at.accepting.as_mut()?;
+    let accepting = at.rare.accepting_mut()?;
     if std::mem::replace(&mut accepting.refilling, true) && attempt == 0 {
         return None;
     }
@@ -368,7 +368,7 @@ pub(crate) fn open<O: Operation>(
     let mut new = Some(Accepting::new(window, listener.clone(), make));
     let outcome = listener.admits_starts().and_then(|()| {
         let mut at = listener.lock();
-        if at.accepting.is_some() || at.posted() > 0 {
+        if at.rare.accepting().is_some() || at.posted() > 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "accepts are posted on this listener already; it takes one window and no others",
@@ -378,7 +378,7 @@ pub(crate) fn open<O: Operation>(
         if listener.connections().is_closed() {
             return Err(port_closed());
         }
-        at.accepting = new.take();
+        at.rare.set_accepting(new.take());
         Ok(())
     });
     // A closure that was not taken goes before the error is returned: the compiler leaks a value

@@ -1,11 +1,12 @@
 //! What one lock guards of a connection: the socket, its two operation queues, and what is known of
 //! the peer. Here are the steps that need nothing else.
 
-use super::accept_window::{Accepting, Admission};
+use super::facts::{Moment, Peer};
 use super::in_place::StartCounts;
 use super::operation::{Direction, Operation, Pending, Perform, Progress, Role, Surroundings};
 use super::platform::WithKernel;
-use super::queue::OperationQueue;
+use super::queue::{OperationQueue, Ready};
+use super::rare::Rare;
 use super::reuse::Origin;
 use super::sockets::TcpSocket;
 use crate::buffer::pool::Pool;
@@ -15,23 +16,23 @@ use crate::sys::socket::Socket;
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroI32;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// One socket of a port, connected or not.
 pub(crate) struct Connection<O: Operation> {
     /// None once closed.
     pub(crate) socket: Option<Socket>,
-    pub(crate) admission: Option<Admission>,
+    pub(crate) rare: Rare<O>,
     pub(crate) state: ConnectionState,
     pub(crate) origin: Origin,
     /// Whom it is connected to. Some systems forget it when the connection ends.
-    pub(crate) peer: Option<SocketAddr>,
+    peer: Peer,
     /// The peer has ended its direction or the connection failed: a short read proves nothing.
     pub(crate) ended: bool,
     /// The error that ended the connection, once an operation has met it: whatever is started from
     /// then on fails with it, too (P160).
-    pub(super) lost: Option<i32>,
+    lost: Option<NonZeroI32>,
     pub(super) shut_receive: bool,
     pub(crate) shut_send: bool,
     /// The system is to be told that we have ended sending when nothing is left to be sent.
@@ -41,11 +42,12 @@ pub(crate) struct Connection<O: Operation> {
     pub(super) starts: StartCounts,
     /// What size of buffer the next pooled receive takes.
     pub(super) receive_size: Cell<ReceiveSize>,
+    pub(super) receive_ready: Ready,
+    pub(super) send_ready: Ready,
     pub(super) receive: OperationQueue<Pending<O>>,
-    /// Boxed, since sends rarely wait and most connections are idle.
-    pub(super) send: OperationQueue<Box<Pending<O>>>,
-    pub(crate) connected_at: Option<Instant>,
-    pub(crate) accepting: Option<Box<Accepting<O>>>,
+    /// There while a send waits, which is rare; most connections are idle.
+    pub(super) send: Option<Box<OperationQueue<Pending<O>>>>,
+    pub(crate) connected_at: Option<Moment>,
     /// What the kernel carries.
     #[allow(dead_code, reason = "needed where the kernel carries operations")]
     pub(super) with_kernel: WithKernel<O>,
@@ -82,12 +84,12 @@ impl ConnectionState {
 impl<O: Operation> Connection<O> {
     pub(super) fn new(socket: TcpSocket, state: ConnectionState) -> Self {
         let TcpSocket { socket, admission, peer, origin } = socket;
-        Self {
+        let mut new = Self {
             socket: Some(socket),
-            admission,
+            rare: Rare::new(admission),
             state,
             origin,
-            peer,
+            peer: Peer::None,
             ended: false,
             lost: None,
             shut_receive: false,
@@ -96,11 +98,60 @@ impl<O: Operation> Connection<O> {
             retry_is_due: false,
             starts: StartCounts::default(),
             receive_size: Cell::default(),
+            receive_ready: Ready(true),
+            send_ready: Ready(true),
             receive: OperationQueue::new(),
-            send: OperationQueue::new(),
-            connected_at: (state == ConnectionState::Connected).then(Instant::now),
-            accepting: None,
+            send: None,
+            connected_at: (state == ConnectionState::Connected).then(Moment::now),
             with_kernel: WithKernel::new(),
+        };
+        new.set_peer(peer);
+        new
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match self.peer {
+            Peer::None => None,
+            Peer::V4(address, port) => Some((address, u16::from_ne_bytes(port)).into()),
+            Peer::Elsewhere => self.rare.peer().map(SocketAddr::V6),
+        }
+    }
+
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.peer = match peer {
+            None => Peer::None,
+            Some(SocketAddr::V4(address)) => Peer::v4(address),
+            Some(SocketAddr::V6(address)) => {
+                self.rare.set_peer(address);
+                Peer::Elsewhere
+            }
+        };
+    }
+
+    /// The error that ended the connection, once an operation has met it.
+    #[inline]
+    pub(super) fn lost(&self) -> Option<i32> {
+        self.lost.map(NonZeroI32::get)
+    }
+
+    pub(super) fn forget_loss(&mut self) {
+        self.lost = None;
+    }
+
+    /// The operations of a direction that wait, to add to them.
+    #[inline]
+    pub(super) fn waiting_mut(&mut self, direction: Direction) -> &mut OperationQueue<Pending<O>> {
+        match direction {
+            Direction::Receive => &mut self.receive,
+            Direction::Send => self.send.get_or_insert_with(|| Box::new(OperationQueue::new())),
+        }
+    }
+
+    #[inline]
+    fn ready(&mut self, direction: Direction) -> &mut Ready {
+        match direction {
+            Direction::Receive => &mut self.receive_ready,
+            Direction::Send => &mut self.send_ready,
         }
     }
 
@@ -132,29 +183,40 @@ impl<O: Operation> Connection<O> {
         self.end_if_sent();
     }
 
+    /// Whether an operation started now may be attempted at once: nothing is before it (L1, F41).
     #[inline]
     pub(super) fn may_attempt(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Receive => self.receive.may_attempt(),
-            Direction::Send => self.send.may_attempt(),
+            Direction::Receive => self.receive_ready.0 && self.receive.is_empty(),
+            Direction::Send => self.send_ready.0 && self.send.is_none(),
         }
     }
 
     #[inline(always)]
     pub(super) fn push(&mut self, direction: Direction, pending: Pending<O, impl Perform<O>>) {
         self.enter_state_of(pending.operation.role());
-        match direction {
-            Direction::Receive => self.receive.push(pending.into_waiting()),
-            Direction::Send => self.send.push(Box::new(pending.into_waiting())),
-        }
+        self.waiting_mut(direction).push(pending.into_waiting());
     }
 
     #[inline(always)]
     pub(crate) fn pop(&mut self, direction: Direction) -> Option<Pending<O>> {
         match direction {
             Direction::Receive => self.receive.pop(),
-            Direction::Send => self.send.pop().map(|pending| *pending),
+            Direction::Send => self.take_out_of_sends(|sends| sends.pop()),
         }
+    }
+
+    #[inline(never)]
+    fn take_out_of_sends(
+        &mut self,
+        take: impl FnOnce(&mut OperationQueue<Pending<O>>) -> Option<Pending<O>>,
+    ) -> Option<Pending<O>> {
+        let sends = self.send.as_mut()?;
+        let taken = take(sends);
+        if sends.is_empty() {
+            self.send = None;
+        }
+        taken
     }
 
     /// The next operation of either direction.
@@ -164,10 +226,9 @@ impl<O: Operation> Connection<O> {
 
     /// Takes out the operation with this number, if it waits here.
     pub(super) fn remove(&mut self, id: u32) -> Option<Pending<O>> {
-        let of_send = |send: &mut OperationQueue<Box<Pending<O>>>| {
-            send.remove(|pending| pending.id == id).map(|pending| *pending)
-        };
-        self.receive.remove(|pending| pending.id == id).or_else(|| of_send(&mut self.send))
+        let is_it = |pending: &Pending<O>| pending.id == id;
+        let received = self.receive.remove(is_it);
+        received.or_else(|| self.take_out_of_sends(|sends| sends.remove(is_it)))
     }
 
     /// The state that there is while an operation of this role is in flight.
@@ -182,8 +243,8 @@ impl<O: Operation> Connection<O> {
 
     /// The socket may be able to go on in both directions.
     pub(crate) fn set_ready(&mut self) {
-        self.receive.set_ready();
-        self.send.set_ready();
+        self.receive_ready = Ready(true);
+        self.send_ready = Ready(true);
     }
 
     /// The first attempt, of an operation that is not in a queue.
@@ -201,10 +262,8 @@ impl<O: Operation> Connection<O> {
             }
             None => Progress::Blocked,
         };
-        match direction {
-            Direction::Receive => self.receive.update(progress, self.ended),
-            Direction::Send => self.send.update(progress, self.ended),
-        }
+        let ended = self.ended;
+        self.ready(direction).update(progress, ended);
         progress
     }
 
@@ -212,8 +271,8 @@ impl<O: Operation> Connection<O> {
     #[inline]
     pub(super) fn has_next(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Receive => self.receive.has_next(),
-            Direction::Send => self.send.has_next(),
+            Direction::Receive => self.receive_ready.0 && !self.receive.is_empty(),
+            Direction::Send => self.send_ready.0 && self.send.is_some(),
         }
     }
 
@@ -224,22 +283,21 @@ impl<O: Operation> Connection<O> {
         direction: Direction,
         pool: &Arc<Pool>,
     ) -> Option<Progress> {
-        let Self { socket: Some(socket), receive, send, ended, lost, receive_size, .. } = self
-        else {
+        let Self { socket: Some(socket), ended, lost, receive_size, .. } = self else {
             return None;
         };
         let with = Surroundings { socket, pool, receive_size };
-        let attempt = |operation: &mut O| match *lost {
-            None => operation.attempt(with),
+        let attempt = |pending: &mut Pending<O>| match *lost {
+            None => pending.operation.attempt(with),
             Some(lost) => {
                 // The system reports a reset once; every operation in flight is told (P140).
-                operation.fail(code::error(lost));
+                pending.operation.fail(code::error(lost.get()));
                 Progress::Complete { drained: false }
             }
         };
         match direction {
-            Direction::Receive => receive.attempt(*ended, |next| attempt(&mut next.operation)),
-            Direction::Send => send.attempt(*ended, |next| attempt(&mut next.operation)),
+            Direction::Receive => self.receive.attempt(&mut self.receive_ready, *ended, attempt),
+            Direction::Send => self.send.as_mut()?.attempt(&mut self.send_ready, *ended, attempt),
         }
     }
 
@@ -257,7 +315,8 @@ impl<O: Operation> Connection<O> {
         if let Some(loss) = operation.loss()
             && self.state.is_established()
         {
-            let lost = *self.lost.get_or_insert(loss);
+            self.lost = self.lost.or(NonZeroI32::new(loss));
+            let lost = self.lost().unwrap_or(loss);
             self.set_ready();
             operation.fail(code::error(lost));
         }
@@ -266,8 +325,8 @@ impl<O: Operation> Connection<O> {
     /// Its socket, with what belongs to it. The connection is closed from now on.
     pub(super) fn take_socket(&mut self) -> Option<TcpSocket> {
         let socket = self.socket.take()?;
-        let admission = self.admission.take();
-        Some(TcpSocket { socket, admission, peer: self.peer, origin: self.origin })
+        let admission = self.rare.take_admission();
+        Some(TcpSocket { socket, admission, peer: self.peer(), origin: self.origin })
     }
 }
 

@@ -156,7 +156,7 @@ impl<O: Operation> Connections<O> {
     fn retry(self: &Arc<Self>, token: u64, delivery: &mut Delivery<O>) {
         let Some(mut connection) = self.find(token) else { return };
         connection.retry_is_due = false;
-        let listener = connection.accepting.as_ref().map(|accepting| accepting.listener());
+        let listener = connection.rare.accepting().map(|accepting| accepting.listener());
         drop(connection);
         self.perform(Event { token, readable: true, writable: true, ended: false }, delivery);
         if let Some(listener) = listener {
@@ -187,7 +187,7 @@ impl<O: Operation> Connections<O> {
         }
         connection.cancel_in_kernel();
         let is_silent = connection.state == ConnectionState::Silent;
-        let mut accepting = connection.accepting.take();
+        let mut accepting = connection.rare.take_accepting();
         drop(connection);
         let mut panics = Panics::default();
         panics.drop_each(dropped);

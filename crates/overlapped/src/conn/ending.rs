@@ -4,6 +4,7 @@ use super::delivery::{By, Delivery};
 use super::handle::{Handle, abort};
 use super::locked::Locked;
 use super::operation::Operation;
+use super::queue::Ready;
 use super::silent;
 use crate::error::{OperationId, loss};
 use crate::panics::Panics;
@@ -41,7 +42,7 @@ impl<O: Operation> Handle<O> {
         let mut at = self.lock();
         let mut count = at.abort_all(&mut delivery) + at.cancel_in_kernel();
         let (mut waiting, mut silent) = (Default::default(), Vec::new());
-        if let Some(accepting) = &mut at.accepting {
+        if let Some(accepting) = at.rare.accepting_mut() {
             waiting = accepting.take_waiting();
             silent = accepting.silent_tokens();
         }
@@ -71,8 +72,8 @@ impl<O: Operation> Handle<O> {
             // Before the packets: whoever takes one sees the connection gone.
             connections.scheduler.backend().deregister(socket);
         }
-        let admission = at.admission.take();
-        let mut accepting = at.accepting.take();
+        let admission = at.rare.take_admission();
+        let mut accepting = at.rare.take_accepting();
         let listener = at.take_reservation();
         drop(socket);
         at.abort_all(&mut delivery);
@@ -131,7 +132,7 @@ impl<O: Operation> Handle<O> {
         }
         // Receives in flight stay, and take what comes (P162). What has come already they take now,
         // as they have on Windows, whose kernel holds them: a cancel finds only those that wait.
-        at.receive.set_ready();
+        at.receive_ready = Ready(true);
         let mut delivery = Delivery::by(By::Other);
         let owes_retry = at.advance(&mut delivery);
         drop(at);

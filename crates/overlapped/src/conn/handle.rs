@@ -4,6 +4,7 @@
 use super::connection::error_of;
 use super::connections::Connections;
 use super::delivery::{By, Delivery};
+use super::facts::Moment;
 use super::in_place::{HandedOut, Started};
 use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
@@ -14,7 +15,6 @@ use crate::sys::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A share in a connection. The last one to go closes it.
 pub(crate) struct Handle<O: Operation>(Arc<Share<O>>);
@@ -212,10 +212,10 @@ impl<O: Operation> Handle<O> {
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         let at = self.lock();
         at.admits_connected()?;
-        at.peer.ok_or_else(|| code::error(code::NOT_CONNECTED))
+        at.peer().ok_or_else(|| code::error(code::NOT_CONNECTED))
     }
 
-    pub(crate) fn connected_at(&self) -> Option<Instant> {
+    pub(crate) fn connected_at(&self) -> Option<Moment> {
         let at = self.lock();
         at.connected_at.filter(|_| at.socket.is_some())
     }

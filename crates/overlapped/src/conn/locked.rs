@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::connections::Connections;
 use super::delivery::Delivery;
 use super::operation::{Direction, Operation, Pending, Progress};
+use super::queue::Ready;
 use super::table::Entry;
 use crate::sys::Event;
 use std::ops::{Deref, DerefMut};
@@ -49,10 +50,10 @@ impl<'a, O: Operation> Locked<'a, O> {
         // A socket that was never connected hangs up, too, and that says nothing of a connection.
         connection.ended |= event.ended && connection.state.is_of_a_connection();
         if event.readable {
-            connection.receive.set_ready();
+            connection.receive_ready = Ready(true);
         }
         if event.writable {
-            connection.send.set_ready();
+            connection.send_ready = Ready(true);
         }
         self.advance(delivery)
     }
@@ -64,7 +65,7 @@ impl<'a, O: Operation> Locked<'a, O> {
         let mut deferred = self.advance_receives(delivery);
         let connection = &*self.connection;
         // Mostly there is nothing to be sent, and no end that waits for it.
-        if !connection.send.is_empty() || connection.end_when_sent || connection.is_with_kernel() {
+        if connection.send.is_some() || connection.end_when_sent || connection.is_with_kernel() {
             deferred |= self.advance_sends(delivery);
         }
         deferred && self.connection.owes_retry()

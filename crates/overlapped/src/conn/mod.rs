@@ -14,7 +14,9 @@
 //! - [`ending`] is cancel and close; [`reuse`] one connection after another behind one handle;
 //!   [`accept_window`] the accepts that a listener keeps posted; [`silent`] the connections whose first
 //!   data is awaited.
+//! - [`facts`] are the peer and the age of a connection, in few bytes.
 //! - [`in_place`] is which operations may give their result to the one who starts them.
+//! - [`rare`] is what few connections have.
 //! - [`platform`] is what differs where the kernel carries the operations itself.
 //! - [`sockets`] belong to no port yet.
 //!
@@ -26,6 +28,7 @@ pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod delivery;
 mod ending;
+pub(crate) mod facts;
 pub(crate) mod handle;
 pub(crate) mod in_place;
 pub(crate) mod locked;
@@ -34,6 +37,7 @@ mod models;
 pub(crate) mod operation;
 pub(crate) mod platform;
 mod queue;
+pub(crate) mod rare;
 mod refusals;
 pub(crate) mod reuse;
 pub(crate) mod silent;

@@ -6,7 +6,7 @@
 
 use super::in_place::{HandedOut, StartCounts};
 use super::operation::{Direction, Progress};
-use super::queue::OperationQueue;
+use super::queue::{OperationQueue, Ready};
 use crate::sync::Mutex;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,7 @@ enum Outcome {
 #[derive(Debug)]
 struct State {
     queue: OperationQueue<u32>,
+    ready: Ready,
     ended: bool,
     closed: bool,
     shut: bool,
@@ -50,6 +51,7 @@ impl Connection {
     fn new() -> Arc<Self> {
         let state = State {
             queue: OperationQueue::new(),
+            ready: Ready(true),
             ended: false,
             closed: false,
             shut: false,
@@ -72,13 +74,13 @@ impl Connection {
         if state.closed || state.shut {
             return;
         }
-        if !state.queue.may_attempt() {
+        if !state.ready.0 || !state.queue.is_empty() {
             state.queue.push(operation);
             return;
         }
         let progress = self.attempt();
         let ended = state.ended;
-        state.queue.update(progress, ended);
+        state.ready.update(progress, ended);
         match progress {
             Progress::Complete { .. } => state.outcomes.push((operation, Outcome::Performed)),
             Progress::Blocked | Progress::Deferred | Progress::Yields => {
@@ -91,11 +93,13 @@ impl Connection {
     fn arrive(&self) {
         self.units.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state.lock();
-        state.queue.set_ready();
+        state.ready.0 = true;
         let ended = state.ended;
-        while let Some(Progress::Complete { .. }) = state.queue.attempt(ended, |_| self.attempt()) {
-            let operation = state.queue.pop().expect("it was attempted");
-            state.outcomes.push((operation, Outcome::Performed));
+        let State { queue, ready, outcomes, .. } = &mut *state;
+        while let Some(Progress::Complete { .. }) = queue.attempt(ready, ended, |_| self.attempt())
+        {
+            let operation = queue.pop().expect("it was attempted");
+            outcomes.push((operation, Outcome::Performed));
         }
         state.end_if_sent();
     }

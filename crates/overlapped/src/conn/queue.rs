@@ -16,13 +16,16 @@ pub(crate) struct OperationQueue<T> {
         reason = "it is rarely there, and every connection has two queues"
     )]
     pub(super) rest: Option<Box<VecDeque<T>>>,
-    /// The socket may be able to go on. True until an attempt has shown otherwise.
-    ready: bool,
 }
+
+/// Whether the socket may be able to go on in a direction. So it is until an attempt has shown
+/// otherwise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ready(pub(super) bool);
 
 impl<T> OperationQueue<T> {
     pub(crate) fn new() -> Self {
-        Self { first: None, rest: None, ready: true }
+        Self { first: None, rest: None }
     }
 
     #[inline]
@@ -32,31 +35,6 @@ impl<T> OperationQueue<T> {
 
     pub(crate) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
-    }
-
-    /// Whether an operation started now may be attempted at once: nothing is before it (L1, F41).
-    #[inline]
-    pub(crate) fn may_attempt(&self) -> bool {
-        self.ready && self.is_empty()
-    }
-
-    /// The system says that the socket may go on.
-    #[inline]
-    pub(crate) fn set_ready(&mut self) {
-        self.ready = true;
-    }
-
-    /// Updates whether the socket is ready by what an attempt has shown. `ended` means that the socket stays ready, since
-    /// the peer has ended and a short read does not show it drained.
-    #[inline]
-    pub(crate) fn update(&mut self, progress: Progress, ended: bool) {
-        match progress {
-            Progress::Complete { drained: false } | Progress::Yields => {}
-            Progress::Complete { drained: true } if ended => {}
-            Progress::Complete { .. } | Progress::Blocked | Progress::Deferred => {
-                self.ready = false;
-            }
-        }
     }
 
     #[inline(always)]
@@ -100,25 +78,33 @@ impl<T> OperationQueue<T> {
         found
     }
 
-    /// Whether there is an operation whose attempt is worth a call.
-    #[inline]
-    pub(crate) fn has_next(&self) -> bool {
-        self.ready && self.first.is_some()
-    }
-
     /// Attempts the first operation where it lies, if the socket may be ready. Complete, it is to be
     /// taken out by [`OperationQueue::pop`].
     #[inline(always)]
     pub(crate) fn attempt(
         &mut self,
+        ready: &mut Ready,
         ended: bool,
         attempt: impl FnOnce(&mut T) -> Progress,
     ) -> Option<Progress> {
-        if !self.ready {
+        if !ready.0 {
             return None;
         }
         let progress = attempt(self.first.as_mut()?);
-        self.update(progress, ended);
+        ready.update(progress, ended);
         Some(progress)
+    }
+}
+
+impl Ready {
+    /// Updates it by what an attempt has shown. `ended` means that the socket stays ready, since the
+    /// peer has ended and a short read does not show it drained.
+    #[inline]
+    pub(crate) fn update(&mut self, progress: Progress, ended: bool) {
+        match progress {
+            Progress::Complete { drained: false } | Progress::Yields => {}
+            Progress::Complete { drained: true } if ended => {}
+            Progress::Complete { .. } | Progress::Blocked | Progress::Deferred => self.0 = false,
+        }
     }
 }

@@ -20,7 +20,7 @@ impl<O: Operation> Connection<O> {
         };
         // What is asked of most.
         let stands = self.state == ConnectionState::Connected && self.socket.is_some();
-        if role == Role::Transfer && stands && !is_shut && self.lost.is_none() {
+        if role == Role::Transfer && stands && !is_shut && self.lost().is_none() {
             return Ok(());
         }
         self.admits_in_any_state(role, direction)
@@ -43,7 +43,7 @@ impl<O: Operation> Connection<O> {
             (Role::Disconnect, State::Disconnecting) => Some(code::ALREADY),
             (Role::Transfer, State::Disconnecting) => Some(code::SHUT_DOWN),
             (Role::Transfer, _) if is_shut => Some(code::SHUT_DOWN),
-            (Role::Transfer | Role::Disconnect, _) => self.lost,
+            (Role::Transfer | Role::Disconnect, _) => self.lost(),
         };
         refusal.map_or(Ok(()), |number| Err(code::error(number)))
     }
@@ -51,7 +51,7 @@ impl<O: Operation> Connection<O> {
     /// Whether there is a connection with directions that can be ended.
     pub(super) fn admits_shutdown(&self) -> io::Result<()> {
         self.admits_connected()?;
-        self.lost.map_or(Ok(()), |number| Err(code::error(number)))
+        self.lost().map_or(Ok(()), |number| Err(code::error(number)))
     }
 
     /// Whether there is a connection, be it one that has ended or was lost since.

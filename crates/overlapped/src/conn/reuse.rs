@@ -7,6 +7,7 @@
 use super::connection::{Connection, ConnectionState};
 use super::connections::Connections;
 use super::delivery::{By, Delivery};
+use super::facts::Moment;
 use super::handle::Handle;
 use super::locked::Locked;
 use super::operation::Operation;
@@ -15,7 +16,6 @@ use crate::sys::socket::Socket;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Where a socket's connection came from, which decides how its handle may be used again (X64).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +34,14 @@ impl<O: Operation> Connection<O> {
     /// The handle's next connection begins from here.
     fn forget_connection(&mut self, state: ConnectionState, peer: Option<SocketAddr>) {
         self.state = state;
-        self.peer = peer;
+        self.set_peer(peer);
         self.ended = false;
-        self.lost = None;
+        self.forget_loss();
         self.shut_receive = false;
         self.shut_send = false;
         self.end_when_sent = false;
         self.receive_size.take();
-        self.connected_at = (state == ConnectionState::Connected).then(Instant::now);
+        self.connected_at = (state == ConnectionState::Connected).then(Moment::now);
         self.set_ready();
     }
 }
@@ -76,7 +76,7 @@ impl<O: Operation> Locked<'_, O> {
             delivery.add(self.connections, pending.aborted());
         }
         self.forget_connection(ConnectionState::Unconnected, None);
-        delivery.later().admissions.extend(self.admission.take());
+        delivery.later().admissions.extend(self.rare.take_admission());
         Ok(())
     }
 

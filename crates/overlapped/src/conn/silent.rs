@@ -63,7 +63,7 @@ impl<O: Operation> Locked<'_, O> {
         delivery: &mut Delivery<O>,
     ) -> Option<Option<Admission>> {
         loop {
-            let accepting = self.accepting.as_mut()?;
+            let accepting = self.rare.accepting_mut()?;
             if accepting.has_room_for_silent() {
                 return Some(accepting.admit());
             }
@@ -93,7 +93,7 @@ impl<O: Operation> Locked<'_, O> {
 
     /// On a listener: counts one more silent connection.
     pub(crate) fn count_silent(&mut self) -> Option<Silent> {
-        self.accepting.as_mut().map(|accepting| accepting.count_silent())
+        self.rare.accepting_mut().map(|accepting| accepting.count_silent())
     }
 
     /// On a listener: has the silent connection `token` wait for its first data with the accept that
@@ -106,7 +106,7 @@ impl<O: Operation> Locked<'_, O> {
         delivery: &mut Delivery<O>,
     ) {
         let connections = self.connections;
-        if let Some(accepting) = &mut self.accepting {
+        if let Some(accepting) = self.rare.accepting_mut() {
             let limit = accepting.silence_limit();
             let silence =
                 connections.timers.start(&connections.scheduler, limit, Due::Silence(token));
@@ -140,7 +140,7 @@ impl<O: Operation> Locked<'_, O> {
     /// Ends a silent connection and gives its place; `None` when its packet is on its way already.
     fn give_up(&mut self, delivery: &mut Delivery<O>) -> Option<Option<Admission>> {
         let mut pending = self.pop(Direction::Receive)?;
-        let admission = self.admission.take();
+        let admission = self.rare.take_admission();
         pending.operation.fail(aborted());
         self.deliver(pending, delivery);
         Some(admission)
@@ -170,7 +170,7 @@ pub(super) fn end_silence<O: Operation>(connections: &Arc<Connections<O>>, token
 /// Takes what has ended from its listener's list and out of the table.
 pub(super) fn forget<O: Operation>(connections: &Arc<Connections<O>>, ended: Ended) {
     let listener = connections.find(ended.listener);
-    let held = listener.and_then(|mut at| at.accepting.as_mut()?.forget_held(ended.number));
+    let held = listener.and_then(|mut at| at.rare.accepting_mut()?.forget_held(ended.number));
     if let Some(silence) = held.and_then(|held| held.silence) {
         connections.timers.cancel(silence);
     }

@@ -4,7 +4,7 @@ use super::first_data::FirstData;
 use super::packet::Packet;
 use super::platform::AcceptRoom;
 use super::tcp_listener::TcpListener;
-use super::{Kind, Next, Op, Task};
+use super::{Kind, Known, Next, Op};
 use crate::buffer::Buffer;
 use crate::conn::accept_window::{self, AcceptWindow};
 use crate::conn::delivery::Delivery;
@@ -106,7 +106,7 @@ impl<P: Protocol> Kind<P> for Accept {
         if self.with_first_data && accepted.first_data.is_none() {
             return self.await_first_data(at, delivery);
         }
-        if let Some(accepting) = &mut at.accepting {
+        if let Some(accepting) = at.rare.accepting_mut() {
             if accepting.is_full() {
                 return Next::Place;
             }
@@ -163,7 +163,7 @@ impl<P: Protocol> TcpListener<P> {
 
     /// Fails when the listener posts its accepts itself.
     pub(super) fn admits_single(&self) -> io::Result<()> {
-        if self.0.lock().accepting.is_some() {
+        if self.0.lock().rare.accepting().is_some() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the listener keeps a window of accepts; single ones cannot be posted beside it",
@@ -197,7 +197,7 @@ impl<P: Protocol> TcpListener<P> {
     ) -> io::Result<()> {
         let with_first_data = window.first_data.is_some();
         let make = move |yields| Op {
-            task: Task::Accept(Accept::new(with_first_data, yields)),
+            task: Accept::new(with_first_data, yields).into_task(),
             operation: operation(),
         };
         accept_window::open(&self.0, window, Arc::new(make))
@@ -212,6 +212,6 @@ impl<P: Protocol> TcpListener<P> {
     /// ([`AcceptWindow::first_data`]). On Windows, where the kernel accepts with first data, the
     /// number is at most a tenth of a second old.
     pub fn silent(&self) -> usize {
-        self.0.lock().accepting.as_ref().map_or(0, |accepting| accepting.silent_count())
+        self.0.lock().rare.accepting().map_or(0, |accepting| accepting.silent_count())
     }
 }

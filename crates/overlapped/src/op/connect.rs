@@ -6,6 +6,7 @@ use super::tcp_stream::TcpStream;
 use super::{Kind, Op};
 use crate::buffer::Buffers;
 use crate::conn::connection::{Connection, ConnectionState};
+use crate::conn::facts::Moment;
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::conn::reuse::Origin;
@@ -14,7 +15,6 @@ use crate::protocol::Protocol;
 use crate::sys::code;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 pub(super) struct Connect {
     /// Boxed, since an address is large and a connect rare.
@@ -81,10 +81,10 @@ impl<P: Protocol> Kind<P> for Connect {
     fn conclude(&mut self, connection: &mut Connection<Op<P>>) {
         if self.target.stage == Stage::Connected {
             connection.state = ConnectionState::Connected;
-            connection.connected_at = Some(Instant::now());
+            connection.connected_at = Some(Moment::now());
             connection.origin = Origin::Connected;
             let peer = connection.socket.as_ref().and_then(|socket| socket.peer_addr().ok());
-            connection.peer = Some(peer.unwrap_or(self.target.address));
+            connection.set_peer(Some(peer.unwrap_or(self.target.address)));
         } else {
             connection.state = ConnectionState::Unconnected;
             connection.ended = false;

@@ -27,6 +27,7 @@
 //! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
 //!   operation.
 //! - [`packet`] is what a thread takes.
+//! - [`stored`] is how operations lie where they wait.
 
 pub(crate) mod accept;
 mod accept_into;
@@ -39,6 +40,7 @@ pub(crate) mod receive;
 mod receive_from;
 mod send;
 mod send_to;
+mod stored;
 pub(crate) mod tcp_listener;
 pub(crate) mod tcp_stream;
 pub(crate) mod transmit_file;
@@ -55,8 +57,9 @@ use crate::conn::operation::{
 use crate::error::{OperationId, Refused, loss};
 use crate::protocol::Protocol;
 use packet::Packet;
-use platform::KindInKernel;
+use platform::{KindInKernel, WaitingSend};
 use std::io;
+use stored::{Inline, Open};
 
 /// What each kind of operation has to say of itself.
 trait Kind<P: Protocol>: KindInKernel + Known<P> + Sized {
@@ -137,15 +140,18 @@ struct Starting<P: Protocol, K> {
 
 /// Declares [`Task`], which may be any kind, and how a call reaches the one that it is.
 macro_rules! operations {
-    ($($name:ident($kind:ty)),+ $(,)?) => {
+    ($($name:ident($store:ident<$kind:ty>)),+ $(,)?) => {
         enum Task<P: Protocol> {
-            $($name($kind)),+
+            $($name($store<$kind>)),+
         }
 
         macro_rules! dispatch {
             ($task:expr, $it:ident => $call:expr) => {
                 match $task {
-                    $(Task::$name($it) => $call),+
+                    $(Task::$name($it) => {
+                        let $it = Open::open($it);
+                        $call
+                    }),+
                 }
             };
         }
@@ -162,12 +168,12 @@ macro_rules! operations {
 
             #[inline]
             fn into_task(self) -> Task<P> {
-                Task::$name(self)
+                Task::$name($store::new(self))
             }
 
             fn from_task(task: Task<P>) -> Self {
                 match task {
-                    Task::$name(it) => it,
+                    Task::$name(it) => it.open(),
                     _ => unreachable!("a task is of the kind that it was made of"),
                 }
             }
@@ -176,16 +182,16 @@ macro_rules! operations {
 }
 
 operations! {
-    Accept(accept::Accept),
-    AcceptInto(accept_into::AcceptInto<P>),
-    Connect(connect::Connect),
-    Disconnect(disconnect::Disconnect),
-    FirstData(first_data::FirstData),
-    Receive(receive::Receive),
-    ReceiveFrom(receive_from::ReceiveFrom),
-    Send(send::Send),
-    SendTo(send_to::SendTo),
-    TransmitFile(transmit_file::TransmitFile),
+    Accept(Box<accept::Accept>),
+    AcceptInto(Box<accept_into::AcceptInto<P>>),
+    Connect(Box<connect::Connect>),
+    Disconnect(Box<disconnect::Disconnect>),
+    FirstData(Box<first_data::FirstData>),
+    Receive(Inline<receive::Receive>),
+    ReceiveFrom(Box<receive_from::ReceiveFrom>),
+    Send(WaitingSend<send::Send>),
+    SendTo(Box<send_to::SendTo>),
+    TransmitFile(Box<transmit_file::TransmitFile>),
 }
 
 /// Here, where `dispatch!` is known.
@@ -398,13 +404,13 @@ fn go_on<P: Protocol>(
 ) -> Option<Packet<P>> {
     match next {
         Next::Packet => return Some(pending.into_packet()),
-        Next::Place => match &mut at.accepting {
+        Next::Place => match at.rare.accepting_mut() {
             Some(accepting) => accepting.wait_for_place(pending),
             None => return Some(pending.into_packet()),
         },
         Next::FirstData(token, first_data) => {
             let number = first_data.number();
-            pending.operation.task = Task::FirstData(first_data);
+            pending.operation.task = first_data.into_task();
             at.hold(token, number, pending, delivery);
         }
     }

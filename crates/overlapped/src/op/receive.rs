@@ -3,7 +3,7 @@
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
 use super::{InPlace, Kind, Op};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, MaybeBuffer};
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
@@ -23,18 +23,18 @@ pub enum Received {
 
 pub(super) struct Receive {
     /// None for a pooled receive that has not met data yet.
-    pub(super) buffer: Option<Buffer>,
+    pub(super) buffer: MaybeBuffer,
     pub(super) result: io::Result<Received>,
 }
 
 impl Receive {
     #[inline]
     fn new(buffer: Option<Buffer>) -> Self {
-        Self { buffer: buffer.map(Buffer::cleared), result: not_performed() }
+        Self { buffer: buffer.map(Buffer::cleared).into(), result: not_performed() }
     }
 
-    fn into_buffer(self) -> Buffer {
-        self.buffer.unwrap_or_else(Buffer::empty)
+    fn into_buffer(mut self) -> Buffer {
+        self.buffer.take().unwrap_or_else(Buffer::empty)
     }
 
     #[inline]
@@ -51,7 +51,7 @@ impl Receive {
             Err(error) => return self.failed_attempt(error, buffer, pooled),
         };
         buffer.set_filled(length);
-        self.buffer = Some(buffer);
+        self.buffer.put(buffer);
         if pooled && size.may_change(length, room) {
             with.receive_size.set(size.after(length, with.pool.sizes()));
         }
@@ -63,11 +63,13 @@ impl Receive {
     fn failed_attempt(&mut self, error: io::Error, mut buffer: Buffer, pooled: bool) -> Progress {
         if error.kind() == io::ErrorKind::WouldBlock {
             // A pooled receive that has to wait holds no buffer meanwhile (P164).
-            self.buffer = (!pooled).then_some(buffer);
+            if !pooled {
+                self.buffer.put(buffer);
+            }
             return Progress::Blocked;
         }
         buffer.clear();
-        self.buffer = Some(buffer);
+        self.buffer.put(buffer);
         self.result = Err(error);
         Progress::Complete { drained: false }
     }
@@ -75,7 +77,7 @@ impl Receive {
     /// Whether there is data, of which nothing is taken.
     #[inline(never)]
     fn look(&mut self, without_room: Buffer, with: Surroundings<'_>) -> Progress {
-        self.buffer = Some(without_room);
+        self.buffer.put(without_room);
         match with.socket.peek() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
             found => {
@@ -99,8 +101,8 @@ impl<P: Protocol> Kind<P> for Receive {
 
     #[inline]
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
-        let Self { buffer, result } = self;
-        let buffer = buffer.unwrap_or_else(Buffer::empty);
+        let Self { mut buffer, result } = self;
+        let buffer = buffer.take().unwrap_or_else(Buffer::empty);
         Packet::Received { stream: TcpStream(handle), buffer, operation, result }
     }
 }

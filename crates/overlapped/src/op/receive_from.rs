@@ -4,7 +4,7 @@ use super::packet::Packet;
 use super::platform::SenderRoom;
 use super::udp_socket::UdpSocket;
 use super::{Kind, Op};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, MaybeBuffer};
 use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 pub(super) struct ReceiveFrom {
     /// None for a pooled receive that has not met a datagram yet.
-    pub(super) buffer: Option<Buffer>,
+    pub(super) buffer: MaybeBuffer,
     /// A datagram was taken, even if it was too large.
     pub(super) has_taken: bool,
     /// Boxed, since an address is large and every connection has room for one operation.
@@ -27,7 +27,7 @@ pub(super) struct ReceiveFrom {
 impl ReceiveFrom {
     fn new(buffer: Option<Buffer>) -> Self {
         Self {
-            buffer: buffer.map(Buffer::cleared),
+            buffer: buffer.map(Buffer::cleared).into(),
             has_taken: false,
             result: not_performed(),
             from: SenderRoom::default(),
@@ -39,11 +39,14 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
     const ROLE: Role = Role::Free;
 
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
-        let pooled = self.buffer.is_none();
-        let mut buffer = self.buffer.take().unwrap_or_else(|| with.pool.get());
+        let own = self.buffer.take();
+        let pooled = own.is_none();
+        let mut buffer = own.unwrap_or_else(|| with.pool.get());
         match with.socket.receive_from(buffer.room_mut()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.buffer = (!pooled).then_some(buffer);
+                if !pooled {
+                    self.buffer.put(buffer);
+                }
                 return Progress::Blocked;
             }
             Err(error) => {
@@ -56,7 +59,7 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
                 self.result = sender.map(Box::new);
             }
         }
-        self.buffer = Some(buffer);
+        self.buffer.put(buffer);
         // Each attempt takes one datagram, so none shows that there is no other.
         Progress::Complete { drained: false }
     }
@@ -65,10 +68,10 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
         self.has_taken
     }
 
-    fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
+    fn into_packet(mut self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         Packet::ReceivedFrom {
             socket: UdpSocket(handle),
-            buffer: self.buffer.unwrap_or_else(Buffer::empty),
+            buffer: self.buffer.take().unwrap_or_else(Buffer::empty),
             operation,
             result: self.result.map(|sender| *sender),
         }
@@ -100,8 +103,8 @@ impl<P: Protocol> UdpSocket<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let receive = ReceiveFrom::new(Some(buffer));
-        Op::start(&self.0, Direction::Receive, receive, operation, |receive| {
-            receive.buffer.unwrap_or_else(Buffer::empty)
+        Op::start(&self.0, Direction::Receive, receive, operation, |mut receive| {
+            receive.buffer.take().unwrap_or_else(Buffer::empty)
         })
     }
 

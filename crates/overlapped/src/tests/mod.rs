@@ -3,4 +3,5 @@
 mod buffers;
 mod inherited;
 mod panics;
+mod sizes;
 mod timers;

@@ -32,7 +32,7 @@ impl<O: Operation> Connection<O> {
 
     /// How many sends the end of the stream has to wait for.
     pub(crate) fn sends_to_come(&self) -> usize {
-        self.send.len()
+        self.send.as_ref().map_or(0, |sends| sends.len())
     }
 
     /// How many accepts wait for a connection.

@@ -5,6 +5,9 @@ pub(in crate::op) trait KindInKernel {}
 
 impl<T> KindInKernel for T {}
 
+/// How a send lies while it waits, which it rarely does.
+pub(in crate::op) type WaitingSend<K> = Box<K>;
+
 /// What a kernel accepts into.
 #[derive(Default)]
 pub(in crate::op) struct AcceptRoom(());

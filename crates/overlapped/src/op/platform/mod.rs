@@ -6,6 +6,6 @@ mod linux;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom};
+pub(super) use linux::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom, WaitingSend};
 #[cfg(windows)]
-pub(super) use windows::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom};
+pub(super) use windows::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom, WaitingSend};

@@ -163,7 +163,7 @@ impl<O: Operation> Locked<'_, O> {
                 .is_some_and(|operation| self.admits_to_kernel(direction, operation))
         {
             let Some(mut pending) = self.pop(direction) else { break };
-            if let Some(lost) = self.lost {
+            if let Some(lost) = self.lost() {
                 // The system reports a reset once; every operation in flight is told (P140).
                 pending.operation.fail(code::error(lost));
                 self.complete(pending, delivery);

@@ -31,7 +31,7 @@ impl<O: Operation> Connection<O> {
         let next = self.next_waiting(Direction::Send);
         let ends = next.is_some_and(|operation| operation.role() == Role::Disconnect);
         let in_steps = self.labels_of(Direction::Send).filter(|label| label.in_steps);
-        self.send.len() - usize::from(ends) + in_steps.count()
+        self.send.as_ref().map_or(0, |sends| sends.len()) - usize::from(ends) + in_steps.count()
     }
 
     /// How many accepts wait for a connection.
@@ -53,7 +53,7 @@ impl<O: Operation> Connection<O> {
         if self.sends_to_come() > 0 {
             return;
         }
-        let Some(next) = &mut self.send.first else { return };
+        let Some(next) = self.send.as_mut().and_then(|sends| sends.first.as_mut()) else { return };
         if let Some(socket) = &self.socket
             && next.operation.may_tell_end()
             && socket.end_sending().is_ok()
@@ -68,19 +68,17 @@ impl<O: Operation> Connection<O> {
     }
 
     pub(super) fn next_waiting(&self, direction: Direction) -> Option<&O> {
-        match direction {
-            Direction::Receive => self.receive.first.as_ref().map(|pending| &pending.operation),
-            Direction::Send => self.send.first.as_ref().map(|pending| &pending.operation),
-        }
+        let queue = match direction {
+            Direction::Receive => &self.receive,
+            Direction::Send => self.send.as_deref()?,
+        };
+        queue.first.as_ref().map(|pending| &pending.operation)
     }
 
     /// Puts an operation back that is next in its direction.
     pub(super) fn push_first(&mut self, direction: Direction, pending: Pending<O>) {
         self.enter_state_of(pending.operation.role());
-        match direction {
-            Direction::Receive => self.receive.push_first(pending),
-            Direction::Send => self.send.push_first(Box::new(pending)),
-        }
+        self.waiting_mut(direction).push_first(pending);
     }
 
     /// Asks the kernel to cancel one operation; false when its packet is on its way already.

@@ -27,9 +27,8 @@ impl<O: Operation> Locked<'_, O> {
         let now = Instant::now();
         let mut is_new = false;
         let mut silent = Vec::new();
-        let Connection { with_kernel, accepting: Some(accepting), .. } = &mut **self else {
-            return false;
-        };
+        let Connection { with_kernel, rare, .. } = &mut **self;
+        let Some(accepting) = rare.accepting_mut() else { return false };
         for label in with_kernel.in_flight.labels_mut().filter(|label| !label.cancelled) {
             let Some(socket) = label.accepting else { continue };
             // The operation keeps the socket open while it is in flight.
@@ -58,7 +57,7 @@ impl<O: Operation> Connections<O> {
     /// has a timer of its own.
     pub(crate) fn watch_silent_accepts(self: &Arc<Self>, listener: u64) -> bool {
         let window = |at: &Locked<'_, O>| {
-            let accepting = at.accepting.as_ref().filter(|_| at.is_with_kernel())?;
+            let accepting = at.rare.accepting().filter(|_| at.is_with_kernel())?;
             Some((accepting.window.first_data, accepting.listener()))
         };
         let Some((limit, handle)) = self.find(listener).as_ref().and_then(window) else {

@@ -15,6 +15,7 @@ pub(in crate::op) use connections::AcceptRoom;
 use crate::buffer::Buffers;
 use crate::conn::operation::{Progress, Surroundings};
 use crate::conn::platform::InKernel;
+use crate::op::stored::{Inline, Open};
 use crate::op::{Op, Task};
 use crate::protocol::Protocol;
 use crate::sys::iocp::AddressRoom;
@@ -24,6 +25,9 @@ use std::io;
 use std::os::windows::io::RawSocket;
 
 pub(in crate::op) use crate::sys::iocp::TransmitRoom;
+
+/// How a send lies while it waits, as each does in the kernel.
+pub(in crate::op) type WaitingSend<K> = Inline<K>;
 
 /// Where the kernel writes the sender's address.
 pub(in crate::op) type SenderRoom = Option<Box<AddressRoom>>;

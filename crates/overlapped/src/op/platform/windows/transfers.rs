@@ -17,7 +17,7 @@ use std::io;
 
 impl KindInKernel for Receive {
     fn request(&mut self) -> Request<'_> {
-        match &mut self.buffer {
+        match self.buffer.as_mut() {
             Some(buffer) if buffer.capacity() > 0 => Request::Receive(buffer.room_mut()),
             _ => Request::ReceiveReady,
         }
@@ -33,7 +33,7 @@ impl KindInKernel for Receive {
             return COMPLETE;
         }
         let outcome = ended.some();
-        if let Some(buffer) = &mut self.buffer {
+        if let Some(buffer) = self.buffer.as_mut() {
             buffer.set_filled(*outcome.as_ref().unwrap_or(&0));
         }
         self.result = outcome.map(|length| match length {
@@ -53,13 +53,15 @@ impl KindInKernel for ReceiveFrom {
     /// Also a pooled receive has its buffer from the start: the kernel has no way to say that a
     /// datagram is there without taking it.
     fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
-        self.buffer.get_or_insert_with(|| with.pool.get());
+        if self.buffer.as_ref().is_none() {
+            self.buffer.put(with.pool.get());
+        }
         self.from = Some(AddressRoom::new());
         Ok(())
     }
 
     fn request(&mut self) -> Request<'_> {
-        match (&mut self.buffer, &mut self.from) {
+        match (self.buffer.as_mut(), &mut self.from) {
             (Some(buffer), Some(from)) => Request::ReceiveFrom(buffer.room_mut(), from),
             _ => unreachable!("it is prepared before it is started"),
         }
@@ -71,7 +73,7 @@ impl KindInKernel for ReceiveFrom {
             .as_ref()
             .is_err_and(|error| error.raw_os_error() == Some(code::MESSAGE_TOO_LONG));
         self.has_taken = ended.result.is_ok() || too_long;
-        if let Some(buffer) = &mut self.buffer {
+        if let Some(buffer) = self.buffer.as_mut() {
             let filled = if too_long { buffer.capacity() } else { ended.transferred };
             buffer.set_filled(if self.has_taken { filled } else { 0 });
         }

@@ -1,0 +1,43 @@
+//! What is known of a connection, in few bytes: every connection has it.
+
+use std::net::SocketAddrV4;
+use std::num::NonZeroU64;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Whom a connection is connected to, if to anybody.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Peer {
+    None,
+    V4([u8; 4], [u8; 2]),
+    /// Its address is too large to lie here.
+    Elsewhere,
+}
+
+impl Peer {
+    pub(super) fn v4(address: SocketAddrV4) -> Self {
+        Self::V4(address.ip().octets(), address.port().to_ne_bytes())
+    }
+}
+
+/// A moment, as the nanoseconds since the first one that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(NonZeroU64);
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let since = Instant::now().saturating_duration_since(first()).as_nanos();
+        // It lasts for 584 years.
+        Self(NonZeroU64::MIN.saturating_add(since as u64))
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        let since = Instant::now().saturating_duration_since(first());
+        since.saturating_sub(Duration::from_nanos(self.0.get() - 1))
+    }
+}
+
+fn first() -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    *FIRST.get_or_init(Instant::now)
+}

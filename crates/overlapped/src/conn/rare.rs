@@ -1,0 +1,60 @@
+//! What few connections have, out of the way of those that have not.
+
+use super::accept_window::{Accepting, Admission};
+use super::operation::Operation;
+use std::net::SocketAddrV6;
+
+/// What is rare of one connection, if there is any of it.
+pub(crate) struct Rare<O: Operation>(Option<Box<Parts<O>>>);
+
+struct Parts<O: Operation> {
+    /// Of a listener: its window.
+    accepting: Option<Box<Accepting<O>>>,
+    /// The place that it takes under its listener's limit.
+    admission: Option<Admission>,
+    /// An address that is too large for its place.
+    peer: Option<SocketAddrV6>,
+}
+
+impl<O: Operation> Rare<O> {
+    pub(super) fn new(admission: Option<Admission>) -> Self {
+        let mut rare = Self(None);
+        if admission.is_some() {
+            rare.parts().admission = admission;
+        }
+        rare
+    }
+
+    fn parts(&mut self) -> &mut Parts<O> {
+        self.0
+            .get_or_insert_with(|| Box::new(Parts { accepting: None, admission: None, peer: None }))
+    }
+
+    pub(crate) fn accepting(&self) -> Option<&Accepting<O>> {
+        self.0.as_ref()?.accepting.as_deref()
+    }
+
+    pub(crate) fn accepting_mut(&mut self) -> Option<&mut Accepting<O>> {
+        self.0.as_mut()?.accepting.as_deref_mut()
+    }
+
+    pub(super) fn set_accepting(&mut self, accepting: Option<Box<Accepting<O>>>) {
+        self.parts().accepting = accepting;
+    }
+
+    pub(super) fn take_accepting(&mut self) -> Option<Box<Accepting<O>>> {
+        self.0.as_mut()?.accepting.take()
+    }
+
+    pub(super) fn take_admission(&mut self) -> Option<Admission> {
+        self.0.as_mut()?.admission.take()
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddrV6> {
+        self.0.as_ref()?.peer
+    }
+
+    pub(super) fn set_peer(&mut self, peer: SocketAddrV6) {
+        self.parts().peer = Some(peer);
+    }
+}
