@@ -384,7 +384,8 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     }
 
     /// Lets threads that do not take the lock know of a change. If a thread waits from now on while a
-    /// slot is free, what lies in own queues is looked at once more, after the word was written.
+    /// slot is free, or if one waits and no look is to come any more, what lies in own queues is looked
+    /// at once more, after the word was written.
     #[inline]
     fn publish(&self, rules: &mut Rules<Queued<T>, E, K>, wakes: &mut Wakes<K>) {
         let before = self.word.load(Ordering::Relaxed);
@@ -393,7 +394,8 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
             return;
         }
         self.word.store(word, Ordering::Release);
-        if word & word::SPARE & !before != 0 {
+        let is_news = !before & word::SPARE | before & !word & word::LOOK_ARMED;
+        if word & word::SPARE != 0 && is_news != 0 {
             fence(Ordering::SeqCst);
             while rules.give_robbed(wakes) {}
             self.word.store(rules.word(), Ordering::Release);

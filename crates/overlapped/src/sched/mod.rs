@@ -15,8 +15,8 @@
 //! - `models` are the loom models of rules, lock and waiting; `checks` the tests of the rules alone.
 //!
 //! A wake-up costs one futex call (a parked thread) or one `eventfd` write (a thread in the
-//! backend's wait); the hot path, in which a thread that comes back finds work, costs one lock and
-//! no wake-up.
+//! backend's wait). On the hot path a thread that comes back finds work in its own queue, which costs
+//! neither a lock nor a wake-up.
 
 mod allowance;
 pub(crate) mod binding;

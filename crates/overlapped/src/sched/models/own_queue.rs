@@ -1,7 +1,7 @@
 //! Models of what lies in a thread's own queue: nothing of it is lost, taken twice or left lying,
 //! whoever robs it and however its thread goes on.
 
-use super::{Member, Model, NEVER, Watching, check, check_up_to};
+use super::{Member, Model, NEVER, Watching, check, check_up_to, soon};
 use crate::sched::binding::Bound;
 use crate::sched::{Deadline, TakeError};
 use loom::sync::Arc;
@@ -142,5 +142,28 @@ fn p120_what_is_put_there_while_the_port_closes_is_taken_or_given_out_once() {
         let refused = owner.join().unwrap();
         let taken = model.all_taken().len();
         assert_eq!(taken + discarded + refused, 2, "{taken} {discarded} {refused}");
+    });
+}
+
+#[test]
+fn p55_what_is_put_there_while_a_look_ends_is_looked_for_again() {
+    check_up_to(2, || {
+        let model = Model::new(2, false);
+        let other = thread::spawn({
+            let model = model.clone();
+            move || model.member(false).serve()
+        });
+        let owner = model.member(false);
+        model.insert(1);
+        if owner.take(soon()).is_ok() {
+            for (packet, taken) in [(2, 2), (3, 3)] {
+                model.scheduler.insert_own(&owner.member.borrow(), packet).unwrap();
+                // It does not come back for it.
+                model.wait_until_taken(taken);
+            }
+        }
+        model.scheduler.close();
+        owner.exit();
+        other.join().unwrap();
     });
 }

@@ -2,9 +2,9 @@
 //!
 //! Each socket is registered once, edge-triggered, for both directions. The same set has an
 //! `eventfd` that wakes a waiting thread (the kick), a `timerfd` for the timers of the port (the
-//! alarm), another for the look of the blocked-thread monitor and, on a port that watches signals,
-//! an `eventfd` for these. All are edge-triggered and never read: each write and each expiry is an
-//! edge by itself.
+//! alarm), another by which a thread comes back for what another has left in its own queue and, on a
+//! port that watches signals, an `eventfd` for these. All are edge-triggered and never read: each
+//! write and each expiry is an edge by itself.
 //!
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business
 //! (newest first in practice, unspecified).
