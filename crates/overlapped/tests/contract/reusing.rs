@@ -293,7 +293,8 @@ fn p46_each_accept_into_a_stream_completes_once_whoever_closes_or_cancels(world:
         }
         stream = free_stream(world, &port, &listener, 7);
     }
-    assert!(served + aborted > ROUNDS / 2, "{served} served, {aborted} aborted");
+    // Every second one is posted; of the others the close may always come first on a busy machine.
+    assert!(served + aborted >= ROUNDS / 2, "{served} served, {aborted} aborted");
 }
 
 /// No client comes here, so nobody else would ever end the accept.
