@@ -52,6 +52,9 @@ use socket::Socket;
 use std::io;
 use std::time::{Duration, Instant};
 
+/// How many events one wait yields at most.
+pub(crate) const BATCH_MAX: usize = 64;
+
 /// What the scheduler needs of a readiness driver: a wait that several threads may be in at once.
 pub(crate) trait EventSource<E> {
     /// Waits until events are there, a kick came, or `timeout` is over, and appends up to `batch`

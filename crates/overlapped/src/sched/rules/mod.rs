@@ -26,6 +26,7 @@ mod threads;
 use super::Sizes;
 use super::metrics::Counts;
 use super::own_queue::OwnQueue;
+use crate::sys::BATCH_MAX;
 use monitor::Monitor;
 use std::collections::VecDeque;
 use steps::{MemberId, Work};
@@ -33,7 +34,7 @@ use threads::Member;
 
 /// How much lies in a thread's own queue at most: a batch of events, and as much again of what they
 /// led to.
-pub(super) const OWN_QUEUE_ROOM: usize = 128;
+pub(super) const OWN_QUEUE_ROOM: usize = 2 * BATCH_MAX;
 
 /// The bits of what threads look at without the lock.
 pub(super) mod word {

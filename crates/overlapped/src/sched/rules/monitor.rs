@@ -72,9 +72,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
 
     /// Whether it matters if a holder of a slot sleeps.
     fn is_full_with_a_thread_to_spare(&self) -> bool {
-        !self.closed
-            && self.active >= self.concurrency
-            && !(self.parked.is_empty() && self.standing_pollers() == 0)
+        !self.closed && self.active >= self.concurrency && self.somebody_waits()
     }
 
     /// Who has a slot, or has lost it since it was seen asleep.

@@ -38,14 +38,19 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
     }
 
-    /// Takes one more piece of work for a thread that is already released with some (P110).
+    /// The oldest piece of work, for a thread that holds a slot already (P110) or is given one.
     pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
-        if let Some(packet) = self.queue.pop_front() {
+        let work = self.oldest_shared()?;
+        if let Work::Packet(_) = work {
             self.counts.count_taken();
-            return Some(Work::Packet(packet));
         }
-        let event = self.ready.pop_front()?;
-        Some(Work::Event(event))
+        Some(work)
+    }
+
+    /// The oldest that lies in the shared queue. It is not counted.
+    pub(super) fn oldest_shared(&mut self) -> Option<Work<T, E>> {
+        let packet = self.queue.pop_front().map(Work::Packet);
+        packet.or_else(|| self.ready.pop_front().map(Work::Event))
     }
 
     /// Puts packets that were taken and not used back at the head, in their order, and behind them
@@ -102,22 +107,9 @@ impl<T, E, K: Clone> Rules<T, E, K> {
 
     #[inline(never)]
     pub(super) fn hand_out(&mut self, wakes: &mut Wakes<K>) {
-        while self.active + self.glancing < self.concurrency
-            && (!self.queue.is_empty() || !self.ready.is_empty())
+        while self.has_spare()
+            && let Some(work) = self.more()
         {
-            if self.parked.is_empty() && self.standing_pollers() == 0 {
-                break;
-            }
-            let work = match self.queue.pop_front() {
-                Some(packet) => {
-                    self.counts.count_taken();
-                    Work::Packet(packet)
-                }
-                None => match self.ready.pop_front() {
-                    Some(event) => Work::Event(event),
-                    None => break,
-                },
-            };
             self.count_active();
             match self.parked.pop() {
                 Some(id) => {
@@ -144,8 +136,12 @@ impl<T, E, K: Clone> Rules<T, E, K> {
 
     /// Whether a slot is free for a thread that waits.
     pub(super) fn has_spare(&self) -> bool {
-        self.active + self.glancing < self.concurrency
-            && !(self.parked.is_empty() && self.standing_pollers() == 0)
+        self.active + self.glancing < self.concurrency && self.somebody_waits()
+    }
+
+    /// Whether a thread waits, parked or in the backend, for which there is no work yet.
+    pub(super) fn somebody_waits(&self) -> bool {
+        !(self.parked.is_empty() && self.standing_pollers() == 0)
     }
 
     /// Whether there is work that nobody has been given.

@@ -4,11 +4,10 @@ use super::Rules;
 use super::steps::{MemberId, Step, Wakes, Work};
 use super::threads::{Handed, Standing};
 use crate::sched::own_queue::OwnQueue;
+use crate::sys::BATCH_MAX;
 
 /// After so many packets from the queue in a row, the backend is looked at without waiting.
 const GLANCE_EVERY: u32 = 16;
-/// How many events a thread takes from the backend when every other slot is busy.
-pub(crate) const BATCH_MAX: usize = 64;
 
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// A thread asks for work: its slot is given back first (P57).
@@ -225,12 +224,6 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
         self.settle(wakes);
         Step::Work(work)
-    }
-
-    /// The oldest that lies in the shared queue.
-    fn oldest_shared(&mut self) -> Option<Work<T, E>> {
-        let packet = self.queue.pop_front().map(Work::Packet);
-        packet.or_else(|| self.ready.pop_front().map(Work::Event))
     }
 
     /// A thread that goes on with what lies in its own queue has looked at the backend between.

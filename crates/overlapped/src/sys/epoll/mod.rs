@@ -9,8 +9,8 @@
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business
 //! (newest first in practice, unspecified).
 
-use super::Event;
 use super::signals::Watch;
+use super::{BATCH_MAX, Event};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -19,9 +19,6 @@ use rustix::time::{
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// How many events one wait yields at most.
-const BATCH_MAX: usize = 64;
 
 const KICK: u64 = u64::MAX - 1;
 const LOOK: u64 = u64::MAX - 2;
