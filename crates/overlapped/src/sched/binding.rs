@@ -150,15 +150,23 @@ impl<T: Send + 'static> Scheduler<T> {
         self.put_back(member, packets)
     }
 
-    /// What the calling thread, which has taken a packet, may have besides, without waiting.
-    pub(super) fn one_more(self: &Arc<Self>, ours: &OnDriver<T>) -> Option<Work<T, Event>> {
-        let own =
-            with_binding(
-                |binding| {
-                    if binding.is_to(self) { ours.take_own(&binding.member) } else { None }
-                },
-            );
-        own.or_else(|| ours.more())
+    /// Gives the calling thread, which has taken a packet from `ours`, what it may have besides, without
+    /// waiting. `carry_out` is called with each piece of work and answers how many more packets are
+    /// wanted; `wanted` of them at first.
+    pub(super) fn take_more_of(
+        self: &Arc<Self>,
+        ours: &OnDriver<T>,
+        mut wanted: usize,
+        mut carry_out: impl FnMut(Work<T, Event>) -> usize,
+    ) {
+        let take_own = |binding: &Binding| {
+            if binding.is_to(self) { ours.take_own(&binding.member) } else { None }
+        };
+        while wanted > 0
+            && let Some(work) = with_binding(take_own).or_else(|| ours.more())
+        {
+            wanted = carry_out(work);
+        }
     }
 
     /// Unbinds the calling thread, if it is bound.

@@ -31,21 +31,12 @@ impl<T: 'static> Scheduler<T> {
         Ok((scheduler, report))
     }
 
-    /// Gives the calling thread, which has taken a packet, what it may have besides, without waiting.
-    /// `carry_out` is called with each piece of work and answers how many more packets are wanted;
-    /// `wanted` of them at first.
-    pub(crate) fn take_more(
-        self: &Arc<Self>,
-        mut wanted: usize,
-        mut carry_out: impl FnMut(Job<T>) -> usize,
-    ) where
-        T: Send + 'static,
+    /// What [`Scheduler::take_more_of`] does.
+    pub(crate) fn take_more(self: &Arc<Self>, wanted: usize, carry_out: impl FnMut(Job<T>) -> usize)
+    where
+        T: Send,
     {
-        while wanted > 0
-            && let Some(work) = self.one_more(self)
-        {
-            wanted = carry_out(work);
-        }
+        self.take_more_of(self, wanted, carry_out);
     }
 
     #[inline]

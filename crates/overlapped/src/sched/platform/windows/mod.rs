@@ -164,19 +164,13 @@ impl<T: 'static> Scheduler<T> {
 
     pub(crate) fn take_more(
         self: &Arc<Self>,
-        mut wanted: usize,
+        wanted: usize,
         mut carry_out: impl FnMut(Job<T>) -> usize,
     ) where
-        T: Send + 'static,
+        T: Send,
     {
         match &**self {
-            Self::Ours(ours) => {
-                while wanted > 0
-                    && let Some(work) = self.one_more(ours)
-                {
-                    wanted = carry_out(work.into());
-                }
-            }
+            Self::Ours(ours) => self.take_more_of(ours, wanted, |work| carry_out(work.into())),
             Self::Kernel(kernel) => kernel.take_more(wanted, carry_out),
         }
     }
