@@ -49,7 +49,11 @@ impl<P: Protocol> Default for PortBuilder<P> {
 
 impl<P: Protocol> PortBuilder<P> {
     /// How many threads the port lets run; 0, the default, is the number of processors at the time
-    /// the port is made.
+    /// the port is made, as [`available_parallelism`](std::thread::available_parallelism) tells it.
+    ///
+    /// # Platform
+    /// On Linux that number follows the processors that the process may use, and the quota of its
+    /// control group, rounded down to whole processors, at least one.
     #[must_use]
     pub fn concurrency(mut self, threads: usize) -> Self {
         self.concurrency = threads;

@@ -3,9 +3,9 @@
 //! The monitor sees a thread asleep within about a millisecond; these tests require that it happens
 //! at all, and that it does not happen to a thread that runs.
 
-use crate::crew::{Crew, Held, Shape, let_pass, until, until_shape};
+use crate::crew::{Crew, Held, Shape, let_pass, number, until, until_shape};
 use crate::on_every_driver;
-use crate::world::World;
+use crate::world::{PATIENCE, World};
 use overlapped::{Buffer, Packet, Port};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -293,6 +293,60 @@ fn t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once(world: &World) {
     crew.expect(Shape { released: 2, ..Shape::EMPTY });
 }
 
+/// With one thread there is none to let in: what is queued waits until that thread is back, and nobody
+/// looks at it.
+fn p72_with_one_thread_what_is_queued_waits_for_it_as_the_monitor_sees_it(world: &World) {
+    let (crew, sleeper) = with_a_silent_sleeper(world, 1);
+    crew.post([1]);
+    let_pass(Duration::from_millis(50));
+    crew.expect(Shape { queued: 1, waiting: 0, released: 1, paused: 0 });
+    assert_eq!(crew.port.counters().monitor_looks, 0, "there is nobody to let in");
+    sleeper.release();
+    crew[0].take();
+    assert_eq!(crew[0].posted(), 1);
+    crew.expect(Shape { released: 1, ..Shape::EMPTY });
+    // It is as good as before, also when it waits.
+    crew.wait(0);
+    crew.post([2]);
+    assert_eq!(crew[0].posted(), 2);
+}
+
+/// A thread that was found asleep in the middle of a batch ends there, by a return or by a panic: it is
+/// gone, and others have what it had not looked at, in its order.
+fn t12_p107_a_sleeper_that_ends_within_a_batch_leaves_the_rest_as_the_monitor_sees_it(
+    world: &World,
+) {
+    for panics in [false, true] {
+        let crew = Crew::with_monitor(world, 1, 1);
+        crew.post([1, 2, 3]);
+        let (inside, is_inside) = channel();
+        let (go_on, told_to_go_on) = channel::<()>();
+        let port = crew.port.clone();
+        let sleeper = std::thread::spawn(move || {
+            let mut batch = port.take_many(3, Some(PATIENCE)).expect("they are there");
+            assert_eq!(batch.next().map(|packet| number(&packet)), Some(1));
+            inside.send(()).expect("the test listens");
+            let _ = told_to_go_on.recv();
+            assert!(!panics, "the handler panics");
+        });
+        is_inside.recv_timeout(PATIENCE).expect("it has a batch");
+        crew.wait(0);
+        crew.post([4]);
+        assert_eq!(crew[0].posted(), 4, "it is let in");
+        crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+        go_on.send(()).expect("it waits for that");
+        assert_eq!(sleeper.join().is_err(), panics);
+        crew.expect(Shape { queued: 2, released: 1, ..Shape::EMPTY });
+        for expected in [2, 3] {
+            crew[0].take();
+            assert_eq!(crew[0].posted(), expected);
+        }
+        crew.expect(Shape { released: 1, ..Shape::EMPTY });
+        let counters = crew.port.counters();
+        assert_eq!((counters.queued, counters.taken), (4, 4));
+    }
+}
+
 on_every_driver! {
     p72_what_is_posted_while_a_thread_blocks_is_taken_as_the_monitor_sees_it,
     p72_what_was_queued_before_a_thread_blocked_is_taken_as_the_monitor_sees_it,
@@ -300,11 +354,13 @@ on_every_driver! {
     p72_a_socket_is_served_while_a_thread_blocks_as_the_monitor_sees_it,
     p72_a_timer_runs_out_while_a_thread_blocks_as_the_monitor_sees_it,
     p72_every_blocked_thread_lets_one_in_as_the_monitor_sees_it,
+    p72_with_one_thread_what_is_queued_waits_for_it_as_the_monitor_sees_it,
     p73_every_kind_of_sleep_lets_another_in_as_the_monitor_sees_it,
     p74_a_thread_that_runs_lets_nobody_in_as_the_monitor_sees_it,
     p83_without_a_monitor_only_blocking_lets_others_in,
     p83_the_port_says_how_blocked_threads_are_noticed,
     t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it,
     t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it,
+    t12_p107_a_sleeper_that_ends_within_a_batch_leaves_the_rest_as_the_monitor_sees_it,
     t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once,
 }
