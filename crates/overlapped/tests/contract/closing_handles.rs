@@ -208,12 +208,14 @@ fn p146_operations_outlive_the_thread_that_started_them(world: &World) {
     let (_full, _peers, full) = full_listener(world);
     let connecting = port.associate(world.socket(), 9).expect("a fresh socket is associated");
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let starter = scope.spawn(|| {
             stream.receive_pooled(1).expect("a receive can be started");
             listener.accept(2).expect("an accept can be posted");
             connecting.connect(full, (), 3).expect("a connect can be started");
             port.timer(Duration::from_millis(20), 4).expect("a timer can be started");
         });
+        // The scope waits until the work is done; this waits until the thread has gone.
+        starter.join().expect("it did not panic");
     });
     assert_eq!(outcome(next(&port)), (4, None));
     peer.send(b"x");

@@ -5,6 +5,7 @@ use crate::errno;
 use crate::family;
 use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, connected, received, sent};
+use crate::stay::Stay;
 use crate::world::{PATIENCE, World};
 use overlapped::{Buffer, Packet, Port, Protocol, TakeError};
 use std::io::ErrorKind;
@@ -15,8 +16,7 @@ use std::sync::{Arc, Barrier};
 const ROUNDS: u64 = 200;
 
 /// Runs both at once, as nearly as two threads can, and then what judges the first one's result. Its
-/// thread lives as long: under Wine an operation may end as a success with nothing when it is
-/// cancelled while the thread that started it ends.
+/// thread stays as long.
 fn at_once<R: Send>(
     first: impl FnOnce() -> R + Send,
     second: impl FnOnce(),
@@ -24,20 +24,19 @@ fn at_once<R: Send>(
 ) {
     let (start, is_v6) = (Barrier::new(2), family::is_v6());
     let (result, told) = channel();
-    let (go, may_go) = channel::<()>();
+    let stay = Stay::default();
     std::thread::scope(|scope| {
-        let start = &start;
+        let _held = stay.hold();
+        let (start, stay) = (&start, &stay);
         scope.spawn(move || {
             family::adopt(is_v6);
             start.wait();
             let _ = result.send(first());
-            // It ends when the sender is gone, also when the test fails.
-            let _ = may_go.recv();
+            stay.until_let_go();
         });
         start.wait();
         second();
         judge(told.recv_timeout(PATIENCE).expect("it does not panic"));
-        drop(go);
     });
 }
 

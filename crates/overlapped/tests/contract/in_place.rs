@@ -4,6 +4,7 @@
 
 use crate::packets::wait_for_data;
 use crate::packets::{assert_nothing_comes, code, expect_queued, next, outcome, received, sent};
+use crate::stay::Stay;
 use crate::world::{Numbers, Peer, World};
 use crate::{errno, on_every_driver};
 use overlapped::simulated::{Call, Network};
@@ -255,14 +256,15 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
     assert_eq!(byte(in_place(world, &port, one_byte(&stream, 0))), (0, b'x'));
     // Whoever has it starts the next receive, so that the numbers say in which order they were
     // started.
-    let turn = Mutex::new(0);
+    let (turn, stay) = (Mutex::new(0), Stay::default());
     std::thread::scope(|scope| {
+        let _held = stay.hold();
         scope.spawn(|| (0..RECEIVES).for_each(|number| peer.send(&[number as u8])));
         scope.spawn(|| {
             loop {
                 let mut number = turn.lock().expect("nobody panics with it");
                 if *number >= RECEIVES {
-                    return;
+                    break;
                 }
                 if number.is_multiple_of(3) {
                     let buffer = Buffer::with_capacity(1);
@@ -272,6 +274,7 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
                 drop(number);
                 std::thread::yield_now();
             }
+            stay.until_let_go();
         });
         let mut taken = 0;
         while taken < RECEIVES {

@@ -59,6 +59,7 @@ mod reusing;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;
+mod stay;
 mod stream_probes;
 mod stream_states;
 mod threads;

@@ -9,6 +9,7 @@ use crate::on_every_driver;
 use crate::packets::{
     assert_nothing_comes, code, next, outcome, received, send_until_one_waits, sent,
 };
+use crate::stay::Stay;
 use crate::world::{Numbers, PATIENCE, Peer, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, OperationId, Packet, Port, Protocol, Received, TcpListener, TcpStream};
@@ -22,10 +23,11 @@ fn f11_closing_with_two_operations_in_flight_hits_nobody_who_opens_meanwhile(wor
     const ROUNDS: u64 = 300;
     const OPENED: u64 = 1_000_000;
     let port = world.exact_port(1);
-    let peers = Mutex::new(Vec::new());
+    let (peers, stay) = (Mutex::new(Vec::new()), Stay::default());
     std::thread::scope(|scope| {
+        let _held = stay.hold();
         for opener in 1..=2 {
-            let (port, peers) = (&port, &peers);
+            let (port, peers, stay) = (&port, &peers, &stay);
             scope.spawn(move || {
                 for key in opener * OPENED..opener * OPENED + ROUNDS {
                     let (stream, peer) = world.stream(port, key);
@@ -34,6 +36,7 @@ fn f11_closing_with_two_operations_in_flight_hits_nobody_who_opens_meanwhile(wor
                     // It stays open, so that nothing but the packet can be what is waited for.
                     peers.lock().expect("nobody panicked").push(peer);
                 }
+                stay.until_let_go();
             });
         }
         scope.spawn(|| {
@@ -44,6 +47,7 @@ fn f11_closing_with_two_operations_in_flight_hits_nobody_who_opens_meanwhile(wor
                 stream.close();
                 drop(peer);
             }
+            stay.until_let_go();
         });
         for _ in 0..4 * ROUNDS {
             let packet = received(&port);

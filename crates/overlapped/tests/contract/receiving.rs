@@ -4,6 +4,7 @@
 use crate::errno;
 use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, expect_queued, received, sent, wait_for_data};
+use crate::stay::Stay;
 use crate::world::{PATIENCE, Peer, World, wine_differs};
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Received};
@@ -140,15 +141,17 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
     // All three keep close together, so that data comes now before a receive and now after it.
-    let taken = AtomicU64::new(0);
+    let (taken, stay) = (AtomicU64::new(0), Stay::default());
     std::thread::scope(|scope| {
-        let starter = scope.spawn(|| {
+        let _held = stay.hold();
+        scope.spawn(|| {
             for number in 0..RECEIVES {
                 while number > taken.load(Ordering::Relaxed) + 3 {
                     std::thread::yield_now();
                 }
                 stream.receive(Buffer::with_capacity(1), number).expect("a receive can be started");
             }
+            stay.until_let_go();
         });
         scope.spawn(|| {
             for number in 0..RECEIVES {
@@ -168,7 +171,6 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
             assert_eq!(packet.result.expect("nothing fails"), Received::Data(1), "{number}");
             assert_eq!((packet.operation, packet.buffer[0]), (number, number as u8));
         }
-        starter.join().expect("the starter did not panic");
     });
     assert_nothing_comes(&port);
 }

@@ -4,6 +4,7 @@
 use crate::errno;
 use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, next, received, send_until_one_waits, sent};
+use crate::stay::Stay;
 use crate::world::World;
 use overlapped::simulated::{Call, Network};
 use overlapped::{Buffer, Buffers, Packet};
@@ -97,16 +98,20 @@ fn p152_a_receive_and_a_send_may_be_started_by_two_threads_at_once(world: &World
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
     let bytes: Vec<u8> = (0..ROUNDS).map(|n| n as u8).collect();
+    let stay = Stay::default();
     std::thread::scope(|scope| {
+        let _held = stay.hold();
         scope.spawn(|| {
             for byte in &bytes {
                 stream.send([*byte].as_slice(), 0).expect("a send can be started");
             }
+            stay.until_let_go();
         });
         scope.spawn(|| {
             for number in 0..ROUNDS {
                 stream.receive(Buffer::with_capacity(1), number as u64).expect("it can be started");
             }
+            stay.until_let_go();
         });
         scope.spawn(|| {
             peer.send(&bytes);
@@ -245,12 +250,15 @@ fn f10_a_packet_taken_before_its_start_returned_is_complete(world: &World) {
     const SENDS: u64 = 5_000;
     let port = world.exact_port(2);
     let (stream, peer) = world.stream(&port, 7);
+    let stay = Stay::default();
     std::thread::scope(|scope| {
+        let held = stay.hold();
         scope.spawn(|| drop(peer.receive_exact(SENDS as usize * 3)));
         let starter = scope.spawn(|| {
-            (0..SENDS)
-                .map(|number| stream.send(b"abc", number).expect("a send can be started"))
-                .collect::<Vec<_>>()
+            let start = |number| stream.send(b"abc", number).expect("a send can be started");
+            let ids: Vec<_> = (0..SENDS).map(start).collect();
+            stay.until_let_go();
+            ids
         });
         for number in 0..SENDS {
             let packet = sent(&port);
@@ -258,6 +266,7 @@ fn f10_a_packet_taken_before_its_start_returned_is_complete(world: &World) {
             assert_eq!(&packet.buffers.into_one().expect("it was one buffer")[..], b"abc");
             assert_eq!(*packet.stream.key(), 7);
         }
+        drop(held);
         let ids = starter.join().expect("the starter did not panic");
         for id in &ids {
             let error = stream.cancel(*id).expect_err("it has completed");

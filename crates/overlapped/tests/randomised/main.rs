@@ -14,6 +14,8 @@ mod files;
 mod ledger;
 mod random;
 mod stage;
+#[path = "../contract/stay.rs"]
+mod stay;
 mod streams;
 mod takers;
 

@@ -2,11 +2,13 @@
 
 use crate::ledger::{Ledger, Tickets};
 use crate::random::Random;
+use crate::stay::Stay;
 use crate::streams::{End, Outcome};
 use crate::{PATIENCE, World};
 use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener, TcpStream, TimerId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -94,20 +96,28 @@ impl Stage {
 
     /// Runs all threads until every operation has come back.
     pub fn play(self) -> Outcomes {
+        let stay = Stay::default();
         let (results, kinds) = std::thread::scope(|scope| {
-            let stage = &self;
+            let held = stay.hold();
+            let (stage, stay) = (&self, &stay);
             let takers: Vec<_> = (0..TAKERS)
                 .map(|n| scope.spawn(move || stage.take(Random::new(stage.seed ^ (n + 1) << 32))))
                 .collect();
-            let disturbers: Vec<_> = (0..DISTURBERS)
-                .map(|n| {
-                    scope.spawn(move || stage.disturb(Random::new(stage.seed ^ (n + 1) << 48)))
-                })
-                .collect();
-            for disturber in disturbers {
-                disturber.join().expect("a disturber panicked");
+            let (done, all_done) = channel();
+            for n in 0..DISTURBERS {
+                let done = done.clone();
+                scope.spawn(move || {
+                    stage.disturb(Random::new(stage.seed ^ (n + 1) << 48));
+                    // Nobody listens only if the test has failed already.
+                    let _ = done.send(());
+                    drop(done);
+                    stay.until_let_go();
+                });
             }
+            drop(done);
+            assert_eq!(all_done.iter().count() as u64, DISTURBERS, "a disturber panicked");
             self.stop();
+            drop(held);
             let mut results = HashMap::new();
             let mut kinds = [0; 7];
             for taker in takers {
