@@ -14,10 +14,11 @@
 //!   of the operation and the handle, so the next operation starts from it.
 //! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
 //!   by a connect or by [`accept_into`](TcpListener::accept_into).
-//! - Ctrl-C and termination are packets, too, on a port that [watches](Port::watch_signals) them.
+//! - Ctrl-C and termination are packets, too, on a port that watches them (`Port::watch_signals`, with the
+//!   feature `signals`).
 //! - [`blocking`] wraps code that blocks, so that another thread may run meanwhile. The port's
 //!   blocked-thread monitor finds threads that block without it.
-//! - [`simulated`] is a network in memory, for tests.
+//! - `simulated` is a network in memory, for tests, with the feature of that name.
 //!
 //! # An echo server
 //!
@@ -97,6 +98,7 @@
 //! `docs/windows.md` (the drivers), `docs/limits.md` (every limit, and what happens at it), and
 //! `docs/contract.md` (what the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod buffer;
 mod conn;
@@ -141,10 +143,11 @@ pub use sched::metrics::DelayHistogram;
 pub use sync::counts as atomic_writes;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
 pub use sys::signals::Signal;
+#[cfg(feature = "simulated")]
 pub use sys::simulated;
 pub use sys::{DriverChoice, DriverReport};
 
 /// The example of the README, compiled with the documentation's tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

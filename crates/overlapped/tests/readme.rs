@@ -1,6 +1,6 @@
 //! The pages of the repository say what is so: their links lead somewhere, and the table of the
 //! contract names the tests that there are. (The example of the README is compiled as a
-//! documentation test of the library.)
+//! documentation test of the library, whose README has the same.)
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -73,6 +73,30 @@ fn every_link_between_the_pages_leads_somewhere() {
     }
     assert!(links > 20, "only {links} links were found in {pages:?}");
     assert!(broken.is_empty(), "these links lead nowhere:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_readmes_of_the_repository_and_of_the_library_have_the_same_example() {
+    let of = |page: &str| {
+        let text = read(&root().join(page));
+        let examples = between(&text, "```rust,no_run\n", "```");
+        assert_eq!(examples.len(), 1, "{page} has one example");
+        examples[0].to_owned()
+    };
+    assert_eq!(of("README.md"), of("crates/overlapped/README.md"));
+}
+
+#[test]
+fn every_crate_has_a_readme_and_the_licences() {
+    for krate in fs::read_dir(root().join("crates")).expect("the crates are there") {
+        let folder = krate.expect("it can be read").path();
+        assert!(read(&folder.join("README.md")).lines().count() > 5, "{folder:?}");
+        for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            // A link, where the checkout has links; it may also be a copy.
+            let ours = read(&folder.join(licence));
+            assert!(ours == read(&root().join(licence)) || ours.trim().ends_with(licence));
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The file server, asked over sockets.
 //!
-//! `world` has a folder, a server and clients; the other files ask one kind of question each.
-//! `page` holds the table of docs/http-files.md to the tests that it names.
+//! `world` has a folder, a server and clients; the other files ask one kind of question each. The table of
+//! docs/http-files.md is held to these tests by tests/page.rs.
 
 mod asking;
 mod conditions;
@@ -15,7 +15,6 @@ mod log;
 #[cfg(target_os = "linux")]
 mod log_on_linux;
 mod messages;
-mod page;
 mod random;
 mod ranges;
 mod semantics;

@@ -18,7 +18,7 @@
 //! - [`in_place`] is which operations may give their result to the one who starts them.
 //! - [`rare`] is what few connections have.
 //! - [`platform`] is what differs where the kernel carries the operations itself.
-//! - [`sockets`] belong to no port yet.
+//! - [`sockets`] belong to no port yet; `simulated` makes those of a simulated network.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
@@ -41,6 +41,8 @@ pub(crate) mod rare;
 mod refusals;
 pub(crate) mod reuse;
 pub(crate) mod silent;
+#[cfg(feature = "simulated")]
+mod simulated;
 pub(crate) mod sockets;
 mod table;
 pub(crate) mod timers;

@@ -173,7 +173,7 @@ pub enum Packet<P: Protocol> {
         result: io::Result<()>,
     },
     /// The process was interrupted or told to end, and the port
-    /// [watches](crate::Port::watch_signals) for that.
+    /// watches for that (`Port::watch_signals`, with the feature `signals`).
     Signal(Signal),
     /// A value that was posted, verbatim.
     Posted(P::Message),

@@ -76,7 +76,8 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
-    /// Runs the port on a simulated network, for tests.
+    /// Runs the port on a simulated network, for tests. Needs the feature `simulated`.
+    #[cfg(feature = "simulated")]
     #[must_use]
     pub fn simulated(mut self, network: &simulated::Network) -> Self {
         self.network = Some(network.clone());

@@ -41,7 +41,7 @@ impl<P: Protocol> Inner<P> {
             connections: Connections::new(scheduler, pool),
             files,
             report,
-            signals: Watching::new(None),
+            signals: Default::default(),
             posted: AtomicU64::new(0),
         }
     }

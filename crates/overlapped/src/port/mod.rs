@@ -4,7 +4,8 @@
 //!   packets with, [`counters`] and [`Snapshot`] what they see.
 //! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
 //! - [`files`] is what the files of a port ask it for.
-//! - [`signals`] is what the process is told from outside.
+//! - [`signals`] is what the process is told from outside; without the feature of that name there is
+//!   nothing of it.
 
 pub(crate) mod associate;
 pub(crate) mod batch;
@@ -13,6 +14,10 @@ pub(crate) mod counters;
 mod files;
 pub(crate) mod inner;
 mod platform;
+#[cfg(feature = "signals")]
+mod signals;
+#[cfg(not(feature = "signals"))]
+#[path = "no_signals.rs"]
 mod signals;
 mod timer;
 

@@ -13,7 +13,8 @@ use std::io;
 use std::sync::Arc;
 
 /// The watch of a port that watches.
-pub(crate) type Watching = Mutex<Option<Watch>>;
+#[derive(Default)]
+pub(crate) struct Watching(Mutex<Option<Watch>>);
 
 impl<P: Protocol> Port<P> {
     /// From now on, until the port is closed, Ctrl-C and the request to terminate arrive as
@@ -40,6 +41,8 @@ impl<P: Protocol> Port<P> {
     /// logoff and a shutdown are terminations, after which the system leaves the process some
     /// seconds.
     ///
+    /// Needs the feature `signals`.
+    ///
     /// # Errors
     /// The port is closed, descriptors or memory are short, or the system has no signals for it.
     pub fn watch_signals(&self) -> io::Result<()> {
@@ -49,7 +52,7 @@ impl<P: Protocol> Port<P> {
 
 impl<P: Protocol> Inner<P> {
     fn watch_signals(self: &Arc<Self>) -> io::Result<()> {
-        let mut watching = self.signals.lock();
+        let mut watching = self.signals.0.lock();
         // Looked at under the lock, since closing the port takes what is there after it said so.
         if self.is_closed() {
             return Err(port_closed());
@@ -70,7 +73,7 @@ impl<P: Protocol> Inner<P> {
 
     /// Packets for the signals that have arrived.
     pub(super) fn take_signals(&self, delivery: &mut Delivery<Op<P>>) {
-        let arrived = self.signals.lock().as_ref().map(Watch::take).unwrap_or_default();
+        let arrived = self.signals.0.lock().as_ref().map(Watch::take).unwrap_or_default();
         for signal in arrived.signals() {
             delivery.add(&self.connections, Packet::Signal(signal));
         }
@@ -78,7 +81,7 @@ impl<P: Protocol> Inner<P> {
 
     /// The port is closed.
     pub(super) fn unwatch_signals(&self) {
-        let watch = self.signals.lock().take();
+        let watch = self.signals.0.lock().take();
         drop(watch);
     }
 }

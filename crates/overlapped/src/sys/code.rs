@@ -9,9 +9,11 @@ macro_rules! codes {
     ($($(#[$about:meta])* $name:ident = $linux:ident, $windows:ident;)+) => {
         $(
             $(#[$about])*
+            #[cfg_attr(not(feature = "simulated"), allow(dead_code, reason = "the network says some"))]
             #[cfg(target_os = "linux")]
             pub(crate) const $name: i32 = rustix::io::Errno::$linux.raw_os_error();
             $(#[$about])*
+            #[cfg_attr(not(feature = "simulated"), allow(dead_code, reason = "the network says some"))]
             #[cfg(windows)]
             pub(crate) const $name: i32 = windows_numbers::$windows;
         )+

@@ -41,7 +41,11 @@ pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
 pub(crate) mod signals;
+#[cfg(feature = "simulated")]
 pub mod simulated;
+#[cfg(not(feature = "simulated"))]
+#[path = "no_simulated.rs"]
+pub(crate) mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
@@ -112,7 +116,8 @@ pub enum DriverChoice {
     Epoll,
     /// A completion port of the system's own. Windows only.
     Iocp,
-    /// The in-memory network of [`crate::simulated`], for tests.
+    /// The network in memory, for tests: the module `simulated`, which is there with the feature of that
+    /// name.
     Simulated,
 }
 
@@ -127,6 +132,13 @@ impl DriverChoice {
             Self::Iocp => "iocp",
             Self::Simulated => "simulated",
         }
+    }
+
+    /// The names of the drivers of this build.
+    fn there_are(joined_by: &str) -> String {
+        let simulated = cfg!(feature = "simulated").then(|| Self::Simulated.name());
+        let names: Vec<_> = [Self::DEFAULT.name()].into_iter().chain(simulated).collect();
+        names.join(joined_by)
     }
 
     /// The driver that is to be made, never [`DriverChoice::Automatic`], and why this one.
@@ -158,8 +170,8 @@ impl DriverChoice {
                     io::ErrorKind::InvalidInput,
                     format!(
                         "OVERLAPPED_DRIVER names no driver of this system ({named}): \
-                         set it to {} or simulated, or unset it",
-                        Self::DEFAULT.name()
+                         set it to {}, or unset it",
+                        Self::there_are(" or ")
                     ),
                 )
             })
@@ -174,9 +186,9 @@ impl DriverChoice {
         io::Error::new(
             io::ErrorKind::Unsupported,
             format!(
-                "there is no {} driver on this system; it has {} and simulated",
+                "there is no {} driver on this system; it has {}",
                 self.name(),
-                Self::DEFAULT.name()
+                Self::there_are(" and ")
             ),
         )
     }
@@ -214,7 +226,7 @@ impl Driver {
             #[cfg(target_os = "linux")]
             DriverChoice::Epoll => Ok(Self::Epoll(epoll::Epoll::new()?)),
             DriverChoice::Simulated => {
-                Ok(Self::Simulated(network.unwrap_or_else(|| simulated::Network::new(0))))
+                Ok(Self::Simulated(network.map_or_else(simulated::Network::undisturbed, Ok)?))
             }
             other => Err(other.unsupported()),
         }

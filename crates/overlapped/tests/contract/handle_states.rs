@@ -12,10 +12,17 @@ use crate::{datagram_states, listener_states, stream_states};
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
-const PAGE: &str = include_str!("../../../../docs/handle-states.md");
+/// The page of the repository, or the copy of it that the package of the library has.
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let krate = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = krate.join("../../docs/handle-states.md");
+    let page = if page.exists() { page } else { krate.join("tests/contract/handle-states.md") };
+    std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"))
+});
 
 /// How many cells are tried at once: those of a connect in flight wait for the system to try again.
 const AT_ONCE: usize = 8;

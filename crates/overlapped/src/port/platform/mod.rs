@@ -2,5 +2,9 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(all(target_os = "linux", feature = "signals"))]
+mod linux_signals;
 #[cfg(windows)]
 mod windows;
+#[cfg(all(windows, feature = "signals"))]
+mod windows_signals;

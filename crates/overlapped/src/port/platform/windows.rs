@@ -7,9 +7,7 @@ use crate::port::inner::Inner;
 use crate::protocol::Protocol;
 use crate::sched::Job;
 use crate::sys::iocp::block::Finished;
-use crate::sys::signals::Watch;
-use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl<P: Protocol> Inner<P> {
@@ -73,14 +71,5 @@ impl<P: Protocol> Inner<P> {
             // Without memory for a thread, what is left is never freed, and never touched.
             let _ = std::thread::Builder::new().name("overlapped-drain".into()).spawn(drain);
         }
-    }
-
-    pub(in crate::port) fn start_watch(self: &Arc<Self>) -> io::Result<Watch> {
-        let port: Weak<Self> = Arc::downgrade(self);
-        Watch::start(move || {
-            if let Some(port) = port.upgrade() {
-                port.signals_arrived();
-            }
-        })
     }
 }

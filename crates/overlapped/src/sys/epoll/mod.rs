@@ -9,6 +9,7 @@
 //! Main disadvantage: which of several waiting threads the kernel wakes is its own business
 //! (newest first in practice, unspecified).
 
+#[cfg(feature = "signals")]
 use super::signals::Watch;
 use super::{BATCH_MAX, Event};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
@@ -62,6 +63,7 @@ impl Epoll {
     }
 
     /// From now on each signal that the watch counts is an event.
+    #[cfg(feature = "signals")]
     pub(crate) fn watch(&self, watch: &Watch) -> io::Result<()> {
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
         Ok(epoll::add(&self.set, watch, epoll::EventData::new_u64(Event::SIGNAL), edge)?)

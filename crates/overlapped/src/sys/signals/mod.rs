@@ -6,16 +6,21 @@
 //! thread for it, which calls the port. Any number of watches count each signal. When the last one
 //! is dropped, signals do what they did before the first.
 //!
-//! The port calls this; it calls only the system.
+//! The port calls this; it calls only the system. Without the feature `signals` there is nothing of it
+//! but the name of what a packet would tell.
 
-#[cfg(target_os = "linux")]
+#[cfg(feature = "signals")]
+mod arrived;
+#[cfg(all(target_os = "linux", feature = "signals"))]
 mod linux;
-#[cfg(windows)]
+#[cfg(all(windows, feature = "signals"))]
 mod windows;
 
-#[cfg(target_os = "linux")]
+#[cfg(feature = "signals")]
+use arrived::Arrived;
+#[cfg(all(target_os = "linux", feature = "signals"))]
 pub(crate) use linux::Watch;
-#[cfg(windows)]
+#[cfg(all(windows, feature = "signals"))]
 pub(crate) use windows::Watch;
 
 /// What the process was told from outside.
@@ -29,19 +34,4 @@ pub enum Signal {
     Interrupt,
     /// The process is to end.
     Terminate,
-}
-
-/// How often each signal has arrived.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Arrived {
-    pub(crate) interrupts: u32,
-    pub(crate) terminations: u32,
-}
-
-impl Arrived {
-    /// One by one.
-    pub(crate) fn signals(self) -> impl Iterator<Item = Signal> {
-        let interrupts = (0..self.interrupts).map(|_| Signal::Interrupt);
-        interrupts.chain((0..self.terminations).map(|_| Signal::Terminate))
-    }
 }

@@ -104,6 +104,11 @@ impl Network {
         Self::with_outlet(Arc::new(Shared { seed, state: Mutex::new(State::new(seed)) }))
     }
 
+    /// The network of a port that was given none.
+    pub(crate) fn undisturbed() -> io::Result<Self> {
+        Ok(Self::new(0))
+    }
+
     fn with_outlet(shared: Arc<Shared>) -> Self {
         let waiters = Arc::new(Waiters::default());
         let outlet = {
