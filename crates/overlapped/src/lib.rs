@@ -142,6 +142,7 @@ pub use sched::metrics::DelayHistogram;
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
+pub use sys::options::{KeepAlive, SocketDescriptor, TcpInfo};
 pub use sys::signals::Signal;
 #[cfg(feature = "simulated")]
 pub use sys::simulated;

@@ -99,14 +99,16 @@ impl<O: Operation> Handle<O> {
 
     /// Closes the socket so that the peer sees a reset.
     pub(crate) fn abort(&self) {
-        let mut at = self.lock();
-        if let Some(socket) = &at.socket {
-            // A connection that is over already cannot be reset.
-            let _ = socket.set_linger(Some(Duration::ZERO));
-        }
-        at.reset_with_kernel();
-        drop(at);
+        // A connection that is over already cannot be reset.
+        let _ = self.set_reset_on_close(true);
         self.close();
+    }
+
+    /// Whether closing resets the connection instead of ending it, whoever closes it.
+    pub(crate) fn set_reset_on_close(&self, on: bool) -> io::Result<()> {
+        let mut at = self.lock();
+        at.reset_with_kernel(on);
+        at.open_socket()?.set_linger(on.then_some(Duration::ZERO))
     }
 
     /// Ends directions of the connection. Each is ended once; to end it again is no error.

@@ -62,6 +62,10 @@ impl TcpSocket {
         self.peer.map_or_else(|| self.socket.peer_addr(), Ok)
     }
 
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     pub(crate) fn from_socket(socket: Socket) -> Self {
         Self { socket, admission: None, peer: None, origin: Origin::Fresh }
     }
@@ -124,6 +128,10 @@ impl ListenSocket {
     pub(crate) fn into_socket(self) -> Socket {
         self.0
     }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.0
+    }
 }
 
 impl TryFrom<ListenSocket> for std::net::TcpListener {
@@ -182,6 +190,10 @@ impl DatagramSocket {
 
     pub(crate) fn into_socket(self) -> Socket {
         self.0
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.0
     }
 }
 

@@ -34,6 +34,7 @@ mod accept_into;
 mod connect;
 mod disconnect;
 mod first_data;
+mod options;
 pub(crate) mod packet;
 pub(crate) mod packet_parts;
 pub(crate) mod receive;

@@ -92,14 +92,6 @@ impl<P: Protocol> TcpStream<P> {
     pub fn connected_for(&self) -> Option<Duration> {
         self.0.connected_at().map(|at| at.elapsed())
     }
-
-    /// Whether small sends go out at once instead of being gathered (TCP_NODELAY).
-    ///
-    /// # Errors
-    /// The system's, and "bad descriptor" on a closed handle.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.0.with_socket(|socket| socket.set_nodelay(on))
-    }
 }
 
 impl<P: Protocol> Clone for TcpStream<P> {

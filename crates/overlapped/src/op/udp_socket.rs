@@ -58,15 +58,6 @@ impl<P: Protocol> UdpSocket<P> {
         self.0.with_socket(|socket| socket.local_addr())
     }
 
-    /// Whether datagrams may be sent to the broadcast address of a network (SO_BROADCAST). Off at
-    /// first.
-    ///
-    /// # Errors
-    /// The system's, and "bad descriptor" on a closed handle.
-    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.0.with_socket(|socket| socket.set_broadcast(on))
-    }
-
     /// Cancels one operation; its packet comes as aborted.
     ///
     /// # Errors

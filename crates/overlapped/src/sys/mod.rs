@@ -40,6 +40,7 @@ pub(crate) mod family;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod iocp;
+pub(crate) mod options;
 pub(crate) mod signals;
 #[cfg(feature = "simulated")]
 pub mod simulated;

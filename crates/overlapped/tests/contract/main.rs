@@ -49,6 +49,7 @@ mod mistakes_refusals;
 mod mistakes_sharing;
 #[cfg(target_os = "linux")]
 mod monitor;
+mod options;
 mod outcomes;
 mod ownership;
 mod packets;

@@ -42,7 +42,7 @@ impl<O: Operation> Connection<O> {
 
     pub(crate) fn tell_end_of_disconnect(&mut self) {}
 
-    pub(crate) fn reset_with_kernel(&mut self) {}
+    pub(crate) fn reset_with_kernel(&mut self, _on: bool) {}
 
     pub(crate) fn end_with_kernel(&mut self) {}
 

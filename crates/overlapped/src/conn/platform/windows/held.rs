@@ -93,9 +93,9 @@ impl<O: Operation> Connection<O> {
         self.with_kernel.in_flight.cancel(socket, |label| label.id == id) || stops
     }
 
-    /// Closing is to reset the connection.
-    pub(crate) fn reset_with_kernel(&mut self) {
-        self.with_kernel.resets = true;
+    /// Whether closing is to reset the connection.
+    pub(crate) fn reset_with_kernel(&mut self, on: bool) {
+        self.with_kernel.resets = on;
     }
 
     /// Before the socket is closed: what was sent goes out and the peer sees an end. Closed with a
