@@ -1,9 +1,10 @@
-//! The locks, atomics and robbable queue the library is built on: the standard ones and one of a library,
-//! or loom's when the models are checked, or such that [`counts`] what they write.
+//! The locks, atomics and robbable queue the library is built on: the standard atomics and those of two
+//! libraries, or loom's when the models are checked, or such that [`counts`] what they write.
 //!
-//! A panic in a user's destructor must not make a port unusable for every other thread, so a lock
-//! that was held during a panic is taken as it is: each critical section leaves its data valid
-//! before it calls anything that may panic.
+//! A panic in a user's destructor must not make a port unusable for every other thread, so no lock is
+//! poisoned: each critical section leaves its data valid before it calls anything that may panic.
+//! The locks are those of parking_lot, since a lock that could be poisoned asks twice each time
+//! whether its thread panics, which costs more than taking and releasing it.
 //!
 //! What the path of a message writes atomically goes through here, so that it can be counted. What
 //! else there is (signals, files, the set-up of a process) uses the standard library directly.
@@ -34,7 +35,7 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         platform::locks(&self.0);
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        platform::lock(&self.0)
     }
 }
 
@@ -50,7 +51,7 @@ impl Condvar {
     #[track_caller]
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         platform::waits(&self.0);
-        self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+        platform::wait(&self.0, guard)
     }
 
     /// Waits for at most `timeout`. `mutex` is that of the guard.

@@ -67,6 +67,19 @@ pub(crate) mod queue {
     }
 }
 
+#[track_caller]
+pub(in crate::sync) fn lock<T>(mutex: &imp::Mutex<T>) -> imp::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[track_caller]
+pub(in crate::sync) fn wait<'a, T>(
+    condvar: &imp::Condvar,
+    guard: imp::MutexGuard<'a, T>,
+) -> imp::MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 /// Loom has no time: a wait with a time-out may end at any moment, so it ends at once, and loom
 /// explores every moment at which that can be.
 pub(in crate::sync) fn wait_timeout<'a, T>(
