@@ -113,16 +113,15 @@ impl<O: Operation> Connections<O> {
         Locked::find(self, token)
     }
 
-    /// Queues a packet, or gives it back when the port is closed. It must then be dropped where no
-    /// lock is held.
+    /// Queues a packet, or gives it back when the port is closed. To be called where no lock is held:
+    /// it wakes who is to take the packet.
     pub(crate) fn queue(&self, packet: O::Packet) -> Result<(), O::Packet> {
-        self.scheduler.insert(packet)
+        self.scheduler.queue(packet).map(drop)
     }
 
-    /// Queues the packet of an operation that completed while the calling thread started it.
-    #[inline]
+    /// The same for the packet of an operation that completed while the calling thread started it.
     pub(crate) fn queue_own(&self, packet: O::Packet) -> Result<(), O::Packet> {
-        self.scheduler.queue_own(packet)
+        self.scheduler.queue_own(packet).map(drop)
     }
 
     /// Performs what an event of the system's allows.

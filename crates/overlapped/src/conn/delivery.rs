@@ -7,6 +7,7 @@ use super::operation::Operation;
 use super::silent;
 use super::sockets::TcpSocket;
 use crate::panics::Panics;
+use crate::sched::binding::Wakeups;
 use std::sync::Arc;
 
 /// Whose packets these are.
@@ -29,6 +30,8 @@ pub(crate) struct Delivery<'a, O: Operation> {
 
 /// What is to be done when no lock is held any more.
 pub(crate) struct Later<O: Operation> {
+    /// Waking a thread is a call of the system's.
+    wakeups: Vec<Wakeups<O::Packet>>,
     refused: Vec<O::Packet>,
     /// Connections of a listener, by its token and their number, that are silent no longer, and whose
     /// slot in the table is free.
@@ -45,6 +48,7 @@ pub(crate) struct Later<O: Operation> {
 impl<O: Operation> Default for Later<O> {
     fn default() -> Self {
         Self {
+            wakeups: Vec::new(),
             refused: Vec::new(),
             ended_silences: Vec::new(),
             refills: Vec::new(),
@@ -64,12 +68,18 @@ impl<'a, O: Operation> Delivery<'a, O> {
         self.later.get_or_insert_default()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, connections: &Connections<O>, packet: O::Packet) {
         if let By::Performer(first) = &mut self.by
             && first.is_none()
         {
-            **first = Some(connections.scheduler.exchange_own(packet));
+            if connections.scheduler.passes_own() {
+                **first = Some(packet);
+            } else {
+                let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
+                **first = Some(oldest);
+                self.put_off(wakeups);
+            }
             return;
         }
         self.queue(connections, packet);
@@ -77,18 +87,41 @@ impl<'a, O: Operation> Delivery<'a, O> {
 
     #[inline(never)]
     fn queue(&mut self, connections: &Connections<O>, packet: O::Packet) {
-        let queued = match &self.by {
-            By::Starter => connections.queue_own(packet),
-            By::Performer(_) | By::Other => connections.queue(packet),
-        };
-        if let Err(packet) = queued {
-            self.refuse(packet);
+        match &self.by {
+            By::Starter => self.queue_own(connections, packet),
+            By::Performer(_) | By::Other => self.queued(connections.scheduler.queue(packet)),
         }
+    }
+
+    /// Queues the packet of an operation that completed while the calling thread started it.
+    #[inline(always)]
+    pub(super) fn queue_own(&mut self, connections: &Connections<O>, packet: O::Packet) {
+        self.queued(connections.scheduler.queue_own(packet));
+    }
+
+    #[inline(always)]
+    fn queued(&mut self, queued: Result<Option<Wakeups<O::Packet>>, O::Packet>) {
+        match queued {
+            Ok(wakeups) => self.put_off(wakeups),
+            Err(packet) => self.refuse(packet),
+        }
+    }
+
+    #[inline(always)]
+    fn put_off(&mut self, wakeups: Option<Wakeups<O::Packet>>) {
+        if let Some(wakeups) = wakeups {
+            self.put_off_some(wakeups);
+        }
+    }
+
+    #[inline(never)]
+    fn put_off_some(&mut self, wakeups: Wakeups<O::Packet>) {
+        self.later().wakeups.push(wakeups);
     }
 
     /// A closed port has refused a packet, which must not be dropped under a lock.
     #[cold]
-    pub(super) fn refuse(&mut self, packet: O::Packet) {
+    fn refuse(&mut self, packet: O::Packet) {
         self.later().refused.push(packet);
     }
 
@@ -106,6 +139,7 @@ impl<O: Operation> Later<O> {
     #[inline(never)]
     fn finish(self, by_performer: bool) {
         let mut panics = Panics::default();
+        drop(self.wakeups);
         for (connections, ended) in self.ended_silences {
             panics.run(|| silent::forget(&connections, ended));
         }

@@ -127,10 +127,8 @@ impl<O: Operation> Handle<O> {
         }
         at.starts.count(direction);
         let pending = Pending { id, operation, holder: self.clone() };
-        if let Some(packet) = S::complete(pending, &mut at, &mut delivery)
-            && let Err(packet) = connections.queue_own(packet)
-        {
-            delivery.refuse(packet);
+        if let Some(packet) = S::complete(pending, &mut at, &mut delivery) {
+            delivery.queue_own(connections, packet);
         }
         drop(at);
         delivery.finish();

@@ -8,8 +8,9 @@ use super::dispatcher::Member;
 use super::metrics::Queued;
 use super::parker::{Park, Parker};
 use super::platform::OnDriver;
-use super::rules::steps::{MemberId, Work};
+use super::rules::steps::{MemberId, Wakes, Work};
 use super::{Deadline, Job, Scheduler, TakeError};
+use crate::sync::shared;
 use crate::sys::Event;
 use crate::sys::sleep::SleepProbe;
 use std::cell::{Cell, RefCell};
@@ -33,6 +34,9 @@ pub(super) type BoundMember = Member<Event, Arc<BoundThread>>;
 /// A thread's tie to one scheduler.
 struct Binding {
     scheduler: Weak<dyn Bound>,
+    /// Where it lies: compared with that of others, and never followed. Nothing else lies there as
+    /// long as there is the weak reference.
+    address: usize,
     member: BoundMember,
     /// What the thread may have in place before it takes again.
     allowance: Allowance,
@@ -44,12 +48,13 @@ impl Binding {
     fn new<T: Send + 'static>(scheduler: &Arc<Scheduler<T>>) -> Self {
         let member = scheduler.enroll(Arc::new(BoundThread::calling()));
         let scheduler: Weak<dyn Bound> = Arc::downgrade(scheduler) as Weak<dyn Bound>;
-        let allowance = Allowance::new();
-        Self { scheduler, member, allowance, is_blocking: Cell::new(false) }
+        let (address, allowance) = (scheduler.as_ptr().addr(), Allowance::new());
+        Self { scheduler, address, member, allowance, is_blocking: Cell::new(false) }
     }
 
+    #[inline]
     fn is_to<T>(&self, scheduler: &Arc<Scheduler<T>>) -> bool {
-        std::ptr::addr_eq(self.scheduler.as_ptr(), Arc::as_ptr(scheduler))
+        self.address == Arc::as_ptr(scheduler).addr()
     }
 }
 
@@ -58,6 +63,20 @@ impl Drop for Binding {
         if let Some(scheduler) = self.scheduler.upgrade() {
             scheduler.dismiss(self.member.id);
         }
+    }
+}
+
+/// Who is to be woken since a packet was queued. It does so when it is dropped, which is a call of the
+/// system's, so it is to be dropped where no lock is held.
+#[must_use]
+pub(crate) struct Wakeups<T: 'static> {
+    scheduler: Arc<Scheduler<T>>,
+    wakes: Option<Wakes<Arc<BoundThread>>>,
+}
+
+impl<T: 'static> Drop for Wakeups<T> {
+    fn drop(&mut self) {
+        self.scheduler.wake(self.wakes.take());
     }
 }
 
@@ -109,35 +128,49 @@ impl<T: Send + 'static> Scheduler<T> {
         })
     }
 
-    /// Queues the packet of an operation that completed while the calling thread started it, or gives
-    /// it back when the scheduler is closed. It must then be dropped where no lock is held.
-    #[inline]
-    pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<(), T> {
-        let takes = |binding: &Binding| {
-            (binding.is_to(self) && self.takes_own(&binding.member)).then_some(())
-        };
-        // Asked first, so that the packet moves once.
-        if with_binding(takes).is_none() {
-            return self.insert(packet);
-        }
-        with_binding(|binding| Some(self.insert_own(&binding.member, packet)))
-            .expect("the thread is bound as it was a moment ago")
+    /// Queues a packet, or gives it back when the scheduler is closed. It must then be dropped where
+    /// no lock is held, and so must what is returned, which wakes others.
+    pub(crate) fn queue(self: &Arc<Self>, packet: T) -> Result<Option<Wakeups<T>>, T> {
+        self.insert(packet).map(|wakes| self.wakeups(wakes))
     }
 
-    /// Queues the packet that the calling thread has just performed and returns the oldest one, which
-    /// is the same when no other lies in the shared queue.
+    /// The same for the packet of an operation that completed while the calling thread started it.
+    #[inline]
+    pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<Option<Wakeups<T>>, T> {
+        let mut packet = Some(packet);
+        let wakes = with_binding(|binding| {
+            if binding.is_to(self) { self.insert_own(&binding.member, &mut packet) } else { None }
+        });
+        match packet {
+            None => Ok(self.wakeups(wakes)),
+            Some(packet) => self.queue(packet),
+        }
+    }
+
+    /// Whether the calling thread may take a packet that it has just performed at once, since no other
+    /// lies in the shared queue. If not, it is to [exchange](Self::exchange_own) it.
     ///
     /// To be called under the lock of the packet's connection: looked at before, the queue could get
     /// an older packet of it meanwhile.
-    #[inline]
-    pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> T {
+    #[inline(always)]
+    pub(crate) fn passes_own(self: &Arc<Self>) -> bool {
         let passes = with_binding(|binding| {
             (binding.is_to(self) && self.pass(&binding.member)).then_some(())
         });
-        match passes {
-            Some(()) => packet,
-            None => self.exchange(packet),
-        }
+        passes.is_some()
+    }
+
+    /// Queues a packet that the calling thread has just performed and that does not pass, and returns
+    /// the oldest one. What is returned besides is to be dropped where no lock is held.
+    #[inline(never)]
+    pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> (T, Option<Wakeups<T>>) {
+        let (oldest, wakes) = self.exchange(packet);
+        (oldest, self.wakeups(wakes))
+    }
+
+    #[inline]
+    fn wakeups(self: &Arc<Self>, wakes: Option<Wakes<Arc<BoundThread>>>) -> Option<Wakeups<T>> {
+        wakes.map(|wakes| Wakeups { scheduler: shared(self), wakes: Some(wakes) })
     }
 
     /// Puts packets that the calling thread has taken back to the head of the queue, or gives them

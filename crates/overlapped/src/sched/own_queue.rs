@@ -10,6 +10,7 @@ use super::rules::steps::Work;
 use crate::sync::Line;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::queue::{Stealer, Worker};
+use crate::sys::BATCH_MAX;
 
 /// The owner's side.
 pub(super) struct OwnQueue<T, E> {
@@ -22,6 +23,11 @@ impl<T, E> OwnQueue<T, E> {
     /// With room for so many, a power of two.
     pub(super) fn with_room(capacity: usize) -> Self {
         Self { queue: Worker::new(capacity), line: Line::new() }
+    }
+
+    /// Whether nothing is there, and a batch of events has room: what is just being robbed takes room.
+    pub(super) fn has_room_for_batch(&self) -> bool {
+        self.queue.is_empty() && self.queue.spare_capacity() >= BATCH_MAX
     }
 
     #[inline]

@@ -60,18 +60,27 @@ use std::time::{Duration, Instant};
 /// How many events one wait yields at most.
 pub(crate) const BATCH_MAX: usize = 64;
 
+/// What a thread has met in the wait besides events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Met {
+    /// The look that was asked for is due.
+    pub(crate) look: bool,
+    /// A kick, perhaps one that was meant for another thread.
+    pub(crate) kick: bool,
+}
+
 /// What the scheduler needs of a readiness driver: a wait that several threads may be in at once.
 pub(crate) trait EventSource<E> {
     /// Waits until events are there, a kick came, or `timeout` is over, and appends up to `batch`
-    /// events. May return early with none. True when the look that was asked for is due.
-    fn wait(&self, events: &mut Vec<E>, batch: usize, timeout: Option<Duration>) -> bool;
+    /// events. May return early with none.
+    fn wait(&self, events: &mut Vec<E>, batch: usize, timeout: Option<Duration>) -> Met;
 
     /// Makes at least one thread return that is in the wait now or, if none is, the next one that
     /// enters it.
     fn kick(&self);
 
-    /// Makes one thread return from the wait with `true`, after the time given, or later when it
-    /// enters it.
+    /// Makes one thread return from the wait and [meet](Met::look) the look, after the time given, or
+    /// later when it enters it.
     fn look_after(&self, after: Duration);
 
     /// Whether the wait would return at once. It takes nothing away from a thread that waits.
@@ -317,11 +326,14 @@ impl Backend<'_> {
 }
 
 impl EventSource<Event> for Driver {
-    fn wait(&self, events: &mut Vec<Event>, batch: usize, timeout: Option<Duration>) -> bool {
+    fn wait(&self, events: &mut Vec<Event>, batch: usize, timeout: Option<Duration>) -> Met {
         match self {
             #[cfg(target_os = "linux")]
             Self::Epoll(epoll) => epoll.wait(events, batch, timeout),
-            Self::Simulated(network) => network.wait(events, batch, timeout),
+            // Who does not wait leaves the kicks of others to them.
+            Self::Simulated(network) => {
+                Met { look: network.wait(events, batch, timeout), kick: false }
+            }
         }
     }
 

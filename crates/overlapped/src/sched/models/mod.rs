@@ -13,7 +13,7 @@ use super::parker::{Park, Parker};
 use super::rules::steps::{MemberId, Work};
 use super::{Deadline, TakeError};
 use crate::sync::{Condvar, Mutex};
-use crate::sys::EventSource;
+use crate::sys::{EventSource, Met};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -65,18 +65,18 @@ impl Source {
 }
 
 impl EventSource<u32> for Source {
-    fn wait(&self, events: &mut Vec<u32>, batch: usize, timeout: Option<Duration>) -> bool {
+    fn wait(&self, events: &mut Vec<u32>, batch: usize, timeout: Option<Duration>) -> Met {
         let mut state = self.state.lock();
         while state.events.is_empty() && !state.kicked && !state.look && timeout.is_none() {
             state = self.changed.wait(state);
         }
-        state.kicked = false;
+        let kick = std::mem::take(&mut state.kicked);
         let count = batch.min(state.events.len());
         events.extend(state.events.drain(..count));
         if !state.events.is_empty() {
             self.changed.notify_one();
         }
-        std::mem::take(&mut state.look)
+        Met { look: std::mem::take(&mut state.look), kick }
     }
 
     fn kick(&self) {
@@ -154,7 +154,11 @@ impl Model {
     }
 
     fn insert(&self, packet: u32) {
-        self.scheduler.insert(packet).expect("the port is open");
+        self.try_insert(packet).expect("the port is open");
+    }
+
+    fn try_insert(&self, packet: u32) -> Result<(), u32> {
+        self.scheduler.insert(packet).map(|wakes| self.scheduler.wake(wakes))
     }
 
     fn wait_until_taken(&self, count: usize) {
@@ -180,6 +184,20 @@ impl Member<'_> {
         taken.lock().push(number);
         more_taken.notify_all();
         Ok(number)
+    }
+
+    /// Completes an operation while it is started, as a bound thread does.
+    fn complete(&self, packet: u32) -> Result<(), u32> {
+        let scheduler = &self.model.scheduler;
+        let mut packet = Some(packet);
+        scheduler.wake(scheduler.insert_own(&self.member.borrow(), &mut packet));
+        packet.map_or(Ok(()), |packet| self.model.try_insert(packet))
+    }
+
+    /// Takes without waiting, as after a batch of events that promises more.
+    fn harvest(&self) -> Result<u32, TakeError> {
+        self.member.borrow_mut().found = dispatcher::HARVEST_AGAIN_FROM;
+        self.take(Deadline::Now)
     }
 
     fn id(&self) -> MemberId {
@@ -411,6 +429,6 @@ fn p120_closing_wakes_every_waiter_and_no_packet_is_both_taken_and_discarded() {
             taker.join().unwrap();
         }
         assert_eq!(model.all_taken().len() + discarded.len(), 1);
-        assert_eq!(model.scheduler.insert(2), Err(2));
+        assert_eq!(model.try_insert(2), Err(2));
     });
 }

@@ -110,7 +110,7 @@ fn p55_what_a_thread_completed_for_itself_is_taken_by_another_if_it_does_not_com
                 thread::spawn(move || {
                     let member = model.member(false);
                     if member.take(NEVER) == Ok(1) {
-                        model.scheduler.insert_own(&member.member.borrow(), 2).unwrap();
+                        member.complete(2).unwrap();
                         model.wait_until_taken(2);
                     }
                     member.exit();

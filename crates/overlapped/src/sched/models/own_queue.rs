@@ -37,7 +37,7 @@ fn spawn(
     thread::spawn(move || {
         let member = model.member(false);
         if member.take(NEVER) == Ok(1) {
-            model.scheduler.insert_own(&member.member.borrow(), 2).unwrap();
+            member.complete(2).unwrap();
             after(&model, &member);
         }
         member.exit();
@@ -75,7 +75,7 @@ fn p78_what_lies_there_is_handed_out_when_its_thread_ends() {
             move || {
                 let member = model.member(false);
                 if member.take(NEVER) == Ok(1) {
-                    model.scheduler.insert_own(&member.member.borrow(), 2).unwrap();
+                    member.complete(2).unwrap();
                 }
                 member.exit();
             }
@@ -97,7 +97,7 @@ fn p113_its_thread_and_one_that_robs_it_take_each_packet_once() {
                 let member = model.member(false);
                 assert_eq!(member.take(NEVER), Ok(1));
                 for packet in [2, 3] {
-                    model.scheduler.insert_own(&member.member.borrow(), packet).unwrap();
+                    member.complete(packet).unwrap();
                 }
                 while member.take(Deadline::Now).is_ok() {}
                 member.exit();
@@ -126,7 +126,7 @@ fn p120_what_is_put_there_while_the_port_closes_is_taken_or_given_out_once() {
                 let member = model.member(false);
                 let mut refused = 0;
                 if member.take(NEVER).is_ok() {
-                    let queued = model.scheduler.insert_own(&member.member.borrow(), 2);
+                    let queued = member.complete(2);
                     refused = usize::from(queued.is_err());
                     let _ = member.take(Deadline::Now);
                     let again = member.take(NEVER);
@@ -157,7 +157,7 @@ fn p55_what_is_put_there_while_a_look_ends_is_looked_for_again() {
         model.insert(1);
         if owner.take(soon()).is_ok() {
             for (packet, taken) in [(2, 2), (3, 3)] {
-                model.scheduler.insert_own(&owner.member.borrow(), packet).unwrap();
+                owner.complete(packet).unwrap();
                 // It does not come back for it.
                 model.wait_until_taken(taken);
             }
@@ -165,5 +165,70 @@ fn p55_what_is_put_there_while_a_look_ends_is_looked_for_again() {
         model.scheduler.close();
         owner.exit();
         other.join().unwrap();
+    });
+}
+
+/// Both threads run. One harvests two events and does not come back for the second, while the other
+/// begins to wait.
+#[test]
+fn p55_what_a_thread_harvests_while_another_begins_to_wait_is_taken_by_that_one() {
+    check_up_to(2, || {
+        let model = Model::new(2, false);
+        let threads: Vec<_> = [true, false]
+            .into_iter()
+            .map(|harvests| {
+                let model = model.clone();
+                thread::spawn(move || {
+                    let member = model.member(false);
+                    let taken = member.take(Deadline::Now);
+                    if harvests {
+                        assert_eq!(taken, Err(TakeError::TimedOut), "nothing has happened yet");
+                        model.scheduler.backend.happen(1);
+                        model.scheduler.backend.happen(2);
+                        if member.harvest().is_ok() {
+                            model.wait_until_taken(2);
+                        } else {
+                            member.take(NEVER).unwrap();
+                        }
+                    } else if taken.is_err() {
+                        member.take(NEVER).unwrap();
+                    }
+                    member.exit();
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(model.all_taken(), [1, 2]);
+    });
+}
+
+/// The thread that waits has been kicked for the packet, and the one that harvests may meet the kick.
+#[test]
+fn p66_a_harvest_does_not_swallow_the_kick_of_a_waiting_thread() {
+    check_up_to(2, || {
+        let model = Model::new(2, false);
+        let waiter = thread::spawn({
+            let model = model.clone();
+            move || model.member(false).take(NEVER)
+        });
+        let harvester = thread::spawn({
+            let model = model.clone();
+            move || {
+                let member = model.member(false);
+                let got = member.take(Deadline::Now).or_else(|_| member.harvest());
+                if got.is_err() {
+                    // It goes on running, and keeps its slot.
+                    model.wait_until_taken(1);
+                }
+                got
+            }
+        });
+        model.insert(1);
+        if harvester.join().unwrap().is_ok() {
+            model.insert(2);
+        }
+        waiter.join().unwrap().unwrap();
     });
 }

@@ -46,6 +46,11 @@ pub(super) mod word {
     pub(crate) const SPARE: u32 = 4;
     /// A thread will come back from the backend to look for that.
     pub(crate) const LOOK_ARMED: u32 = 8;
+    /// As many threads run as may, and no more. Who is one of them may take from the backend for
+    /// itself what comes, if nothing is [`QUEUED`] or [`READY`] before it.
+    pub(crate) const FULL: u32 = 16;
+    /// Events lie in the shared queue.
+    pub(crate) const READY: u32 = 32;
 }
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
@@ -136,6 +141,8 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             | bit(!self.queue.is_empty(), word::QUEUED)
             | bit(self.has_spare() && !self.closed, word::SPARE)
             | bit(self.look_armed, word::LOOK_ARMED)
+            | bit(self.active == self.concurrency, word::FULL)
+            | bit(!self.ready.is_empty(), word::READY)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

@@ -57,8 +57,11 @@ pub(crate) struct Wakes<K> {
 }
 
 impl<K> Wakes<K> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.parkers.is_empty() && !self.kick && self.look_after.is_none() && !self.monitor
+    #[inline]
+    pub(crate) fn unless_empty(self) -> Option<Self> {
+        let Self { parkers, kick, look_after, monitor } = &self;
+        let is_empty = parkers.is_empty() && !kick && look_after.is_none() && !monitor;
+        (!is_empty).then_some(self)
     }
 }
 

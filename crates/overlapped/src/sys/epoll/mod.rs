@@ -11,7 +11,7 @@
 
 #[cfg(feature = "signals")]
 use super::signals::Watch;
-use super::{BATCH_MAX, Event};
+use super::{BATCH_MAX, Event, Met};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, epoll, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -98,21 +98,24 @@ impl Epoll {
         events: &mut Vec<Event>,
         batch: usize,
         timeout: Option<Duration>,
-    ) -> bool {
-        let mut look = false;
+    ) -> Met {
+        let mut met = Met::default();
         let timeout = timeout.map(timespec);
         let mut room = [const { std::mem::MaybeUninit::<epoll::Event>::uninit() }; BATCH_MAX];
         let batch = batch.min(room.len());
         // An interrupted wait is an early return; the thread decides anew and comes back.
         let Ok((found, _)) = epoll::wait(&self.set, &mut room[..batch], timeout.as_ref()) else {
-            return false;
+            return met;
         };
         for event in found {
             let (flags, token) = (event.flags, event.data.u64());
             match token {
-                KICK => continue,
+                KICK => {
+                    met.kick = true;
+                    continue;
+                }
                 LOOK => {
-                    look = true;
+                    met.look = true;
                     continue;
                 }
                 _ => {}
@@ -126,7 +129,7 @@ impl Epoll {
                 ended,
             });
         }
-        look
+        met
     }
 
     /// Whether a wait would return at once. It is asked of the set as of any descriptor, and takes no

@@ -8,7 +8,7 @@ use super::Job;
 use crate::sched::binding::{BoundMember, BoundThread};
 use crate::sched::dispatcher::Member;
 use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
-use crate::sched::rules::steps::MemberId;
+use crate::sched::rules::steps::{MemberId, Wakes};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
 use crate::sys::Event;
@@ -87,7 +87,7 @@ impl<T> KernelPort<T> {
         self.paused.lock().remove(&id);
     }
 
-    pub(super) fn insert(&self, packet: T) -> Result<(), T> {
+    pub(super) fn insert(&self, packet: T) -> Result<Option<Wakes<Arc<BoundThread>>>, T> {
         let queued = self.delays.sampled(packet);
         let mut queues = self.queues.lock();
         if self.closed.load(Ordering::SeqCst) {
@@ -96,11 +96,7 @@ impl<T> KernelPort<T> {
         queues.posted.push_back(queued);
         queues.without_marker += 1;
         self.mark(&mut queues);
-        Ok(())
-    }
-
-    pub(super) fn insert_own(&self, _member: &BoundMember, packet: T) -> Result<(), T> {
-        self.insert(packet)
+        Ok(None)
     }
 
     /// Queues the markers that are owed, under the lock, so that markers and values have one order.
@@ -111,10 +107,10 @@ impl<T> KernelPort<T> {
     }
 
     /// What the kernel gave to a thread has been in the queue already: it is only counted.
-    pub(super) fn exchange(&self, packet: T) -> T {
+    pub(super) fn exchange(&self, packet: T) -> (T, Option<Wakes<Arc<BoundThread>>>) {
         let delivered = !self.closed.load(Ordering::SeqCst);
         self.taken.fetch_add(u64::from(delivered), Ordering::Relaxed);
-        packet
+        (packet, None)
     }
 
     pub(super) fn put_back(

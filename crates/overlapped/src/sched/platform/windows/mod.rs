@@ -7,7 +7,7 @@ use super::{OnDriver, start_monitor};
 use crate::sched::binding::{Bound, BoundMember, BoundThread};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
 use crate::sched::monitor::{Round, Watched};
-use crate::sched::rules::steps::{MemberId, Work};
+use crate::sched::rules::steps::{MemberId, Wakes, Work};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sys::iocp::block::Finished;
 use crate::sys::iocp::{Iocp, wine_version};
@@ -117,9 +117,8 @@ impl<T: 'static> Scheduler<T> {
 
     either! {
         pub(in crate::sched) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember;
-        pub(crate) fn insert(&self, packet: T) -> Result<(), T>;
-        pub(in crate::sched) fn insert_own(&self, member: &BoundMember, packet: T) -> Result<(), T>;
-        pub(in crate::sched) fn exchange(&self, packet: T) -> T;
+        pub(in crate::sched) fn insert(&self, packet: T) -> Result<Option<Wakes<Arc<BoundThread>>>, T>;
+        pub(in crate::sched) fn exchange(&self, packet: T) -> (T, Option<Wakes<Arc<BoundThread>>>);
         pub(in crate::sched) fn put_back(&self, member: Option<MemberId>, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
         pub(crate) fn close(&self) -> VecDeque<Queued<T>>;
         pub(crate) fn sizes(&self) -> Sizes;
@@ -137,10 +136,21 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
-    pub(in crate::sched) fn takes_own(&self, member: &BoundMember) -> bool {
+    pub(in crate::sched) fn insert_own(
+        &self,
+        member: &BoundMember,
+        packet: &mut Option<T>,
+    ) -> Option<Wakes<Arc<BoundThread>>> {
         match self {
-            Self::Ours(ours) => ours.takes_own(member),
-            Self::Kernel(_) => false,
+            Self::Ours(ours) => ours.insert_own(member, packet),
+            Self::Kernel(_) => None,
+        }
+    }
+
+    /// The kernel wakes by itself.
+    pub(in crate::sched) fn wake(&self, wakes: Option<Wakes<Arc<BoundThread>>>) {
+        if let Self::Ours(ours) = self {
+            ours.wake(wakes);
         }
     }
 

@@ -6,6 +6,11 @@
 //! wait changes the word and looks at the own queues afterwards, with a fence between in both, so that
 //! one of the two sees the other.
 
+mod own;
+
+#[cfg(all(test, loom))]
+pub(super) use own::HARVEST_AGAIN_FROM;
+
 use super::binding::Bound;
 use super::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use super::monitor::{MonitorParker, Round, Watched};
@@ -23,9 +28,6 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// After so much from its own queue in a row, a thread looks at the backend without waiting.
-const LOOK_AROUND_EVERY: u32 = 64;
 
 /// The scheduler over a backend `B` that says what may go on: `T` is what it queues, `E` an event of
 /// the backend, `K` parks a thread.
@@ -52,6 +54,8 @@ pub(crate) struct Member<E, K> {
     state: Arc<ThreadState>,
     /// How often in a row the thread has taken from its own queue.
     streak: Cell<u32>,
+    /// How many events the thread found in the backend the last time.
+    pub(in crate::sched) found: usize,
 }
 
 impl<E, K> Member<E, K> {
@@ -62,7 +66,7 @@ impl<E, K> Member<E, K> {
     }
 
     fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
-        Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0) }
+        Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0), found: 0 }
     }
 }
 
@@ -133,69 +137,19 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     }
 
     /// Queues a packet, or gives it back when the scheduler is closed. It must then be dropped where
-    /// no lock is held.
-    pub(crate) fn insert(&self, packet: T) -> Result<(), T> {
+    /// no lock is held. Who is to be woken is left to the caller.
+    pub(super) fn insert(&self, packet: T) -> Result<Option<Wakes<K>>, T> {
         let queued = self.delays.sampled(packet);
-        self.change(|rules, wakes| rules.insert(queued, wakes)).map_err(Queued::into_packet)
-    }
-
-    /// Whether the packet of an operation that completes while this bound thread starts it goes into
-    /// the thread's own queue: not behind packets in the shared one, which come before it.
-    #[inline]
-    pub(super) fn takes_own(&self, member: &Member<E, K>) -> bool {
-        self.word.load(Ordering::Acquire) & (word::CLOSED | word::QUEUED) == 0
-            && member.state.holds_slot()
-            && own_queue::<T, E, K>(member).has_room()
-    }
-
-    /// Puts such a packet there, or gives it back when the scheduler has been closed meanwhile. Mostly
-    /// the thread comes back for it soon.
-    #[inline(always)]
-    pub(super) fn insert_own(&self, member: &Member<E, K>, packet: T) -> Result<(), T> {
-        let own = own_queue::<T, E, K>(member);
-        own.push(Work::Packet(self.delays.measured_if(member.state.is_of_sample(), packet)));
-        member.state.count_queued();
-        fence(Ordering::SeqCst);
-        let word = self.word.load(Ordering::Relaxed);
-        if word & (word::CLOSED | word::SPARE) != 0 {
-            return self.attend(own, word);
-        }
-        Ok(())
-    }
-
-    /// The scheduler is closed, or a thread waits that could run, and may have looked before.
-    #[inline(never)]
-    fn attend(&self, own: &OwnQueue<Queued<T>, E>, word: u32) -> Result<(), T> {
-        if word & word::CLOSED != 0 {
-            // Either the one who closed it has found the packet there, or it is dropped by the caller.
-            while let Some(work) = own.pop() {
-                if let Work::Packet(queued) = work {
-                    return Err(queued.into_packet());
-                }
-            }
-        } else if word & word::LOOK_ARMED == 0 {
-            self.change(Rules::attend);
-        }
-        Ok(())
-    }
-
-    /// Whether a packet that this thread has just performed may be taken by it at once, since no other
-    /// lies in the shared queue. It is counted.
-    #[inline]
-    pub(super) fn pass(&self, member: &Member<E, K>) -> bool {
-        let passes = self.word.load(Ordering::Acquire) & word::QUEUED == 0;
-        if passes {
-            member.state.count_queued();
-            member.state.count_taken();
-        }
-        passes
+        let (inserted, wakes) = self.change_only(|rules, wakes| rules.insert(queued, wakes));
+        inserted.map(|()| wakes).map_err(Queued::into_packet)
     }
 
     /// Queues the packet that the calling, released thread has just performed and returns the oldest
-    /// one.
-    pub(super) fn exchange(&self, packet: T) -> T {
-        let oldest = self.change(|rules, _| rules.exchange(Queued::unmeasured(packet)));
-        self.delays.taken(oldest)
+    /// one. Who is to be woken is left to the caller.
+    pub(super) fn exchange(&self, packet: T) -> (T, Option<Wakes<K>>) {
+        let queued = Queued::unmeasured(packet);
+        let (oldest, wakes) = self.change_only(|rules, _| rules.exchange(queued));
+        (self.delays.taken(oldest), wakes)
     }
 
     /// Puts packets back to the head of the queue, or gives them back when the scheduler is closed.
@@ -217,7 +171,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         fence(Ordering::SeqCst);
         queued.append(&mut rules.close(&mut wakes));
         drop(rules);
-        self.wake(wakes);
+        self.wake(wakes.unless_empty());
         queued
     }
 
@@ -227,7 +181,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
 
     /// Whether this thread would find something at once if it came back, as far as is known here.
     pub(super) fn has_work_to_hand_out(&self, member: &Member<E, K>) -> bool {
-        !own_queue::<T, E, K>(member).is_empty() || self.rules.lock().work_waits()
+        !own::own_queue::<T, E, K>(member).is_empty() || self.rules.lock().work_waits()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -254,53 +208,10 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         member: &mut Member<E, K>,
         deadline: Deadline,
     ) -> Result<Work<T, E>, TakeError> {
-        if member.streak.get() >= LOOK_AROUND_EVERY {
-            self.look_around(member);
-        }
-        match self.take_own(member) {
+        match self.take_unasked(member) {
             Some(work) => Ok(work),
             None => self.take_shared(member, deadline),
         }
-    }
-
-    /// What the thread has in its own queue, unless it is to look around first. It keeps its slot
-    /// meanwhile.
-    #[inline(always)]
-    pub(super) fn take_own(&self, member: &Member<E, K>) -> Option<Work<T, E>> {
-        if member.streak.get() >= LOOK_AROUND_EVERY
-            || self.word.load(Ordering::Acquire) & word::CLOSED != 0
-            || !member.state.holds_slot()
-        {
-            return None;
-        }
-        let work = own_queue::<T, E, K>(member).pop()?;
-        member.streak.set(member.streak.get() + 1);
-        member.state.moved();
-        if let Work::Packet(_) = work {
-            member.state.count_taken();
-        }
-        Some(self.work(work))
-    }
-
-    /// A thread that always finds something in its own queue looks at the backend from time to time.
-    /// Posted packets need no look: what completes goes behind them, and the own queue runs dry.
-    #[inline(never)]
-    fn look_around(&self, member: &mut Member<E, K>) {
-        member.streak.set(0);
-        if self.word.load(Ordering::Acquire) & word::QUEUED != 0
-            || !member.state.holds_slot()
-            || own_queue::<T, E, K>(member).is_empty()
-        {
-            return;
-        }
-        let batch = self.rules.lock().batch_of_holder();
-        let look = self.backend.wait(&mut member.events, batch, Some(Duration::ZERO));
-        let Member { events, own, .. } = member;
-        let own = own.downcast_ref().expect(OWN_QUEUE_TYPE);
-        self.change(|rules, wakes| {
-            rules.looked_around(events, look, wakes);
-            rules.fill(own);
-        });
     }
 
     /// What the shared queue or the backend has.
@@ -310,7 +221,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         member: &mut Member<E, K>,
         deadline: Deadline,
     ) -> Result<Work<T, E>, TakeError> {
-        let Member { id, parker, events, own, streak, .. } = member;
+        let Member { id, parker, events, own, streak, found, .. } = member;
         let id = *id;
         let own = own.downcast_ref().expect(OWN_QUEUE_TYPE);
         streak.set(0);
@@ -323,15 +234,18 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
                 Step::Abandoned => return Err(TakeError::Abandoned),
                 Step::Closed => return Err(TakeError::Closed),
                 Step::Poll { batch } => {
-                    let look = self.backend.wait(events, batch, deadline.remaining());
+                    let met = self.backend.wait(events, batch, deadline.remaining());
+                    *found = events.len();
                     let expired = deadline.expired();
                     self.step(own, |rules, wakes| {
-                        rules.returned(id, (&mut *events, own), look, expired, wakes)
+                        rules.returned(id, (&mut *events, own), met.look, expired, wakes)
                     })
                 }
                 Step::Glance { batch } => {
-                    let look = self.backend.wait(events, batch, Some(Duration::ZERO));
-                    self.step(own, |rules, wakes| rules.glanced(id, events, look, poll_only, wakes))
+                    let met = self.backend.wait(events, batch, Some(Duration::ZERO));
+                    self.step(own, |rules, wakes| {
+                        rules.glanced(id, events, met.look, poll_only, wakes)
+                    })
                 }
                 Step::Park => {
                     parker.parker().park(deadline.remaining());
@@ -359,13 +273,23 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         &self,
         transition: impl FnOnce(&mut Rules<Queued<T>, E, K>, &mut Wakes<K>) -> R,
     ) -> R {
+        let (result, wakes) = self.change_only(transition);
+        self.wake(wakes);
+        result
+    }
+
+    /// The same, and leaves it to the caller to wake others, who may hold a lock.
+    #[inline]
+    fn change_only<R>(
+        &self,
+        transition: impl FnOnce(&mut Rules<Queued<T>, E, K>, &mut Wakes<K>) -> R,
+    ) -> (R, Option<Wakes<K>>) {
         let mut wakes = Wakes::default();
         let mut rules = self.rules.lock();
         let result = transition(&mut rules, &mut wakes);
         self.publish(&mut rules, &mut wakes);
         drop(rules);
-        self.wake(wakes);
-        result
+        (result, wakes.unless_empty())
     }
 
     /// The change by which a thread gets its next step, with what it may have besides.
@@ -404,8 +328,8 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
 
     /// Wakes who is to be woken, with no lock held. There is mostly nobody.
     #[inline]
-    fn wake(&self, wakes: Wakes<K>) {
-        if !wakes.is_empty() {
+    pub(super) fn wake(&self, wakes: Option<Wakes<K>>) {
+        if let Some(wakes) = wakes {
             self.wake_some(wakes);
         }
     }
@@ -428,8 +352,3 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
 }
 
 const OWN_QUEUE_TYPE: &str = "a thread's own queue holds what its scheduler queues";
-
-#[inline]
-fn own_queue<T: 'static, E: 'static, K>(member: &Member<E, K>) -> &OwnQueue<Queued<T>, E> {
-    member.own.downcast_ref().expect(OWN_QUEUE_TYPE)
-}
