@@ -8,6 +8,7 @@ use super::facts::Moment;
 use super::in_place::{HandedOut, Started};
 use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
+use super::platform::Begun;
 use crate::error::{OperationId, Refused, aborted, port_closed};
 use crate::sync::shared;
 use crate::sys::code;
@@ -93,8 +94,7 @@ impl<O: Operation> Handle<O> {
         }
         let id = at.starts.next_id(direction);
         if at.is_with_kernel() {
-            self.start_with_kernel(at, direction, id, operation)?;
-            return Ok(Started::InFlight(OperationId(id)));
+            return self.start_with_kernel::<S, IN_PLACE>(at, direction, id, operation);
         }
         if !at.may_attempt(direction) {
             at.starts.count(direction);
@@ -168,28 +168,47 @@ impl<O: Operation> Handle<O> {
         }
     }
 
-    fn start_with_kernel<S: Perform<O>>(
+    /// The kernel carries the operation. One that it has done at once may be complete in place, as
+    /// above; it is asked to leave out its packet only where none of its direction is owed.
+    fn start_with_kernel<S: Perform<O>, const IN_PLACE: bool>(
         &self,
         mut at: Locked<'_, O>,
         direction: Direction,
         id: u32,
         operation: S,
-    ) -> Result<(), Refused<S>> {
+    ) -> Result<Started<O::Packet>, Refused<S>> {
+        let connections = &self.0.connections;
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
-        let started = at.start_with_kernel(direction, pending);
-        if started.is_ok() {
-            at.starts.count(direction);
-        }
-        drop(at);
-        match started {
-            Ok(owes_retry) => {
-                if owes_retry {
-                    self.0.connections.defer(self.0.token);
+        let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, &mut at.starts);
+        let mut thread = None;
+        let allowed = || {
+            thread = connections.scheduler.allow_in_place();
+            thread.is_some()
+        };
+        let mut delivery = Delivery::by(By::Starter);
+        let in_place = may_be.then_some(allowed);
+        let (started, owes_retry) =
+            match at.start_with_kernel(direction, pending, in_place, &mut delivery) {
+                Ok(Begun::InFlight { owes_retry }) => {
+                    at.starts.count(direction);
+                    (Ok(Started::InFlight(OperationId(id))), owes_retry)
                 }
-                Ok(())
-            }
-            Err((error, pending)) => Err(Refused::new(error, S::from_waiting(pending.operation))),
+                Ok(Begun::Complete(pending)) => {
+                    if let Some(thread) = thread {
+                        connections.completed_in_place.count(thread);
+                    }
+                    let packet = O::complete(pending, &mut at, &mut delivery);
+                    let started = packet.map(Started::Complete);
+                    (Ok(started.unwrap_or(Started::InFlight(OperationId(id)))), false)
+                }
+                Err(refused) => (Err(refused), false),
+            };
+        drop(at);
+        delivery.finish();
+        if owes_retry {
+            connections.defer(self.0.token);
         }
+        started.map_err(|(error, pending)| Refused::new(error, S::from_waiting(pending.operation)))
     }
 
     /// Queues the packet of an operation that failed at once.

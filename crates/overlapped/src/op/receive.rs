@@ -188,7 +188,10 @@ impl<P: Protocol> TcpStream<P> {
     /// place counts in [`Counters::completed_in_place`](crate::Counters), and not as queued or taken.
     ///
     /// # Platform
-    /// On Windows the system queues the packet of every operation, so nothing completes in place.
+    /// On Windows the first such start changes a mode of the socket, which holds for its duplicates as
+    /// well (`FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`). Nothing completes in place there if a provider of
+    /// TCP on that system is not one of the kernel's handles, since that mode breaks it; and a thread
+    /// is taken to keep others waiting always.
     ///
     /// # Errors
     /// As for [`receive`](Self::receive).

@@ -1,14 +1,21 @@
 //! Operations that may give their packet to the one who starts them (P39, P41): when they do, and that
-//! they overtake nothing (P150). A kernel that carries the operations queues every packet; there each of
-//! these operations is an ordinary one.
+//! they overtake nothing (P150). On Windows this needs providers of sockets that give out the kernel's
+//! handles, as those of the system do (P41).
 
-use crate::packets::wait_for_data;
-use crate::packets::{assert_nothing_comes, code, expect_queued, next, outcome, received, sent};
+use crate::disconnecting::disconnect;
+use crate::files_world::Scratch;
+use crate::packets::{
+    assert_nothing_comes, code, connected, expect_queued, next, outcome, received, sent,
+    transmitted, wait_for_data,
+};
 use crate::stay::Stay;
+use crate::transmitting::readable;
 use crate::world::{Numbers, Peer, World};
 use crate::{errno, on_every_driver};
 use overlapped::simulated::{Call, Network};
-use overlapped::{Buffer, Packet, Port, Received, Refused, Started, TcpStream, blocking};
+use overlapped::{
+    Buffer, Packet, Port, Received, Refused, Started, TcpStream, Transmission, blocking,
+};
 use std::io;
 use std::net::Shutdown;
 use std::sync::Mutex;
@@ -29,23 +36,11 @@ fn with_data(world: &World, bytes: &[u8]) -> (Port<Numbers>, TcpStream<Numbers>,
     (port, stream, peer)
 }
 
-/// The packet of an operation that completes in place where that is possible.
+/// The packet of an operation that completes in place.
 #[track_caller]
-fn in_place<T>(
-    world: &World,
-    port: &Port<Numbers>,
-    started: Result<InPlace, Refused<T>>,
-) -> Packet<Numbers> {
-    match started.expect("it can be started") {
-        Started::Complete(packet) => {
-            assert!(!world.is_kernel(), "the kernel queues every packet");
-            packet
-        }
-        Started::InFlight(_) => {
-            assert!(world.is_kernel(), "it is complete, nothing is owed, and the thread is bound");
-            next(port)
-        }
-    }
+fn in_place<T>(started: Result<InPlace, Refused<T>>) -> Packet<Numbers> {
+    let packet = started.expect("it can be started").complete();
+    packet.expect("it is complete, nothing is owed, and the thread is bound")
 }
 
 #[track_caller]
@@ -78,7 +73,7 @@ fn p39_what_completes_in_place_gives_the_packet_and_queues_none(world: &World) {
     let (port, stream, peer) = with_data(world, b"here");
     let before = port.counters();
 
-    let packet = in_place(world, &port, stream.receive_in_place(Buffer::with_capacity(9), 1));
+    let packet = in_place(stream.receive_in_place(Buffer::with_capacity(9), 1));
     match packet {
         Packet::Received { stream, buffer, operation, result } => {
             assert_eq!((*stream.key(), operation), (7, 1));
@@ -87,11 +82,7 @@ fn p39_what_completes_in_place_gives_the_packet_and_queues_none(world: &World) {
         }
         other => panic!("not {other:?}"),
     }
-    match in_place(
-        world,
-        &port,
-        stream.send_in_place(vec![Buffer::from(b"a"), Buffer::from(b"b")], 2),
-    ) {
+    match in_place(stream.send_in_place(vec![Buffer::from(b"a"), Buffer::from(b"b")], 2)) {
         Packet::Sent { operation, transferred, buffers, result, .. } => {
             assert_eq!((operation, transferred, buffers.iter().count()), (2, 2, 2));
             result.expect("the peer takes it");
@@ -102,14 +93,92 @@ fn p39_what_completes_in_place_gives_the_packet_and_queues_none(world: &World) {
     assert_nothing_comes(&port);
 
     let after = port.counters();
-    let queued = if world.is_kernel() { 2 } else { 0 };
-    assert_eq!((after.queued, after.taken), (before.queued + queued, before.taken + queued));
-    assert_eq!(after.completed_in_place - before.completed_in_place, 2 - queued);
+    assert_eq!((after.queued, after.taken), (before.queued, before.taken));
+    assert_eq!(after.completed_in_place - before.completed_in_place, 2);
+}
+
+/// Also where the kernel leaves out the packets of all that is done at once on this stream.
+fn p31_what_is_started_otherwise_queues_its_packet_after_others_completed_in_place(world: &World) {
+    let (port, stream, peer) = with_data(world, b"abc");
+    assert_eq!(byte(in_place(one_byte(&stream, 1))), (1, b'a'));
+    in_place(stream.send_in_place(b"d", 2));
+    let before = port.counters();
+
+    stream.receive(Buffer::with_capacity(1), 3).expect("a receive can be started");
+    expect_queued(&port, 1);
+    assert_eq!(byte(next(&port)), (3, b'b'));
+    stream.receive_pooled(4).expect("a receive can be started");
+    assert_eq!(byte(next(&port)), (4, b'c'));
+    stream.send(b"e", 5).expect("a send can be started");
+    expect_queued(&port, 1);
+    let packet = sent(&port);
+    assert_eq!((packet.operation, packet.transferred), (5, 1));
+    // More buffers than one call takes.
+    let parts: Vec<Buffer> = (0..3_000).map(|_| Buffer::from(b"f")).collect();
+    stream.send(parts, 6).expect("a send can be started");
+    let packet = sent(&port);
+    assert_eq!((packet.operation, packet.transferred), (6, 3_000));
+    assert_eq!(peer.receive_exact(3_002)[..3], *b"def");
+    assert_nothing_comes(&port);
+    assert_eq!(port.counters().taken - before.taken, 4, "each exactly once");
+
+    // A receive that waits, and one behind it that is done at once when it is its turn.
+    stream.receive(Buffer::with_capacity(1), 7).expect("a receive can be started");
+    stream.receive(Buffer::with_capacity(1), 8).expect("a receive can be started");
+    assert_nothing_comes(&port);
+    peer.send(b"gh");
+    assert_eq!((byte(next(&port)), byte(next(&port))), ((7, b'g'), (8, b'h')));
+    assert_nothing_comes(&port);
+
+    let scratch = Scratch::holding(b"a file, ");
+    let transmission = Transmission::of(readable(&scratch)).tail(b"and more");
+    stream.transmit_file(transmission, 12).expect("a transmission can be started");
+    let packet = transmitted(&port);
+    assert_eq!((packet.operation, packet.transferred), (12, 16));
+    assert_eq!(peer.receive_exact(16), b"a file, and more");
+    assert_nothing_comes(&port);
+
+    disconnect(&port, &stream);
+    assert!(peer.receive_all().is_empty());
+    assert_nothing_comes(&port);
+}
+
+/// Each connection has a socket of its own, whose mode is not that of the one before.
+fn p39_each_connection_of_a_stream_completes_in_place_and_otherwise_queues(world: &World) {
+    let port = world.exact_port(1);
+    let outside = world.peer_listener();
+    let stream = port.associate(world.socket(), 7).expect("a fresh socket is associated");
+    for _ in 0..3 {
+        stream.connect(outside.address(), b"first", 1).expect("it is not connected");
+        assert!(connected(&port).result.is_ok());
+        let peer = outside.accept();
+        stream.send(b", second", 2).expect("it is connected");
+        assert_eq!(outcome(next(&port)), (2, None));
+        in_place(stream.send_in_place(b", third", 3));
+        stream.send(b", last", 4).expect("it is connected");
+        assert_eq!(outcome(next(&port)), (4, None));
+        assert_eq!(peer.receive_exact(26), b"first, second, third, last");
+        disconnect(&port, &stream);
+        assert!(peer.receive_all().is_empty());
+        assert_nothing_comes(&port);
+    }
+}
+
+fn p39_what_takes_more_than_one_call_is_whole_in_place_or_queued(world: &World) {
+    let (port, stream, peer) = with_data(world, b"x");
+    let parts: Vec<Buffer> = (0..3_000).map(|_| Buffer::from(b"f")).collect();
+    let started = stream.send_in_place(parts, 1).expect("a send can be started");
+    match started.complete().unwrap_or_else(|| next(&port)) {
+        Packet::Sent { operation: 1, transferred: 3_000, result: Ok(()), .. } => {}
+        other => panic!("a send was owed, not {other:?}"),
+    }
+    assert_eq!(peer.receive_exact(3_000), [b'f'; 3_000]);
+    assert_nothing_comes(&port);
 }
 
 fn p39_what_waits_queues_its_packet_when_it_is_done(world: &World) {
     let (port, stream, peer) = with_data(world, b"x");
-    in_place(world, &port, stream.receive_pooled_in_place(1));
+    in_place(stream.receive_pooled_in_place(1));
     is_queued(stream.receive_pooled_in_place(2));
     assert_nothing_comes(&port);
     peer.send(b"later");
@@ -117,16 +186,16 @@ fn p39_what_waits_queues_its_packet_when_it_is_done(world: &World) {
     assert_eq!((packet.operation, &packet.buffer[..]), (2, &b"later"[..]));
     peer.send(b"y");
     wait_for_data(&port, &stream);
-    assert_eq!(byte(in_place(world, &port, stream.receive_pooled_in_place(3))), (3, b'y'));
+    assert_eq!(byte(in_place(stream.receive_pooled_in_place(3))), (3, b'y'));
 }
 
 fn p39_the_end_completes_in_place_and_is_no_error(world: &World) {
     let (port, stream, peer) = with_data(world, b"x");
     peer.shut_down_sending();
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 1))), (1, b'x'));
+    assert_eq!(byte(in_place(one_byte(&stream, 1))), (1, b'x'));
     // The end follows by itself, and whoever waits for it takes nothing.
     wait_for_data(&port, &stream);
-    match in_place(world, &port, stream.receive_pooled_in_place(2)) {
+    match in_place(stream.receive_pooled_in_place(2)) {
         Packet::Received { operation: 2, buffer, result: Ok(Received::End), .. } => {
             assert!(buffer.is_empty());
         }
@@ -158,7 +227,7 @@ fn p33_what_fails_at_once_gives_everything_back(world: &World) {
 
 fn p160_a_reset_is_told_once_in_place_and_once_by_each_operation_owed(world: &World) {
     let (port, stream, peer) = with_data(world, b"x");
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 1))), (1, b'x'));
+    assert_eq!(byte(in_place(one_byte(&stream, 1))), (1, b'x'));
     is_queued(one_byte(&stream, 2));
     peer.reset();
     let packet = received(&port);
@@ -176,14 +245,14 @@ fn p163_an_error_after_a_part_went_out_comes_in_place() {
     network.set_capacity(1_000);
     let world = World::Simulated(network.clone());
     let (port, stream, peer) = with_data(&world, b"x");
-    assert_eq!(byte(in_place(&world, &port, one_byte(&stream, 0))), (0, b'x'));
+    assert_eq!(byte(in_place(one_byte(&stream, 0))), (0, b'x'));
     let faults = network.faults();
     faults.fail_next(Call::Send, 1, errno::NO_BUFFERS);
     let refused = stream.send_in_place(vec![1; 3_000], 1).expect_err("nothing has gone out");
     assert_eq!(refused.error.raw_os_error(), Some(errno::NO_BUFFERS));
 
     faults.fail(Call::Send, faults.calls(Call::Send) + 2, errno::NO_BUFFERS);
-    match in_place(&world, &port, stream.send_in_place(vec![2; 3_000], 2)) {
+    match in_place(stream.send_in_place(vec![2; 3_000], 2)) {
         Packet::Sent { operation: 2, transferred: 1_000, buffers, result, .. } => {
             assert_eq!(code(&result), Some(errno::NO_BUFFERS));
             assert_eq!(buffers.byte_len(), 3_000);
@@ -196,25 +265,22 @@ fn p163_an_error_after_a_part_went_out_comes_in_place() {
 }
 
 fn p150_nothing_completes_in_place_while_a_packet_of_its_direction_is_owed(world: &World) {
-    if world.is_kernel() {
-        return;
-    }
     let (port, stream, peer) = with_data(world, b"abc");
     stream.send(b"1", 1).expect("a send can be started");
     expect_queued(&port, 1);
     // The other direction owes nothing.
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 10))), (10, b'a'));
+    assert_eq!(byte(in_place(one_byte(&stream, 10))), (10, b'a'));
     is_queued(stream.send_in_place(b"2", 2));
     stream.send(b"3", 3).expect("a send can be started");
     for number in 1..=3 {
         assert_eq!(sent(&port).operation, number, "in the order of their starts");
     }
-    assert_eq!(outcome(in_place(world, &port, stream.send_in_place(b"4", 4))), (4, None));
+    assert_eq!(outcome(in_place(stream.send_in_place(b"4", 4))), (4, None));
     assert_eq!(peer.receive_exact(4), b"1234");
 
     // Nor do those overtake that came to an end otherwise.
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 11))), (11, b'b'));
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 12))), (12, b'c'));
+    assert_eq!(byte(in_place(one_byte(&stream, 11))), (11, b'b'));
+    assert_eq!(byte(in_place(one_byte(&stream, 12))), (12, b'c'));
     is_queued(one_byte(&stream, 13));
     assert_eq!(stream.cancel_all(), 1);
     expect_queued(&port, 1);
@@ -224,18 +290,18 @@ fn p150_nothing_completes_in_place_while_a_packet_of_its_direction_is_owed(world
     for (number, result) in [(13, Some(errno::CANCELED)), (14, None)] {
         assert_eq!(outcome(next(&port)), (number, result));
     }
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 15))), (15, b'd'));
+    assert_eq!(byte(in_place(one_byte(&stream, 15))), (15, b'd'));
 }
 
 fn p150_what_is_left_in_a_batch_is_owed(world: &World) {
-    if world.is_kernel() {
-        return;
-    }
     let (port, stream, _peer) = with_data(world, b"abcd");
     for number in 1..=3 {
         stream.receive(Buffer::with_capacity(1), number).expect("a receive can be started");
     }
-    expect_queued(&port, 3);
+    // A kernel may get them one by one, each with the packet of the one before.
+    if !world.is_kernel() {
+        expect_queued(&port, 3);
+    }
     let mut batch = port.take_many(3, None).expect("packets are queued");
     assert_eq!(batch.len(), 3);
     assert_eq!(batch.next().map(byte), Some((1, b'a')));
@@ -253,7 +319,7 @@ fn p150_what_is_left_in_a_batch_is_owed(world: &World) {
 fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queued(world: &World) {
     const RECEIVES: u64 = 20_000;
     let (port, stream, peer) = with_data(world, b"x");
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 0))), (0, b'x'));
+    assert_eq!(byte(in_place(one_byte(&stream, 0))), (0, b'x'));
     // Whoever has it starts the next receive, so that the numbers say in which order they were
     // started.
     let (turn, stay) = (Mutex::new(0), Stay::default());
@@ -303,7 +369,7 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
 
 fn p79_only_a_thread_that_is_bound_to_the_port_and_runs_gets_anything_in_place(world: &World) {
     let (port, stream, _peer) = with_data(world, b"abcdef");
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 1))), (1, b'a'));
+    assert_eq!(byte(in_place(one_byte(&stream, 1))), (1, b'a'));
     std::thread::scope(|scope| {
         let stranger = scope.spawn(|| is_queued(one_byte(&stream, 2)));
         stranger.join().expect("it has not panicked");
@@ -311,7 +377,7 @@ fn p79_only_a_thread_that_is_bound_to_the_port_and_runs_gets_anything_in_place(w
     assert_eq!(byte(next(&port)), (2, b'b'));
     blocking(|| is_queued(one_byte(&stream, 3)));
     assert_eq!(byte(next(&port)), (3, b'c'));
-    assert_eq!(byte(in_place(world, &port, one_byte(&stream, 4))), (4, b'd'));
+    assert_eq!(byte(in_place(one_byte(&stream, 4))), (4, b'd'));
     port.leave();
     is_queued(one_byte(&stream, 5));
     assert_eq!(byte(next(&port)), (5, b'e'));
@@ -332,9 +398,6 @@ fn how_many(stream: &TcpStream<Numbers>, before_each: impl Fn()) -> u64 {
 }
 
 fn p67_a_stream_that_always_completes_in_place_does_not_starve_others(world: &World) {
-    if world.is_kernel() {
-        return;
-    }
     let (port, stream, _peer) = with_data(world, &[0; 8 * TOO_MANY as usize]);
     let for_nobody = how_many(&stream, || {});
     assert!((1..=64).contains(&for_nobody), "{for_nobody} in a row, though nobody waited");
@@ -354,9 +417,12 @@ fn p67_a_stream_that_always_completes_in_place_does_not_starve_others(world: &Wo
 }
 
 on_every_driver! {
+    p31_what_is_started_otherwise_queues_its_packet_after_others_completed_in_place,
     p33_what_fails_at_once_gives_everything_back,
+    p39_each_connection_of_a_stream_completes_in_place_and_otherwise_queues,
     p39_the_end_completes_in_place_and_is_no_error,
     p39_what_completes_in_place_gives_the_packet_and_queues_none,
+    p39_what_takes_more_than_one_call_is_whole_in_place_or_queued,
     p39_what_waits_queues_its_packet_when_it_is_done,
     p67_a_stream_that_always_completes_in_place_does_not_starve_others,
     p79_only_a_thread_that_is_bound_to_the_port_and_runs_gets_anything_in_place,

@@ -1,5 +1,6 @@
 //! The kernel of Linux carries no operation of a socket: each is attempted when the socket is ready.
 
+use super::Begun;
 use crate::conn::connection::Connection;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
@@ -65,7 +66,9 @@ impl<O: Operation> Locked<'_, O> {
         &mut self,
         _direction: Direction,
         pending: Pending<O>,
-    ) -> Result<bool, (io::Error, Pending<O>)> {
+        _in_place: Option<impl FnOnce() -> bool>,
+        _delivery: &mut Delivery<O>,
+    ) -> Result<Begun<O>, (io::Error, Pending<O>)> {
         Err((io::ErrorKind::Unsupported.into(), pending))
     }
 

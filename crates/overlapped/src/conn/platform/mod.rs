@@ -13,3 +13,14 @@ mod windows;
 pub(crate) use linux::{InKernel, WithKernel};
 #[cfg(windows)]
 pub(crate) use windows::{InKernel, WithKernel};
+
+use crate::conn::operation::{Operation, Pending};
+
+/// What became of an operation that was to go to the kernel.
+#[cfg_attr(target_os = "linux", expect(dead_code, reason = "the kernel carries none there"))]
+pub(crate) enum Begun<O: Operation> {
+    /// It is there, or waits for its turn. The alarm may have to be set for it.
+    InFlight { owes_retry: bool },
+    /// It is complete and concluded, and the kernel has no packet of it.
+    Complete(Pending<O>),
+}

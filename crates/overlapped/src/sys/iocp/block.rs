@@ -29,8 +29,8 @@ struct Block<B> {
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// Only compared until it is found in a record.
-    block: *mut OVERLAPPED,
-    transferred: u32,
+    pub(super) block: *mut OVERLAPPED,
+    pub(super) transferred: u32,
 }
 
 // SAFETY: the pointer is an address to look for; whoever finds it owns what lies there.
@@ -39,6 +39,16 @@ unsafe impl Send for Finished {}
 impl Finished {
     pub(super) fn new(entry: &OVERLAPPED_ENTRY) -> Self {
         Self { block: entry.lpOverlapped, transferred: entry.dwNumberOfBytesTransferred }
+    }
+
+    /// What the packet of an operation that is done would have said.
+    fn left_out(block: NonNull<OVERLAPPED>) -> Self {
+        let block = block.as_ptr();
+        // SAFETY: the block is in a record whose lock is held, so it stays where it is.
+        let count = unsafe { &raw const (*block).InternalHigh };
+        // SAFETY: as above, and the kernel is done with it.
+        let transferred = unsafe { std::ptr::read_volatile(count) };
+        Self { block, transferred: transferred as u32 }
     }
 }
 
@@ -118,14 +128,17 @@ impl<L, B: Overlapped> InFlight<L, B> {
         Self(Vec::new())
     }
 
-    /// Starts an operation. When that fails, no packet will come, and it is given back (P33).
+    /// Starts an operation. When that fails, no packet will come, and it is given back (P33). It
+    /// returns what the kernel has no packet for, since it was done at once on a socket where such
+    /// packets are left out: [`InFlight::finish`] takes it, now or when its packet, which
+    /// [`Iocp::post_finished`] queues, is taken.
     pub(crate) fn start(
         &mut self,
         port: &Iocp,
         socket: Option<&SystemSocket>,
         label: L,
         body: B,
-    ) -> Result<(), (io::Error, B)> {
+    ) -> Result<Option<Finished>, (io::Error, B)> {
         let overlapped = UnsafeCell::new(OVERLAPPED::default());
         let block = Box::new(Block { overlapped, body: UnsafeCell::new(body) });
         let block = NonNull::from(Box::leak(block));
@@ -138,9 +151,10 @@ impl<L, B: Overlapped> InFlight<L, B> {
         // until `finish` finds its packet or this call has failed.
         let started = unsafe { request.start(socket, block.cast::<OVERLAPPED>().as_ptr()) };
         match started {
-            Ok(()) => {
+            Ok(done) => {
                 self.0.push((label, block));
-                Ok(())
+                let is_left_out = done && socket.is_some_and(SystemSocket::skips_packets);
+                Ok(is_left_out.then(|| Finished::left_out(block.cast())))
             }
             Err(error) => {
                 port.in_flight.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);

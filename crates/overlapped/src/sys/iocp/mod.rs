@@ -14,6 +14,7 @@
 //!   returns (F10); the handle's lock is held meanwhile, so the record is complete as well.
 //! - [`files`] says what a file asks for.
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
+//! - [`skipping`] is the mode in which what is done at once has no packet of the kernel's.
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
 //! Called by `sched::platform::windows`, which queues by it, and by
@@ -25,18 +26,21 @@ pub(crate) mod block;
 mod extensions;
 mod files;
 pub(crate) mod request;
+pub(crate) mod skipping;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use super::files::SystemFile;
 use super::system::SystemSocket;
+use crate::sync::Mutex;
 use alarm::Alarm;
 use block::Finished;
 pub(crate) use extensions::{
     AcceptRoom, AddressRoom, Extensions, TransmitRoom, complete_connect, connect_time,
 };
 pub(crate) use request::TransmitRequest;
+use std::collections::VecDeque;
 use std::io;
 use std::os::windows::io::{AsRawHandle, AsRawSocket, FromRawHandle, OwnedHandle};
 use std::ptr::{null, null_mut};
@@ -107,6 +111,10 @@ pub(crate) struct Iocp {
     alarm: Alarm,
     /// Operations that the kernel holds.
     in_flight: AtomicUsize,
+    /// Packets of operations that were done at once, for which the system had no memory.
+    unposted: Mutex<VecDeque<(u64, Finished)>>,
+    /// How many these are, to be looked at without the lock.
+    unposted_count: AtomicUsize,
 }
 
 impl Iocp {
@@ -120,7 +128,13 @@ impl Iocp {
         }
         // SAFETY: the call has just made this handle, and nobody else has it.
         let port = Arc::new(unsafe { OwnedHandle::from_raw_handle(port) });
-        Ok(Self { alarm: Alarm::new(Arc::clone(&port)), port, in_flight: AtomicUsize::new(0) })
+        Ok(Self {
+            alarm: Alarm::new(Arc::clone(&port)),
+            port,
+            in_flight: AtomicUsize::new(0),
+            unposted: Mutex::default(),
+            unposted_count: AtomicUsize::new(0),
+        })
     }
 
     fn raw(&self) -> HANDLE {
@@ -149,6 +163,33 @@ impl Iocp {
         unsafe { PostQueuedCompletionStatus(self.raw(), 0, marker.key(), null()) != 0 }
     }
 
+    /// Queues the packet of an operation of the handle with this token, which was done at once and
+    /// has none of the kernel's. To be called under the lock of the handle, so that packets are in the
+    /// order of their operations. Without memory for it, a later call queues it, this one or a take.
+    pub(crate) fn post_finished(&self, token: u64, finished: Finished) {
+        if self.unposted_count.load(Ordering::SeqCst) == 0 && self.queue(token, &finished) {
+            return;
+        }
+        self.post_left(Some((token, finished)));
+    }
+
+    /// Queues what could not be queued before, and then `last`, as far as that is possible now.
+    fn post_left(&self, last: Option<(u64, Finished)>) {
+        let mut unposted = self.unposted.lock();
+        unposted.extend(last);
+        while let Some((token, finished)) = unposted.front()
+            && self.queue(*token, finished)
+        {
+            unposted.pop_front();
+        }
+        self.unposted_count.store(unposted.len(), Ordering::SeqCst);
+    }
+
+    fn queue(&self, token: u64, Finished { block, transferred }: &Finished) -> bool {
+        // SAFETY: the port is open; the pointer is carried and never looked at (P22).
+        unsafe { PostQueuedCompletionStatus(self.raw(), *transferred, token as usize, *block) != 0 }
+    }
+
     /// Takes up to `max` packets in order, waiting for the first one only; true when there was one,
     /// false when none came in time.
     pub(crate) fn take(
@@ -162,6 +203,9 @@ impl Iocp {
             let ms = timeout.as_nanos().div_ceil(1_000_000);
             u32::try_from(ms).unwrap_or(INFINITE).min(INFINITE - 1)
         });
+        if self.unposted_count.load(Ordering::SeqCst) > 0 {
+            self.post_left(None);
+        }
         let mut entries = [OVERLAPPED_ENTRY::default(); TAKE_MAX];
         let mut count = 0;
         let room = max.min(TAKE_MAX) as u32;

@@ -1,6 +1,7 @@
 //! The starting call of each operation.
 
 use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom, TransmitRoom};
+use super::is_wine;
 use crate::buffer::Buffers;
 use crate::sys::files::SystemFile;
 use crate::sys::system::SystemSocket;
@@ -65,8 +66,9 @@ pub(crate) fn fit_one_call(buffers: &Buffers) -> bool {
 }
 
 impl Request<'_> {
-    /// Makes the starting call. Afterwards, unless it failed, the kernel holds the operation, also
-    /// when it is done already (P31).
+    /// Makes the starting call; whether the operation was done at once. Afterwards, unless it failed,
+    /// the kernel holds the operation, also when it is done already (P31), except on a socket whose
+    /// packets of success are [left out](super::skipping).
     ///
     /// # Safety
     /// Whatever the request borrows, and `overlapped`, must stay where they are and be touched by
@@ -75,7 +77,7 @@ impl Request<'_> {
         self,
         socket: Option<&SystemSocket>,
         overlapped: *mut OVERLAPPED,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         match self {
             Self::ReadAt(file, room, offset) => {
                 // SAFETY: the kernel does not have the block yet.
@@ -170,7 +172,8 @@ impl Request<'_> {
                 let disconnect = disconnect.ok_or(io::ErrorKind::Unsupported)?;
                 // SAFETY: the caller vouches for the block.
                 let done = unsafe { disconnect(raw, overlapped, 0, 0) };
-                started(done != 0)
+                // Wine does it at once, and says that it has only started it.
+                started(done != 0).map(|done| done || is_wine())
             }
             Self::TransmitFile(TransmitRequest { file, offset, length, head, room }) => {
                 let transmit = socket.extensions()?.transmit_file;
@@ -242,7 +245,7 @@ unsafe fn set_offset(overlapped: *mut OVERLAPPED, offset: u64) {
 
 /// # Safety
 /// As for [`Request::start`], for what `slice` names and the block.
-unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -> io::Result<()> {
+unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -> io::Result<bool> {
     let mut flags = 0;
     // SAFETY: the list of one is read during the call (P153); the caller vouches for the rest.
     let failed = unsafe { WSARecv(socket, slice, 1, null_mut(), &mut flags, overlapped, None) };
@@ -251,9 +254,9 @@ unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -
 
 /// A datagram that is too large for its buffer is a warning, not an error: the call says that it
 /// failed, and the packet comes nevertheless (P34).
-fn started_receive(done: bool) -> io::Result<()> {
+fn started_receive(done: bool) -> io::Result<bool> {
     started(done).or_else(|error| match error.raw_os_error() {
-        Some(WSAEMSGSIZE) => Ok(()),
+        Some(WSAEMSGSIZE) => Ok(true),
         _ => Err(error),
     })
 }
@@ -278,13 +281,13 @@ fn slices(buffers: &Buffers, from: usize) -> Vec<WSABUF> {
     slices
 }
 
-/// Whether a call that returned so has started its operation; both ways of success queue a packet
-/// (P31, P32).
-fn started(done: bool) -> io::Result<()> {
+/// Whether a call that returned so has done its operation at once; if it has only started it, the
+/// packet comes later (P31, P32).
+fn started(done: bool) -> io::Result<bool> {
     if done {
-        return Ok(());
+        return Ok(true);
     }
     // The functions of both families leave their error in the same place.
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(ERROR_IO_PENDING as i32) { Ok(()) } else { Err(error) }
+    if error.raw_os_error() == Some(ERROR_IO_PENDING as i32) { Ok(false) } else { Err(error) }
 }

@@ -1,7 +1,8 @@
 //! What only Windows shows, on a port of the library's: packets that strangers cause (F9), and that
 //! no handle is left behind (F19).
 
-use super::{Iocp, Marker};
+use super::block::Finished;
+use super::{Iocp, Marker, TAKE_MAX, Taken};
 use crate::sys::Backend;
 use crate::{Buffer, DriverChoice, ListenSocket, Packet, Port, Protocol, TakeError, TcpSocket};
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::STATUS_PENDING;
 use windows_sys::Win32::Networking::WinSock::{SOCKET, WSABUF, WSARecv};
@@ -148,6 +150,30 @@ fn the_alarm_holds_its_port_open_until_it_is_gone() {
     assert_eq!(watched.strong_count(), 1, "its callback may still use the port");
     drop(alarm);
     assert_eq!(watched.strong_count(), 0, "no callback can come any more");
+}
+
+/// As if the system had been short of memory.
+#[test]
+fn p25_a_packet_that_could_not_be_queued_is_queued_by_the_next_call_and_in_its_order() {
+    let iocp = Iocp::new(1).expect("a port can be made");
+    let finished = |transferred| Finished { block: null_mut(), transferred };
+    iocp.unposted.lock().push_back((1, finished(10)));
+    iocp.unposted_count.store(1, Ordering::SeqCst);
+    iocp.post_finished(2, finished(20));
+    let take = || {
+        let mut taken = Vec::new();
+        iocp.take(&mut taken, TAKE_MAX, Some(Duration::ZERO));
+        taken.into_iter().map(|taken| match taken {
+            Taken::Finished(token, finished) => (token, finished.transferred),
+            other => panic!("no such thing was queued: {other:?}"),
+        })
+    };
+    assert!(take().eq([(1, 10), (2, 20)]));
+
+    iocp.unposted.lock().push_back((3, finished(30)));
+    iocp.unposted_count.store(1, Ordering::SeqCst);
+    assert!(take().eq([(3, 30)]));
+    assert!(take().eq([]));
 }
 
 /// How many handles this process has open.

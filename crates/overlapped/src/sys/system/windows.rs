@@ -4,7 +4,7 @@
 
 use crate::sys::code;
 use crate::sys::family::Family;
-use crate::sys::iocp::Extensions;
+use crate::sys::iocp::{Extensions, skipping};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -22,6 +22,8 @@ pub(crate) struct SystemSocket {
     family: Family,
     /// What the provider was asked for; see [`SystemSocket::extensions`].
     extensions: OnceLock<Box<Extensions>>,
+    /// Whether the kernel leaves out the packets of what is done at once, once that was asked for.
+    skips: OnceLock<bool>,
 }
 
 impl SystemSocket {
@@ -95,7 +97,7 @@ impl SystemSocket {
 
     fn non_blocking(socket: Socket, family: Family) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, family, extensions: OnceLock::new() })
+        Ok(Self { socket, family, extensions: OnceLock::new(), skips: OnceLock::new() })
     }
 
     /// The extension functions of this socket's provider, which is asked once (X1).
@@ -105,6 +107,17 @@ impl SystemSocket {
         }
         let extensions = Extensions::of(self)?;
         Ok(self.extensions.get_or_init(|| Box::new(extensions)))
+    }
+
+    /// Asks the kernel to leave out the packets of operations on this stream that are done at once;
+    /// whether it does so from now on. No operation may be started meanwhile.
+    pub(crate) fn skip_packets(&self) -> bool {
+        *self.skips.get_or_init(|| skipping::set(self))
+    }
+
+    /// Whether the kernel leaves out such packets.
+    pub(crate) fn skips_packets(&self) -> bool {
+        self.skips.get() == Some(&true)
     }
 
     /// Binds the socket to an address that the system chooses, unless it is bound: an overlapped

@@ -1,6 +1,6 @@
 //! How operations go to the kernel and come back from it.
 
-use super::{Label, goes_alone, iocp, is_shortage};
+use super::{Begun, Label, goes_alone, iocp, is_shortage};
 use crate::conn::connection::error_of;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
@@ -14,12 +14,13 @@ use std::io;
 use std::sync::Arc;
 
 impl<O: Operation> Locked<'_, O> {
-    /// Gives an operation to the kernel, or back.
+    /// Gives an operation to the kernel, or back. It returns what was done at once and has no packet,
+    /// which is in the kernel's record still.
     fn issue(
         &mut self,
         direction: Direction,
         mut pending: Pending<O>,
-    ) -> Result<(), (io::Error, Pending<O>)> {
+    ) -> Result<Option<Finished>, (io::Error, Pending<O>)> {
         let connections = self.connections;
         let Some(socket) = &self.socket else {
             return Err((aborted(), pending));
@@ -51,47 +52,93 @@ impl<O: Operation> Locked<'_, O> {
         else {
             return Err((aborted(), pending));
         };
-        connection.with_kernel.in_flight.start(iocp, Some(system), label, pending)?;
+        let done = connection.with_kernel.in_flight.start(iocp, Some(system), label, pending)?;
         connection.enter_state_of(role);
-        Ok(())
+        Ok(done)
     }
 
-    /// Step one: the operation goes to the kernel, or behind those that it must follow. True when the
-    /// system was short of something, and the alarm has to be set for it.
+    /// Queues the packet that the kernel has left out.
+    fn queue_left_out(&self, done: Option<Finished>) {
+        if let (Some(finished), Some(iocp)) = (done, iocp(self.connections)) {
+            iocp.post_finished(self.token, finished);
+        }
+    }
+
+    /// Has the kernel leave out the packets of what is done at once on this stream, if it can.
+    fn leave_out_packets(&self) {
+        if let Some(Socket::System(socket)) = &self.socket {
+            socket.skip_packets();
+        }
+    }
+
+    /// Step one: the operation goes to the kernel, or behind those that it must follow. If it is done at
+    /// once, and `in_place` is there and says so, it is complete.
     pub(crate) fn start_with_kernel(
         &mut self,
         direction: Direction,
         pending: Pending<O>,
-    ) -> Result<bool, (io::Error, Pending<O>)> {
+        in_place: Option<impl FnOnce() -> bool>,
+        delivery: &mut Delivery<O>,
+    ) -> Result<Begun<O>, (io::Error, Pending<O>)> {
         if self.next_waiting(direction).is_some()
             || !self.admits_to_kernel(direction, &pending.operation)
         {
             self.push(direction, pending);
             self.tell_end_of_disconnect();
-            return Ok(false);
+            return Ok(Begun::IN_FLIGHT);
+        }
+        if in_place.is_some() {
+            self.leave_out_packets();
         }
         match self.issue(direction, pending) {
-            Ok(()) => Ok(false),
+            Ok(Some(finished)) if in_place.is_some_and(|may_be| may_be()) => {
+                self.finish_in_place(&finished, delivery)
+            }
+            Ok(done) => {
+                self.queue_left_out(done);
+                Ok(Begun::IN_FLIGHT)
+            }
             Err((error, pending)) if is_shortage(&error, &pending.operation) => {
                 self.push(direction, pending);
-                Ok(self.owes_retry())
+                Ok(Begun::InFlight { owes_retry: self.owes_retry() })
             }
             Err((error, mut pending)) => {
                 pending.operation.fail(error);
                 self.conclude(&mut pending.operation);
-                let error = error_of(&pending.operation);
-                Err((error.unwrap_or_else(aborted), pending))
+                Err(refused(pending))
             }
         }
     }
 
-    /// Steps two and three, for a packet of the kernel's. True when the alarm has to be set.
-    fn finish(&mut self, finished: &Finished, delivery: &mut Delivery<O>) -> bool {
+    /// Step two of an operation that was done at once. One that asks for another step goes on as others
+    /// do.
+    fn finish_in_place(
+        &mut self,
+        finished: &Finished,
+        delivery: &mut Delivery<O>,
+    ) -> Result<Begun<O>, (io::Error, Pending<O>)> {
+        let Some((label, mut pending, progress)) = self.carried_out(finished) else {
+            unreachable!("it was put into the record under this lock");
+        };
+        if !matches!(progress, Progress::Complete { .. }) {
+            let deferred = self.issue_next(label.direction, pending, delivery);
+            return Ok(Begun::InFlight { owes_retry: deferred && self.owes_retry() });
+        }
+        self.conclude(&mut pending.operation);
+        if pending.operation.error().is_some() && !pending.operation.has_begun() {
+            return Err(refused(pending));
+        }
+        Ok(Begun::Complete(pending))
+    }
+
+    /// Takes an operation that the kernel has carried out, or a step of it, out of the record, and says
+    /// how far it is. `None` when it is not ours (F9).
+    fn carried_out(&mut self, finished: &Finished) -> Option<(Label, Pending<O>, Progress)> {
         let connections = self.connections;
-        let Some(iocp) = iocp(connections) else { return false };
+        let iocp = iocp(connections)?;
         let connection = &mut **self;
         let found = connection.with_kernel.in_flight.finish(iocp, finished);
-        let Some((mut label, mut pending, outcome)) = found else { return false };
+        let (mut label, mut pending, outcome) = found?;
         drop(label.silent.take());
         let socket = connection.socket.as_ref();
         let receive_size = &connection.receive_size;
@@ -103,15 +150,20 @@ impl<O: Operation> Locked<'_, O> {
             // However the kernel calls the end of an operation whose handle was closed (F30).
             ended.result = Err(aborted());
         }
+        let mut progress = pending.operation.finish(ended, with);
+        if (is_over || label.cancelled) && !matches!(progress, Progress::Complete { .. }) {
+            pending.operation.fail(aborted());
+            progress = Progress::Complete { drained: false };
+        }
+        Some((label, pending, progress))
+    }
+
+    /// Steps two and three, for a packet of the kernel's. True when the alarm has to be set.
+    fn finish(&mut self, finished: &Finished, delivery: &mut Delivery<O>) -> bool {
+        let Some((label, pending, progress)) = self.carried_out(finished) else { return false };
         let mut deferred = false;
-        match pending.operation.finish(ended, with) {
+        match progress {
             Progress::Complete { .. } => self.complete(pending, delivery),
-            Progress::Blocked | Progress::Deferred | Progress::Yields
-                if is_over || label.cancelled =>
-            {
-                pending.operation.fail(aborted());
-                self.complete(pending, delivery);
-            }
             Progress::Blocked | Progress::Deferred | Progress::Yields => {
                 deferred = self.issue_next(label.direction, pending, delivery);
             }
@@ -137,7 +189,10 @@ impl<O: Operation> Locked<'_, O> {
         delivery: &mut Delivery<O>,
     ) -> bool {
         match self.issue(direction, pending) {
-            Ok(()) => false,
+            Ok(done) => {
+                self.queue_left_out(done);
+                false
+            }
             Err((error, pending)) if is_shortage(&error, &pending.operation) => {
                 self.push_first(direction, pending);
                 true
@@ -173,6 +228,11 @@ impl<O: Operation> Locked<'_, O> {
         }
         false
     }
+}
+
+/// An operation that failed at once, with its error.
+fn refused<O: Operation>(pending: Pending<O>) -> (io::Error, Pending<O>) {
+    (error_of(&pending.operation).unwrap_or_else(aborted), pending)
 }
 
 impl<O: Operation> Connections<O> {

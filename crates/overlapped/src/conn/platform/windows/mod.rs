@@ -13,6 +13,7 @@ mod carrying;
 mod held;
 mod silence;
 
+use super::Begun;
 use crate::conn::connections::Connections;
 use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
 use crate::conn::queue::OperationQueue;
@@ -70,6 +71,10 @@ impl<O: Operation> WithKernel<O> {
     pub(crate) fn new() -> Self {
         Self { in_flight: InFlight::new(), resets: false }
     }
+}
+
+impl<O: Operation> Begun<O> {
+    const IN_FLIGHT: Self = Self::InFlight { owes_retry: false };
 }
 
 /// What is known of an operation while the kernel holds it.

@@ -185,8 +185,8 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
-    /// Whether a thread that comes back would find something at once. The kernel does not tell, and is
-    /// not asked: nothing completes in place there.
+    /// Whether a thread that comes back would find something at once. The kernel does not tell, so
+    /// others are taken to wait always.
     pub(in crate::sched) fn has_work_to_hand_out(&self, member: &BoundMember) -> bool {
         match self {
             Self::Ours(ours) => ours.has_work_to_hand_out(member),
