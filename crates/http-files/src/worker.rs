@@ -18,7 +18,7 @@ use crate::deadline::has_expired;
 use crate::request::{Parsed, may_be_whole, parse};
 use crate::response::DateText;
 use crate::server::Shared;
-use overlapped::{Accepted, Buffers, Packet, Received, Transmission, is_aborted};
+use overlapped::{Accepted, Buffers, OrPacket, Packet, Received, Transmission, is_aborted};
 use overlapped_serving::{Failure, take_until_end};
 use std::cell::RefCell;
 use std::io;
@@ -373,7 +373,7 @@ impl<'a> Worker<'a> {
         });
         self.shared.site.files.trim();
         // A port that is closed needs no further look.
-        let _ = self.shared.port.timer(deadlines.tick(), Work::Other);
+        self.shared.port.timer(deadlines.tick(), Work::Other).or_packet();
     }
 
     /// Writes an answer into the access log.

@@ -1,6 +1,6 @@
 //! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`.
 
-use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 struct Echo;
@@ -11,20 +11,20 @@ impl Protocol for Echo {
     type Message = ();
 }
 
-/// What one connection does wrong ends that connection, never the thread: a refused start gives
-/// everything back, and dropping that closes the connection.
+/// What one connection does wrong ends that connection, never the thread. A start that is refused is
+/// a packet with an error, too, so there is one place for errors.
 fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     match packet {
         Packet::Accepted { result: Ok(accepted), .. } => {
             if let Ok(stream) = port.associate(accepted.socket, ()) {
-                let _ = stream.receive_pooled(());
+                stream.receive_pooled(()).or_packet();
             }
         }
         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-            let _ = stream.send(buffer, ());
+            stream.send(buffer, ()).or_packet();
         }
         Packet::Sent { stream, result: Ok(()), .. } => {
-            let _ = stream.receive_pooled(());
+            stream.receive_pooled(()).or_packet();
         }
         // The last handle of a connection goes with its packet, and closes it.
         _ => {}

@@ -1,7 +1,7 @@
 //! The echo server of docs/from-iocp.md: run it, talk to it with `nc 127.0.0.1 PORT`, stop it with
 //! Enter.
 
-use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,18 +30,18 @@ fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     match packet {
         Packet::Accepted { result: Ok(accepted), .. } => {
             if let Ok(stream) = port.associate(accepted.socket, accepted.remote) {
-                let _ = stream.receive_pooled(0);
+                stream.receive_pooled(0).or_packet();
             }
         }
         Packet::Received { stream, buffer, operation: echoed, result } => match result {
             Ok(Received::Data(_)) => {
-                let _ = stream.send(buffer, echoed + 1);
+                stream.send(buffer, echoed + 1).or_packet();
             }
             Ok(_) => println!("{}: {echoed} messages", stream.key()),
             Err(error) => println!("{}: {echoed} messages, then: {error}", stream.key()),
         },
         Packet::Sent { stream, operation: echoed, result: Ok(()), .. } => {
-            let _ = stream.receive_pooled(echoed);
+            stream.receive_pooled(echoed).or_packet();
         }
         // An accept or a send that failed: its packet is dropped, and a connection with it.
         _ => {}

@@ -1,26 +1,50 @@
 //! What a start that fails at once gives back, and what an error says that its kind does not.
 
 use crate::sys::code;
+use std::any::Any;
 use std::fmt;
 use std::io;
 
 /// An error together with everything that was moved into the failed call.
 ///
-/// Nothing was queued for it. `?` turns it into the [`io::Error`] and drops the rest.
+/// Nothing was queued for it. `?` turns it into the [`io::Error`] and drops the rest. If it is of the
+/// start of an operation, [`or_packet`](crate::OrPacket::or_packet) queues it as that operation's
+/// packet.
 pub struct Refused<T> {
     /// What was wrong, with the code of the operating system where it has one.
     pub error: io::Error,
     /// What the call was given.
     pub returned: T,
+    /// There for the start of an operation.
+    way: Option<Box<dyn Way<T>>>,
+}
+
+/// How the packet of an operation that was refused is made, and where it goes.
+pub(crate) trait Way<T>: Send + Sync {
+    /// Queues the packet. With an `answer`, which is an `Option<Started<_>>` of the port's packets, it
+    /// may go there instead, and what became of it goes there in any case.
+    fn deliver(self: Box<Self>, error: io::Error, returned: T, answer: Option<&mut dyn Any>);
 }
 
 impl<T> Refused<T> {
     pub(crate) fn new(error: io::Error, returned: T) -> Self {
-        Self { error, returned }
+        Self { error, returned, way: None }
+    }
+
+    /// The same of the start of an operation.
+    pub(crate) fn of_start(error: io::Error, returned: T, way: impl Way<T> + 'static) -> Self {
+        Self { error, returned, way: Some(Box::new(way)) }
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Refused<U> {
-        Refused { error: self.error, returned: change(self.returned) }
+        Refused::new(self.error, change(self.returned))
+    }
+
+    /// Makes its packet, if it is of the start of an operation; see [`Way::deliver`].
+    pub(crate) fn deliver(self, answer: Option<&mut dyn Any>) {
+        if let Some(way) = self.way {
+            way.deliver(self.error, self.returned, answer);
+        }
     }
 }
 
@@ -99,4 +123,51 @@ pub(crate) fn port_closed() -> io::Error {
 /// ```
 pub fn is_aborted(error: &io::Error) -> bool {
     error.raw_os_error() == Some(code::CANCELED)
+}
+
+/// Whether the peer, or something between, has *reset* the connection: it is over, and what was not
+/// received or sent yet is lost.
+///
+/// It is so for every operation of that connection, on every system. A system may say of a send only
+/// that nobody receives any more (`EPIPE` of Linux, 232 of Windows); that is a reset, too. A
+/// connect that nobody listens for is [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), and an
+/// operation that ends because you have closed its handle is [aborted](is_aborted): neither is a
+/// reset.
+///
+/// ```
+/// use overlapped::is_reset;
+/// use std::io::{Error, ErrorKind};
+///
+/// assert!(is_reset(&Error::from(ErrorKind::ConnectionReset)));
+/// assert!(!is_reset(&Error::from(ErrorKind::ConnectionRefused)));
+/// ```
+pub fn is_reset(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(number) => code::loss(number) == Some(code::RESET),
+        None => error.kind() == io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// Whether the time of an operation was over: the peer of a connection did not answer the system
+/// for too long (`ETIMEDOUT`, 110, of Linux; `WSAETIMEDOUT`, 10060, of Windows).
+///
+/// It is the same on every system. The kind alone does not tell: on Windows an
+/// [aborted](is_aborted) operation has the kind [`TimedOut`](io::ErrorKind::TimedOut), too, and is
+/// none.
+///
+/// ```
+/// use overlapped::{is_timed_out, Port, Protocol, TakeError};
+/// # struct Nothing;
+/// # impl Protocol for Nothing { type Key = (); type Operation = (); type Message = (); }
+/// # let port = Port::<Nothing>::new()?;
+/// let error = port.take_timeout(std::time::Duration::from_millis(1)).unwrap_err();
+/// assert_eq!(error, TakeError::TimedOut);
+/// assert!(is_timed_out(&error.into()), "as an io::Error");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_timed_out(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(number) => number == code::TIMED_OUT,
+        None => error.kind() == io::ErrorKind::TimedOut,
+    }
 }

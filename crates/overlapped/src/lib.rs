@@ -23,7 +23,7 @@
 //! # An echo server
 //!
 //! ```
-//! use overlapped::{AcceptWindow, ListenSocket, Packet, Port, Protocol, Received};
+//! use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
 //! use std::panic::{AssertUnwindSafe, catch_unwind};
 //!
 //! struct Echo;
@@ -38,14 +38,14 @@
 //!     match packet {
 //!         Packet::Accepted { result: Ok(accepted), .. } => {
 //!             if let Ok(stream) = port.associate(accepted.socket, ()) {
-//!                 let _ = stream.receive_pooled(());
+//!                 stream.receive_pooled(()).or_packet();
 //!             }
 //!         }
 //!         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-//!             let _ = stream.send(buffer, ());
+//!             stream.send(buffer, ()).or_packet();
 //!         }
 //!         Packet::Sent { stream, result: Ok(()), .. } => {
-//!             let _ = stream.receive_pooled(());
+//!             stream.receive_pooled(()).or_packet();
 //!         }
 //!         // The end of a stream, or an error: with the packet goes the last handle of the
 //!         // connection, and that closes it.
@@ -119,10 +119,11 @@ pub use conn::accept_window::AcceptWindow;
 pub use conn::in_place::Started;
 pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
-pub use error::{OperationId, Refused, is_aborted};
+pub use error::{OperationId, Refused, is_aborted, is_reset, is_timed_out};
 pub use file::{File, FilesChoice, OpenFile};
 pub use op::InPlace;
 pub use op::accept::Accepted;
+pub use op::or_packet::OrPacket;
 pub use op::packet::Packet;
 pub use op::packet_parts::{PacketHandle, PacketKind, PacketParts};
 pub use op::receive::Received;

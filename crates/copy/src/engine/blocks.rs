@@ -46,7 +46,7 @@ impl Engine<'_> {
         self.tallies.starts_read();
         match file.read_at(buffer, claim.part.offset, block) {
             Ok(_) => None,
-            Err(Refused { error, returned: (_, block) }) => {
+            Err(Refused { error, returned: (_, block), .. }) => {
                 self.tallies.refused();
                 let Block { transfer, slot, .. } = block;
                 transfer.fail(self.failure_of_read(&transfer, claim, &error));
@@ -119,7 +119,7 @@ impl Engine<'_> {
         buffer.extend_from_slice(&[0; GRAIN as usize][..padding]);
         let target = transfer.target.clone();
         self.tallies.starts_write();
-        if let Err(Refused { error, returned: (buffer, block) }) =
+        if let Err(Refused { error, returned: (buffer, block), .. }) =
             target.write_at(buffer, part.offset, block)
         {
             self.tallies.refused();
@@ -215,7 +215,7 @@ impl Engine<'_> {
         let block = Block { transfer: Arc::clone(transfer), claim, sum: 0, slot };
         match transfer.target.flush(block) {
             Ok(_) => None,
-            Err(Refused { error, returned: block }) => {
+            Err(Refused { error, returned: block, .. }) => {
                 self.tallies.refused();
                 transfer.fail(transfer.failure_at_target("it cannot be flushed", &error));
                 self.done_for(block.transfer, block.slot)

@@ -11,7 +11,7 @@ use super::connection::{Body, Connection, Late, Message, Sending, Stream, Waits,
 use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
-use overlapped::{Accepted, Buffer, Packet, Received, Transmission, is_aborted};
+use overlapped::{Accepted, Buffer, OrPacket, Packet, Received, Transmission, is_aborted};
 use overlapped_serving::{contained, lock};
 use std::io;
 use std::net::Shutdown;
@@ -316,7 +316,7 @@ impl Worker<'_> {
             }
         });
         // A port that is closed needs no further look.
-        let _ = self.0.port.timer(self.0.settings.tick, Work::Other);
+        self.0.port.timer(self.0.settings.tick, Work::Other).or_packet();
     }
 
     /// A fetcher cannot be told to wait. A checksum may take hours, for which one that has gone shall not

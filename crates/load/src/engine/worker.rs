@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use overlapped::Packet;
+use overlapped::{OrPacket, Packet};
 
 use super::connection::Steps;
 use super::{Load, Order, Phase, Shared, Step};
@@ -156,5 +156,5 @@ fn close(shared: &Shared, recording: &mut Recording) {
 
 /// Starts a timer of the run. The port refuses it only once it is closed, when the run is over.
 fn restart(shared: &Shared, after: Duration, step: Step) {
-    let _ = shared.port.timer(after, step);
+    shared.port.timer(after, step).or_packet();
 }

@@ -9,7 +9,7 @@ use super::sweep;
 use crate::handler::Reply;
 use crate::parts::tally::OnDuty;
 use crate::platform;
-use overlapped::{Buffer, Buffers, Packet, Received, TcpSocket, is_aborted};
+use overlapped::{Buffer, Buffers, OrPacket, Packet, Received, TcpSocket, is_aborted};
 use overlapped_serving::{Failure, take_until_end};
 use std::io;
 use std::net::Shutdown;
@@ -197,7 +197,7 @@ impl Worker {
         });
         if !self.is_stopping() {
             // A port that is closed needs no further look.
-            let _ = self.shared.port.timer(sweep.tick(), Receive::Waits);
+            self.shared.port.timer(sweep.tick(), Receive::Waits).or_packet();
         }
     }
 

@@ -14,7 +14,7 @@ use super::delivery::{By, Delivery};
 use super::handle::Handle;
 use super::operation::{Direction, Operation, Pending};
 use super::silent::{Held, Silent};
-use crate::error::{Refused, port_closed};
+use crate::error::port_closed;
 use crate::panics::{Panics, contained};
 use crate::sync::unmodelled::AtomicUsize;
 use std::collections::{BTreeMap, VecDeque};
@@ -261,6 +261,14 @@ impl std::fmt::Debug for Admission {
     }
 }
 
+/// The packet of an accept that the window has not posted is on its way, and will be taken as one of
+/// its own.
+pub(crate) fn expect_one_more<O: Operation>(listener: &Handle<O>) {
+    if let Some(accepting) = listener.lock().rare.accepting_mut() {
+        accepting.outstanding += 1;
+    }
+}
+
 /// An accept of the window was taken from the port.
 pub(crate) fn taken<O: Operation>(listener: &Handle<O>) {
     let windowed = listener.lock().rare.accepting_mut().is_some_and(|accepting| {
@@ -327,7 +335,8 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
     match started {
         None => false,
         Some(Ok(_)) => true,
-        Some(Err(Refused { returned: operation, .. })) => {
+        Some(Err(not_started)) => {
+            let operation = not_started.1;
             let goes_on = !listener.is_closed();
             panics.run(|| match goes_on {
                 // The window reports a failure at once as a packet, so that the accept is posted anew

@@ -82,7 +82,7 @@ impl<O: Operation> Connections<O> {
     ) -> Result<Handle<O>, Refused<(TcpSocket, Key<O>)>> {
         match self.insert(socket, state) {
             Ok(token) => Ok(Handle::new(Arc::clone(self), token, key)),
-            Err(Refused { error, returned }) => Err(Refused::new(error, (returned, key))),
+            Err(refused) => Err(refused.map(|socket| (socket, key))),
         }
     }
 

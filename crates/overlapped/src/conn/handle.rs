@@ -9,7 +9,7 @@ use super::in_place::{HandedOut, Started};
 use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
 use super::platform::Begun;
-use crate::error::{OperationId, Refused, aborted, port_closed};
+use crate::error::{OperationId, aborted, port_closed};
 use crate::sync::shared;
 use crate::sys::code;
 use crate::sys::socket::Socket;
@@ -25,6 +25,16 @@ struct Share<O: Operation> {
     token: u64,
     handed_out: HandedOut,
     key: Key<O>,
+}
+
+/// An operation that was refused, and why. It is in a box, which is made then, so that a start which
+/// succeeds has nothing of it.
+pub(crate) type NotStarted<S> = Box<(io::Error, S)>;
+
+#[cold]
+#[inline(never)]
+fn not_started<S>(error: io::Error, operation: S) -> NotStarted<S> {
+    Box::new((error, operation))
 }
 
 impl<O: Operation> Handle<O> {
@@ -61,7 +71,7 @@ impl<O: Operation> Handle<O> {
         &self,
         direction: Direction,
         operation: S,
-    ) -> Result<OperationId, Refused<S>> {
+    ) -> Result<OperationId, NotStarted<S>> {
         match self.begin::<S, false>(direction, operation)? {
             Started::InFlight(id) => Ok(id),
             Started::Complete(_) => unreachable!("its packet is queued"),
@@ -74,7 +84,7 @@ impl<O: Operation> Handle<O> {
         &self,
         direction: Direction,
         operation: S,
-    ) -> Result<Started<O::Packet>, Refused<S>> {
+    ) -> Result<Started<O::Packet>, NotStarted<S>> {
         self.begin::<S, true>(direction, operation)
     }
 
@@ -83,14 +93,14 @@ impl<O: Operation> Handle<O> {
         &self,
         direction: Direction,
         mut operation: S,
-    ) -> Result<Started<O::Packet>, Refused<S>> {
+    ) -> Result<Started<O::Packet>, NotStarted<S>> {
         let connections = &self.0.connections;
         let mut at = self.lock();
         if connections.is_closed() {
-            return Err(Refused::new(port_closed(), operation));
+            return Err(not_started(port_closed(), operation));
         }
         if let Err(error) = at.admits(operation.role(), direction) {
-            return Err(Refused::new(error, operation));
+            return Err(not_started(error, operation));
         }
         let id = at.starts.next_id(direction);
         if at.is_with_kernel() {
@@ -112,7 +122,7 @@ impl<O: Operation> Handle<O> {
             && !operation.has_begun()
             && let Some(error) = error_of(&operation)
         {
-            return Err(Refused::new(error, operation));
+            return Err(not_started(error, operation));
         }
         let mut delivery = Delivery::by(By::Starter);
         if IN_PLACE && self.may_complete_in_place(&mut at, direction) {
@@ -176,7 +186,7 @@ impl<O: Operation> Handle<O> {
         direction: Direction,
         id: u32,
         operation: S,
-    ) -> Result<Started<O::Packet>, Refused<S>> {
+    ) -> Result<Started<O::Packet>, NotStarted<S>> {
         let connections = &self.0.connections;
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
         let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, &mut at.starts);
@@ -208,7 +218,29 @@ impl<O: Operation> Handle<O> {
         if owes_retry {
             connections.defer(self.0.token);
         }
-        started.map_err(|(error, pending)| Refused::new(error, S::from_waiting(pending.operation)))
+        started.map_err(|(error, pending)| not_started(error, S::from_waiting(pending.operation)))
+    }
+
+    /// Queues the packet of an operation that was refused, as if that had been started and had failed
+    /// at once. With leave to complete in place it may be returned instead.
+    #[cold]
+    pub(crate) fn start_refused(
+        &self,
+        direction: Direction,
+        packet: O::Packet,
+        in_place: bool,
+    ) -> Started<O::Packet> {
+        let mut at = self.lock();
+        let id = OperationId(at.starts.next_id(direction));
+        if in_place && self.may_complete_in_place(&mut at, direction) {
+            return Started::Complete(packet);
+        }
+        at.starts.count(direction);
+        let queued = self.0.connections.queue_own(packet);
+        drop(at);
+        // A closed port gives it back. It is dropped here, where no lock is held.
+        drop(queued);
+        Started::InFlight(id)
     }
 
     /// Queues the packet of an operation that failed at once.

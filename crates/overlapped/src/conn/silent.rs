@@ -85,7 +85,7 @@ impl<O: Operation> Locked<'_, O> {
         delivery: &mut Delivery<O>,
     ) -> io::Result<u64> {
         self.connections.insert(socket, ConnectionState::Silent).map_err(|refused| {
-            let Refused { error, returned } = refused;
+            let Refused { error, returned, .. } = refused;
             delivery.later().discarded.push(returned);
             error
         })

@@ -1,6 +1,7 @@
 //! Flush: what was written goes to the device.
 
 use super::handle::File;
+use super::home::Completed;
 use super::operation::Operation;
 use crate::error::{OperationId, Refused};
 use crate::protocol::Protocol;
@@ -18,7 +19,9 @@ impl<P: Protocol> File<P> {
     /// # Cancellation
     /// As for [`read_at`](Self::read_at). A flush that has begun goes on.
     pub fn flush(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
-        let refused = |refused: Refused<(_, _)>| refused.map(|(_, operation)| operation);
-        self.0.start(Operation::Flush, operation).map_err(refused)
+        let take = |_, operation| operation;
+        self.0.start(Operation::Flush, operation, take, |file, operation, error| {
+            Completed::Flushed { file, operation, result: Err(error) }
+        })
     }
 }

@@ -85,9 +85,13 @@ impl<P: Protocol> File<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let read = Operation::Read(ReadAt { buffer, offset, done: 0 });
-        self.0
-            .start(read, operation)
-            .map_err(|refused| refused.map(|(read, operation)| (read.into_buffer(), operation)))
+        let take = |read: Operation, operation| (read.into_buffer(), operation);
+        self.0.start(read, operation, take, |file, (buffer, operation), error| Completed::Read {
+            file,
+            buffer: buffer.cleared(),
+            operation,
+            result: Err(error),
+        })
     }
 }
 

@@ -10,12 +10,13 @@ use super::job::{Job, Step, Tag, Which};
 use super::open_file::OpenFile;
 use super::operation::Operation;
 use super::platform::Backend;
-use crate::error::{OperationId, Refused, aborted, not_performed, port_closed};
+use crate::error::{OperationId, Refused, Way, aborted, not_performed, port_closed};
 use crate::panics::{Panics, contained};
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
 use crate::sys::code;
 use crate::sys::files::{Request, SystemFile, Transfer};
+use std::any::Any;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,8 +74,24 @@ impl<P: Protocol> FileHandle<P> {
         Ok(Self(Arc::new(core)))
     }
 
-    /// Step one: moves the operation in.
-    pub(super) fn start(
+    /// Step one: moves the operation in. Refused, what was given is given back as `take` makes it, and
+    /// `complete` makes the complete operation of that, if its packet is asked for.
+    pub(super) fn start<T: 'static>(
+        &self,
+        kind: Operation,
+        operation: P::Operation,
+        take: impl FnOnce(Operation, P::Operation) -> T,
+        complete: Complete<P, T>,
+    ) -> Result<OperationId, Refused<T>> {
+        self.begin(kind, operation).map_err(
+            |Refused { error, returned: (kind, operation), .. }| {
+                let way = ToPacket { handle: self.clone(), complete };
+                Refused::of_start(error, take(kind, operation), way)
+            },
+        )
+    }
+
+    fn begin(
         &self,
         kind: Operation,
         operation: P::Operation,
@@ -166,6 +183,22 @@ impl<P: Protocol> FileHandle<P> {
 
     pub(super) fn alignment(&self) -> usize {
         self.0.alignment
+    }
+}
+
+/// The way of a refused operation into its packet.
+struct ToPacket<P: Protocol, T> {
+    handle: FileHandle<P>,
+    complete: Complete<P, T>,
+}
+
+type Complete<P, T> = fn(File<P>, T, io::Error) -> Completed<P>;
+
+impl<P: Protocol, T> Way<T> for ToPacket<P, T> {
+    fn deliver(self: Box<Self>, error: io::Error, returned: T, _: Option<&mut dyn Any>) {
+        let Self { handle, complete } = *self;
+        let port = Arc::clone(&handle.0.port);
+        port.queue_own(complete(File(handle), returned, error));
     }
 }
 

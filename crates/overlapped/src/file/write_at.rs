@@ -78,8 +78,10 @@ impl<P: Protocol> File<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let write = Operation::Write(WriteAt { buffer, offset, done: 0 });
-        self.0
-            .start(write, operation)
-            .map_err(|refused| refused.map(|(write, operation)| (write.into_buffer(), operation)))
+        let take = |write: Operation, operation| (write.into_buffer(), operation);
+        self.0.start(write, operation, take, |file, (buffer, operation), error| {
+            let result = Err(error);
+            Completed::Written { file, buffer, operation, transferred: 0, result }
+        })
     }
 }

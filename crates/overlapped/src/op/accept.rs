@@ -3,6 +3,7 @@
 use super::first_data::FirstData;
 use super::packet::Packet;
 use super::platform::AcceptRoom;
+use super::start::refused;
 use super::tcp_listener::TcpListener;
 use super::{Kind, Known, Next, Op};
 use crate::buffer::Buffer;
@@ -142,6 +143,16 @@ pub(super) fn next_connection(listener: &Socket) -> Result<io::Result<Connection
     }
 }
 
+/// The packet of one that was refused.
+fn refused_accept<P: Protocol>(
+    handle: Handle<Op<P>>,
+    operation: P::Operation,
+    error: io::Error,
+) -> Packet<P> {
+    accept_window::expect_one_more(&handle);
+    Packet::Accepted { listener: TcpListener(handle), operation, result: Err(error) }
+}
+
 impl<P: Protocol> TcpListener<P> {
     /// Posts one accept.
     ///
@@ -156,9 +167,11 @@ impl<P: Protocol> TcpListener<P> {
     /// is closed, or the listener has an accept window, which posts the accepts itself.
     pub fn accept(&self, operation: P::Operation) -> Result<OperationId, Refused<P::Operation>> {
         if let Err(error) = self.admits_single() {
-            return Err(Refused::new(error, operation));
+            return Err(refused(error, operation, &self.0, Direction::Receive, refused_accept));
         }
-        Op::start_bare(&self.0, Direction::Receive, Accept::new(false, false), operation)
+        let accept = Accept::new(false, false);
+        let take = |_, operation| operation;
+        Op::start(&self.0, Direction::Receive, accept, operation, take, refused_accept)
     }
 
     /// Fails when the listener posts its accepts itself.

@@ -5,6 +5,7 @@
 use super::accept::{Connection, next_connection};
 use super::packet::Packet;
 use super::platform::AcceptRoom;
+use super::start::{Pack, refused};
 use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
 use super::{Kind, Next, Op};
@@ -81,6 +82,18 @@ impl<P: Protocol> Kind<P> for AcceptInto<P> {
     }
 }
 
+/// Makes the packet of one that was refused. It leaves the stream as it is: that may be reserved for
+/// another accept.
+fn pack<P: Protocol>(stream: &TcpStream<P>) -> impl Pack<P, P::Operation> + use<P> {
+    let stream = stream.clone();
+    |listener, operation, error| Packet::AcceptedInto {
+        listener: TcpListener(listener),
+        stream,
+        operation,
+        result: Err(error),
+    }
+}
+
 impl<P: Protocol> TcpListener<P> {
     /// Posts one accept whose connection goes to `stream`, which came from an accept and was
     /// [disconnected](TcpStream::disconnect).
@@ -106,7 +119,7 @@ impl<P: Protocol> TcpListener<P> {
     ) -> Result<OperationId, Refused<P::Operation>> {
         let admitted = self.0.admits_starts().and_then(|()| self.admits_single());
         if let Err(error) = admitted.and_then(|()| stream.0.reserve_for(&self.0)) {
-            return Err(Refused::new(error, operation));
+            return Err(refused(error, operation, &self.0, Direction::Receive, pack(stream)));
         }
         let into = AcceptInto {
             stream: stream.0.clone(),
@@ -114,7 +127,14 @@ impl<P: Protocol> TcpListener<P> {
             result: not_performed(),
             room: AcceptRoom::default(),
         };
-        let started = Op::start_bare(&self.0, Direction::Receive, into, operation);
+        let started = Op::start(
+            &self.0,
+            Direction::Receive,
+            into,
+            operation,
+            |_, operation| operation,
+            pack(stream),
+        );
         match &started {
             // Who closed the stream before the accept was posted could not end it.
             Ok(_) if stream.0.is_closed() => {

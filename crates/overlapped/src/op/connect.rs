@@ -135,6 +135,19 @@ impl<P: Protocol> TcpStream<P> {
             buffers: first_data.into(),
             result: not_performed(),
         };
-        Op::start(&self.0, Direction::Send, connect, operation, |connect| connect.buffers)
+        Op::start(
+            &self.0,
+            Direction::Send,
+            connect,
+            operation,
+            |connect, operation| (connect.buffers, operation),
+            |handle, (buffers, operation), error| Packet::Connected {
+                stream: Self(handle),
+                buffers,
+                operation,
+                transferred: 0,
+                result: Err(error),
+            },
+        )
     }
 }

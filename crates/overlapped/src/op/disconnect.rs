@@ -157,6 +157,17 @@ impl<P: Protocol> TcpStream<P> {
             fresh: None,
             result: not_performed(),
         };
-        Op::start_bare(&self.0, Direction::Send, disconnect, operation)
+        Op::start(
+            &self.0,
+            Direction::Send,
+            disconnect,
+            operation,
+            |_, operation| operation,
+            |handle, operation, error| Packet::Disconnected {
+                stream: Self(handle),
+                operation,
+                result: Err(error),
+            },
+        )
     }
 }

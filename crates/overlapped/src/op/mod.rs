@@ -27,6 +27,7 @@
 //! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
 //!   operation.
 //! - [`packet`] is what a thread takes.
+//! - [`start`] is step one, and [`or_packet`] makes a packet of what it refused.
 //! - [`stored`] is how operations lie where they wait.
 
 pub(crate) mod accept;
@@ -35,12 +36,14 @@ mod connect;
 mod disconnect;
 mod first_data;
 mod options;
+pub(crate) mod or_packet;
 pub(crate) mod packet;
 pub(crate) mod packet_parts;
 pub(crate) mod receive;
 mod receive_from;
 mod send;
 mod send_to;
+mod start;
 mod stored;
 pub(crate) mod tcp_listener;
 pub(crate) mod tcp_stream;
@@ -55,7 +58,7 @@ use crate::conn::locked::Locked;
 use crate::conn::operation::{
     Direction, Operation, Pending, Perform, Progress, Role, Surroundings,
 };
-use crate::error::{OperationId, Refused, loss};
+use crate::error::{Refused, loss};
 use crate::protocol::Protocol;
 use packet::Packet;
 use platform::{KindInKernel, WaitingSend};
@@ -197,49 +200,6 @@ operations! {
 
 /// Here, where `dispatch!` is known.
 mod platform;
-
-impl<P: Protocol> Op<P> {
-    /// Starts `kind` on the connection; refused, it is given back as `take` makes it.
-    #[inline]
-    fn start<K: Kind<P>, T>(
-        handle: &Handle<Self>,
-        direction: Direction,
-        kind: K,
-        operation: P::Operation,
-        take: impl FnOnce(K) -> T,
-    ) -> Result<OperationId, Refused<(T, P::Operation)>> {
-        handle
-            .start(direction, Starting { kind, operation })
-            .map_err(|refused| refused.map(|starting| (take(starting.kind), starting.operation)))
-    }
-
-    /// Starts `kind` with leave to complete in place.
-    #[inline]
-    fn start_in_place<K: Kind<P>, T>(
-        handle: &Handle<Self>,
-        direction: Direction,
-        kind: K,
-        operation: P::Operation,
-        take: impl FnOnce(K) -> T,
-    ) -> InPlace<P, (T, P::Operation)> {
-        handle
-            .start_in_place(direction, Starting { kind, operation })
-            .map_err(|refused| refused.map(|starting| (take(starting.kind), starting.operation)))
-    }
-
-    /// The same as [`Op::start`] for an operation of which nothing but the user's data is given back.
-    #[inline]
-    fn start_bare<K: Kind<P>>(
-        handle: &Handle<Self>,
-        direction: Direction,
-        kind: K,
-        operation: P::Operation,
-    ) -> Result<OperationId, Refused<P::Operation>> {
-        handle
-            .start(direction, Starting { kind, operation })
-            .map_err(|refused| refused.map(|starting| starting.operation))
-    }
-}
 
 impl<P: Protocol> Operation for Op<P> {
     type Protocol = P;

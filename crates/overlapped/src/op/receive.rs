@@ -33,8 +33,26 @@ impl Receive {
         Self { buffer: buffer.map(Buffer::cleared).into(), result: not_performed() }
     }
 
-    fn into_buffer(mut self) -> Buffer {
-        self.buffer.take().unwrap_or_else(Buffer::empty)
+    fn take<D>(mut self, operation: D) -> (Buffer, D) {
+        (self.buffer.take().unwrap_or_else(Buffer::empty), operation)
+    }
+
+    /// The packet of one that was refused.
+    fn refused<P: Protocol>(
+        handle: Handle<Op<P>>,
+        (buffer, operation): (Buffer, P::Operation),
+        error: io::Error,
+    ) -> Packet<P> {
+        let receive = Self { buffer: Some(buffer).into(), result: Err(error) };
+        receive.into_packet(handle, operation)
+    }
+
+    fn refused_pooled<P: Protocol>(
+        handle: Handle<Op<P>>,
+        operation: P::Operation,
+        error: io::Error,
+    ) -> Packet<P> {
+        Self::refused(handle, (Buffer::empty(), operation), error)
     }
 
     #[inline]
@@ -127,7 +145,7 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let receive = Receive::new(Some(buffer));
-        Op::start(&self.0, Direction::Receive, receive, operation, Receive::into_buffer)
+        Op::start(&self.0, Direction::Receive, receive, operation, Receive::take, Receive::refused)
     }
 
     /// Starts to receive like [`receive`](Self::receive). If the receive is complete at once, with
@@ -201,7 +219,14 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> InPlace<P, (Buffer, P::Operation)> {
         let receive = Receive::new(Some(buffer));
-        Op::start_in_place(&self.0, Direction::Receive, receive, operation, Receive::into_buffer)
+        Op::start_in_place(
+            &self.0,
+            Direction::Receive,
+            receive,
+            operation,
+            Receive::take,
+            Receive::refused,
+        )
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
@@ -217,7 +242,14 @@ impl<P: Protocol> TcpStream<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        Op::start_bare(&self.0, Direction::Receive, Receive::new(None), operation)
+        Op::start(
+            &self.0,
+            Direction::Receive,
+            Receive::new(None),
+            operation,
+            |_, operation| operation,
+            Receive::refused_pooled,
+        )
     }
 
     /// Starts to receive like [`receive_pooled`](Self::receive_pooled). If the receive is complete at
@@ -227,8 +259,13 @@ impl<P: Protocol> TcpStream<P> {
     /// # Errors
     /// As for [`receive_pooled`](Self::receive_pooled).
     pub fn receive_pooled_in_place(&self, operation: P::Operation) -> InPlace<P, P::Operation> {
-        let receive = Receive::new(None);
-        Op::start_in_place(&self.0, Direction::Receive, receive, operation, |_| ())
-            .map_err(|refused| refused.map(|((), operation)| operation))
+        Op::start_in_place(
+            &self.0,
+            Direction::Receive,
+            Receive::new(None),
+            operation,
+            |_, operation| operation,
+            Receive::refused_pooled,
+        )
     }
 }

@@ -78,6 +78,15 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
     }
 }
 
+/// The packet of one that was refused.
+fn refused<P: Protocol>(
+    handle: Handle<Op<P>>,
+    (buffer, operation): (Buffer, P::Operation),
+    error: io::Error,
+) -> Packet<P> {
+    Packet::ReceivedFrom { socket: UdpSocket(handle), buffer, operation, result: Err(error) }
+}
+
 impl<P: Protocol> UdpSocket<P> {
     /// Starts to receive one datagram into `buffer`, from its start.
     ///
@@ -103,9 +112,16 @@ impl<P: Protocol> UdpSocket<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         let receive = ReceiveFrom::new(Some(buffer));
-        Op::start(&self.0, Direction::Receive, receive, operation, |mut receive| {
-            receive.buffer.take().unwrap_or_else(Buffer::empty)
-        })
+        Op::start(
+            &self.0,
+            Direction::Receive,
+            receive,
+            operation,
+            |mut receive, operation| {
+                (receive.buffer.take().unwrap_or_else(Buffer::empty), operation)
+            },
+            refused,
+        )
     }
 
     /// Starts to receive one datagram into a buffer of the port's pool, which is taken when the
@@ -125,6 +141,13 @@ impl<P: Protocol> UdpSocket<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        Op::start_bare(&self.0, Direction::Receive, ReceiveFrom::new(None), operation)
+        Op::start(
+            &self.0,
+            Direction::Receive,
+            ReceiveFrom::new(None),
+            operation,
+            |_, operation| operation,
+            |handle, operation, error| refused(handle, (Buffer::empty(), operation), error),
+        )
     }
 }

@@ -18,6 +18,25 @@ pub(super) struct Send {
 }
 
 impl Send {
+    #[inline]
+    fn new(buffers: Buffers) -> Self {
+        Self { buffers, transferred: 0, result: not_performed() }
+    }
+
+    fn take<D>(self, operation: D) -> (Buffers, D) {
+        (self.buffers, operation)
+    }
+
+    /// The packet of one that was refused.
+    fn refused<P: Protocol>(
+        handle: Handle<Op<P>>,
+        (buffers, operation): (Buffers, P::Operation),
+        error: io::Error,
+    ) -> Packet<P> {
+        let send = Self { result: Err(error), ..Self::new(buffers) };
+        send.into_packet(handle, operation)
+    }
+
     #[inline(never)]
     fn send_rest_or_nothing(&mut self, socket: &Socket) -> io::Result<()> {
         if self.buffers.byte_len() == 0 {
@@ -131,8 +150,8 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
-        Op::start(&self.0, Direction::Send, send, operation, |send| send.buffers)
+        let send = Send::new(buffers.into());
+        Op::start(&self.0, Direction::Send, send, operation, Send::take, Send::refused)
     }
 
     /// Starts to send like [`send`](Self::send). If the send is complete at once, its packet may be
@@ -145,7 +164,7 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> InPlace<P, (Buffers, P::Operation)> {
-        let send = Send { buffers: buffers.into(), transferred: 0, result: not_performed() };
-        Op::start_in_place(&self.0, Direction::Send, send, operation, |send| send.buffers)
+        let send = Send::new(buffers.into());
+        Op::start_in_place(&self.0, Direction::Send, send, operation, Send::take, Send::refused)
     }
 }

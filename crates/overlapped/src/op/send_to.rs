@@ -102,6 +102,19 @@ impl<P: Protocol> UdpSocket<P> {
             joined: Joined::default(),
             result: not_performed(),
         };
-        Op::start(&self.0, Direction::Send, send, operation, |send| send.buffers)
+        Op::start(
+            &self.0,
+            Direction::Send,
+            send,
+            operation,
+            |send, operation| (send.buffers, operation),
+            |handle, (buffers, operation), error| Packet::SentTo {
+                socket: Self(handle),
+                buffers,
+                operation,
+                transferred: 0,
+                result: Err(error),
+            },
+        )
     }
 }

@@ -5,6 +5,7 @@ use super::disconnect::loss_of_connected;
 use super::packet::Packet;
 use super::platform::TransmitRoom;
 use super::send::send_rest;
+use super::start::refused;
 use super::tcp_stream::TcpStream;
 use super::{Kind, Next, Op};
 use crate::buffer::Buffers;
@@ -226,6 +227,21 @@ fn part_of_file(transmission: &Transmission) -> io::Result<u64> {
     }
 }
 
+/// The packet of one that was refused.
+fn pack<P: Protocol>(
+    handle: Handle<Op<P>>,
+    (transmission, operation): (Transmission, P::Operation),
+    error: io::Error,
+) -> Packet<P> {
+    Packet::Transmitted {
+        stream: TcpStream(handle),
+        transmission: Box::new(transmission),
+        operation,
+        transferred: 0,
+        result: Err(error),
+    }
+}
+
 impl<P: Protocol> TcpStream<P> {
     /// Starts to send a head, a part of a file and a tail, in this order, as one operation. The
     /// system reads the file itself, and its bytes do not pass through the program's memory.
@@ -256,7 +272,10 @@ impl<P: Protocol> TcpStream<P> {
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Transmission, P::Operation)>> {
         let transmit = match part_of_file(&transmission) {
-            Err(error) => return Err(Refused::new(error, (transmission, operation))),
+            Err(error) => {
+                let given = (transmission, operation);
+                return Err(refused(error, given, &self.0, Direction::Send, pack));
+            }
             Ok(file_length) => TransmitFile {
                 transmission: Box::new(transmission),
                 head_sent: 0,
@@ -267,6 +286,7 @@ impl<P: Protocol> TcpStream<P> {
                 result: not_performed(),
             },
         };
-        Op::start(&self.0, Direction::Send, transmit, operation, |transmit| *transmit.transmission)
+        let take = |it: TransmitFile, operation| (*it.transmission, operation);
+        Op::start(&self.0, Direction::Send, transmit, operation, take, pack)
     }
 }

@@ -144,13 +144,22 @@ impl<P: Protocol> Port<P> {
         self.inner().take(Deadline::after(Some(timeout)))
     }
 
-    /// Takes the oldest packet if this thread may have one now; does not wait. If as many other
-    /// threads run as the concurrency allows, it finds nothing although packets are queued.
+    /// Takes the oldest packet if there is one that this thread may have; does not wait.
+    ///
+    /// It is a take like any other. The thread gives its slot back and asks for one anew: with a
+    /// packet it runs as a thread of the port, and with `None` it goes on running as after a
+    /// [`take_timeout`](Self::take_timeout) that timed out. If as many other threads run as the
+    /// concurrency allows, there is `None` although packets are queued. A thread that calls this in
+    /// a loop counts as running all the time, and keeps another from its slot.
     ///
     /// # Errors
-    /// [`TakeError`].
-    pub fn poll(&self) -> Result<Packet<P>, TakeError> {
-        self.inner().take(Deadline::Now)
+    /// [`TakeError::Closed`].
+    pub fn try_take(&self) -> Result<Option<Packet<P>>, TakeError> {
+        match self.inner().take(Deadline::Now) {
+            Ok(packet) => Ok(Some(packet)),
+            Err(TakeError::TimedOut) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes up to `max` packets at once, in order. It waits only for the first one, at most for

@@ -36,6 +36,7 @@ mod models;
 pub(crate) use platform::{Job, Scheduler};
 
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Why a take gave no packet.
@@ -60,6 +61,19 @@ impl fmt::Display for TakeError {
 }
 
 impl std::error::Error for TakeError {}
+
+/// So that `?` works in a function that returns an [`io::Error`]: its kind is
+/// [`TimedOut`](io::ErrorKind::TimedOut), or [`BrokenPipe`](io::ErrorKind::BrokenPipe) when the port
+/// is closed.
+impl From<TakeError> for io::Error {
+    fn from(error: TakeError) -> Self {
+        let kind = match error {
+            TakeError::TimedOut => io::ErrorKind::TimedOut,
+            TakeError::Abandoned | TakeError::Closed => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
 
 /// Until when a thread is willing to wait.
 #[derive(Debug, Clone, Copy)]

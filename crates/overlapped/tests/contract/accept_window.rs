@@ -7,7 +7,7 @@ use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, next, outcome};
 use crate::world::{Numbers, Peer, World};
 use overlapped::simulated::{Call, Network};
-use overlapped::{AcceptWindow, Packet, Port, TakeError, TcpListener};
+use overlapped::{AcceptWindow, Packet, Port, TcpListener};
 use std::time::Duration;
 
 const NEVER_IN_THIS_TEST: Duration = Duration::from_secs(3_600);
@@ -157,9 +157,9 @@ fn x27_silent_clients_do_not_use_up_the_connections(world: &World) {
     let waits = world.connect(address);
     waits.send(b"waits");
     for _ in 0..2 {
-        match port.poll() {
-            Err(TakeError::TimedOut) => {}
-            Ok(Packet::Accepted { result: Err(error), .. }) => {
+        match port.try_take() {
+            Ok(None) => {}
+            Ok(Some(Packet::Accepted { result: Err(error), .. })) => {
                 assert_eq!(error.raw_os_error(), Some(errno::CANCELED));
             }
             other => panic!("there is no place for it, but {other:?} came"),
@@ -184,18 +184,18 @@ fn x27_a_newcomer_that_finds_no_silent_one_waits_for_a_place(world: &World) {
     let newcomer = world.connect(address);
     newcomer.send(b"second");
     for _ in 0..2 {
-        let polled = port.poll();
-        assert!(polled.is_err(), "there is no place for it, but {polled:?} came");
+        let polled = port.try_take();
+        assert!(matches!(polled, Ok(None)), "there is no place for it, but {polled:?} came");
     }
     drop(connection);
     let connection = accepted(&port).result.expect("there is a place for it now");
     assert_eq!(&connection.first_data.expect("it was waited for")[..], b"second");
 
     let _third = world.connect(address);
-    assert!(port.poll().is_err());
+    assert!(matches!(port.try_take(), Ok(None)));
     listener.close();
     let aborted = (1, Some(errno::CANCELED));
-    while let Ok(packet) = port.poll() {
+    while let Ok(Some(packet)) = port.try_take() {
         assert_eq!(outcome(packet), aborted);
     }
     assert_eq!(port.snapshot().devices, 0);

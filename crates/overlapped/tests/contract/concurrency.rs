@@ -3,11 +3,16 @@
 
 use crate::crew::{AtTheEnd, Crew, Shape, expect_shape, number, poll_number, shape, until_shape};
 use crate::threads::{Order, Worker};
-use crate::world::{PATIENCE, World};
+use crate::world::{Numbers, PATIENCE, World};
 use crate::{on_every_driver, on_every_driver_that_limits};
-use overlapped::{TakeError, blocking};
+use overlapped::{Port, TakeError, blocking};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// Whether a poll is in vain.
+fn finds_nothing(port: &Port<Numbers>) -> bool {
+    matches!(port.try_take(), Ok(None))
+}
 
 fn p59_a_take_waits_although_packets_are_queued_while_too_many_run(world: &World) {
     let crew = Crew::new(world, 1, 2);
@@ -78,13 +83,13 @@ fn p62_a_thread_that_timed_out_goes_on_as_a_running_one(world: &World) {
 
 fn p63_a_thread_that_polls_counts_as_running(world: &World) {
     let crew = Crew::new(world, 1, 2);
-    assert_eq!(crew.run(0, |port| port.poll().err()), Some(TakeError::TimedOut));
+    assert!(crew.run(0, finds_nothing));
     crew.expect(Shape { released: 1, ..Shape::EMPTY });
     crew.wait(1);
     crew.post([1]);
     crew.expect(Shape { queued: 1, waiting: 1, released: 1, paused: 0 });
-    let polled = crew.run(0, |port| port.poll().map(|packet| number(&packet)));
-    assert_eq!(polled, Ok(1), "the next poll of the same thread finds it");
+    let polled = crew.run(0, poll_number);
+    assert_eq!(polled, 1, "the next poll of the same thread finds it");
     assert!(crew[1].still_waits());
 }
 
@@ -187,8 +192,7 @@ fn p76_a_thread_that_went_elsewhere_while_it_said_it_blocks_owes_nothing(world: 
     let other = world.exact_port(1);
     crew.busy(0);
     let on_other = other.clone();
-    let result = crew.run(0, move |_| blocking(|| on_other.poll().err()));
-    assert_eq!(result, Some(TakeError::TimedOut));
+    assert!(crew.run(0, move |_| blocking(|| finds_nothing(&on_other))));
     crew.expect(Shape::EMPTY);
     expect_shape(&other, Shape { released: 1, ..Shape::EMPTY });
 }
@@ -197,7 +201,7 @@ fn p77_a_thread_is_bound_from_its_first_take_until_it_goes(world: &World) {
     let mut crew = Crew::new(world, 4, 3);
     assert_eq!(crew.shape(), Shape::EMPTY, "who never asked is not bound");
     for worker in 0..3 {
-        assert_eq!(crew.run(worker, |port| port.poll().err()), Some(TakeError::TimedOut));
+        assert!(crew.run(worker, finds_nothing));
     }
     crew.expect(Shape { released: 3, ..Shape::EMPTY });
     crew.run(0, |port| port.leave());
@@ -206,7 +210,7 @@ fn p77_a_thread_is_bound_from_its_first_take_until_it_goes(world: &World) {
     assert_eq!(crew.shape().released, 1, "its thread ended");
     let other = world.exact_port(1);
     // Worker 2 has become worker 1.
-    crew.run(1, move |_| drop(other.poll()));
+    crew.run(1, move |_| drop(other.try_take()));
     assert_eq!(crew.shape(), Shape::EMPTY, "it took from another port");
 }
 
@@ -256,7 +260,7 @@ fn p84_the_count_is_exact_whatever_races(world: &World) {
                             port.post(1).expect("the port is open");
                             posted.fetch_add(1, Ordering::Relaxed);
                         }
-                        3 => count(port.poll().is_ok()),
+                        3 => count(matches!(port.try_take(), Ok(Some(_)))),
                         4 | 5 => count(port.take_timeout(Duration::from_micros(20)).is_ok()),
                         6 => blocking(std::thread::yield_now),
                         _ => port.leave(),
@@ -300,7 +304,7 @@ fn p97_a_poll_at_the_limit_finds_nothing_although_packets_are_queued(world: &Wor
     let crew = Crew::new(world, 1, 2);
     crew.busy(0);
     crew.post([2]);
-    assert_eq!(crew.run(1, |port| port.poll().err()), Some(TakeError::TimedOut));
+    assert!(crew.run(1, finds_nothing));
     crew.expect(Shape { queued: 1, released: 2, ..Shape::EMPTY });
     crew[1].order(Order::Take(Some(Duration::from_millis(1))));
     assert_eq!(crew[1].result().err(), Some(TakeError::TimedOut), "nor does a short wait");

@@ -66,7 +66,8 @@ pub fn number(packet: &Packet<Numbers>) -> u64 {
 
 /// Takes a posted number without waiting.
 pub fn poll_number(port: &Port<Numbers>) -> u64 {
-    number(&port.poll().expect("a packet is queued"))
+    let taken = port.try_take().expect("the port is open");
+    number(&taken.expect("a packet is queued"))
 }
 
 /// Lets time pass for an observation: returns when a timer of a port of its own has run out.

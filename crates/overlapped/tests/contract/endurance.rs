@@ -3,7 +3,7 @@
 use crate::crew::AtTheEnd;
 use crate::on_every_driver;
 use crate::world::{PATIENCE, World};
-use overlapped::{AcceptWindow, Buffer, Packet, Port, Protocol, Received, TakeError};
+use overlapped::{AcceptWindow, Buffer, OrPacket, Packet, Port, Protocol, Received, TakeError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
@@ -21,15 +21,20 @@ impl Protocol for Counted {
 /// Works until the port is closed: receives go on, everything else is dropped.
 fn work(port: &Port<Counted>, polls: bool) -> TakeError {
     loop {
-        let taken = if polls { port.poll() } else { port.take() };
+        let taken = if polls { port.try_take() } else { port.take().map(Some) };
         match taken {
-            Ok(Packet::Received { stream, buffer, operation, result: Ok(Received::Data(_)) }) => {
+            Ok(Some(Packet::Received {
+                stream,
+                buffer,
+                operation,
+                result: Ok(Received::Data(_)),
+            })) => {
                 // Refused when the close was faster.
-                let _ = stream.send(buffer, Arc::clone(&operation));
-                let _ = stream.receive(Buffer::with_capacity(16), operation);
+                stream.send(buffer, Arc::clone(&operation)).or_packet();
+                stream.receive(Buffer::with_capacity(16), operation).or_packet();
             }
-            Ok(_) => {}
-            Err(TakeError::TimedOut) => std::thread::yield_now(),
+            Ok(Some(_)) => {}
+            Ok(None) => std::thread::yield_now(),
             Err(end) => return end,
         }
     }

@@ -98,7 +98,7 @@ impl Scene {
             "both" => (None, None),
             "reading" => (None, Some("not allowed")),
             "writing" => (Some("not allowed"), None),
-            "closed" if self.ledger.port.poll().is_err_and(|it| format!("{it:?}") == "Closed") => {
+            "closed" if self.ledger.port.try_take().is_err() => {
                 (Some("port closed"), Some("port closed"))
             }
             other => (Some(other), Some(other)),

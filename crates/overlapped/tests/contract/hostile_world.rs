@@ -232,7 +232,7 @@ impl Reach {
             let _ = port.cancel_timer(timer);
         }
         let _ = (port.snapshot(), port.counters(), port.driver(), port.buffer());
-        self.taken.lock().expect("no panic").extend(port.poll().ok());
+        self.taken.lock().expect("no panic").extend(port.try_take().ok().flatten());
         let batch = port.take_many(2, Some(Duration::ZERO));
         drop(batch);
         let Handles { streams, listeners, sockets, files } =

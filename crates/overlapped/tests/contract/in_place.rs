@@ -260,7 +260,7 @@ fn p163_an_error_after_a_part_went_out_comes_in_place() {
         other => panic!("an error was owed, not {other:?}"),
     }
     assert_nothing_comes(&port);
-    drop(stream);
+    drop((refused, stream));
     assert_eq!(peer.receive_all(), [2; 1_000]);
 }
 

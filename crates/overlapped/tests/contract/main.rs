@@ -56,6 +56,7 @@ mod packets;
 mod queue;
 mod receive_sizes;
 mod receiving;
+mod refusals_as_packets;
 mod reusing;
 mod sending;
 #[cfg(target_os = "linux")]

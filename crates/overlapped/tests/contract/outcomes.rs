@@ -35,7 +35,7 @@ fn p100_a_failed_operation_is_a_packet_that_gives_everything_back(world: &World)
     assert_eq!((*stream.key(), buffer.capacity(), buffer.len(), operation), (1, 8, 0, 2));
     let error = result.expect_err("it was cancelled");
     assert_eq!(error.raw_os_error(), Some(ABORTED));
-    assert_eq!(port.poll().err(), Some(TakeError::TimedOut), "it was removed");
+    assert!(matches!(port.try_take(), Ok(None)), "it was removed");
 }
 
 fn p100_a_post_is_a_packet_without_a_result(world: &World) {
@@ -54,7 +54,7 @@ fn p100_p102_each_failure_to_take_has_its_error_and_nothing_else(world: &World) 
     }
     assert_eq!(crew.port.take().err(), Some(TakeError::Closed));
     assert_eq!(crew.port.take_timeout(PATIENCE).err(), Some(TakeError::Closed));
-    assert_eq!(crew.port.poll().err(), Some(TakeError::Closed));
+    assert_eq!(crew.port.try_take().err(), Some(TakeError::Closed));
 }
 
 /// Two packets of failed operations among others do not stop anybody who goes on while it takes.
@@ -138,7 +138,7 @@ fn p107_what_was_taken_is_gone(world: &World) {
     port.post(1).expect("the port is open");
     drop(port.take().expect("a packet is queued"));
     expect_shape(&port, Shape { released: 1, ..Shape::EMPTY });
-    assert_eq!(port.poll().err(), Some(TakeError::TimedOut));
+    assert!(matches!(port.try_take(), Ok(None)));
 }
 
 fn p107_the_rest_of_a_dropped_batch_returns_to_the_head(world: &World) {

@@ -323,7 +323,7 @@ fn p163_a_send_that_fails_after_a_part_went_out_says_so_by_its_packet() {
     let packet = sent(&port);
     assert_eq!((packet.operation, code(&packet.result)), (2, Some(errno::NO_BUFFERS)));
     assert_eq!((packet.transferred, packet.buffers.byte_len()), (1_000, 3_000));
-    drop((packet, stream));
+    drop((packet, refused, stream));
     assert_eq!(peer.receive_all(), [2; 1_000]);
 }
 

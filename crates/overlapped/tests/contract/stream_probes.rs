@@ -242,8 +242,7 @@ impl Scene<'_> {
 
     fn is_closed(&mut self, seen: Seen) {
         self.sees(seen);
-        let port_is_closed =
-            self.ledger.port.poll().is_err_and(|error| format!("{error:?}") == "Closed");
+        let port_is_closed = self.ledger.port.try_take().is_err();
         let refusal = if port_is_closed { "port closed" } else { "closed" };
         for call in ["receive", "send", "connect", "disconnect"] {
             self.is_refused(call, refusal);

@@ -18,7 +18,7 @@ impl Stage {
             let timeout = Duration::from_micros(random.below(2_000) as u64);
             let mut packets = Vec::new();
             let error = match random.below(4) {
-                0 => self.port.poll().map(|packet| packets.push(packet)),
+                0 => self.port.try_take().map(|taken| packets.extend(taken)),
                 1 => self.port.take_timeout(timeout).map(|packet| packets.push(packet)),
                 2 => self.port.take_many(1 + random.below(8), Some(timeout)).map(|mut batch| {
                     // What is left in the batch goes back to the head of the queue.
