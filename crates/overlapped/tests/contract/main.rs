@@ -51,6 +51,7 @@ mod mistakes_sharing;
 mod monitor;
 mod options;
 mod outcomes;
+mod outer_loop;
 mod ownership;
 mod packets;
 mod queue;

@@ -175,6 +175,12 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         queued
     }
 
+    /// From now on a take that would find something is an event of the backend, too.
+    #[cfg_attr(windows, allow(dead_code, reason = "the backend is no descriptor there"))]
+    pub(crate) fn watch_from_outside(&self) {
+        self.change(Rules::watch_from_outside);
+    }
+
     pub(crate) fn sizes(&self) -> Sizes {
         self.rules.lock().sizes()
     }

@@ -30,7 +30,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         packet: &mut Option<T>,
     ) -> Option<Wakes<K>> {
         let own = own_queue::<T, E, K>(member);
-        if self.word.load(Ordering::Acquire) & (word::CLOSED | word::QUEUED) != 0
+        if self.word.load(Ordering::Acquire) & (word::CLOSED | word::QUEUED | word::WATCHED) != 0
             || !member.state.holds_slot()
             || !own.has_room()
         {

@@ -51,6 +51,8 @@ pub(super) mod word {
     pub(crate) const FULL: u32 = 16;
     /// Events lie in the shared queue.
     pub(crate) const READY: u32 = 32;
+    /// Somebody waits for the backend with others: nothing may lie where it cannot be seen from there.
+    pub(crate) const WATCHED: u32 = 64;
 }
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
@@ -83,6 +85,8 @@ pub(crate) struct Rules<T, E, K> {
     /// What was robbed, on its way to the shared queue.
     loot: OwnQueue<T, E>,
     closed: bool,
+    /// Somebody waits for the backend together with others of their own.
+    watched: bool,
     counts: Counts,
 }
 
@@ -108,6 +112,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             since_glance: 0,
             loot: OwnQueue::with_room(OWN_QUEUE_ROOM),
             closed: false,
+            watched: false,
             counts: Counts::default(),
         }
     }
@@ -143,6 +148,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             | bit(self.look_armed, word::LOOK_ARMED)
             | bit(self.active == self.concurrency, word::FULL)
             | bit(!self.ready.is_empty(), word::READY)
+            | bit(self.watched, word::WATCHED)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

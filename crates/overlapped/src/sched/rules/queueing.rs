@@ -21,6 +21,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.counts.queued += 1;
         self.queue.push_back(packet);
         self.settle(wakes);
+        wakes.kick |= self.watched;
         Ok(())
     }
 
@@ -75,6 +76,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.queue.push_front(packet);
         }
         self.settle(wakes);
+        wakes.kick |= self.watched;
         Ok(())
     }
 
@@ -87,7 +89,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
                 let member = self.members[id].as_ref().expect("a parked thread is enrolled");
                 wakes.parkers.push(member.parker.clone());
             }
-            wakes.kick |= self.polling > 0;
+            wakes.kick |= self.polling > 0 || self.watched;
         }
         self.reclaim_all();
         self.ready.clear();
@@ -101,8 +103,19 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         let is_polled = self.standing_pollers() > 0 || self.parked.is_empty();
         if self.active < self.concurrency && !self.closed && (self.work_waits() || !is_polled) {
             self.hand_out(wakes);
+            // For what is left a slot is free, and nobody here to take it.
+            wakes.kick |= self.watched && self.work_waits() && self.active < self.concurrency;
         }
         self.mind_monitor(wakes);
+    }
+
+    /// From now on a take that would find something is an event of the backend, too.
+    pub(crate) fn watch_from_outside(&mut self, wakes: &mut Wakes<K>) {
+        if !std::mem::replace(&mut self.watched, true) {
+            self.reclaim_all();
+            self.settle(wakes);
+            wakes.kick = true;
+        }
     }
 
     #[inline(never)]

@@ -18,7 +18,7 @@ use rustix::time::{
     timerfd_settime,
 };
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 const KICK: u64 = u64::MAX - 1;
@@ -143,6 +143,12 @@ impl Epoll {
     pub(crate) fn kick(&self) {
         // A full counter (after 2^64 kicks) would be the only error, and it is an edge already.
         let _ = rustix::io::write(&self.kick, &1u64.to_ne_bytes());
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
     }
 }
 
