@@ -120,7 +120,7 @@ pub use conn::in_place::Started;
 pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
 pub use error::{OperationId, Refused, is_aborted, is_reset, is_timed_out};
-pub use file::{File, FilesChoice, OpenFile};
+pub use file::{File, FileDescriptor, FilesChoice, OpenFile};
 pub use op::InPlace;
 pub use op::accept::Accepted;
 pub use op::or_packet::OrPacket;

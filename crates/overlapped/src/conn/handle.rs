@@ -10,7 +10,7 @@ use super::locked::Locked;
 use super::operation::{Direction, Key, Operation, Pending, Perform, Progress};
 use super::platform::Begun;
 use crate::error::{OperationId, aborted, port_closed};
-use crate::sync::shared;
+use crate::sync::{new_number, shared};
 use crate::sys::code;
 use crate::sys::socket::Socket;
 use std::io;
@@ -23,6 +23,8 @@ pub(crate) struct Handle<O: Operation>(Arc<Share<O>>);
 struct Share<O: Operation> {
     connections: Arc<Connections<O>>,
     token: u64,
+    /// No other handle of the process has it, before or after.
+    id: u64,
     handed_out: HandedOut,
     key: Key<O>,
 }
@@ -39,7 +41,17 @@ fn not_started<S>(error: io::Error, operation: S) -> NotStarted<S> {
 
 impl<O: Operation> Handle<O> {
     pub(super) fn new(connections: Arc<Connections<O>>, token: u64, key: Key<O>) -> Self {
-        Self(Arc::new(Share { connections, token, handed_out: HandedOut::default(), key }))
+        let id = new_number();
+        Self(Arc::new(Share { connections, token, id, handed_out: HandedOut::default(), key }))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Whether nobody else has a share in the connection.
+    pub(super) fn is_last(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some()
     }
 
     pub(crate) fn connections(&self) -> &Arc<Connections<O>> {

@@ -18,7 +18,8 @@
 //! - [`in_place`] is which operations may give their result to the one who starts them.
 //! - [`rare`] is what few connections have.
 //! - [`platform`] is what differs where the kernel carries the operations itself.
-//! - [`sockets`] belong to no port yet; `simulated` makes those of a simulated network.
+//! - [`sockets`] belong to no port yet or, by [`leaving`], no more; `simulated` makes those of a
+//!   simulated network, [`standard`] those of the standard library.
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
@@ -31,6 +32,7 @@ mod ending;
 pub(crate) mod facts;
 pub(crate) mod handle;
 pub(crate) mod in_place;
+mod leaving;
 pub(crate) mod locked;
 #[cfg(all(test, loom))]
 mod models;
@@ -44,5 +46,6 @@ pub(crate) mod silent;
 #[cfg(feature = "simulated")]
 mod simulated;
 pub(crate) mod sockets;
+mod standard;
 mod table;
 pub(crate) mod timers;

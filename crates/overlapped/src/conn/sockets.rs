@@ -134,21 +134,6 @@ impl ListenSocket {
     }
 }
 
-impl TryFrom<ListenSocket> for std::net::TcpListener {
-    type Error = io::Error;
-
-    /// The listening socket, for programs that accept in another way. It is a blocking socket.
-    fn try_from(socket: ListenSocket) -> io::Result<Self> {
-        match socket.0 {
-            Socket::System(socket) => socket.into_listener(),
-            Socket::Simulated(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "a simulated socket is none of the system's: associate it with a port of its network",
-            )),
-        }
-    }
-}
-
 /// A socket for datagrams (UDP) that belongs to no port.
 ///
 /// Dropping it closes it. [`Port::associate`](crate::Port::associate) makes a [`UdpSocket`](crate::UdpSocket) of it.
@@ -194,47 +179,5 @@ impl DatagramSocket {
 
     pub(crate) fn socket(&self) -> &Socket {
         &self.0
-    }
-}
-
-impl TryFrom<std::net::UdpSocket> for DatagramSocket {
-    type Error = io::Error;
-
-    /// Takes a socket that is not connected, and makes it non-blocking. Set options for which there
-    /// is no method here before.
-    ///
-    /// On a connected datagram socket a receive may fail because no socket was open at the other
-    /// end; other sockets do not report that.
-    fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
-        Ok(Self(Socket::System(socket.try_into()?)))
-    }
-}
-
-impl TryFrom<std::net::TcpStream> for TcpSocket {
-    type Error = io::Error;
-
-    /// Takes a connected socket, and makes it non-blocking.
-    ///
-    /// # Platform
-    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
-    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
-    /// and its operations may never complete.
-    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
-        let socket = Self::from_socket(Socket::System(stream.try_into()?));
-        Ok(Self { origin: Origin::Unknown, ..socket })
-    }
-}
-
-impl TryFrom<std::net::TcpListener> for ListenSocket {
-    type Error = io::Error;
-
-    /// Takes a listening socket, and makes it non-blocking.
-    ///
-    /// # Platform
-    /// On Windows the socket must queue a packet for whatever succeeds at once, as a new one does.
-    /// One that was told not to (`SetFileCompletionNotificationModes`) cannot be told from others,
-    /// and its operations may never complete.
-    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
-        Ok(Self(Socket::System(listener.try_into()?)))
     }
 }

@@ -1,5 +1,6 @@
 //! The typed handle of a file.
 
+use super::open_file::FileDescriptor;
 use super::state::FileHandle;
 use crate::error::OperationId;
 use crate::protocol::Protocol;
@@ -95,6 +96,14 @@ impl<P: Protocol> File<P> {
     /// opened [unbuffered](crate::FileOptions::unbuffered); 1 otherwise.
     pub fn alignment(&self) -> usize {
         self.0.alignment()
+    }
+
+    /// A descriptor of its file.
+    ///
+    /// # Errors
+    /// "Bad descriptor" on a closed handle.
+    pub fn descriptor(&self) -> io::Result<FileDescriptor> {
+        self.0.open_file().map(FileDescriptor)
     }
 
     /// Cancels one operation. Its packet comes as aborted or, if the system completes the operation

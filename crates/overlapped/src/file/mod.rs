@@ -55,5 +55,5 @@ pub(crate) use files::Files;
 pub use files::FilesChoice;
 pub use handle::File;
 pub(crate) use home::{Completed, Home};
-pub use open_file::OpenFile;
+pub use open_file::{FileDescriptor, OpenFile};
 pub(crate) use state::FileHandle;

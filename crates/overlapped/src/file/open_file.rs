@@ -4,6 +4,7 @@ use crate::sys::files::{FileOptions, FileState, SystemFile};
 use std::fs::Metadata;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// An open file that belongs to no port.
 ///
@@ -59,3 +60,11 @@ impl TryFrom<std::fs::File> for OpenFile {
         SystemFile::try_from(file).map(Self)
     }
 }
+
+/// A descriptor of an open file (`AsFd` on Linux, `AsHandle` on Windows): to ask the system for what
+/// the library does not, such as locks.
+///
+/// The file stays open while this is held, also when its handle is closed. Do not read, write or
+/// close by it what an operation in flight uses, and leave its modes as they are.
+#[derive(Debug)]
+pub struct FileDescriptor(pub(super) Arc<SystemFile>);

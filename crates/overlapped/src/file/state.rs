@@ -13,7 +13,7 @@ use super::platform::Backend;
 use crate::error::{OperationId, Refused, Way, aborted, not_performed, port_closed};
 use crate::panics::{Panics, contained};
 use crate::protocol::Protocol;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, new_number};
 use crate::sys::code;
 use crate::sys::files::{Request, SystemFile, Transfer};
 use std::any::Any;
@@ -27,6 +27,8 @@ pub(crate) struct FileHandle<P: Protocol>(Arc<FileCore<P>>);
 struct FileCore<P: Protocol> {
     port: Arc<dyn Home<P>>,
     key: P::Key,
+    /// No other handle of the process has it, before or after.
+    id: u64,
     /// What the backend knows the file by.
     number: u64,
     alignment: usize,
@@ -66,12 +68,17 @@ impl<P: Protocol> FileHandle<P> {
         let core = FileCore {
             port,
             key,
+            id: new_number(),
             number,
             alignment: file.0.alignment(),
             next_id: AtomicU32::new(0),
             file: Mutex::new(Some(Arc::new(file.0))),
         };
         Ok(Self(Arc::new(core)))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// Step one: moves the operation in. Refused, what was given is given back as `take` makes it, and

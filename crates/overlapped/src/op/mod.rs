@@ -35,6 +35,7 @@ mod accept_into;
 mod connect;
 mod disconnect;
 mod first_data;
+mod leaving;
 mod options;
 pub(crate) mod or_packet;
 pub(crate) mod packet;

@@ -15,7 +15,10 @@ use std::sync::Arc;
 /// What associating a socket or a file yields: its handle, or what was given back with the key.
 pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
 
-/// Sockets and files that can be associated with a port. The library implements it for its own.
+/// Sockets and files that can be associated with a port. The library implements it for its own, and
+/// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, and a
+/// `UdpSocket` that is not connected. It makes these non-blocking. One that is refused comes back as
+/// one that blocks.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
     type Handle<P: Protocol>;
@@ -88,6 +91,37 @@ impl Associable for OpenFile {
         let home: Arc<dyn Home<P>> = Arc::clone(port.0) as _;
         FileHandle::associate(home, self, key).map(File)
     }
+}
+
+/// Lets sockets of the standard library be associated as they are.
+macro_rules! standard_sockets {
+    ($($standard:ident => $socket:ident, $handle:ident;)+) => { $(
+        impl Associable for std::net::$standard {
+            type Handle<P: Protocol> = $handle<P>;
+
+            fn associate<P: Protocol>(
+                self,
+                port: &PortRef<'_, P>,
+                key: P::Key,
+            ) -> Association<$handle<P>, Self, P::Key> {
+                let socket = match $socket::adopt(self) {
+                    Ok(socket) => socket,
+                    Err((error, given)) => return Err(Refused::new(error, (given, key))),
+                };
+                let associated = socket.associate(port, key);
+                associated
+                    .map_err(|refused| refused.map(|(socket, key)| (socket.give_back(), key)))
+            }
+        }
+
+        impl sealed::Sealed for std::net::$standard {}
+    )+ };
+}
+
+standard_sockets! {
+    TcpStream => TcpSocket, TcpStream;
+    TcpListener => ListenSocket, TcpListener;
+    UdpSocket => DatagramSocket, UdpSocket;
 }
 
 pub(super) mod sealed {

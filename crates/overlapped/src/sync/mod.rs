@@ -22,6 +22,13 @@ pub(crate) use platform::atomic;
 pub(crate) use platform::queue;
 pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, unmodelled};
 
+/// A number that it has given to nobody else in the process.
+pub(crate) fn new_number() -> u64 {
+    // Not one of those that are counted or modelled: nothing is ordered by it.
+    static GIVEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    GIVEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
 /// A mutual exclusion lock without poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(imp::Mutex<T>);

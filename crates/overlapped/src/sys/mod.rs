@@ -313,6 +313,16 @@ impl Backend<'_> {
         }
     }
 
+    /// Lets a socket go that is to stay open, and of which nothing is in flight.
+    pub(crate) fn release(self, socket: &Socket) -> io::Result<()> {
+        #[cfg(windows)]
+        if let (Self::Overlapped(_), Socket::System(socket)) = (self, socket) {
+            return iocp::release(socket);
+        }
+        self.deregister(socket);
+        Ok(())
+    }
+
     /// Sets, moves or (with `None`) stops the port's alarm.
     pub(crate) fn arm(self, at: Option<Instant>) {
         match self {

@@ -40,6 +40,7 @@ mod hostile_windows;
 mod hostile_world;
 mod idle;
 mod in_place;
+mod leaving;
 mod listener_states;
 mod mistakes_accounting;
 mod mistakes_closing;

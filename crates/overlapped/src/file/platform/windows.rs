@@ -6,6 +6,7 @@ use crate::file::helpers::Helpers;
 use crate::file::home::Completed;
 use crate::file::job::{Done, Job, NotStarted, Step, Tag, Which};
 use crate::file::state::FileJob;
+use crate::file::{FileDescriptor, OpenFile};
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
 use crate::sys;
@@ -13,6 +14,7 @@ use crate::sys::files::{Request, SystemFile};
 use crate::sys::iocp::block::{Ended, Finished, InFlight};
 use crate::sys::iocp::{END_OF_FILE, Iocp};
 use std::io;
+use std::os::windows::io::{AsHandle, BorrowedHandle};
 use std::sync::Arc;
 
 /// What a port has before its first file, if nothing was asked for.
@@ -177,4 +179,16 @@ fn advance<J: Job>(job: &mut Box<J>, ended: Ended) -> Step {
         Err(error) if at_the_end(&error) => Ok(0),
         outcome => outcome,
     })
+}
+
+impl AsHandle for OpenFile {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_handle()
+    }
+}
+
+impl AsHandle for FileDescriptor {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        (*self.0).as_handle()
+    }
 }

@@ -297,6 +297,13 @@ impl std::os::windows::io::AsRawHandle for SystemFile {
     }
 }
 
+#[cfg(windows)]
+impl std::os::windows::io::AsHandle for SystemFile {
+    fn as_handle(&self) -> std::os::windows::io::BorrowedHandle<'_> {
+        self.file.as_handle()
+    }
+}
+
 #[cfg(target_os = "linux")]
 impl std::os::fd::AsFd for SystemFile {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {

@@ -12,6 +12,7 @@
 //! - [`request`] makes the one starting call of each operation. The block is complete before that
 //!   call, and nobody touches it until its packet has been taken, which may be before the call
 //!   returns (F10); the handle's lock is held meanwhile, so the record is complete as well.
+//! - [`leaving`] ends the association of a socket.
 //! - [`files`] says what a file asks for.
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`skipping`] is the mode in which what is done at once has no packet of the kernel's.
@@ -25,6 +26,7 @@ mod alarm;
 pub(crate) mod block;
 mod extensions;
 mod files;
+mod leaving;
 pub(crate) mod request;
 pub(crate) mod skipping;
 mod status;
@@ -39,6 +41,7 @@ use block::Finished;
 pub(crate) use extensions::{
     AcceptRoom, AddressRoom, Extensions, TransmitRoom, complete_connect, connect_time,
 };
+pub(crate) use leaving::release;
 pub(crate) use request::TransmitRequest;
 use std::collections::VecDeque;
 use std::io;

@@ -41,10 +41,9 @@ impl SystemSocket {
         Ok(socket)
     }
 
-    /// The listening socket as one of the standard library's, which blocks.
-    pub(crate) fn into_listener(self) -> io::Result<TcpListener> {
-        self.set_blocking(true)?;
-        Ok(self.descriptor.into())
+    /// The socket as one of the standard library's.
+    pub(crate) fn into_std<T: From<OwnedFd>>(self) -> T {
+        self.descriptor.into()
     }
 
     fn open(family: Family, kind: SocketType) -> io::Result<Self> {
@@ -57,14 +56,12 @@ impl SystemSocket {
         Ok(Self { descriptor, family, fate: Fate::default() })
     }
 
-    /// Takes over a socket that was made elsewhere.
-    fn adopt(descriptor: OwnedFd, fate: Fate) -> io::Result<Self> {
-        let family = match sockopt::socket_domain(&descriptor)? {
-            AddressFamily::INET6 if sockopt::ipv6_v6only(&descriptor)? => Family::V6,
-            AddressFamily::INET6 => Family::Both,
-            _ => Family::V4,
-        };
-        Ok(Self { descriptor, family, fate })
+    /// Takes over a socket that was made elsewhere, or gives it back.
+    fn adopt<T: AsFd + Into<OwnedFd>>(socket: T, fate: Fate) -> Result<Self, (io::Error, T)> {
+        match prepare(&socket) {
+            Ok(family) => Ok(Self { descriptor: socket.into(), family, fate }),
+            Err(error) => Err((error, socket)),
+        }
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -281,29 +278,36 @@ impl AsFd for SystemSocket {
     }
 }
 
-impl TryFrom<TcpStream> for SystemSocket {
-    type Error = io::Error;
+/// Makes a socket non-blocking, and finds out its family.
+fn prepare(socket: impl AsFd) -> io::Result<Family> {
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(match sockopt::socket_domain(&socket)? {
+        AddressFamily::INET6 if sockopt::ipv6_v6only(&socket)? => Family::V6,
+        AddressFamily::INET6 => Family::Both,
+        _ => Family::V4,
+    })
+}
 
-    fn try_from(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Self::adopt(stream.into(), Fate::of_a_connection())
+impl TryFrom<TcpStream> for SystemSocket {
+    type Error = (io::Error, TcpStream);
+
+    fn try_from(stream: TcpStream) -> Result<Self, Self::Error> {
+        Self::adopt(stream, Fate::of_a_connection())
     }
 }
 
 impl TryFrom<TcpListener> for SystemSocket {
-    type Error = io::Error;
+    type Error = (io::Error, TcpListener);
 
-    fn try_from(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Self::adopt(listener.into(), Fate::default())
+    fn try_from(listener: TcpListener) -> Result<Self, Self::Error> {
+        Self::adopt(listener, Fate::default())
     }
 }
 
 impl TryFrom<UdpSocket> for SystemSocket {
-    type Error = io::Error;
+    type Error = (io::Error, UdpSocket);
 
-    fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Self::adopt(socket.into(), Fate::default())
+    fn try_from(socket: UdpSocket) -> Result<Self, Self::Error> {
+        Self::adopt(socket, Fate::default())
     }
 }

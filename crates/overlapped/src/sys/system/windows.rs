@@ -5,7 +5,7 @@
 use crate::sys::code;
 use crate::sys::family::Family;
 use crate::sys::iocp::{Extensions, skipping};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -36,7 +36,8 @@ impl SystemSocket {
     pub(crate) fn datagram(family: Family) -> io::Result<Self> {
         let socket = Self::open(family, Type::DGRAM)?;
         keep_address(&socket)?;
-        Self::deaf_to_unreachable(socket, family)
+        deafen_to_unreachable(&SockRef::from(&socket))?;
+        Self::non_blocking(socket, family)
     }
 
     /// A non-blocking socket that listens on `address`, alone.
@@ -50,10 +51,9 @@ impl SystemSocket {
         Self::non_blocking(socket, family)
     }
 
-    /// The listening socket as one of the standard library's, which blocks.
-    pub(crate) fn into_listener(self) -> io::Result<TcpListener> {
-        self.set_blocking(true)?;
-        Ok(self.socket.into())
+    /// The socket as one of the standard library's.
+    pub(crate) fn into_std<T: From<Socket>>(self) -> T {
+        self.socket.into()
     }
 
     fn open(family: Family, kind: Type) -> io::Result<Socket> {
@@ -68,31 +68,6 @@ impl SystemSocket {
 
     pub(crate) fn family(&self) -> Family {
         self.family
-    }
-
-    /// A port that nobody holds at the other end is no error of a later receive (L14).
-    fn deaf_to_unreachable(socket: Socket, family: Family) -> io::Result<Self> {
-        let off = 0_u32;
-        let mut returned = 0;
-        // SAFETY: the socket is open for the whole call, the input is the four bytes of `off`, there
-        // is no output, and without an overlapped structure nothing is kept after the call.
-        let failed = unsafe {
-            WSAIoctl(
-                socket.as_raw_socket() as usize,
-                SIO_UDP_CONNRESET,
-                (&raw const off).cast(),
-                size_of_val(&off) as u32,
-                std::ptr::null_mut(),
-                0,
-                &mut returned,
-                std::ptr::null_mut(),
-                None,
-            )
-        };
-        if failed != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Self::non_blocking(socket, family)
     }
 
     fn non_blocking(socket: Socket, family: Family) -> io::Result<Self> {
@@ -253,6 +228,28 @@ fn keep_address(socket: &Socket) -> io::Result<()> {
     if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// A port that nobody holds at the other end is no error of a later receive (L14).
+fn deafen_to_unreachable(socket: &SockRef<'_>) -> io::Result<()> {
+    let off = 0_u32;
+    let mut returned = 0;
+    // SAFETY: the socket is open for the whole call, the input is the four bytes of `off`, there
+    // is no output, and without an overlapped structure nothing is kept after the call.
+    let failed = unsafe {
+        WSAIoctl(
+            socket.as_raw_socket() as usize,
+            SIO_UDP_CONNRESET,
+            (&raw const off).cast(),
+            size_of_val(&off) as u32,
+            std::ptr::null_mut(),
+            0,
+            &mut returned,
+            std::ptr::null_mut(),
+            None,
+        )
+    };
+    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 impl AsSocket for SystemSocket {
     fn as_socket(&self) -> BorrowedSocket<'_> {
         self.socket.as_socket()
@@ -265,38 +262,55 @@ impl AsRawSocket for SystemSocket {
     }
 }
 
-/// The family of a socket that was made elsewhere.
-fn family_of(address: SocketAddr, socket: &Socket) -> io::Result<Family> {
-    Ok(match Family::of(address) {
+impl SystemSocket {
+    /// Takes over a socket that was made elsewhere and was prepared, or gives it back.
+    fn adopt<T: Into<Socket>>(
+        socket: T,
+        prepared: io::Result<Family>,
+    ) -> Result<Self, (io::Error, T)> {
+        match prepared {
+            Ok(family) => Ok(Self { socket: socket.into(), family, extensions: OnceLock::new() }),
+            Err(error) => Err((error, socket)),
+        }
+    }
+}
+
+/// Makes a socket non-blocking, and finds out its family.
+fn prepare(socket: &SockRef<'_>) -> io::Result<Family> {
+    let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let family = match Family::of(address) {
         Family::V6 if !socket.only_v6()? => Family::Both,
         family => family,
-    })
+    };
+    socket.set_nonblocking(true)?;
+    Ok(family)
 }
 
 impl TryFrom<TcpStream> for SystemSocket {
-    type Error = io::Error;
+    type Error = (io::Error, TcpStream);
 
-    fn try_from(stream: TcpStream) -> io::Result<Self> {
-        let family = family_of(stream.local_addr()?, &socket2::SockRef::from(&stream))?;
-        Self::non_blocking(stream.into(), family)
+    fn try_from(stream: TcpStream) -> Result<Self, Self::Error> {
+        let prepared = prepare(&SockRef::from(&stream));
+        Self::adopt(stream, prepared)
     }
 }
 
 impl TryFrom<TcpListener> for SystemSocket {
-    type Error = io::Error;
+    type Error = (io::Error, TcpListener);
 
-    fn try_from(listener: TcpListener) -> io::Result<Self> {
-        let family = family_of(listener.local_addr()?, &socket2::SockRef::from(&listener))?;
-        Self::non_blocking(listener.into(), family)
+    fn try_from(listener: TcpListener) -> Result<Self, Self::Error> {
+        let prepared = prepare(&SockRef::from(&listener));
+        Self::adopt(listener, prepared)
     }
 }
 
 impl TryFrom<UdpSocket> for SystemSocket {
-    type Error = io::Error;
+    type Error = (io::Error, UdpSocket);
 
-    fn try_from(socket: UdpSocket) -> io::Result<Self> {
-        let family = family_of(socket.local_addr()?, &socket2::SockRef::from(&socket))?;
-        Self::deaf_to_unreachable(socket.into(), family)
+    fn try_from(socket: UdpSocket) -> Result<Self, Self::Error> {
+        let raw = SockRef::from(&socket);
+        let prepared = deafen_to_unreachable(&raw).and_then(|()| prepare(&raw));
+        Self::adopt(socket, prepared)
     }
 }
 

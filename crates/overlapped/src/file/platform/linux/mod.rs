@@ -6,12 +6,14 @@ mod ring;
 use crate::file::files::{FilesChoice, no_ring};
 use crate::file::helpers::Helpers;
 use crate::file::job::{Done, Job, NotStarted, Which};
+use crate::file::{FileDescriptor, OpenFile};
 use crate::panics::Panics;
 use crate::sys::files::SystemFile;
 use crate::sys::{self, Driver};
 use flight::Reaped;
 use ring::Ring;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// What a port has before its first file, if nothing was asked for.
@@ -116,4 +118,16 @@ fn watched_ring<J: Job>(driver: sys::Backend<'_>) -> Result<Ring<J>, String> {
         .watch_files(ring.signal())
         .map_err(|error| format!("its eventfd cannot be watched ({error})"))?;
     Ok(ring)
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for FileDescriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (*self.0).as_fd()
+    }
 }
