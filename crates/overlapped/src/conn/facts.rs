@@ -31,11 +31,33 @@ impl Moment {
         Self(NonZeroU64::MIN.saturating_add(since as u64))
     }
 
+    /// The moment so long after this one, a hundred years at the most.
+    pub(crate) fn after(self, after: Duration) -> Self {
+        let after = u64::try_from(after.min(FAR_AWAY).as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(after))
+    }
+
+    pub(crate) fn nanoseconds(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The moment of [`Moment::nanoseconds`].
+    pub(crate) fn at(nanoseconds: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(nanoseconds.saturating_sub(1)))
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        first() + Duration::from_nanos(self.0.get() - 1)
+    }
+
     pub(crate) fn elapsed(self) -> Duration {
         let since = Instant::now().saturating_duration_since(first());
         since.saturating_sub(Duration::from_nanos(self.0.get() - 1))
     }
 }
+
+/// Times that a clock cannot express are treated as this far away: a hundred years.
+const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 fn first() -> Instant {
     static FIRST: OnceLock<Instant> = OnceLock::new();

@@ -20,6 +20,7 @@
 //! - [`platform`] is what differs where the kernel carries the operations itself.
 //! - [`sockets`] belong to no port yet or, by [`leaving`], no more; `simulated` makes those of a
 //!   simulated network, [`standard`] those of the standard library.
+//! - [`timers`] is what is due at a time, which lies in a [`wheel`].
 //!
 //! An operation in flight holds its handle and gives it back with its packet. When the last handle
 //! is dropped, nothing can be in flight, and the socket is closed.
@@ -49,3 +50,4 @@ pub(crate) mod sockets;
 mod standard;
 mod table;
 pub(crate) mod timers;
+mod wheel;

@@ -1,16 +1,18 @@
 //! What the port does at a given time: the user's timers and the library's own.
+//!
+//! All lie in one [wheel](super::wheel), for which the port's alarm is set. That is moved only when
+//! something is due earlier than all that was there: what is put off or taken out leaves it as it is,
+//! and it may ring once for nothing.
 
+use super::facts::Moment;
+use super::wheel::{Key, Wheel};
 use crate::sched::Scheduler;
 use crate::sync::Mutex;
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Names one timer of one port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimerId {
-    at: Instant,
-    number: u64,
-}
+pub struct TimerId(Key);
 
 /// What is due at a time. `T` is what the user gave to a timer.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,18 +28,18 @@ pub(crate) enum Due<T> {
 pub(crate) struct Timers<T>(Mutex<Queue<T>>);
 
 struct Queue<T> {
-    due: BTreeMap<TimerId, Due<T>>,
-    next: u64,
+    wheel: Wheel<Due<T>>,
+    /// When the alarm rings, in nanoseconds.
+    alarm: u64,
     /// The port is closed. Whoever asked the port before that, and comes after it, finds this.
     closed: bool,
 }
 
-/// Times that a clock cannot express are treated as this far away: a hundred years.
-const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const NEVER: u64 = u64::MAX;
 
 impl<T> Timers<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Queue { due: BTreeMap::new(), next: 0, closed: false }))
+        Self(Mutex::new(Queue { wheel: Wheel::new(), alarm: NEVER, closed: false }))
     }
 
     /// Gives back what was to be due when the port is closed (P122).
@@ -47,39 +49,56 @@ impl<T> Timers<T> {
         after: Duration,
         due: Due<T>,
     ) -> Result<TimerId, Due<T>> {
-        let now = Instant::now();
-        let at = now.checked_add(after).unwrap_or(now + FAR_AWAY);
+        let now = Moment::now();
         let mut queue = self.0.lock();
         if queue.closed {
             return Err(due);
         }
-        let id = TimerId { at, number: queue.next };
-        queue.next += 1;
-        queue.due.insert(id, due);
-        if queue.due.first_key_value().is_some_and(|(first, _)| *first == id) {
-            scheduler.backend().arm(Some(at));
-        }
-        Ok(id)
+        let key = queue.wheel.insert(now.nanoseconds(), now.after(after).nanoseconds(), due);
+        queue.set_alarm(scheduler);
+        Ok(TimerId(key))
     }
 
-    /// Takes a timer out. The alarm may come once for nothing.
+    /// Lets a timer of the user's run for so long from now on; false when there is none such.
+    pub(crate) fn reset<Q: 'static>(
+        &self,
+        scheduler: &Scheduler<Q>,
+        id: TimerId,
+        after: Duration,
+    ) -> bool {
+        let now = Moment::now();
+        let mut queue = self.0.lock();
+        let is_there = matches!(queue.wheel.get(id.0), Some(Due::Timer(_)))
+            && queue.wheel.reset(now.nanoseconds(), id.0, now.after(after).nanoseconds());
+        queue.set_alarm(scheduler);
+        is_there
+    }
+
+    /// Takes a timer of the user's out. The id may be one of another port.
+    pub(crate) fn take(&self, id: TimerId) -> Option<T> {
+        let mut queue = self.0.lock();
+        match queue.wheel.get(id.0)? {
+            Due::Timer(_) => match queue.wheel.remove(id.0)? {
+                Due::Timer(operation) => Some(operation),
+                _ => unreachable!("it was a timer"),
+            },
+            _ => None,
+        }
+    }
+
+    /// Takes out what is due later.
     pub(crate) fn cancel(&self, id: TimerId) -> Option<Due<T>> {
-        self.0.lock().due.remove(&id)
+        self.0.lock().wheel.remove(id.0)
     }
 
     /// Takes out what is due, in order, and sets the alarm for the rest.
     pub(crate) fn take_due<Q: 'static>(&self, scheduler: &Scheduler<Q>) -> Vec<Due<T>> {
-        let now = Instant::now();
-        let mut queue = self.0.lock();
+        let now = Moment::now();
         let mut due = Vec::new();
-        while let Some(entry) = queue.due.first_entry()
-            && entry.key().at <= now
-        {
-            due.push(entry.remove());
-        }
-        if let Some((first, _)) = queue.due.first_key_value() {
-            scheduler.backend().arm(Some(first.at));
-        }
+        let mut queue = self.0.lock();
+        queue.wheel.take_due(now.nanoseconds(), &mut due);
+        queue.alarm = NEVER;
+        queue.set_alarm(scheduler);
         due
     }
 
@@ -87,6 +106,18 @@ impl<T> Timers<T> {
     pub(crate) fn close(&self) -> impl Iterator<Item = Due<T>> + use<T> {
         let mut queue = self.0.lock();
         queue.closed = true;
-        std::mem::take(&mut queue.due).into_values()
+        std::mem::replace(&mut queue.wheel, Wheel::new()).into_contents()
+    }
+}
+
+impl<T> Queue<T> {
+    /// Has the alarm ring when the wheel has something to do, if it would ring later.
+    fn set_alarm<Q: 'static>(&mut self, scheduler: &Scheduler<Q>) {
+        if let Some(next) = self.wheel.next()
+            && next < self.alarm
+        {
+            self.alarm = next;
+            scheduler.backend().arm(Some(Moment::at(next).instant()));
+        }
     }
 }

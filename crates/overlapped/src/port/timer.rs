@@ -10,7 +10,9 @@ use std::io;
 use std::time::Duration;
 
 impl<P: Protocol> Port<P> {
-    /// Starts a timer; it completes with [`Packet::Timer`] no earlier than after `after`.
+    /// Starts a timer; it completes with [`Packet::Timer`] no earlier than after `after`, and 0.13 ms
+    /// later at the most if a thread is there to take it and the system is not late. A time beyond a
+    /// hundred years counts as a hundred years.
     ///
     /// If several timers are due, they complete in the order of their times; with equal times, in
     /// the order in which they were started.
@@ -36,21 +38,38 @@ impl<P: Protocol> Port<P> {
         })
     }
 
+    /// Lets a timer run for `after` from now on, whenever it was to complete before. It costs neither
+    /// memory nor a packet, and no system call unless it becomes the earliest of the port.
+    ///
+    /// # Errors
+    /// `NotFound` when its time is over already.
+    pub fn reset_timer(&self, id: TimerId, after: Duration) -> io::Result<()> {
+        let connections = &self.inner().connections;
+        match connections.timers.reset(&connections.scheduler, id, after) {
+            true => Ok(()),
+            false => Err(over()),
+        }
+    }
+
+    /// Ends a timer without a packet, and gives its operation back.
+    ///
+    /// # Errors
+    /// `NotFound` when its time is over already: then its packet comes, or was taken.
+    pub fn stop_timer(&self, id: TimerId) -> io::Result<P::Operation> {
+        self.inner().connections.timers.take(id).ok_or_else(over)
+    }
+
     /// Cancels a timer; its packet comes as aborted.
     ///
     /// # Errors
     /// `NotFound` when its time is over already.
     pub fn cancel_timer(&self, id: TimerId) -> io::Result<()> {
-        let connections = &self.inner().connections;
-        match connections.timers.cancel(id) {
-            Some(Due::Timer(operation)) => {
-                drop(connections.queue(Packet::Timer { operation, result: Err(aborted()) }));
-                Ok(())
-            }
-            _ => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "no such timer: it ran out before it could be cancelled",
-            )),
-        }
+        let operation = self.stop_timer(id)?;
+        drop(self.inner().connections.queue(Packet::Timer { operation, result: Err(aborted()) }));
+        Ok(())
     }
+}
+
+fn over() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such timer: it ran out before it could be reached")
 }

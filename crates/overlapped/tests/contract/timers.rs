@@ -106,7 +106,44 @@ fn p123_a_closed_port_starts_no_timer_and_gives_the_operation_back(world: &World
     assert_eq!(refused.returned, 9);
 }
 
+fn a_timer_that_is_reset_completes_once_at_its_new_time(world: &World) {
+    let port = world.exact_port(1);
+    let put_off = port.timer(Duration::from_millis(20), 1).expect("a timer can be started");
+    let brought_forward = port.timer(NEVER_IN_THIS_TEST, 2).expect("a timer can be started");
+    port.reset_timer(put_off, NEVER_IN_THIS_TEST).expect("it has not run out");
+    let start = Instant::now();
+    port.reset_timer(brought_forward, Duration::from_millis(60)).expect("it has not run out");
+    assert_eq!(timer(&port).0, 2, "the other one was put off");
+    assert!(start.elapsed() >= Duration::from_millis(60));
+    let error = port.reset_timer(brought_forward, Duration::ZERO).expect_err("it ran out");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    port.reset_timer(put_off, Duration::ZERO).expect("it has not run out");
+    assert_eq!(timer(&port).0, 1);
+    assert_nothing_comes(&port);
+}
+
+fn a_timer_that_is_stopped_gives_its_operation_back_and_no_packet(world: &World) {
+    let port = world.exact_port(1);
+    let first = port.timer(Duration::from_millis(5), 1).expect("a timer can be started");
+    assert_eq!(port.stop_timer(first).ok(), Some(1));
+    assert_eq!(port.stop_timer(first).map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    port.timer(Duration::from_millis(30), 2).expect("a timer can be started");
+    assert_eq!(timer(&port).0, 2, "nothing came of the first one");
+    assert_nothing_comes(&port);
+}
+
+fn a_timer_beyond_all_time_starts_and_can_be_stopped(world: &World) {
+    let port = world.exact_port(1);
+    let timer = port.timer(Duration::MAX, 1).expect("a timer can be started");
+    port.reset_timer(timer, Duration::MAX).expect("it is there");
+    assert_nothing_comes(&port);
+    assert_eq!(port.stop_timer(timer).ok(), Some(1));
+}
+
 on_every_driver! {
+    a_timer_beyond_all_time_starts_and_can_be_stopped,
+    a_timer_that_is_reset_completes_once_at_its_new_time,
+    a_timer_that_is_stopped_gives_its_operation_back_and_no_packet,
     a_timer_completes_no_earlier_than_its_time,
     a_timer_set_before_an_earlier_one_does_not_delay_it,
     timers_complete_in_the_order_of_their_times,
