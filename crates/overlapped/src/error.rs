@@ -88,6 +88,19 @@ pub(crate) fn aborted() -> io::Error {
     code::error(code::CANCELED)
 }
 
+/// The error of an operation whose time was over.
+pub(crate) fn timed_out() -> io::Error {
+    code::error(code::TIMED_OUT)
+}
+
+/// The error of a call for an operation that has completed.
+pub(crate) fn not_in_flight() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "no such operation is in flight: it completed before it could be reached",
+    )
+}
+
 /// How the connection was lost, if this error of an operation says that it was.
 pub(crate) fn loss(error: &io::Error) -> Option<i32> {
     code::loss(error.raw_os_error()?)

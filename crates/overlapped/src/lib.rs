@@ -117,6 +117,7 @@ mod tests;
 pub use buffer::{Buffer, Buffers};
 pub use conn::accept_window::AcceptWindow;
 pub use conn::in_place::Started;
+pub use conn::limits::LeastRate;
 pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
 pub use error::{OperationId, Refused, is_aborted, is_reset, is_timed_out};

@@ -39,6 +39,8 @@ pub(crate) struct Connection<O: Operation> {
     pub(super) end_when_sent: bool,
     /// The alarm is set to try again what met a shortage.
     pub(super) retry_is_due: bool,
+    /// It has limits of time, in [`Rare`].
+    pub(super) limited: bool,
     pub(super) starts: StartCounts,
     /// What size of buffer the next pooled receive takes.
     pub(super) receive_size: Cell<ReceiveSize>,
@@ -96,6 +98,7 @@ impl<O: Operation> Connection<O> {
             shut_send: false,
             end_when_sent: false,
             retry_is_due: false,
+            limited: false,
             starts: StartCounts::default(),
             receive_size: Cell::default(),
             receive_ready: Ready(true),
@@ -144,6 +147,14 @@ impl<O: Operation> Connection<O> {
         match direction {
             Direction::Receive => &mut self.receive,
             Direction::Send => self.send.get_or_insert_with(|| Box::new(OperationQueue::new())),
+        }
+    }
+
+    /// The operations of a direction that wait.
+    pub(super) fn waiting(&self, direction: Direction) -> Option<&OperationQueue<Pending<O>>> {
+        match direction {
+            Direction::Receive => Some(&self.receive),
+            Direction::Send => self.send.as_deref(),
         }
     }
 
@@ -303,7 +314,7 @@ impl<O: Operation> Connection<O> {
 
     /// Updates the state by what a complete operation says about the connection.
     #[inline]
-    pub(crate) fn conclude(&mut self, operation: &mut impl Perform<O>) {
+    pub(super) fn conclude_state(&mut self, operation: &mut impl Perform<O>) {
         operation.conclude(self);
         if operation.error().is_some() {
             self.conclude_failed(operation);

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, ConnectionState};
 use super::delivery::Delivery;
+use super::facts::Moment;
 use super::handle::Handle;
 use super::in_place::Tally;
 use super::locked::Locked;
@@ -9,7 +10,7 @@ use super::operation::{Key, Operation};
 use super::sockets::TcpSocket;
 use super::table::Table;
 use super::timers::{Due, Timers};
-use super::{accept_window, silent};
+use super::{accept_window, limits, silent};
 use crate::buffer::pool::Pool;
 use crate::error::{Refused, port_closed};
 use crate::panics::{Panics, contained};
@@ -71,6 +72,11 @@ impl<O: Operation> Connections<O> {
     /// How many operations gave their packet to the one who started them.
     pub(crate) fn completed_in_place(&self) -> u64 {
         self.completed_in_place.sum()
+    }
+
+    /// What time it is for timers and limits.
+    pub(super) fn now(&self) -> Moment {
+        Moment::of(self.scheduler.backend().now())
     }
 
     /// Associates `socket` with the port under `key`.
@@ -144,6 +150,7 @@ impl<O: Operation> Connections<O> {
         match due {
             Due::Timer(operation) => return Some(operation),
             Due::Retry(token) => self.retry(token, delivery),
+            Due::Limits(token) => limits::watch::ring(self, token, delivery),
             Due::Silence(token) => {
                 contained(|| silent::end_silence(self, token));
             }
@@ -206,7 +213,10 @@ impl<O: Operation> Connections<O> {
 
     /// Takes a connection out of the table, whose last handle is gone or that never had one.
     pub(super) fn remove(&self, token: u64) {
-        let Some(connection) = self.table.find(token) else { return };
+        let Some(mut connection) = self.table.find(token) else { return };
+        if let Some(entry) = connection.rare.limits_mut().and_then(|limits| limits.take_entry()) {
+            self.timers.cancel(entry);
+        }
         if let Some(socket) = &connection.socket {
             // The descriptor leaves the system's set before it is closed: its number may be used again
             // at once, while another thread still holds an event of it.

@@ -6,7 +6,7 @@ use super::locked::Locked;
 use super::operation::Operation;
 use super::queue::Ready;
 use super::silent;
-use crate::error::{OperationId, loss};
+use crate::error::{OperationId, loss, not_in_flight};
 use crate::panics::Panics;
 use crate::sys::code;
 use std::io;
@@ -21,10 +21,7 @@ impl<O: Operation> Handle<O> {
             if at.cancel_one_in_kernel(id.0) {
                 return Ok(());
             }
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "no such operation is in flight: it completed before it could be cancelled",
-            ));
+            return Err(not_in_flight());
         };
         abort(&mut pending, &mut at);
         at.end_if_sent();
@@ -67,6 +64,7 @@ impl<O: Operation> Handle<O> {
         let mut delivery = Delivery::by(By::Other);
         let mut at = self.lock();
         at.end_with_kernel();
+        at.forget_limits();
         let socket = at.socket.take();
         if let Some(socket) = &socket {
             // Before the packets: whoever takes one sees the connection gone.

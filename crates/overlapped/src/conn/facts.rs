@@ -20,13 +20,17 @@ impl Peer {
     }
 }
 
-/// A moment, as the nanoseconds since the first one that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A moment, as the nanoseconds since one that is before all that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
     pub(crate) fn now() -> Self {
-        let since = Instant::now().saturating_duration_since(first()).as_nanos();
+        Self::of(Instant::now())
+    }
+
+    pub(super) fn of(instant: Instant) -> Self {
+        let since = instant.saturating_duration_since(first()).as_nanos();
         // It lasts for 584 years.
         Self(NonZeroU64::MIN.saturating_add(since as u64))
     }
@@ -37,11 +41,22 @@ impl Moment {
         Self(self.0.saturating_add(after))
     }
 
+    /// How much later it is than `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
+
+    /// The moment so long before this one, or the first one.
+    pub(super) fn before(self, duration: Duration) -> Self {
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self::at(self.0.get().saturating_sub(nanoseconds))
+    }
+
     pub(crate) fn nanoseconds(self) -> u64 {
         self.0.get()
     }
 
-    /// The moment of [`Moment::nanoseconds`].
+    /// The moment of these [nanoseconds](Moment::nanoseconds).
     pub(crate) fn at(nanoseconds: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanoseconds.saturating_sub(1)))
     }
@@ -61,5 +76,9 @@ const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 fn first() -> Instant {
     static FIRST: OnceLock<Instant> = OnceLock::new();
-    *FIRST.get_or_init(Instant::now)
+    // A little earlier, so that a time that was held before anybody asked is a moment, too.
+    *FIRST.get_or_init(|| {
+        let now = Instant::now();
+        now.checked_sub(Duration::from_secs(60)).unwrap_or(now)
+    })
 }

@@ -121,6 +121,9 @@ impl<O: Operation> Handle<O> {
         if !at.may_attempt(direction) {
             at.starts.count(direction);
             at.push(direction, Pending { id, operation, holder: self.clone() });
+            if at.limited {
+                at.limit_started(direction, id);
+            }
             return Ok(Started::InFlight(OperationId(id)));
         }
         let progress = at.attempt(direction, &mut operation, &connections.pool);
@@ -129,7 +132,7 @@ impl<O: Operation> Handle<O> {
             self.wait(at, direction, Pending { id, operation, holder: self.clone() }, progress);
             return Ok(Started::InFlight(OperationId(id)));
         };
-        at.conclude(&mut operation);
+        at.conclude(direction, &mut operation);
         if operation.error().is_some()
             && !operation.has_begun()
             && let Some(error) = error_of(&operation)
@@ -179,7 +182,11 @@ impl<O: Operation> Handle<O> {
         pending: Pending<O, impl Perform<O>>,
         progress: Progress,
     ) {
+        let id = pending.id;
         at.push(direction, pending);
+        if at.limited {
+            at.limit_started(direction, id);
+        }
         let owes_retry = progress == Progress::Deferred && at.owes_retry();
         if progress == Progress::Yields {
             at.rearm();
@@ -213,6 +220,9 @@ impl<O: Operation> Handle<O> {
             match at.start_with_kernel(direction, pending, in_place, &mut delivery) {
                 Ok(Begun::InFlight { owes_retry }) => {
                     at.starts.count(direction);
+                    if at.limited {
+                        at.limit_started(direction, id);
+                    }
                     (Ok(Started::InFlight(OperationId(id))), owes_retry)
                 }
                 Ok(Begun::Complete(pending)) => {
@@ -302,7 +312,7 @@ impl<O: Operation> Handle<O> {
 /// The error of an operation that was taken out before its turn.
 pub(super) fn abort<O: Operation>(pending: &mut Pending<O>, at: &mut Locked<'_, O>) {
     pending.operation.fail(aborted());
-    at.conclude(&mut pending.operation);
+    at.conclude(Direction::of_id(pending.id), &mut pending.operation);
 }
 
 impl<O: Operation> Clone for Handle<O> {

@@ -80,7 +80,7 @@ impl StartCounts {
     /// The number of the next operation of a direction. It is not counted as started yet.
     #[inline]
     pub(super) fn next_id(&mut self, direction: Direction) -> u32 {
-        // The lowest bit tells the directions apart.
+        // See [`Direction::of_id`].
         self.of(direction).wrapping_mul(2) | direction as u32
     }
 

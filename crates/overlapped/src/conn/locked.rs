@@ -8,7 +8,7 @@
 use super::connection::Connection;
 use super::connections::Connections;
 use super::delivery::Delivery;
-use super::operation::{Direction, Operation, Pending, Progress};
+use super::operation::{Direction, Operation, Pending, Perform, Progress};
 use super::queue::Ready;
 use super::table::Entry;
 use crate::sys::Event;
@@ -80,7 +80,19 @@ impl<'a, O: Operation> Locked<'a, O> {
     fn advance_sends(&mut self, delivery: &mut Delivery<O>) -> bool {
         let deferred = self.advance_direction(Direction::Send, delivery);
         self.connection.end_if_sent();
+        if self.limited {
+            self.limit_partly(Direction::Send);
+        }
         deferred
+    }
+
+    /// Updates the state by what a complete operation says about the connection.
+    #[inline]
+    pub(crate) fn conclude(&mut self, direction: Direction, operation: &mut impl Perform<O>) {
+        self.connection.conclude_state(operation);
+        if self.limited {
+            self.limit_transferred(direction, operation.transferred());
+        }
     }
 
     /// True when the system was short of something.

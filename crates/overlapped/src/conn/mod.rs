@@ -14,6 +14,7 @@
 //! - [`ending`] is cancel and close; [`reuse`] one connection after another behind one handle;
 //!   [`accept_window`] the accepts that a listener keeps posted; [`silent`] the connections whose first
 //!   data is awaited.
+//! - [`limits`] are limits of time: of operations, of idleness, of a rate.
 //! - [`facts`] are the peer and the age of a connection, in few bytes.
 //! - [`in_place`] is which operations may give their result to the one who starts them.
 //! - [`rare`] is what few connections have.
@@ -34,6 +35,7 @@ pub(crate) mod facts;
 pub(crate) mod handle;
 pub(crate) mod in_place;
 mod leaving;
+pub(crate) mod limits;
 pub(crate) mod locked;
 #[cfg(all(test, loom))]
 mod models;

@@ -55,6 +55,11 @@ pub(crate) trait Perform<O: Operation>: Sized {
     /// is given back to the one who started it.
     fn has_begun(&self) -> bool;
 
+    /// How many bytes of a connection it has transferred so far.
+    fn transferred(&self) -> u64 {
+        0
+    }
+
     /// How the connection was lost, if its error says that it was.
     fn loss(&self) -> Option<i32>;
 
@@ -100,6 +105,16 @@ pub(crate) enum Role {
 pub(crate) enum Direction {
     Receive,
     Send,
+}
+
+impl Direction {
+    /// That of the operation with this number: the lowest bit tells the directions apart.
+    pub(super) fn of_id(id: u32) -> Self {
+        match id & 1 {
+            0 => Self::Receive,
+            _ => Self::Send,
+        }
+    }
 }
 
 /// What came of one attempt to perform an operation.

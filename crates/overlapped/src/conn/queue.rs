@@ -37,6 +37,10 @@ impl<T> OperationQueue<T> {
         usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(self.rest.iter().flat_map(|rest| rest.iter()))
+    }
+
     #[inline(always)]
     pub(crate) fn push(&mut self, operation: T) {
         if self.first.is_none() {

@@ -1,6 +1,7 @@
 //! What few connections have, out of the way of those that have not.
 
 use super::accept_window::{Accepting, Admission};
+use super::limits::Limits;
 use super::operation::Operation;
 use std::net::SocketAddrV6;
 
@@ -14,6 +15,8 @@ struct Parts<O: Operation> {
     admission: Option<Admission>,
     /// An address that is too large for its place.
     peer: Option<SocketAddrV6>,
+    /// What is limited in time.
+    limits: Option<Box<Limits>>,
 }
 
 impl<O: Operation> Rare<O> {
@@ -26,8 +29,9 @@ impl<O: Operation> Rare<O> {
     }
 
     fn parts(&mut self) -> &mut Parts<O> {
-        self.0
-            .get_or_insert_with(|| Box::new(Parts { accepting: None, admission: None, peer: None }))
+        let none =
+            || Box::new(Parts { accepting: None, admission: None, peer: None, limits: None });
+        self.0.get_or_insert_with(none)
     }
 
     pub(crate) fn accepting(&self) -> Option<&Accepting<O>> {
@@ -48,6 +52,15 @@ impl<O: Operation> Rare<O> {
 
     pub(super) fn take_admission(&mut self) -> Option<Admission> {
         self.0.as_mut()?.admission.take()
+    }
+
+    pub(super) fn limits_mut(&mut self) -> Option<&mut Limits> {
+        self.0.as_mut()?.limits.as_deref_mut()
+    }
+
+    /// The limits, and such that do not limit if there were none.
+    pub(super) fn limits_or_new(&mut self, new: impl FnOnce() -> Limits) -> &mut Limits {
+        self.parts().limits.get_or_insert_with(|| Box::new(new()))
     }
 
     pub(super) fn peer(&self) -> Option<SocketAddrV6> {

@@ -23,6 +23,8 @@ pub(crate) enum Due<T> {
     Retry(u64),
     /// The client of the connection with this token has been silent for too long.
     Silence(u64),
+    /// Some limit of the connection with this token may be over.
+    Limits(u64),
 }
 
 pub(crate) struct Timers<T>(Mutex<Queue<T>>);
@@ -49,14 +51,39 @@ impl<T> Timers<T> {
         after: Duration,
         due: Due<T>,
     ) -> Result<TimerId, Due<T>> {
-        let now = Moment::now();
+        let now = Moment::of(scheduler.backend().now());
+        self.start_at(scheduler, now, now.after(after), due)
+    }
+
+    /// The same for a moment.
+    pub(crate) fn start_at<Q: 'static>(
+        &self,
+        scheduler: &Scheduler<Q>,
+        now: Moment,
+        at: Moment,
+        due: Due<T>,
+    ) -> Result<TimerId, Due<T>> {
         let mut queue = self.0.lock();
         if queue.closed {
             return Err(due);
         }
-        let key = queue.wheel.insert(now.nanoseconds(), now.after(after).nanoseconds(), due);
+        let key = queue.wheel.insert(now.nanoseconds(), at.nanoseconds(), due);
         queue.set_alarm(scheduler);
         Ok(TimerId(key))
+    }
+
+    /// Has something due earlier; false when it was taken out.
+    pub(super) fn move_to<Q: 'static>(
+        &self,
+        scheduler: &Scheduler<Q>,
+        id: TimerId,
+        now: Moment,
+        at: Moment,
+    ) -> bool {
+        let mut queue = self.0.lock();
+        let is_there = queue.wheel.reset(now.nanoseconds(), id.0, at.nanoseconds());
+        queue.set_alarm(scheduler);
+        is_there
     }
 
     /// Lets a timer of the user's run for so long from now on; false when there is none such.
@@ -66,7 +93,7 @@ impl<T> Timers<T> {
         id: TimerId,
         after: Duration,
     ) -> bool {
-        let now = Moment::now();
+        let now = Moment::of(scheduler.backend().now());
         let mut queue = self.0.lock();
         let is_there = matches!(queue.wheel.get(id.0), Some(Due::Timer(_)))
             && queue.wheel.reset(now.nanoseconds(), id.0, now.after(after).nanoseconds());
@@ -93,7 +120,7 @@ impl<T> Timers<T> {
 
     /// Takes out what is due, in order, and sets the alarm for the rest.
     pub(crate) fn take_due<Q: 'static>(&self, scheduler: &Scheduler<Q>) -> Vec<Due<T>> {
-        let now = Moment::now();
+        let now = Moment::of(scheduler.backend().now());
         let mut due = Vec::new();
         let mut queue = self.0.lock();
         queue.wheel.take_due(now.nanoseconds(), &mut due);

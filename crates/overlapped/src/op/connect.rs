@@ -96,6 +96,10 @@ impl<P: Protocol> Kind<P> for Connect {
         connection.set_ready();
     }
 
+    fn transferred(&self) -> u64 {
+        self.target.transferred as u64
+    }
+
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         Packet::Connected {
             stream: TcpStream(handle),

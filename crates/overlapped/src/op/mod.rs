@@ -27,6 +27,7 @@
 //! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
 //!   operation.
 //! - [`packet`] is what a thread takes.
+//! - [`limits`] is how handles limit the time of operations.
 //! - [`start`] is step one, and [`or_packet`] makes a packet of what it refused.
 //! - [`stored`] is how operations lie where they wait.
 
@@ -36,6 +37,7 @@ mod connect;
 mod disconnect;
 mod first_data;
 mod leaving;
+mod limits;
 mod options;
 pub(crate) mod or_packet;
 pub(crate) mod packet;
@@ -80,6 +82,11 @@ trait Kind<P: Protocol>: KindInKernel + Known<P> + Sized {
     /// Whether it has done something that the peer or the system knows of.
     fn has_begun(&self) -> bool {
         false
+    }
+
+    /// How many bytes of a connection it has transferred so far.
+    fn transferred(&self) -> u64 {
+        0
     }
 
     /// How the connection was lost, if this error of its says that it was.
@@ -222,7 +229,7 @@ impl<P: Protocol> Operation for Op<P> {
         let Pending { id, operation: Self { task, operation }, holder } = at.pop(direction)?;
         dispatch!(task, kind => {
             let mut operation = Starting { kind, operation };
-            at.conclude(&mut operation);
+            at.conclude(direction, &mut operation);
             Starting::complete(Pending { id, operation, holder }, at, delivery)
         })
     }
@@ -253,6 +260,10 @@ impl<P: Protocol> Perform<Self> for Op<P> {
 
     fn has_begun(&self) -> bool {
         dispatch!(&self.task, it => Kind::<P>::has_begun(it))
+    }
+
+    fn transferred(&self) -> u64 {
+        dispatch!(&self.task, it => Kind::<P>::transferred(it))
     }
 
     fn loss(&self) -> Option<i32> {
@@ -313,6 +324,10 @@ impl<P: Protocol, K: Kind<P>> Perform<Op<P>> for Starting<P, K> {
 
     fn has_begun(&self) -> bool {
         self.kind.has_begun()
+    }
+
+    fn transferred(&self) -> u64 {
+        self.kind.transferred()
     }
 
     fn loss(&self) -> Option<i32> {

@@ -117,6 +117,13 @@ impl<P: Protocol> Kind<P> for Receive {
         self.attempt_once(with)
     }
 
+    fn transferred(&self) -> u64 {
+        match self.result {
+            Ok(Received::Data(length)) => length as u64,
+            _ => 0,
+        }
+    }
+
     #[inline]
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         let Self { mut buffer, result } = self;

@@ -68,6 +68,10 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
         self.has_taken
     }
 
+    fn transferred(&self) -> u64 {
+        u64::from(self.has_taken)
+    }
+
     fn into_packet(mut self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         Packet::ReceivedFrom {
             socket: UdpSocket(handle),

@@ -72,6 +72,10 @@ impl<P: Protocol> Kind<P> for Send {
         self.transferred > 0
     }
 
+    fn transferred(&self) -> u64 {
+        self.transferred as u64
+    }
+
     #[inline]
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         Packet::Sent {

@@ -40,6 +40,10 @@ impl<P: Protocol> Kind<P> for SendTo {
         }
     }
 
+    fn transferred(&self) -> u64 {
+        self.result.as_ref().map_or(0, |()| self.buffers.byte_len() as u64)
+    }
+
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         let transferred = if self.result.is_ok() { self.buffers.byte_len() } else { 0 };
         Packet::SentTo {

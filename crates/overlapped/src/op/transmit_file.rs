@@ -199,6 +199,10 @@ impl<P: Protocol> Kind<P> for TransmitFile {
         Next::Packet
     }
 
+    fn transferred(&self) -> u64 {
+        self.transferred()
+    }
+
     fn into_packet(self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
         Packet::Transmitted {
             stream: TcpStream(handle),

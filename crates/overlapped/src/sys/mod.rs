@@ -323,6 +323,15 @@ impl Backend<'_> {
         Ok(())
     }
 
+    /// What time it is for the port's alarm.
+    #[inline]
+    pub(crate) fn now(self) -> Instant {
+        match self {
+            Self::Readiness(Driver::Simulated(network)) => network.now(),
+            _ => Instant::now(),
+        }
+    }
+
     /// Sets, moves or (with `None`) stops the port's alarm.
     pub(crate) fn arm(self, at: Option<Instant>) {
         match self {

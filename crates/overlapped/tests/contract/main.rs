@@ -19,6 +19,8 @@ mod contents;
 mod crew;
 mod datagram_states;
 mod datagrams;
+mod deadlines;
+mod deadlines_held;
 mod disconnecting;
 mod endurance;
 mod errno;

@@ -53,6 +53,13 @@ impl<O: Operation> Connection<O> {
         false
     }
 
+    /// What the kernel has of a direction, by the numbers of the operations.
+    pub(crate) fn ids_in_kernel(&self, _direction: Direction) -> std::iter::Empty<u32> {
+        std::iter::empty()
+    }
+
+    pub(crate) fn time_out_in_kernel(&mut self, _id: u32) {}
+
     pub(crate) fn cancel_accept_in_kernel(&mut self, _stream: u64) {}
 
     /// Cancels what the kernel has; how many operations that were.

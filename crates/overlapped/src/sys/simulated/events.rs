@@ -77,6 +77,10 @@ impl Outlet {
         self.waiters.wake_one();
     }
 
+    pub(super) fn wake_all(&self) {
+        self.waiters.wake_all();
+    }
+
     fn is_kicked(&self, ticket: Option<&Ticket>) -> bool {
         ticket.is_some_and(|ticket| self.kicks.is_for(ticket))
     }
@@ -93,11 +97,12 @@ impl State {
 
     /// Appends up to `batch` events; whether there were any.
     fn take_events(&mut self, from: OutletId, events: &mut Vec<Event>, batch: usize) -> bool {
+        let now = self.now();
         let Some(outlet) = self.outlets.get_mut(&from) else {
             return false;
         };
         let length_before = events.len();
-        if outlet.alarm.is_some_and(|alarm| alarm <= Instant::now()) {
+        if outlet.alarm.is_some_and(|alarm| alarm <= now) {
             outlet.alarm = None;
             events.push(Event {
                 token: Event::ALARM,
@@ -216,7 +221,10 @@ impl Network {
             if look || news || is_kicked || end.is_some_and(|end| end <= Instant::now()) {
                 break look;
             }
-            let alarms = outlet.map(|outlet| outlet.alarm.into_iter().chain(outlet.look));
+            // Time that is held wakes everybody when it goes on.
+            let is_held = state.holds_time();
+            let alarm = |outlet: &Outlet| outlet.alarm.filter(|_| !is_held);
+            let alarms = outlet.map(|outlet| alarm(outlet).into_iter().chain(outlet.look));
             let until = alarms.into_iter().flatten().chain(end).min();
             state = self.waiters.wait(&self.shared.state, state, until);
         };
@@ -235,7 +243,7 @@ impl Network {
     /// Whether a wait would find an edge, or an alarm that is due.
     pub(crate) fn has_events(&self) -> bool {
         let state = self.shared.state.lock();
-        let now = Instant::now();
+        let now = state.now();
         state.outlets.get(&self.outlet).is_some_and(|outlet| {
             !outlet.edges.is_empty() || outlet.alarm.is_some_and(|alarm| alarm <= now)
         })

@@ -17,7 +17,7 @@
 //!
 //! It does not simulate latency, bandwidth or lost packets. There is only one host, which has every
 //! address. A backlog holds exactly its number of connections (Linux lets one more in). Waits take
-//! real time, so a seed repeats a run exactly only if the test has one thread.
+//! real time unless it is [held](Network::hold_time), so a seed repeats a run exactly only if the test has one thread.
 //!
 //! Main disadvantage: one lock guards the whole network. It is for finding faults, not for load.
 //!
@@ -55,6 +55,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use waiters::Waiters;
 
 /// A network in memory. A clone is the same network, and several ports may be on it.
@@ -178,6 +179,22 @@ impl Network {
     /// at least; that changes at once.
     pub fn set_capacity(&self, bytes: usize) {
         self.shared.state.lock().capacity = bytes.max(1);
+    }
+
+    /// Lets the time of its ports stand still from now on: what timers and limits of time are set by.
+    /// It goes on in steps, by [`Network::advance_time`], so what comes of it does not depend on how fast
+    /// the machine is. How long a take waits is real time all the same.
+    pub fn hold_time(&self) {
+        self.advance_time(Duration::ZERO);
+    }
+
+    /// Lets time pass at once; it stands still before and afterwards.
+    pub fn advance_time(&self, by: Duration) {
+        self.shared.state.lock().step_time(by);
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.shared.state.lock().now()
     }
 
     /// How many sockets are open: those of ports, those of the outside, and connections that

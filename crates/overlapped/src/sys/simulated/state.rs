@@ -15,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(super) type SocketId = u64;
 pub(super) type OutletId = u64;
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub(super) script: Script,
     pub(super) random: Random,
     last_id: u64,
+    /// What time it is for alarms, when time stands still.
+    held_time: Option<Instant>,
 }
 
 /// One socket, or one connection that nobody has accepted yet.
@@ -162,7 +165,27 @@ impl State {
             script: Script::default(),
             random: Random::new(seed),
             last_id: 0,
+            held_time: None,
         }
+    }
+
+    /// What time it is for alarms.
+    pub(super) fn now(&self) -> Instant {
+        self.held_time.unwrap_or_else(Instant::now)
+    }
+
+    /// From now on time stands still, after so long a step.
+    pub(super) fn step_time(&mut self, by: Duration) {
+        let now = self.now();
+        self.held_time = Some(now.checked_add(by).unwrap_or(now));
+        // Whoever waits has waited for a time of the clock before.
+        for outlet in self.outlets.values() {
+            outlet.wake_all();
+        }
+    }
+
+    pub(super) fn holds_time(&self) -> bool {
+        self.held_time.is_some()
     }
 
     pub(super) fn new_id(&mut self) -> u64 {

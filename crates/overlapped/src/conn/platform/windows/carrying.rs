@@ -6,7 +6,7 @@ use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Operation, Pending, Progress, Role, Surroundings};
-use crate::error::aborted;
+use crate::error::{aborted, is_aborted, timed_out};
 use crate::sys::code;
 use crate::sys::iocp::block::Finished;
 use crate::sys::socket::Socket;
@@ -37,6 +37,7 @@ impl<O: Operation> Locked<'_, O> {
             alone: goes_alone(operation),
             in_steps: operation.goes_in_steps(),
             cancelled: false,
+            timed_out: false,
             accepting: operation.accepts_on(),
             connected_since: None,
             silent: None,
@@ -104,7 +105,7 @@ impl<O: Operation> Locked<'_, O> {
             }
             Err((error, mut pending)) => {
                 pending.operation.fail(error);
-                self.conclude(&mut pending.operation);
+                self.conclude(direction, &mut pending.operation);
                 Err(refused(pending))
             }
         }
@@ -124,7 +125,7 @@ impl<O: Operation> Locked<'_, O> {
             let deferred = self.issue_next(label.direction, pending, delivery);
             return Ok(Begun::InFlight { owes_retry: deferred && self.owes_retry() });
         }
-        self.conclude(&mut pending.operation);
+        self.conclude(label.direction, &mut pending.operation);
         if pending.operation.error().is_some() && !pending.operation.has_begun() {
             return Err(refused(pending));
         }
@@ -136,6 +137,9 @@ impl<O: Operation> Locked<'_, O> {
     fn carried_out(&mut self, finished: &Finished) -> Option<(Label, Pending<O>, Progress)> {
         let connections = self.connections;
         let iocp = iocp(connections)?;
+        if self.limited {
+            self.limit_stepped();
+        }
         let connection = &mut **self;
         let found = connection.with_kernel.in_flight.finish(iocp, finished);
         let (mut label, mut pending, outcome) = found?;
@@ -163,7 +167,7 @@ impl<O: Operation> Locked<'_, O> {
         let Some((label, pending, progress)) = self.carried_out(finished) else { return false };
         let mut deferred = false;
         match progress {
-            Progress::Complete { .. } => self.complete(pending, delivery),
+            Progress::Complete { .. } => self.complete_in_time(&label, pending, delivery),
             Progress::Blocked | Progress::Deferred | Progress::Yields => {
                 deferred = self.issue_next(label.direction, pending, delivery);
             }
@@ -176,7 +180,22 @@ impl<O: Operation> Locked<'_, O> {
     }
 
     fn complete(&mut self, mut pending: Pending<O>, delivery: &mut Delivery<O>) {
-        self.conclude(&mut pending.operation);
+        self.conclude(Direction::of_id(pending.id), &mut pending.operation);
+        self.deliver(pending, delivery);
+    }
+
+    /// The same for one that the kernel has carried out, and that may have been out of time.
+    fn complete_in_time(
+        &mut self,
+        label: &Label,
+        mut pending: Pending<O>,
+        delivery: &mut Delivery<O>,
+    ) {
+        self.conclude(label.direction, &mut pending.operation);
+        if label.timed_out && pending.operation.error().is_some_and(is_aborted) {
+            // Only now: to the connection it was a cancel, and no loss.
+            pending.operation.fail(timed_out());
+        }
         self.deliver(pending, delivery);
     }
 

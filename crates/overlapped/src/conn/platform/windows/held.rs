@@ -93,6 +93,21 @@ impl<O: Operation> Connection<O> {
         self.with_kernel.in_flight.cancel(socket, |label| label.id == id) || stops
     }
 
+    /// What the kernel has of a direction, by the numbers of the operations, in the order of their starts.
+    pub(crate) fn ids_in_kernel(&self, direction: Direction) -> impl Iterator<Item = u32> {
+        self.labels_of(direction).map(|label| label.id)
+    }
+
+    /// Asks the kernel to cancel an operation whose time is over. If it completes nevertheless, it
+    /// keeps its result.
+    pub(crate) fn time_out_in_kernel(&mut self, id: u32) {
+        let mut labels = self.with_kernel.in_flight.labels_mut();
+        let Some(label) = labels.find(|label| label.id == id) else { return };
+        label.timed_out = true;
+        drop(labels);
+        self.cancel_one_in_kernel(id);
+    }
+
     /// Whether closing is to reset the connection.
     pub(crate) fn reset_with_kernel(&mut self, on: bool) {
         self.with_kernel.resets = on;

@@ -85,6 +85,8 @@ struct Label {
     alone: bool,
     in_steps: bool,
     cancelled: bool,
+    /// It was cancelled since its time is over.
+    timed_out: bool,
     /// The fresh socket of an accept, and since when it is seen to be connected.
     accepting: Option<RawSocket>,
     connected_since: Option<Instant>,
