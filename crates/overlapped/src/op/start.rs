@@ -67,6 +67,7 @@ pub(super) fn refused<P: Protocol, T>(
 
 #[cold]
 #[inline(never)]
+#[expect(clippy::boxed_local, reason = "the box is there already")]
 fn given_back<P: Protocol, K, T>(
     not_started: NotStarted<Starting<P, K>>,
     handle: &Handle<Op<P>>,
