@@ -1,7 +1,6 @@
-//! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`.
+//! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`. Ctrl-C stops it.
 
-use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 
 struct Echo;
 
@@ -31,27 +30,14 @@ fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     }
 }
 
-fn serve(port: &Port<Echo>) {
-    while let Ok(packet) = port.take() {
-        // A handler that panics costs the packet's connection, and not this thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| handle(port, packet)));
-    }
-}
-
-/// How many handlers may be blocked at once: here none, but for what the system does by itself.
-const MAY_BLOCK: usize = 1;
-
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
     let address = address.parse().map_err(std::io::Error::other)?;
     let port = Port::<Echo>::new()?;
+    port.watch_signals()?;
     let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
     println!("listening on {}", listener.local_addr()?);
     listener.accept_window(AcceptWindow::new(10), || ())?;
-    std::thread::scope(|threads| {
-        for _ in 0..port.concurrency() + MAY_BLOCK {
-            threads.spawn(|| serve(&port));
-        }
-    });
+    Workers::new(&port).name("echo").run(handle)?;
     Ok(())
 }

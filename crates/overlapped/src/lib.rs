@@ -16,6 +16,8 @@
 //!   by a connect or by [`accept_into`](TcpListener::accept_into).
 //! - Ctrl-C and termination are packets, too, on a port that watches them (`Port::watch_signals`, with the
 //!   feature `signals`).
+//! - [`Workers`] are the threads of a server: as many as are needed, between a least and a most number.
+//!   Threads of your own may [take](Port::take) packets as well, or instead.
 //! - [`blocking`] wraps code that blocks, so that another thread may run meanwhile. The port's
 //!   blocked-thread monitor finds threads that block without it.
 //! - `simulated` is a network in memory, for tests, with the feature of that name.
@@ -23,8 +25,8 @@
 //! # An echo server
 //!
 //! ```
-//! use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
-//! use std::panic::{AssertUnwindSafe, catch_unwind};
+//! use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
+//! use std::time::Duration;
 //!
 //! struct Echo;
 //!
@@ -53,30 +55,16 @@
 //!     }
 //! }
 //!
-//! fn serve(port: &Port<Echo>) {
-//!     while let Ok(packet) = port.take() {
-//!         // A handler that panics costs the packet's connection, and not this thread.
-//!         let _ = catch_unwind(AssertUnwindSafe(|| handle(port, packet)));
-//!     }
-//! }
-//!
-//! /// How many handlers may be blocked at once: here none, but for what the system does by itself.
-//! const MAY_BLOCK: usize = 1;
-//!
 //! # fn main() -> std::io::Result<()> {
 //! let port = Port::<Echo>::new()?;
 //! let address = ([127, 0, 0, 1], 0).into();
 //! let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
 //! listener.accept_window(AcceptWindow::new(10), || ())?;
-//! # let mut answer = Ok([0; 4]);
-//! std::thread::scope(|threads| {
-//!     for _ in 0..port.concurrency() + MAY_BLOCK {
-//!         threads.spawn(|| serve(&port));
-//!     }
-//! #     answer = ask(&listener);
-//! #     port.close();
-//! });
-//! # assert_eq!(&answer?, b"ping");
+//! let workers = Workers::new(&port).start(handle)?;
+//! # assert_eq!(&ask(&listener)?, b"ping");
+//! // A server that is to run until it is ended needs no more than `run(handle)`.
+//! let report = workers.stop(Duration::from_secs(10));
+//! assert_eq!(report.in_handler, 0);
 //! # Ok(())
 //! # }
 //! # fn ask(listener: &overlapped::TcpListener<Echo>) -> std::io::Result<[u8; 4]> {
@@ -94,7 +82,7 @@
 //!
 //! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32
 //! call and what it is here), `docs/ownership.md` (what happens to buffers and handles when you
-//! drop, cancel or close), `docs/scheduler.md` (which threads may run), `docs/linux.md` and
+//! drop, cancel or close), `docs/scheduler.md` (which threads may run), `docs/workers.md` (the threads of a server), `docs/linux.md` and
 //! `docs/windows.md` (the drivers), `docs/limits.md` (every limit, and what happens at it), and
 //! `docs/contract.md` (what the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]
@@ -113,6 +101,7 @@ mod sync;
 mod sys;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod workers;
 
 pub use buffer::{Buffer, Buffers};
 pub use conn::accept_window::AcceptWindow;
@@ -149,6 +138,9 @@ pub use sys::signals::Signal;
 #[cfg(feature = "simulated")]
 pub use sys::simulated;
 pub use sys::{DriverChoice, DriverReport};
+pub use workers::Workers;
+pub use workers::event::{WorkersCounters, WorkersEvent};
+pub use workers::running::{RunningWorkers, StopReport};
 
 /// The example of the README, compiled with the documentation's tests.
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the bottom up. Those of one line do not know each other.
-const ROOMS: [&[&str]; 10] = [
+const ROOMS: [&[&str]; 11] = [
     &["panics", "protocol", "sync"],
     &["buffer"],
     &["sys"],
@@ -16,6 +16,7 @@ const ROOMS: [&[&str]; 10] = [
     &["conn", "file"],
     &["op"],
     &["port"],
+    &["workers"],
     &["lib"],
     // Tests that need what no user can reach. The library does not know them.
     &["tests"],

@@ -3,16 +3,18 @@
 
 use overlapped::{
     AcceptWindow, Buffer, DatagramSocket, FileOptions, ListenSocket, OpenFile, Packet, Port,
-    Protocol, TcpListener, TcpSocket,
+    Protocol, TcpListener, TcpSocket, Workers, WorkersEvent,
 };
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Signal, getrlimit, kill_process, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// No test waits longer than this for anything; it fails instead.
@@ -214,7 +216,8 @@ fn switches_of_the_others() -> (u64, bool) {
         if own.ends_with(task.file_name()) {
             continue;
         }
-        let status = std::fs::read_to_string(task.path().join("status")).expect("none ends");
+        // One of a pool may end meanwhile.
+        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else { continue };
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));
             line.expect("the kernel tells it")[name.len()..].trim().to_owned()
@@ -224,6 +227,124 @@ fn switches_of_the_others() -> (u64, bool) {
         sum.1 &= field("State:").starts_with('S');
     }
     sum
+}
+
+/// The first signal ends the wait, what is in hand is finished, and the handler sees no signal.
+#[test]
+fn a_server_that_runs_ends_at_a_signal() {
+    alone("a_server_that_runs_ends_at_a_signal", || {
+        let port = Port::<Numbers>::builder().concurrency(2).build().expect("a port");
+        port.watch_signals().expect("signals are watched");
+        for number in 0..100 {
+            port.post(number).expect("it is open");
+        }
+        let handled = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&handled);
+        let report = Workers::new(&port).stop_within(PATIENCE).run(move |_, packet| {
+            let Packet::Posted(number) = packet else {
+                panic!("{:?} is not the handler's", packet.kind())
+            };
+            if number == 0 {
+                let own = rustix::process::getpid();
+                kill_process(own, Signal::TERM).expect("a process may end itself");
+            }
+            counts.fetch_add(1, Ordering::SeqCst);
+        });
+        let report = report.expect("it runs");
+        assert_eq!((report.in_handler, report.discarded), (0, 0));
+        assert_eq!(handled.load(Ordering::SeqCst), 100);
+    });
+}
+
+/// There is memory for a few stacks and no more: the pool goes on with the threads that it has, says so,
+/// and tries again.
+#[test]
+fn a_pool_that_cannot_start_threads_goes_on_with_those_it_has() {
+    alone("a_pool_that_cannot_start_threads_goes_on_with_those_it_has", || {
+        const STACK_BYTES: usize = 512 << 20;
+        let port = Port::<Numbers>::builder().concurrency(1).build().expect("a port");
+        let (tell, told) = channel();
+        let (entered, entries) = channel();
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let status = std::fs::read_to_string("/proc/self/status").expect("the kernel tells it");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+        let size = size.and_then(|size| size.trim().strip_suffix(" kB")).expect("it is a size");
+        let size_kib: u64 = size.trim().parse().expect("it is a number");
+        let mut limit = getrlimit(Resource::As);
+        // Two stacks and a half.
+        limit.current = Some((size_kib << 10) + 5 * STACK_BYTES as u64 / 2);
+        setrlimit(Resource::As, limit).expect("it may be lowered");
+        let at = Arc::clone(&gate);
+        let workers = Workers::new(&port).least(1).stack_size(STACK_BYTES).on_event(move |event| {
+            if let WorkersEvent::ThreadNotStarted { threads, .. } = event {
+                let _ = tell.send(*threads);
+            }
+        });
+        let running = workers.start(move |_, packet| {
+            let Packet::Posted(number) = packet else { return };
+            let _ = entered.send(number);
+            if number < 10 {
+                let closed = at.0.lock().expect("nobody panics");
+                drop(at.1.wait_while(closed, |is_open| !*is_open).expect("nobody panics"));
+            }
+        });
+        let running = running.expect("there is memory for one");
+        for number in [1, 2] {
+            port.post(number).expect("it is open");
+            assert_eq!(entries.recv_timeout(PATIENCE), Ok(number));
+        }
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(2), "a third one cannot be started");
+        port.post(11).expect("it is open");
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(2), "nor a while later");
+        assert!(entries.try_recv().is_err());
+        assert_eq!(running.threads(), 2);
+        // Memory is there again.
+        limit.current = limit.maximum;
+        setrlimit(Resource::As, limit).expect("it may be raised again");
+        assert_eq!(entries.recv_timeout(PATIENCE), Ok(11));
+        *gate.0.lock().expect("nobody panics") = true;
+        gate.1.notify_all();
+        let counters = running.counters();
+        assert!(counters.not_started >= 2, "{counters:?}");
+        assert_eq!(running.stop(PATIENCE).in_handler, 0);
+    });
+}
+
+/// Nor do the threads of a server, once those that are not needed have ended.
+#[test]
+fn f15_an_idle_pool_wakes_no_thread_of_the_process() {
+    alone("f15_an_idle_pool_wakes_no_thread_of_the_process", || {
+        const OBSERVATION: Duration = Duration::from_secs(1);
+        let port = Port::<Numbers>::builder().concurrency(2).build().expect("a port");
+        let workers = Workers::new(&port).idle_limit(Duration::from_millis(50));
+        let running = workers.start(|_, packet| {
+            if let Packet::Posted(number) = packet
+                && number % 10 == 0
+            {
+                overlapped::blocking(|| std::thread::sleep(Duration::from_millis(1)));
+            }
+        });
+        let running = running.expect("threads can be started");
+        for number in 0..1_000 {
+            port.post(number).expect("it is open");
+        }
+        let begun = Instant::now();
+        let mut before = switches_of_the_others();
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let now = switches_of_the_others();
+            let at_rest = now == before && now.1 && running.threads() == 2;
+            before = now;
+            if at_rest || begun.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        std::thread::sleep(OBSERVATION);
+        let after = switches_of_the_others();
+        assert_eq!(after, (before.0, true), "context switches while nothing happened");
+        assert_eq!(running.counters().handled, 1_000);
+        running.stop(PATIENCE);
+    });
 }
 
 /// Also none that the library made for itself.

@@ -354,11 +354,12 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
 fn next_to_post<O: Operation>(listener: &Handle<O>, attempt: usize) -> Option<MakeAccept<O>> {
     let mut at = listener.lock();
     let posted = at.posted();
+    let is_paused = listener.connections().accepts_are_paused();
     let accepting = at.rare.accepting_mut()?;
     if std::mem::replace(&mut accepting.refilling, true) && attempt == 0 {
         return None;
     }
-    if !accepting.has_room(posted) {
+    if is_paused || !accepting.has_room(posted) {
         accepting.refilling = false;
         return None;
     }

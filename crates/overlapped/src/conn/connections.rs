@@ -37,6 +37,8 @@ pub(crate) struct Connections<O: Operation> {
     /// For each stream that waits in an accept, the listener; both by their tokens.
     pub(super) reservations: Mutex<HashMap<u64, u64>>,
     closed: AtomicBool,
+    /// Accept windows post nothing.
+    pub(super) accepts_paused: AtomicBool,
     deferrals: AtomicU64,
     pub(super) completed_in_place: Tally,
 }
@@ -50,6 +52,7 @@ impl<O: Operation> Connections<O> {
             pool,
             reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
+            accepts_paused: AtomicBool::new(false),
             deferrals: AtomicU64::new(0),
             completed_in_place: Tally::default(),
         })

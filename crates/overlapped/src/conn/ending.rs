@@ -1,5 +1,6 @@
 //! How operations and handles end before their time: cancel, shutdown, close.
 
+use super::connections::Connections;
 use super::delivery::{By, Delivery};
 use super::handle::{Handle, abort};
 use super::locked::Locked;
@@ -11,6 +12,7 @@ use crate::panics::Panics;
 use crate::sys::code;
 use std::io;
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl<O: Operation> Handle<O> {
@@ -60,39 +62,7 @@ impl<O: Operation> Handle<O> {
     /// Closes the socket now; what is in flight completes as aborted (P140). The packets may be
     /// taken long after this has returned (P141).
     pub(crate) fn close(&self) {
-        let connections = self.connections();
-        let mut delivery = Delivery::by(By::Other);
-        let mut at = self.lock();
-        at.end_with_kernel();
-        at.forget_limits();
-        let socket = at.socket.take();
-        if let Some(socket) = &socket {
-            // Before the packets: whoever takes one sees the connection gone.
-            connections.scheduler.backend().deregister(socket);
-        }
-        let admission = at.rare.take_admission();
-        let mut accepting = at.rare.take_accepting();
-        let listener = at.take_reservation();
-        drop(socket);
-        at.abort_all(&mut delivery);
-        drop(at);
-        connections.table.retire(self.token());
-        let mut panics = Panics::default();
-        if let Some(accepting) = &mut accepting {
-            for pending in accepting.take_waiting() {
-                delivery.add(connections, pending.aborted());
-            }
-            for token in accepting.silent_tokens() {
-                panics.run(|| silent::end(connections, token));
-            }
-        }
-        panics.run(|| drop(accepting));
-        if let Some(listener) = listener {
-            panics.run(|| connections.cancel_accept_into(listener, self.token()));
-        }
-        panics.run(|| drop(admission));
-        panics.run(|| delivery.finish());
-        panics.resume();
+        self.connections().close(self.token());
     }
 
     /// Closes the socket so that the peer sees a reset.
@@ -141,6 +111,45 @@ impl<O: Operation> Handle<O> {
             self.connections().defer(self.token());
         }
         Ok(())
+    }
+}
+
+impl<O: Operation> Connections<O> {
+    /// What [`Handle::close`] does.
+    pub(crate) fn close(self: &Arc<Self>, token: u64) {
+        let connections = self;
+        let mut delivery = Delivery::by(By::Other);
+        let Some(mut at) = self.find(token) else { return };
+        at.end_with_kernel();
+        at.forget_limits();
+        let socket = at.socket.take();
+        if let Some(socket) = &socket {
+            // Before the packets: whoever takes one sees the connection gone.
+            connections.scheduler.backend().deregister(socket);
+        }
+        let admission = at.rare.take_admission();
+        let mut accepting = at.rare.take_accepting();
+        let listener = at.take_reservation();
+        drop(socket);
+        at.abort_all(&mut delivery);
+        drop(at);
+        connections.table.retire(token);
+        let mut panics = Panics::default();
+        if let Some(accepting) = &mut accepting {
+            for pending in accepting.take_waiting() {
+                delivery.add(connections, pending.aborted());
+            }
+            for token in accepting.silent_tokens() {
+                panics.run(|| silent::end(connections, token));
+            }
+        }
+        panics.run(|| drop(accepting));
+        if let Some(listener) = listener {
+            panics.run(|| connections.cancel_accept_into(listener, token));
+        }
+        panics.run(|| drop(admission));
+        panics.run(|| delivery.finish());
+        panics.resume();
     }
 }
 

@@ -18,6 +18,7 @@
 //! - [`facts`] are the peer and the age of a connection, in few bytes.
 //! - [`in_place`] is which operations may give their result to the one who starts them.
 //! - [`rare`] is what few connections have.
+//! - [`standstill`] is what is asked of all connections together, by who runs the threads of a server.
 //! - [`platform`] is what differs where the kernel carries the operations itself.
 //! - [`sockets`] belong to no port yet or, by [`leaving`], no more; `simulated` makes those of a
 //!   simulated network, [`standard`] those of the standard library.
@@ -50,6 +51,7 @@ pub(crate) mod silent;
 mod simulated;
 pub(crate) mod sockets;
 mod standard;
+mod standstill;
 mod table;
 pub(crate) mod timers;
 mod wheel;

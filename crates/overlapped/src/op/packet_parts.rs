@@ -64,6 +64,20 @@ pub enum PacketHandle<P: Protocol> {
     None,
 }
 
+impl<P: Protocol> PacketHandle<P> {
+    /// The completion key of the connection, socket or file; that of the stream where there is a
+    /// listener as well. `None` where there is no handle.
+    pub fn key(&self) -> Option<&P::Key> {
+        match self {
+            Self::Listener(listener) => Some(listener.key()),
+            Self::ListenerAndStream(_, stream) | Self::Stream(stream) => Some(stream.key()),
+            Self::Datagrams(socket) => Some(socket.key()),
+            Self::File(file) => Some(file.key()),
+            Self::None => None,
+        }
+    }
+}
+
 /// A packet taken apart, of whatever operation it is.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -102,6 +116,28 @@ impl<P: Protocol> Packet<P> {
             Self::Timer { .. } => PacketKind::Timer,
             Self::Signal(_) => PacketKind::Signal,
             Self::Posted(_) => PacketKind::Posted,
+        }
+    }
+
+    /// One more share in the handle that it gives back.
+    pub(crate) fn share_of_handle(&self) -> PacketHandle<P> {
+        match self {
+            Self::Accepted { listener, .. } => PacketHandle::Listener(listener.clone()),
+            Self::AcceptedInto { listener, stream, .. } => {
+                PacketHandle::ListenerAndStream(listener.clone(), stream.clone())
+            }
+            Self::Connected { stream, .. }
+            | Self::Disconnected { stream, .. }
+            | Self::Received { stream, .. }
+            | Self::Sent { stream, .. }
+            | Self::Transmitted { stream, .. } => PacketHandle::Stream(stream.clone()),
+            Self::ReceivedFrom { socket, .. } | Self::SentTo { socket, .. } => {
+                PacketHandle::Datagrams(socket.clone())
+            }
+            Self::Read { file, .. } | Self::Written { file, .. } | Self::Flushed { file, .. } => {
+                PacketHandle::File(file.clone())
+            }
+            Self::Timer { .. } | Self::Signal(_) | Self::Posted(_) => PacketHandle::None,
         }
     }
 

@@ -206,6 +206,11 @@ impl<P: Protocol> Inner<P> {
         panics.resume();
     }
 
+    /// Whether there is something that a thread could take, though none does now.
+    pub(crate) fn work_waits(&self) -> bool {
+        self.scheduler().any_work_waits() || self.finished() > 0
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let finished = self.finished();
         let sizes = self.scheduler().sizes();

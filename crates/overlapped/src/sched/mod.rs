@@ -24,7 +24,7 @@ mod dispatcher;
 pub(crate) mod metrics;
 mod monitor;
 mod own_queue;
-mod parker;
+pub(crate) mod parker;
 mod platform;
 mod rules;
 

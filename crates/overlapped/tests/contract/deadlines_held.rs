@@ -164,7 +164,7 @@ fn limits_follow_the_clock_of_the_network_and_repeat_with_its_seed() {
         for step in 0..20 {
             streams[(step * 7) % 20].1.send(b"x");
             network.advance_time(Duration::from_millis(10));
-            while let Ok(packet) = port.poll() {
+            while let Some(packet) = port.try_take().expect("the port is open") {
                 outcomes.push(outcome(packet));
             }
         }

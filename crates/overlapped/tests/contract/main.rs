@@ -74,4 +74,6 @@ mod transitions;
 mod transmitting;
 mod transmitting_ends;
 mod unread;
+mod workers;
+mod workers_exhausted;
 mod world;

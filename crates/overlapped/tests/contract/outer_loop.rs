@@ -24,14 +24,7 @@ impl Outside {
 
     /// All that there is until the port has nothing.
     fn drain(&self) -> Vec<Packet<Numbers>> {
-        std::iter::from_fn(|| match self.0.poll() {
-            Ok(packet) => Some(packet),
-            Err(error) => {
-                assert_eq!(error, TakeError::TimedOut);
-                None
-            }
-        })
-        .collect()
+        std::iter::from_fn(|| self.0.try_take().expect("the port is open")).collect()
     }
 
     /// Waits outside, as often as it takes, until this many packets were taken.
@@ -162,7 +155,7 @@ fn the_close_of_the_port_is_seen_from_outside() {
     outside.expect_quiet();
     outside.0.close();
     assert!(outside.is_readable(PATIENCE));
-    assert_eq!(outside.0.poll().err(), Some(TakeError::Closed));
+    assert_eq!(outside.0.try_take().err(), Some(TakeError::Closed));
 }
 
 #[test]

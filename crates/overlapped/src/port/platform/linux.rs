@@ -60,7 +60,7 @@ impl<P: Protocol> Port<P> {
     /// let mut taken = Vec::new();
     /// while taken.is_empty() {
     ///     rustix::event::poll(&mut sources, None)?;
-    ///     while let Ok(packet) = port.poll() {
+    ///     while let Some(packet) = port.try_take()? {
     ///         taken.push(packet);
     ///     }
     /// }

@@ -190,6 +190,20 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         !own::own_queue::<T, E, K>(member).is_empty() || self.rules.lock().work_waits()
     }
 
+    /// Whether a thread waits for which there is no work yet.
+    #[inline]
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.word.load(Ordering::Acquire) & word::SOMEBODY_WAITS != 0
+    }
+
+    /// Whether there is work that no thread goes on with now, wherever it lies.
+    pub(crate) fn any_work_waits(&self) -> bool {
+        let rules = self.rules.lock();
+        let lies_here = rules.work_waits() || rules.own_work_waits();
+        drop(rules);
+        lies_here || self.backend.has_events()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.rules.lock().counts()
     }

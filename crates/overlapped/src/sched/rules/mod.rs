@@ -53,6 +53,8 @@ pub(super) mod word {
     pub(crate) const READY: u32 = 32;
     /// Somebody waits for the backend with others: nothing may lie where it cannot be seen from there.
     pub(crate) const WATCHED: u32 = 64;
+    /// A thread waits for which there is no work yet.
+    pub(crate) const SOMEBODY_WAITS: u32 = 128;
 }
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
@@ -149,6 +151,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             | bit(self.active == self.concurrency, word::FULL)
             | bit(!self.ready.is_empty(), word::READY)
             | bit(self.watched, word::WATCHED)
+            | bit(self.somebody_waits(), word::SOMEBODY_WAITS)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

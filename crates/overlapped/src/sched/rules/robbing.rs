@@ -61,7 +61,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     }
 
     /// Whether there is work that would be lost to all but one thread, should that thread sleep.
-    pub(super) fn own_work_waits(&self) -> bool {
+    pub(crate) fn own_work_waits(&self) -> bool {
         self.members.iter().flatten().any(|member| !member.own.is_empty(&self.loot))
     }
 

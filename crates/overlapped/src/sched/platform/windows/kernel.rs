@@ -288,6 +288,15 @@ impl<T> KernelPort<T> {
         Sizes { queued, waiting, released: members.saturating_sub(waiting + paused), paused }
     }
 
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// What is posted or was put back. What the kernel has finished its handles know.
+    pub(super) fn any_work_waits(&self) -> bool {
+        self.sizes().queued > 0
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let taken = self.taken.load(Ordering::Relaxed);
         let queued = self.sizes().queued as u64;

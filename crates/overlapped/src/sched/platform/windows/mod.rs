@@ -122,6 +122,8 @@ impl<T: 'static> Scheduler<T> {
         pub(in crate::sched) fn put_back(&self, member: Option<MemberId>, packets: VecDeque<T>) -> Result<(), VecDeque<Queued<T>>>;
         pub(crate) fn close(&self) -> VecDeque<Queued<T>>;
         pub(crate) fn sizes(&self) -> Sizes;
+        pub(crate) fn somebody_waits(&self) -> bool;
+        pub(crate) fn any_work_waits(&self) -> bool;
         pub(crate) fn counts(&self) -> Counts;
         pub(crate) fn delays(&self) -> DelayHistogram;
         pub(crate) fn concurrency(&self) -> usize;

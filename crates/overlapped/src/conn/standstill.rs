@@ -1,0 +1,53 @@
+//! What is asked of all connections of a port together: to accept nothing more, for a while or for good,
+//! and whether anything is still to be sent.
+
+use super::accept_window::refill;
+use super::connection::ConnectionState;
+use super::connections::Connections;
+use super::operation::Operation;
+use crate::panics::Panics;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl<O: Operation> Connections<O> {
+    /// Accept windows post no accepts until [`Connections::resume_accepts`]. What is posted stays so.
+    pub(crate) fn pause_accepts(&self) {
+        self.accepts_paused.store(true, Ordering::SeqCst);
+    }
+
+    /// Accept windows are filled again.
+    pub(crate) fn resume_accepts(self: &Arc<Self>) {
+        // Before the listeners' locks: a refill that saw it paused has let its window go by then.
+        self.accepts_paused.store(false, Ordering::SeqCst);
+        let mut panics = Panics::default();
+        for token in self.table.tokens() {
+            let listener = self.find(token).and_then(|at| Some(at.rare.accepting()?.listener()));
+            if let Some(listener) = listener {
+                refill(&listener);
+                panics.run(|| drop(listener));
+            }
+        }
+    }
+
+    pub(super) fn accepts_are_paused(&self) -> bool {
+        self.accepts_paused.load(Ordering::SeqCst)
+    }
+
+    /// Closes every listener: nothing is accepted any more. What goes wrong in code of the user's that
+    /// is dropped with them ends here.
+    pub(crate) fn close_listeners(self: &Arc<Self>) {
+        let mut panics = Panics::default();
+        for token in self.table.tokens() {
+            let listens = self.find(token).is_some_and(|at| at.state == ConnectionState::Listening);
+            if listens {
+                panics.run(|| self.close(token));
+            }
+        }
+    }
+
+    /// Whether something that was started is still to be sent.
+    pub(crate) fn sends_are_under_way(self: &Arc<Self>) -> bool {
+        let sends = |token| self.find(token).is_some_and(|at| at.sends_to_come() > 0);
+        self.table.tokens().into_iter().any(sends)
+    }
+}
