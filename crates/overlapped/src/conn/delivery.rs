@@ -94,7 +94,7 @@ impl<'a, O: Operation> Delivery<'a, O> {
     }
 
     /// Queues the packet of an operation that completed while the calling thread started it.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn queue_own(&mut self, connections: &Connections<O>, packet: O::Packet) {
         self.queued(connections.scheduler.queue_own(packet));
     }

@@ -162,7 +162,7 @@ impl<O: Operation> Handle<O> {
 
     /// Whether an operation that was complete at once may be given to the one who starts it. The lock
     /// has been held since before it was attempted.
-    #[inline]
+    #[inline(always)]
     fn may_complete_in_place(&self, at: &mut Locked<'_, O>, direction: Direction) -> bool {
         let connections = &self.0.connections;
         if self.0.handed_out.is_behind(direction, &mut at.starts) {

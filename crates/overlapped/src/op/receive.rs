@@ -245,6 +245,7 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Errors
     /// As for [`receive`](Self::receive); the operation is given back.
+    #[inline]
     pub fn receive_pooled(
         &self,
         operation: P::Operation,
@@ -265,6 +266,7 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Errors
     /// As for [`receive_pooled`](Self::receive_pooled).
+    #[inline]
     pub fn receive_pooled_in_place(&self, operation: P::Operation) -> InPlace<P, P::Operation> {
         Op::start_in_place(
             &self.0,

@@ -149,6 +149,7 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Cancellation
     /// A cancelled send reports the bytes that went out; the rest never will.
+    #[inline]
     pub fn send(
         &self,
         buffers: impl Into<Buffers>,
@@ -163,6 +164,7 @@ impl<P: Protocol> TcpStream<P> {
     ///
     /// # Errors
     /// As for [`send`](Self::send).
+    #[inline]
     pub fn send_in_place(
         &self,
         buffers: impl Into<Buffers>,

@@ -125,7 +125,7 @@ impl<P: Protocol> Inner<P> {
 
     /// A packet reaches its user: its operation is owed nothing any more, and an accept window posts
     /// the accept anew.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn delivered(&self, packet: &Packet<P>) {
         match packet {
             Packet::Received { stream, .. } => stream.0.handed_out(Direction::Receive),

@@ -135,7 +135,7 @@ impl<T: Send + 'static> Scheduler<T> {
     }
 
     /// The same for the packet of an operation that completed while the calling thread started it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn queue_own(self: &Arc<Self>, packet: T) -> Result<Option<Wakeups<T>>, T> {
         let mut packet = Some(packet);
         let wakes = with_binding(|binding| {
