@@ -1,4 +1,7 @@
-//! An echo server: run it, then talk to it with `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! An echo server on a completion port: a few threads take the packets of all connections.
+//!
+//! Run it with `cargo run -p overlapped --example echo [ADDRESS]`, and talk to it with `nc 127.0.0.1 PORT`.
+//! Ctrl-C stops it.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 
@@ -30,14 +33,20 @@ fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     }
 }
 
-fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
-    let address = address.parse().map_err(std::io::Error::other)?;
+/// Serves until Ctrl-C.
+pub fn run(socket: ListenSocket) -> std::io::Result<()> {
     let port = Port::<Echo>::new()?;
     port.watch_signals()?;
-    let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
-    println!("listening on {}", listener.local_addr()?);
+    let listener = port.associate(socket, ())?;
     listener.accept_window(AcceptWindow::new(10), || ())?;
     Workers::new(&port).name("echo").run(handle)?;
     Ok(())
+}
+
+fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
+    let address = address.parse().map_err(std::io::Error::other)?;
+    let socket = ListenSocket::bind(address, 1024)?;
+    println!("listening on {}", socket.local_addr()?);
+    run(socket)
 }

@@ -1,0 +1,83 @@
+//! An echo server whose sockets report to a window, which has no face: one message for each event.
+//!
+//! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it with
+//! `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows does. An
+//! event is reported once, and again only after the call that enables it: a receive enables `READ`, and
+//! a send that found no room enables `WRITE`.
+
+use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket, SocketId};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+
+/// The number of all our messages; a window may have others.
+const SOCKET_EVENT: u32 = 1;
+
+/// A connection, and what came from it and has not gone back yet.
+struct Client {
+    socket: Socket,
+    unsent: Vec<u8>,
+}
+
+impl Client {
+    /// Receives and sends back until a call would block, which is the error `WouldBlock`. `Ok` is the
+    /// end of the connection. (A client that sends without a pause keeps the thread here; a larger
+    /// server would leave after a few rounds. The receive has the next message sent.)
+    fn go_on(&mut self) -> io::Result<()> {
+        loop {
+            while !self.unsent.is_empty() {
+                let sent = self.socket.send(&self.unsent)?;
+                self.unsent.drain(..sent);
+            }
+            let mut buffer = [0; 8192];
+            match self.socket.receive(&mut buffer)? {
+                0 => return Ok(()),
+                length => self.unsent.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+}
+
+/// Serves until the window fails.
+pub fn serve(listener: TcpListener) -> io::Result<()> {
+    let listener = Socket::try_from(listener)?;
+    let window = MessageWindow::new()?;
+    // An accepted socket reports like its listener, so all events are asked for here.
+    let events =
+        NetworkEvents::ACCEPT | NetworkEvents::READ | NetworkEvents::WRITE | NetworkEvents::CLOSE;
+    listener.select_messages(&window, SOCKET_EVENT, events)?;
+    let mut clients: HashMap<SocketId, Client> = HashMap::new();
+    loop {
+        let Some(Message::Network { socket, event, .. }) = window.next(None)? else { continue };
+        if event == NetworkEvents::ACCEPT {
+            match listener.accept() {
+                // Its first messages may be queued already; they are taken after this one.
+                Ok((socket, _)) => {
+                    clients.insert(socket.id(), Client { socket, unsent: Vec::new() });
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => eprintln!("nobody was accepted: {error}"),
+            }
+            continue;
+        }
+        // READ: there is data. WRITE: there is room. CLOSE: what is there is the last.
+        let Some(client) = clients.get_mut(&socket) else { continue };
+        match client.go_on() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            ended => {
+                if let Err(error) = ended {
+                    eprintln!("a connection failed: {error}");
+                }
+                // Dropping the socket closes it, and none of its messages comes any more.
+                clients.remove(&socket);
+            }
+        }
+    }
+}
+
+fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
+    let listener = TcpListener::bind(address)?;
+    println!("listening on {}", listener.local_addr()?);
+    serve(listener)
+}

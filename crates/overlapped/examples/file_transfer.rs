@@ -1,0 +1,112 @@
+//! Sends a file to whoever asks, each time as one operation, and fetches it.
+//!
+//! Run `cargo run -p overlapped --example file_transfer send FILE`, and elsewhere, with the address that it
+//! prints, `cargo run -p overlapped --example file_transfer fetch ADDRESS TARGET`. First come 8 bytes, the
+//! length of the file, and then the file. The crate `overlapped-file-transfer` does the same with names,
+//! checksums, limits and what else a transfer needs.
+
+use overlapped::{
+    AcceptWindow, FileOptions, ListenSocket, OpenFile, Packet, Port, Protocol, Received, TcpSocket,
+    Transmission,
+};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+struct Transfer;
+
+impl Protocol for Transfer {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}
+
+/// Sends `path` to everybody who connects, until the port fails.
+pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
+    let port = Port::<Transfer>::new()?;
+    let file = Arc::new(OpenFile::open(path, &FileOptions::new().read(true))?);
+    let length = file.metadata()?.len();
+    let listener = port.associate(socket, ())?;
+    listener.accept_window(AcceptWindow::new(4), || ())?;
+    loop {
+        match port.take().map_err(io::Error::other)? {
+            Packet::Accepted { result: Ok(accepted), .. } => {
+                // The system sends all of it, and then ends the stream. No thread waits for it.
+                let all = Transmission::of(Arc::clone(&file))
+                    .range(0, length)
+                    .head(&length.to_be_bytes())
+                    .end_stream(true);
+                // What cannot be started is dropped, and the connection with it.
+                if let Ok(stream) = port.associate(accepted.socket, ()) {
+                    let _ = stream.transmit_file(all, ());
+                }
+            }
+            // Closed only when the fetcher has closed: it has everything then.
+            Packet::Transmitted { stream, result: Ok(()), .. } => {
+                let _ = stream.receive_pooled(());
+            }
+            Packet::Transmitted { result: Err(error), .. }
+            | Packet::Accepted { result: Err(error), .. } => {
+                eprintln!("somebody did not get the file: {error}");
+            }
+            // The last handle of a connection goes with its packet, and closes it.
+            _ => {}
+        }
+    }
+}
+
+/// Fetches what is sent at `address` and writes it to `target`, which must not be there yet. Gives the
+/// number of bytes.
+pub fn fetch(address: SocketAddr, target: &Path) -> io::Result<u64> {
+    let port = Port::<Transfer>::new()?;
+    let socket = if address.is_ipv4() { TcpSocket::v4()? } else { TcpSocket::v6()? };
+    let stream = port.associate(socket, ())?;
+    stream.connect(address, (), ())?;
+    let mut target = File::create_new(target)?;
+    let (mut head, mut written) = (Vec::new(), 0);
+    loop {
+        match port.take().map_err(io::Error::other)? {
+            Packet::Connected { stream, result, .. } => {
+                result?;
+                stream.receive_pooled(())?;
+            }
+            Packet::Received { stream, buffer, result, .. } => {
+                if result? == Received::End {
+                    break;
+                }
+                // The length may come in pieces, too.
+                let (of_head, of_file) = buffer.split_at(buffer.len().min(8 - head.len()));
+                head.extend_from_slice(of_head);
+                target.write_all(of_file)?;
+                written += of_file.len() as u64;
+                stream.receive_pooled(())?;
+            }
+            // Nothing else was started.
+            _ => {}
+        }
+    }
+    // The end of a stream may also be that of a sender that was stopped.
+    match head.try_into().map(u64::from_be_bytes) {
+        Ok(length) if length == written => Ok(written),
+        _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "the file did not come whole")),
+    }
+}
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["send", file] => {
+            let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 128)?;
+            println!("listening on {}", socket.local_addr()?);
+            send(socket, file.as_ref())
+        }
+        ["fetch", address, target] => {
+            let address = address.parse().map_err(io::Error::other)?;
+            println!("fetched {} bytes", fetch(address, target.as_ref())?);
+            Ok(())
+        }
+        _ => Err(io::Error::new(ErrorKind::InvalidInput, "send FILE, or fetch ADDRESS TARGET")),
+    }
+}
