@@ -3,7 +3,9 @@
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{client, compare, copy, doctor, fetch, model_server, send, serve, stress};
+use crate::commands::{
+    client, compare, completions, copy, doctor, fetch, man, model_server, send, serve, stress,
+};
 use crate::exit::Usage;
 use crate::output;
 
@@ -21,7 +23,7 @@ pub struct Arguments {
 pub enum Command {
     /// Run a server on a completion port: of echoes, or of the files of a folder by HTTP.
     Serve(serve::ServeArguments),
-    /// Talk to an echo server line by line.
+    /// Talk to an echo server: each line of standard input is a message, and q or its end ends the talk.
     Client(client::ClientArguments),
     /// Load an echo server with many connections and verify every byte that comes back.
     Stress(stress::StressArguments),
@@ -35,12 +37,31 @@ pub enum Command {
     Fetch(fetch::FetchArguments),
     /// Tell what this machine offers and which limits stand in the way.
     Doctor(doctor::DoctorArguments),
+    /// Print what a shell needs to complete this command line.
+    Completions(completions::CompletionsArguments),
+    /// Write the manual pages into a folder.
+    Man(man::ManArguments),
     #[command(name = "internal-serve", hide = true)]
     ServeWorker(serve::ServeWorkerArguments),
     #[command(name = "internal-load", hide = true)]
     StressWorker,
     #[command(name = "internal-model", hide = true)]
     ModelServer(model_server::ModelServerArguments),
+}
+
+/// The command line without what the tool calls itself with.
+pub fn public() -> clap::Command {
+    let whole = Arguments::command();
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
+    let mut public = clap::Command::new("overlapped")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommands(shown.cloned().collect::<Vec<_>>());
+    if let Some(about) = whole.get_about() {
+        public = public.about(about.clone());
+    }
+    public
 }
 
 /// Reads the command line. Help and version are printed and end the program well; anything wrong
@@ -54,7 +75,7 @@ pub fn parse() -> anyhow::Result<Option<Command>> {
                 Ok(None)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Usage(
-                "say what to do: serve, client, stress, compare, copy, send, fetch or doctor (see 'overlapped --help')"
+                "say what to do: serve, client, stress, compare, copy, send, fetch, doctor, completions or man (see 'overlapped --help')"
                     .to_owned(),
             )
             .into()),
@@ -73,7 +94,12 @@ fn one_line(message: &str, first_word: Option<String>) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .filter(|line| !line.is_empty())
         .collect();
-    let said = said.join(" ").replace(" tip: ", "; tip: ");
+    let mut said = said.join(" ").replace(" tip: ", "; tip: ");
+    // What is missing is clear only beside what there should be.
+    let usage = message.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    if let Some(usage) = usage.filter(|_| said.contains("required arguments were not provided")) {
+        said.push_str(&format!("; write {usage}"));
+    }
     let is_command = |word: &String| {
         Arguments::command().get_subcommands().any(|command| command.get_name() == word)
     };

@@ -36,14 +36,28 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
             address
         });
     }
-    let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let Some((host, port)) = split else {
-        return Err("write it as HOST:PORT, for example 127.0.0.1:12345".to_owned());
+    let form = || "write it as HOST:PORT, for example 127.0.0.1:12345 or [::1]:12345".to_owned();
+    let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| !port.is_empty()) else {
+        return Err(form());
     };
+    if !port.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(form());
+    }
+    let port: u16 = port.parse().map_err(|_| format!("ports go up to 65535, not to {port}"))?;
     // In brackets it is an address with the name of an interface, as [fe80::1%eth0]:80.
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let found: Vec<SocketAddr> =
-        (host, port).to_socket_addrs().map_err(|error| error.to_string())?.collect();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bare.is_none() && host.contains(':') {
+        return Err("write an address of IPv6 in brackets, for example [::1]:12345".to_owned());
+    }
+    let host = bare.unwrap_or(host);
+    let found = (host, port).to_socket_addrs().map_err(|error| match host.split_once('%') {
+        Some((_, scope)) => format!(
+            "no interface is called '{scope}' here, or what stands before it is no link-local \
+             address of IPv6: write it as [fe80::1%eth0]:{port}"
+        ),
+        None => error.to_string(),
+    })?;
+    let found: Vec<SocketAddr> = found.collect();
     found
         .iter()
         .find(|address| address.is_ipv4())
@@ -155,10 +169,18 @@ mod tests {
             let of_the_loopback = "[fe80::1%1]:80".parse().map_err(|_| String::new());
             assert_eq!(address("[fe80::1%lo]:80"), of_the_loopback);
         }
-        for wrong in ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "80"] {
+        for wrong in ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:-1", "80"] {
             let error = address(wrong).expect_err("not an address");
             assert!(error.contains("HOST:PORT"), "{wrong:?}: {error}");
         }
+        for wrong in ["127.0.0.1:99999", "[::1]:65536"] {
+            let error = address(wrong).expect_err("no port");
+            assert!(error.contains("65535"), "{wrong:?}: {error}");
+        }
+        let error = address("fe80::1%eth0:80").expect_err("no brackets");
+        assert!(error.contains("brackets"), "{error}");
+        let error = address("[fe80::1%no such thing]:80").expect_err("no interface");
+        assert!(error.contains("'no such thing'") && !error.contains('\n'), "{error}");
     }
 
     #[test]

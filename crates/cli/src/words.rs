@@ -51,10 +51,20 @@ pub fn size(bytes: f64) -> String {
     if unit == 0 { format!("{value:.0} B") } else { format!("{value:.1} {}", units[unit]) }
 }
 
-/// Bytes per second in megabytes of 1,000,000; 0 where there was no time.
-pub fn megabytes_per_second(bytes: u64, time: Duration) -> f64 {
+/// Bytes per second in megabytes of 1,000,000; none where nothing was measured: no bytes, or no time.
+pub fn megabytes_per_second(bytes: u64, time: Duration) -> Option<f64> {
     let seconds = time.as_secs_f64();
-    if seconds > 0.0 { bytes as f64 / 1e6 / seconds } else { 0.0 }
+    (bytes > 0 && seconds > 0.0).then(|| bytes as f64 / 1e6 / seconds)
+}
+
+/// The same in words, with a hyphen for what was not measured.
+pub fn megabytes_a_second(bytes: u64, time: Duration) -> String {
+    match megabytes_per_second(bytes, time) {
+        None => "- MB/s".to_owned(),
+        Some(rate) if rate >= 9.95 => format!("{} MB/s", grouped(rate.round() as u64)),
+        Some(rate) if rate >= 0.05 => format!("{rate:.1} MB/s"),
+        Some(_) => "below 0.1 MB/s".to_owned(),
+    }
 }
 
 /// What must have reached the device, as options name it.
@@ -86,6 +96,17 @@ pub fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_that_was_not_measured_is_no_zero() {
+        let second = Duration::from_secs(1);
+        assert_eq!(megabytes_a_second(0, second), "- MB/s");
+        assert_eq!(megabytes_a_second(5, Duration::ZERO), "- MB/s");
+        assert_eq!(megabytes_a_second(5, second), "below 0.1 MB/s");
+        assert_eq!(megabytes_a_second(2_340_000, second), "2.3 MB/s");
+        assert_eq!(megabytes_a_second(1_234_400_000, second), "1,234 MB/s");
+        assert_eq!(megabytes_per_second(0, second), None);
+    }
 
     #[test]
     fn figures_read_well() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failures;
-use crate::histogram::{Latencies, LatencySummary};
+use crate::histogram::{Latencies, LatencyFigures};
 
 /// Counts of connections and messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +96,12 @@ impl Outcome {
             target,
             message_bytes,
             counts: self.counts,
-            messages_per_second: tenths(self.messages_per_second()),
+            messages_per_second: (self.recorded_time > Duration::ZERO)
+                .then(|| tenths(self.messages_per_second())),
             connect_seconds: self.connect_time.as_secs_f64(),
             recorded_seconds: self.recorded_time.as_secs_f64(),
             failures: self.failures.clone(),
-            latency: self.latencies.summary(),
+            latency: self.latencies.summary().into(),
             clean: self.is_clean(),
         }
     }
@@ -121,8 +122,8 @@ pub struct StressDocument {
     /// The counts, as fields of the document itself.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Messages recorded in a second.
-    pub messages_per_second: f64,
+    /// Messages recorded in a second; none when no time was recorded.
+    pub messages_per_second: Option<f64>,
     /// See [`Outcome::connect_time`].
     pub connect_seconds: f64,
     /// See [`Outcome::recorded_time`].
@@ -130,7 +131,7 @@ pub struct StressDocument {
     /// Connections that failed, by kind.
     pub failures: Failures,
     /// Percentiles.
-    pub latency: LatencySummary,
+    pub latency: LatencyFigures,
     /// See [`Outcome::is_clean`].
     pub clean: bool,
 }

@@ -130,6 +130,37 @@ pub struct LatencySummary {
     pub max_us: f64,
 }
 
+/// The same as a document tells it: what was not measured is none and not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatencyFigures {
+    /// How many latencies were recorded. The others are none when there are none.
+    pub count: u64,
+    /// Median.
+    pub p50_us: Option<f64>,
+    /// 90 % are at most this.
+    pub p90_us: Option<f64>,
+    /// 99 % are at most this.
+    pub p99_us: Option<f64>,
+    /// 99.9 % are at most this.
+    pub p99_9_us: Option<f64>,
+    /// The longest.
+    pub max_us: Option<f64>,
+}
+
+impl From<LatencySummary> for LatencyFigures {
+    fn from(summary: LatencySummary) -> Self {
+        let measured = |figure| (summary.count > 0).then_some(figure);
+        Self {
+            count: summary.count,
+            p50_us: measured(summary.p50_us),
+            p90_us: measured(summary.p90_us),
+            p99_us: measured(summary.p99_us),
+            p99_9_us: measured(summary.p99_9_us),
+            max_us: measured(summary.max_us),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

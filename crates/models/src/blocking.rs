@@ -16,7 +16,7 @@ use crate::parts::tally::Meter;
 use crate::platform::{Alarm, Line};
 use overlapped_serving::Failure;
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -63,6 +63,10 @@ struct Shared {
 impl Member for Line {
     fn cut(&self) {
         self.reset();
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        Line::client(self)
     }
 
     fn has_left(&self, failure: Option<Failure>) {

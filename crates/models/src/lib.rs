@@ -47,7 +47,9 @@ pub use blocking::Blocking;
 pub use completion_port::CompletionPort;
 pub use event_select::EventSelect;
 pub use handler::{Echo, Handler, ReceiveOnly, Reply};
-pub use model::{Accepting, Errors, Limits, Model, Server, Status, Stopped, Threads};
+pub use model::{
+    Accepting, Departure, Errors, Limits, Model, Observer, Server, Status, Stopped, Threads,
+};
 pub use nonblocking::Nonblocking;
 pub use overlapped_event::OverlappedEvent;
 pub use overlapped_routine::OverlappedRoutine;

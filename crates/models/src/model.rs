@@ -2,8 +2,9 @@
 
 use crate::handler::Handler;
 use overlapped::DriverChoice;
+use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,37 @@ pub struct Limits {
     pub driver: DriverChoice,
     /// Whether the completion port notices handlers that block. Only for `completion-port`.
     pub blocked_thread_monitor: bool,
+    /// Who is told of each connection that comes and goes. Without one, that costs a branch for each of
+    /// both, and nothing for a message.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Is told of the connections of a server.
+///
+/// It is called on the server's threads, which wait meanwhile. Where the completion port accepts with
+/// first data, a client that sends none is no connection, and nobody is told.
+pub trait Observer: fmt::Debug + Send + Sync + 'static {
+    /// A connection is served from now on. `client` is its address; there is none where it has gone
+    /// already.
+    fn came(&self, client: Option<SocketAddr>);
+
+    /// The connection is served no more.
+    fn left(&self, client: Option<SocketAddr>, why: Departure);
+}
+
+/// Why a connection is served no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// The client ended it in order, or the handler wanted it closed.
+    End,
+    /// The client reset it.
+    Reset,
+    /// The client took too long.
+    TimedOut,
+    /// The server is being stopped.
+    Stop,
+    /// Anything else: an error of the system, a handler that panicked.
+    Error,
 }
 
 /// Who accepts for a completion port.
@@ -115,6 +147,7 @@ impl Default for Limits {
             buffer_size: 8 * 1024,
             driver: DriverChoice::Automatic,
             blocked_thread_monitor: true,
+            observer: None,
         }
     }
 }

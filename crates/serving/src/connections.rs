@@ -8,6 +8,7 @@
 use crate::{Errors, Failure, Notice, lock};
 use overlapped::{Protocol, TcpStream};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -19,6 +20,9 @@ pub trait Handle: Clone {
 
     /// It lies at the same address as long as a handle is there.
     fn key(&self) -> &Self::Key;
+
+    /// The client's address, if it is known. Asked only where a [`Watcher`] wants it.
+    fn client(&self) -> Option<SocketAddr>;
 }
 
 /// What keeps the place of its connection in the list.
@@ -31,6 +35,21 @@ pub trait Listed {
 
     /// Keeps a place. Called once, before the connection is in the list.
     fn keep_place(&self, place: u32);
+
+    /// The client's address, where the key keeps it.
+    fn client(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// Is told of each connection that comes to a list and goes from it, on the thread that serves it or
+/// that stops the server, outside of all locks. It holds that thread up as long as it takes.
+pub trait Watcher<H>: Send + Sync {
+    /// The connection was entered; nothing was received yet.
+    fn came(&self, connection: &H);
+
+    /// The connection was taken out, and why, unless it ended gracefully.
+    fn left(&self, connection: &H, failure: Option<Failure>);
 }
 
 impl<P: Protocol<Key: Listed>> Handle for TcpStream<P> {
@@ -39,6 +58,10 @@ impl<P: Protocol<Key: Listed>> Handle for TcpStream<P> {
     fn key(&self) -> &P::Key {
         TcpStream::key(self)
     }
+
+    fn client(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
+    }
 }
 
 impl<T: Listed> Handle for Arc<T> {
@@ -46,6 +69,10 @@ impl<T: Listed> Handle for Arc<T> {
 
     fn key(&self) -> &T {
         self
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        T::client(self)
     }
 }
 
@@ -56,6 +83,7 @@ pub const SHARDS: usize = 16;
 pub struct Connections<H> {
     shards: [Mutex<Shard<H>>; SHARDS],
     counts: Counts,
+    watcher: Option<Box<dyn Watcher<H>>>,
 }
 
 struct Shard<H> {
@@ -83,7 +111,17 @@ impl<H: Handle> Connections<H> {
     /// An empty list.
     pub fn new() -> Self {
         let shard = |_| Mutex::new(Shard { places: Vec::new(), free: Vec::new() });
-        Self { shards: std::array::from_fn(shard), counts: Counts::default() }
+        Self { shards: std::array::from_fn(shard), counts: Counts::default(), watcher: None }
+    }
+
+    /// An empty list that tells `watcher` of each connection.
+    pub fn watched(watcher: Box<dyn Watcher<H>>) -> Self {
+        Self { watcher: Some(watcher), ..Self::new() }
+    }
+
+    /// Whether somebody is told of each connection.
+    pub fn is_watched(&self) -> bool {
+        self.watcher.is_some()
     }
 
     /// Enters a connection that was accepted, once, and before its first operation, which may end it.
@@ -100,12 +138,19 @@ impl<H: Handle> Connections<H> {
             Some(free) => *free = Some(connection.clone()),
             None => shard.places.push(Some(connection.clone())),
         }
+        drop(shard);
+        self.watcher.iter().for_each(|watcher| watcher.came(connection));
     }
 
     /// Takes a connection out, and counts why it ended, unless that was gracefully. False, and nothing
     /// is counted, when that was done before, also by [`Connections::take_all`]. The last handle
     /// closes the connection, and that is the caller's.
     pub fn remove(&self, connection: &H, failure: Option<Failure>) -> bool {
+        self.take_out(connection, failure, failure)
+    }
+
+    /// Takes a connection out, counts `failure`, and tells the watcher of `told`.
+    fn take_out(&self, connection: &H, failure: Option<Failure>, told: Option<Failure>) -> bool {
         let place = connection.key().place();
         let (number, place) = (place as usize % SHARDS, place / SHARDS as u32);
         let mut shard = lock(&self.shards[number]);
@@ -122,6 +167,7 @@ impl<H: Handle> Connections<H> {
         if was_there {
             // Before it counts as gone, so that whoever sees that it has knows why.
             failure.into_iter().for_each(|failure| self.failed(failure));
+            self.watcher.iter().for_each(|watcher| watcher.left(connection, told));
             self.departed(1);
         }
         was_there
@@ -143,7 +189,11 @@ impl<H: Handle> Connections<H> {
             count += all.len() as u64;
             let aborted = &self.counts.failures[Failure::Aborted as usize];
             aborted.fetch_add(all.len() as u64, Ordering::Relaxed);
-            all.into_iter().for_each(&mut end);
+            for connection in all {
+                let aborted = Some(Failure::Aborted);
+                self.watcher.iter().for_each(|watcher| watcher.left(&connection, aborted));
+                end(connection);
+            }
         }
         self.departed(count);
         count
@@ -245,7 +295,8 @@ pub struct InHand<'a, P: Protocol<Key: Listed>> {
 impl<P: Protocol<Key: Listed>> Drop for InHand<'_, P> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.connections.remove(&self.stream, None);
+            // Counted where the panic is contained.
+            self.connections.take_out(&self.stream, None, Some(Failure::Other));
             self.stream.abort();
         }
     }

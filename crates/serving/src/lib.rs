@@ -30,7 +30,7 @@ mod notice;
 
 pub use addresses::{Addresses, Place};
 pub use clock::{CoarseClock, EXPIRED, IN_HAND, round_of};
-pub use connections::{Connections, Handle, InHand, Listed, SHARDS};
+pub use connections::{Connections, Handle, InHand, Listed, SHARDS, Watcher};
 pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;
 pub use figures::{Count, Errors, Threads};

@@ -4,15 +4,17 @@
 
 pub mod client;
 pub mod compare;
+pub mod completions;
 pub mod copy;
 pub mod doctor;
 pub mod fetch;
+pub mod man;
 pub mod model_server;
 pub mod send;
 pub mod serve;
 pub mod stress;
 
-use crate::arguments::Command;
+use crate::arguments::{Command, public};
 
 /// Runs a command; None when help or version was all that was asked for.
 pub fn run(command: Option<Command>) -> anyhow::Result<()> {
@@ -26,6 +28,8 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Send(arguments)) => send::run(arguments),
         Some(Command::Fetch(arguments)) => fetch::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments, public()),
+        Some(Command::Man(arguments)) => man::run(&arguments, public()),
         Some(Command::ServeWorker(arguments)) => serve::run_worker(&arguments),
         Some(Command::StressWorker) => stress::run_worker(),
         Some(Command::ModelServer(arguments)) => model_server::run(&arguments),

@@ -18,7 +18,11 @@ fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
 
 #[test]
 fn a_wrong_command_line_is_code_2() {
-    refused(&[], 2, &["serve, client, stress, compare, copy, send, fetch or doctor"]);
+    refused(
+        &[],
+        2,
+        &["serve, client, stress, compare, copy, send, fetch, doctor, completions or man"],
+    );
     refused(&["serv"], 2, &["'serv'", "'serve'"]);
     refused(&["serve", "--thread", "3"], 2, &["'--thread'", "'--threads'", "serve --help"]);
     refused(&["serve", "--threads", "0"], 2, &["--threads", "at least 1"]);
@@ -47,13 +51,16 @@ fn a_wrong_command_line_is_code_2() {
     refused(&["serve", "--app", "files", ".", "--receive-only"], 2, &["--app echo"]);
     refused(&["serve", "here", ".", "--app", "files"], 2, &["'here'", "HOST:PORT"]);
     refused(&["serve", "127.0.0.1"], 2, &["HOST:PORT"]);
-    refused(&["serve", "127.0.0.1:99999"], 2, &["HOST:PORT"]);
+    refused(&["serve", "127.0.0.1:99999"], 2, &["65535"]);
+    refused(&["serve", "[fe80::1%no-such]:0"], 2, &["'no-such'", "[fe80::1%eth0]"]);
+    refused(&["serve", "--log-to", "a.log"], 2, &["--log-to", "--print or --log"]);
+    refused(&["serve", "--app", "files", ".", "--log"], 2, &["--log", "--access-log"]);
     refused(&["client", "127.0.0.1"], 2, &["HOST:PORT"]);
     refused(&["client", "127.0.0.1", "99999"], 2, &["99999"]);
     refused(&["stress", "--size", "0"], 2, &["--size"]);
     refused(&["stress", "--duration", "1s", "--messages", "3"], 2, &["--duration"]);
     refused(&["stress", "127.0.0.1:0"], 2, &["port 0"]);
-    refused(&["copy", "one"], 2, &["SRC... DST"]);
+    refused(&["copy", "one"], 2, &["<DST>", "copy --help"]);
     refused(&["copy", "one", "two", "--block-size", "5000"], 2, &["multiple of 4k"]);
     refused(&["copy", "one", "two", "--in-flight", "0"], 2, &["at least 1"]);
     refused(&["copy", "one", "two", "--automatic", "--in-flight", "2"], 2, &["--automatic"]);

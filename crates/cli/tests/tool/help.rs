@@ -2,16 +2,66 @@
 
 use std::process::Stdio;
 
+use crate::copy::Scratch;
 use crate::process::{run, tool};
+use crate::schema;
 
 #[test]
 fn the_help_names_every_command_and_no_internal_one() {
     let help = run(&["--help"]);
     assert_eq!(help.code(), 0);
-    for command in ["serve", "client", "stress", "compare", "copy", "send", "fetch", "doctor"] {
+    let commands = [
+        "serve",
+        "client",
+        "stress",
+        "compare",
+        "copy",
+        "send",
+        "fetch",
+        "doctor",
+        "completions",
+        "man",
+    ];
+    for command in commands {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command}: {}", help.output);
     }
     assert!(!help.output.contains("internal"), "{}", help.output);
+}
+
+#[test]
+fn the_shells_complete_every_command_and_no_internal_one() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]);
+        assert_eq!((script.code(), script.errors.as_str()), (0, ""));
+        for part in ["overlapped", "serve", "compare", "until-input-ends"] {
+            assert!(script.output.contains(part), "{shell} lacks {part}");
+        }
+        assert!(!script.output.contains("internal"), "{shell}");
+    }
+    let refused = run(&["completions", "cmd"]);
+    assert_eq!(refused.code(), 2);
+    assert!(refused.errors.contains("bash, elvish, fish, powershell, zsh"), "{refused:?}");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("pages");
+    let written = run(&["man", &folder, "--json"]);
+    assert_eq!((written.code(), written.errors.as_str()), (0, ""));
+    let document = written.json();
+    schema::check("man", &document);
+    let pages = document["pages"].as_array().expect("pages");
+    assert_eq!(pages.len(), 11, "one of the tool and ten of its commands: {document}");
+    for name in ["overlapped", "overlapped-serve", "overlapped-man"] {
+        let page = std::path::Path::new(&folder).join(format!("{name}.1"));
+        let text = std::fs::read_to_string(&page).expect("the page");
+        assert!(text.contains(".SH SYNOPSIS") && !text.contains("internal"), "{name}");
+    }
+    let file = scratch.write("file", b"x");
+    let refused = run(&["man", &format!("{file}/below")]);
+    assert_eq!(refused.code(), 1);
+    assert_eq!(refused.errors.lines().count(), 1, "{refused:?}");
 }
 
 #[test]
@@ -44,6 +94,9 @@ fn every_command_explains_its_options() {
                 "--receive-only",
                 "--processes",
                 "--drain-seconds",
+                "--print",
+                "--log",
+                "--log-to",
                 "--quiet",
                 "--until-input-ends",
                 "--json",
@@ -87,7 +140,7 @@ fn every_command_explains_its_options() {
         (
             "copy",
             &[
-                "<SRC... DST>",
+                "<SRC>... <DST>",
                 "--recursive",
                 "--block-size",
                 "--in-flight",

@@ -34,4 +34,5 @@ mod serve;
 mod started_oddly;
 mod stress;
 mod system;
+mod telling;
 mod transfer;

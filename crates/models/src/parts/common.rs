@@ -3,6 +3,7 @@
 //!
 //! Admission goes by the list, so its limit is kept exactly.
 
+use super::observing::{Observing, OfList};
 use super::tally::Tally;
 use crate::handler::Handler;
 use crate::model::{Limits, Status};
@@ -21,15 +22,22 @@ pub(crate) struct Common<H> {
     pub(crate) connections: Connections<H>,
     pub(crate) tally: Arc<Tally>,
     stopping: AtomicBool,
+    observing: Option<Arc<Observing>>,
     accept_deferrals: AtomicU64,
 }
 
 impl<H: Handle> Common<H> {
     pub(crate) fn new(handler: Arc<dyn Handler>, limits: &Limits) -> Self {
+        let observing = limits.observer.clone().map(|it| Arc::new(Observing::new(it)));
+        let connections = match &observing {
+            Some(observing) => Connections::watched(Box::new(OfList(Arc::clone(observing)))),
+            None => Connections::new(),
+        };
         Self {
             handler,
             limits: limits.clone(),
-            connections: Connections::new(),
+            connections,
+            observing,
             tally: Arc::default(),
             stopping: AtomicBool::new(false),
             accept_deferrals: AtomicU64::new(0),
@@ -38,6 +46,7 @@ impl<H: Handle> Common<H> {
 
     /// From now on [`Common::is_stopping`], and nobody waits for room.
     pub(crate) fn announce_stop(&self) {
+        self.observing.iter().for_each(|observing| observing.stop_begins());
         self.stopping.store(true, Ordering::SeqCst);
         self.connections.look_again();
     }
@@ -93,6 +102,10 @@ mod tests {
 
     impl Member for () {
         fn cut(&self) {}
+
+        fn client(&self) -> Option<std::net::SocketAddr> {
+            None
+        }
     }
 
     fn common(connections: usize) -> Arc<Common<Share<()>>> {

@@ -122,6 +122,10 @@ mod tests {
 
     impl Member for Silent {
         fn cut(&self) {}
+
+        fn client(&self) -> Option<std::net::SocketAddr> {
+            None
+        }
     }
 
     /// A client for each `None`.

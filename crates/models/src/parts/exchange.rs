@@ -15,7 +15,7 @@ use overlapped::is_aborted;
 use overlapped_notify::{Completed, Received, Stream};
 use overlapped_serving::Failure;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -123,5 +123,9 @@ impl Member for Stream {
     fn cut(&self) {
         self.abort();
         let _ = self.shutdown(Shutdown::Both);
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 }

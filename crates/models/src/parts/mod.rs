@@ -11,6 +11,7 @@
 //!   [`guest`] such a connection with its stay on the list.
 //! - [`socket`] has the library's plain socket do what these ask of one.
 //! - [`exchange`] is one connection with overlapped operations.
+//! - [`observing`] is what an observer is told of connections that come and go.
 //! - [`running`] is the server as whoever started it has it, and its stop in phases.
 //!
 //! The list itself, and what is counted with it, is that of `overlapped-serving`. `completion_port`
@@ -28,6 +29,7 @@ pub(crate) mod door;
 pub(crate) mod doorkeeper;
 pub(crate) mod exchange;
 pub(crate) mod guest;
+pub(crate) mod observing;
 pub(crate) mod patience;
 pub(crate) mod running;
 pub(crate) mod socket;

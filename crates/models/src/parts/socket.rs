@@ -5,7 +5,7 @@ use super::door::Listener;
 use super::stay::Member;
 use overlapped_notify::Socket;
 use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 impl Line for Socket {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -27,6 +27,10 @@ impl Member for Socket {
         let _ = Socket::abort(self);
         // The client learns of it now, however long the handler keeps the socket open.
         let _ = self.shutdown(Shutdown::Both);
+    }
+
+    fn client(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Common;
 use overlapped_serving::{Failure, Listed};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,9 @@ pub(crate) trait Member: Send + Sync + 'static {
     /// Ends the connection by force, whatever its thread is doing; unsent data is lost. Nobody is
     /// waited for.
     fn cut(&self);
+
+    /// The client's address, as long as the system knows it.
+    fn client(&self) -> Option<SocketAddr>;
 
     /// It is off the list and counted, and its thread is about to close it.
     fn has_left(&self, _failure: Option<Failure>) {}
@@ -26,6 +30,8 @@ pub(crate) type Share<M> = Arc<Entry<M>>;
 pub(crate) struct Entry<M> {
     connection: M,
     place: AtomicU32,
+    /// Kept only where an observer is to be told of it, who may ask when the system has forgotten it.
+    client: Option<Box<SocketAddr>>,
 }
 
 impl<M> Deref for Entry<M> {
@@ -44,6 +50,10 @@ impl<M> Listed for Entry<M> {
     fn keep_place(&self, place: u32) {
         self.place.store(place, Ordering::Relaxed);
     }
+
+    fn client(&self) -> Option<SocketAddr> {
+        self.client.as_deref().copied()
+    }
 }
 
 /// A connection in the hands of a thread. Dropping it takes it off the list and closes it.
@@ -56,7 +66,11 @@ pub(crate) struct Stay<M: Member> {
 impl<M: Member> Stay<M> {
     /// Enters a connection that was accepted. Before its first operation, which may end it (E94).
     pub(crate) fn enter(common: &Arc<Common<Share<M>>>, connection: M) -> Self {
-        let share = Arc::new(Entry { connection, place: AtomicU32::new(0) });
+        let client = match common.connections.is_watched() {
+            true => connection.client().map(Box::new),
+            false => None,
+        };
+        let share = Arc::new(Entry { connection, place: AtomicU32::new(0), client });
         common.connections.add(&share);
         // Until something better is known: nobody serves it.
         Self { common: Arc::clone(common), share, failure: Some(Failure::Other) }
@@ -103,6 +117,10 @@ mod tests {
     impl Member for Looks {
         fn cut(&self) {
             self.0.lock().expect("no panic").push(Seen::Cut);
+        }
+
+        fn client(&self) -> Option<SocketAddr> {
+            None
         }
 
         fn has_left(&self, failure: Option<Failure>) {

@@ -3,7 +3,7 @@
 
 use overlapped::Protocol;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// What wakes threads that wait for a connection elsewhere; here ending its input does.
@@ -24,6 +24,11 @@ pub(crate) struct Line(TcpStream);
 impl Line {
     pub(crate) fn new(stream: TcpStream, _alarm: &Alarm) -> Self {
         Self(stream)
+    }
+
+    /// The client's address, as long as the system knows it.
+    pub(crate) fn client(&self) -> Option<SocketAddr> {
+        self.0.peer_addr().ok()
     }
 
     /// Receives as one blocking call; 0 is the end.

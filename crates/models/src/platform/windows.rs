@@ -6,7 +6,7 @@ use overlapped::Protocol;
 use overlapped_serving::lock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -69,6 +69,11 @@ impl Line {
             limits: Mutex::default(),
             stuck: AtomicBool::new(false),
         }
+    }
+
+    /// The client's address, as long as the system knows it.
+    pub(crate) fn client(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// Receives as one blocking call; 0 is the end.

@@ -6,5 +6,6 @@
 mod echo;
 mod faults;
 mod limits;
+mod observing;
 mod stop;
 mod world;

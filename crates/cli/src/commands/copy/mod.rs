@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use overlapped_copy::{Plan, Settings, Stop, Unbuffered, copy_until};
 use overlapped_load::limits;
 
-use crate::exit::{Reported, Usage, complain};
+use crate::exit::{Reported, complain};
 use crate::interrupt::{self, EndArguments};
 use crate::{output, platform, values, words};
 use report::Document;
@@ -29,15 +29,19 @@ const OTHER_DESCRIPTORS: u64 = 160;
 /// Options of `copy`.
 #[derive(Args, Debug)]
 pub struct CopyArguments {
-    /// What to copy, and last where to: a new name, or a folder that is there.
+    /// What to copy: files, and with --recursive folders.
+    #[arg(value_name = "SRC", required = true)]
+    sources: Vec<PathBuf>,
+    /// Where to: a new name, or a folder that is there, into which everything goes under its own
+    /// name.
     ///
     /// Each file is written without a name, or under a temporary one beside its target
     /// (.NAME.overlapped-copy-MARK), and gets its name at the end, so a target is always whole: the old
     /// one or the new one. Times and permissions are those of the source, without set-user-ID and
     /// set-group-ID; owners and access lists are not kept. What the target's file system cannot keep
     /// is a warning and no failure. Holes stay holes on Linux.
-    #[arg(value_name = "SRC... DST", num_args = 2.., required = true)]
-    paths: Vec<PathBuf>,
+    #[arg(value_name = "DST")]
+    target: PathBuf,
     /// Copy folders with all that is in them. Links in them are copied as links on Linux and
     /// refused on Windows; pipes, sockets and devices are refused one by one. A link in the target
     /// is not followed: what should be copied there is refused.
@@ -49,11 +53,12 @@ pub struct CopyArguments {
     /// Operations in flight at most, over all files together.
     #[arg(long, value_name = "N", default_value = "4", value_parser = in_flight)]
     in_flight: usize,
-    /// Choose both by the largest file: 1m and 8 if it has 64 MiB or more, else 64k and 16.
+    /// Choose --block-size and --in-flight by the largest file: 1m and 8 if it has 64 MiB or more, else
+    /// 64k and 16.
     #[arg(long, conflicts_with_all = ["block_size", "in_flight"])]
     automatic: bool,
-    /// Whether to pass by the system's cache where the file system allows it. By itself only for files
-    /// larger than half of the memory.
+    /// Whether reads and writes pass by the system's cache, where the file system allows it; auto: for
+    /// files larger than half of the memory.
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     unbuffered: UnbufferedWhen,
     /// What must be on the device: nothing; each file before it gets its name; or the new names in
@@ -116,13 +121,10 @@ impl CopyArguments {
 
 /// Runs the command.
 pub fn run(arguments: CopyArguments) -> anyhow::Result<()> {
-    let Some((target, sources)) = arguments.paths.split_last() else {
-        return Err(Usage("say what to copy, and where to".to_owned()).into());
-    };
     let stop = Stop::default();
     let told = stop.clone();
     interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || told.request())?;
-    let plan = Plan::new(sources, target, arguments.recursive)?;
+    let plan = Plan::new(&arguments.sources, &arguments.target, arguments.recursive)?;
     let settings = arguments.settings(&plan)?;
     let screen = Screen::new(&plan, arguments.quiet);
     let summary = copy_until(&plan, &settings, &screen, &stop).context("nothing can be copied")?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use overlapped_copy::{Settings, Summary, Warning};
 use serde::Serialize;
 
-use crate::words::{grouped, megabytes_per_second, of_sync, size};
+use crate::words::{grouped, megabytes_a_second, megabytes_per_second, of_sync, size};
 
 /// The summary as a document; its schema is `schema/copy.schema.json`.
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ pub struct Document<'a> {
     hole_bytes: u64,
     resumed_bytes: u64,
     verified_bytes: u64,
-    megabytes_per_second: f64,
+    megabytes_per_second: Option<f64>,
     operations: Operations,
     block_bytes: u64,
     in_flight: u64,
@@ -131,11 +131,11 @@ pub fn text(summary: &Summary, settings: &Settings) -> String {
     }
     row("copied", made);
     let mut bytes = format!(
-        "{} ({}) in {:.2} s, {} MB/s",
+        "{} ({}) in {:.2} s, {}",
         grouped(summary.bytes),
         size(summary.bytes as f64),
         summary.time.as_secs_f64(),
-        grouped(megabytes_per_second(summary.bytes, summary.time).round() as u64)
+        megabytes_a_second(summary.bytes, summary.time)
     );
     for (count, what) in [
         (summary.hole_bytes, "kept as holes"),

@@ -6,7 +6,7 @@ use overlapped_file_transfer::{Failure, FetchSettings, Fetched, Kind};
 use serde::Serialize;
 
 use crate::commands::copy::report::Warned;
-use crate::words::{grouped, megabytes_per_second, of_sync, size};
+use crate::words::{grouped, megabytes_a_second, megabytes_per_second, of_sync, size};
 
 /// The summary as a document; its schema is `schema/fetch.schema.json`.
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ pub struct Document {
     sha256: Option<String>,
     seconds: f64,
     receiving_seconds: f64,
-    megabytes_per_second: f64,
+    megabytes_per_second: Option<f64>,
     operations: Operations,
     buffers: usize,
     peak_in_flight: usize,
@@ -80,7 +80,7 @@ impl Document {
     }
 }
 
-fn rate(fetched: &Fetched) -> f64 {
+fn rate(fetched: &Fetched) -> Option<f64> {
     megabytes_per_second(fetched.received_bytes, fetched.receiving_time)
 }
 
@@ -104,11 +104,11 @@ pub fn text(fetched: &Fetched) -> String {
         return text;
     }
     let mut bytes = format!(
-        "{} ({}) in {:.2} s, {} MB/s",
+        "{} ({}) in {:.2} s, {}",
         grouped(fetched.received_bytes),
         size(fetched.received_bytes as f64),
         fetched.receiving_time.as_secs_f64(),
-        grouped(rate(fetched).round() as u64)
+        megabytes_a_second(fetched.received_bytes, fetched.receiving_time)
     );
     if fetched.resumed_bytes > 0 {
         bytes

@@ -11,7 +11,7 @@ use overlapped_file_transfer::{Ended, Outcome, SendStatus, SendWatch};
 
 use crate::exit::complain;
 use crate::output;
-use crate::words::{grouped, megabytes_per_second, size};
+use crate::words::{grouped, megabytes_a_second, size};
 
 /// Lines that wait to be printed at most. What is more is left out, and that is told.
 const LINES_MAX: usize = 1_024;
@@ -141,11 +141,11 @@ impl SendWatch for Told {
 fn delivered(ended: &Ended, from: u64) -> String {
     let rest = if from > 0 { format!(" from byte {} on", grouped(from)) } else { String::new() };
     format!(
-        "{}: delivered{rest}: {} in {}, {} MB/s",
+        "{}: delivered{rest}: {} in {}, {}",
         ended.peer,
         size(ended.bytes as f64),
         short(ended.time),
-        grouped(megabytes_per_second(ended.bytes, ended.time).round() as u64)
+        megabytes_a_second(ended.bytes, ended.time)
     )
 }
 

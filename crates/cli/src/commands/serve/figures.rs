@@ -24,7 +24,7 @@ pub struct Figures {
     pub accept_deferrals: u64,
     /// Connections closed at once, since their client had as many as it may.
     pub refused: u64,
-    /// Lines of the access log that were lost.
+    /// Lines of the access log, or of --print and --log, that were lost.
     pub log_lines_lost: u64,
     /// Threads of the port.
     pub threads: ThreadCounts,

@@ -3,16 +3,19 @@
 //! `settings` turns the options into what a server needs, `model` says which options a model has;
 //! `service` is one running server, and `files` makes it of the files of a folder;
 //! `single` runs it in this process, `family` in several that share one listening socket;
+//! `telling` is `--print` and `--log`, whose lines `journal` writes;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
 
 mod family;
 mod figures;
 mod files;
+mod journal;
 mod model;
 mod reporter;
 mod service;
 mod settings;
 mod single;
+mod telling;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,6 +96,8 @@ pub struct ServeArguments {
     drain_seconds: u64,
     #[command(flatten)]
     end: EndArguments,
+    #[command(flatten)]
+    telling: telling::TellingArguments,
     /// Print no status lines.
     #[arg(long)]
     quiet: bool,
@@ -114,7 +119,7 @@ pub enum Accept {
 /// The choice of what is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum App {
-    /// Back comes what was sent.
+    /// What a client sends goes back to it.
     Echo,
     /// The files of a folder, by HTTP.
     Files,

@@ -185,7 +185,7 @@ impl Summary {
             count => format!("; {} {words}", words::grouped(count)),
         };
         let refused = some(self.refused, "connections refused, since their clients had too many");
-        let unlogged = some(self.log_lines_lost, "lines of the access log lost");
+        let unlogged = some(self.log_lines_lost, "lines of the log lost");
         let left = match self.left {
             0 => "nothing was left".to_owned(),
             1 => "1 connection was left and ended by force".to_owned(),
@@ -251,7 +251,7 @@ mod tests {
         summary.log_lines_lost = 3;
         let words = summary.words();
         let expected = "errors: none; 1,000 connections refused, since their clients had too many; \
-                        3 lines of the access log lost; 0.90 s";
+                        3 lines of the log lost; 0.90 s";
         assert!(words.contains(expected), "{words}");
     }
 }

@@ -1,13 +1,13 @@
 //! One running server of this process.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 
 use anyhow::Context;
-use overlapped_models::{Echo, Handler, ReceiveOnly, Server};
+use overlapped_models::{Echo, Limits, ReceiveOnly, Server};
 
 use super::files;
 use super::settings::Settings;
+use super::telling::Told;
 
 /// Starts the server on `listener`.
 pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<dyn Server>> {
@@ -16,7 +16,16 @@ pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<d
     }
     let model = overlapped_models::model(&settings.model)
         .with_context(|| format!("there is no model named {}", settings.model))?;
-    let handler: Arc<dyn Handler> =
-        if settings.receive_only { Arc::new(ReceiveOnly) } else { Arc::new(Echo) };
-    model.start(listener, handler, &settings.limits()).context("cannot start the server")
+    let telling = &settings.telling;
+    let journal = telling.journal(settings.json)?;
+    let handler = match settings.receive_only {
+        true => telling.handler(journal.as_ref(), ReceiveOnly),
+        false => telling.handler(journal.as_ref(), Echo),
+    };
+    let limits = Limits { observer: telling.observer(journal.as_ref()), ..settings.limits() };
+    let server = model.start(listener, handler, &limits).context("cannot start the server")?;
+    Ok(match journal {
+        Some(journal) => Box::new(Told { server, journal }),
+        None => server,
+    })
 }

@@ -10,6 +10,7 @@ use overlapped_models::{Accepting, Limits};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FilesSettings};
+use super::telling::TellingArguments;
 use super::{Accept, App, Driver, ServeArguments, model};
 use crate::exit::Usage;
 use crate::{platform, words};
@@ -34,6 +35,7 @@ pub struct Settings {
     pub receive_only: bool,
     /// What is served instead of echoes.
     pub files: Option<FilesSettings>,
+    pub telling: TellingArguments,
     pub processes: u32,
     pub drain: Duration,
     pub quiet: bool,
@@ -43,6 +45,7 @@ pub struct Settings {
 /// Fills in the defaults and refuses what the model, or `descriptors` per process, do not allow.
 pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<Settings> {
     model::check(arguments)?;
+    arguments.telling.check(arguments.app == App::Files)?;
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let concurrency = arguments.concurrency.unwrap_or(0);
     let runnable = if concurrency == 0 { processors } else { concurrency };
@@ -62,6 +65,7 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         backlog: arguments.backlog.unwrap_or_else(|| limits::backlog_limit().unwrap_or(4_096)),
         receive_only: arguments.receive_only,
         files: files(arguments)?,
+        telling: arguments.telling.clone(),
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
         quiet: arguments.quiet,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use overlapped_load::document::Outcome;
 use overlapped_load::failure::FailureKind;
+use overlapped_load::histogram::LatencySummary;
 use overlapped_load::limits::WIDEN_PORT_RANGE;
 
 use crate::platform;
@@ -34,27 +35,36 @@ pub fn text(outcome: &Outcome, target: SocketAddr, processes: usize) -> String {
     row(
         "messages",
         format!(
-            "{} sent, {} echoed right ({}), {} a second over {:.1} s",
+            "{} sent, {} echoed right ({}), {}",
             grouped(counts.messages_sent),
             grouped(counts.messages_echoed),
             size(counts.bytes_echoed as f64),
-            grouped(outcome.messages_per_second().round() as u64),
-            outcome.recorded_time.as_secs_f64()
+            rate(outcome)
         ),
     );
-    row(
-        "latency",
-        format!(
-            "p50 {}, p90 {}, p99 {}, p99.9 {}, longest {}",
-            latency(latencies.p50_us),
-            latency(latencies.p90_us),
-            latency(latencies.p99_us),
-            latency(latencies.p99_9_us),
-            latency(latencies.max_us)
-        ),
-    );
+    row("latency", if latencies.count == 0 { "-".to_owned() } else { percentiles(&latencies) });
     row("failures", outcome.failures.to_string());
     text
+}
+
+/// How many messages there were in a second, with a hyphen where none was measured.
+fn rate(outcome: &Outcome) -> String {
+    if outcome.recorded_time.is_zero() {
+        return "- a second".to_owned();
+    }
+    let rate = grouped(outcome.messages_per_second().round() as u64);
+    format!("{rate} a second over {:.1} s", outcome.recorded_time.as_secs_f64())
+}
+
+fn percentiles(latencies: &LatencySummary) -> String {
+    format!(
+        "p50 {}, p90 {}, p99 {}, p99.9 {}, longest {}",
+        latency(latencies.p50_us),
+        latency(latencies.p90_us),
+        latency(latencies.p99_us),
+        latency(latencies.p99_9_us),
+        latency(latencies.max_us)
+    )
 }
 
 /// One line that says what went wrong and what to do about the kind that was met most.

@@ -57,11 +57,16 @@ pub fn facts(document: &Document) -> Vec<(&'static str, String)> {
     facts.push((
         "Measurements",
         format!(
-            "{} of {}, {} rounds of {} s each, in {}",
+            "{} of {}, {} of {} s{}, in {}",
             document.measurements_made,
             document.measurements_planned,
-            document.rounds,
+            if document.rounds == 1 {
+                "1 round".to_owned()
+            } else {
+                format!("{} rounds", document.rounds)
+            },
             document.seconds,
+            if document.rounds == 1 { "" } else { " each" },
             seconds(Duration::from_secs_f64(document.elapsed_seconds.clamp(0.0, 1e9)))
         ),
     ));

@@ -42,8 +42,9 @@ const fn column(
     Column { key, title, shown, cell }
 }
 
+/// The range over the rounds; one round has none.
 fn range_of(row: &Row, of: fn(&super::super::document::Ranges) -> Option<Range>) -> Option<Range> {
-    row.range.as_ref().and_then(of)
+    row.range.as_ref().filter(|_| row.rounds.len() > 1).and_then(of)
 }
 
 /// All columns, in their order. What names the row comes first.

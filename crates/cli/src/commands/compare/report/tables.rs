@@ -138,6 +138,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_round_has_no_spread_and_two_have() {
+        let mut document = examples::usual();
+        let columns = shown(Shown::Screen);
+        let place = columns.iter().position(|it| it.title == "spread %").expect("the column");
+        assert!(document.rows.iter().all(|row| cells(row, &columns)[place] == "-"));
+        let row = &mut document.rows[0];
+        row.rounds.push(row.rounds[0].clone());
+        assert_eq!(cells(row, &columns)[place], "0");
+    }
+
+    #[test]
     fn every_form_has_every_row_and_says_what_is_missing() {
         let mut document = examples::usual();
         let row = &mut document.rows[1];

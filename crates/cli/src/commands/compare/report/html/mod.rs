@@ -91,6 +91,7 @@ fn table(document: &Document, pace: PaceName) -> Markup {
     html! {
         h3 { (about::pace_name(pace)) }
         p { (about::pace_line(document, pace)) }
+        p.hint { "The table has " (columns.len()) " columns; where they have no room, it scrolls sideways." }
         div.table tabindex="0" role="region" aria-label=(about::pace_name(pace)) {
             table {
                 thead { tr { @for column in &columns { th.(class(column)) { (column.title) } } } }
