@@ -6,8 +6,8 @@
 //! checksums, limits and what else a transfer needs.
 
 use overlapped::{
-    AcceptWindow, FileOptions, ListenSocket, OpenFile, Packet, Port, Protocol, Received, TcpSocket,
-    Transmission,
+    AcceptWindow, FileOptions, ListenSocket, OpenFile, OrPacket, Packet, Port, Protocol, Received,
+    TcpSocket, Transmission,
 };
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -31,21 +31,21 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
     let listener = port.associate(socket, ())?;
     listener.accept_window(AcceptWindow::new(4), || ())?;
     loop {
-        match port.take().map_err(io::Error::other)? {
+        match port.take()? {
             Packet::Accepted { result: Ok(accepted), .. } => {
                 // The system sends all of it, and then ends the stream. No thread waits for it.
                 let all = Transmission::of(Arc::clone(&file))
                     .range(0, length)
                     .head(&length.to_be_bytes())
                     .end_stream(true);
-                // What cannot be started is dropped, and the connection with it.
+                // A start that is refused is a packet, too, with its error.
                 if let Ok(stream) = port.associate(accepted.socket, ()) {
-                    let _ = stream.transmit_file(all, ());
+                    stream.transmit_file(all, ()).or_packet();
                 }
             }
             // Closed only when the fetcher has closed: it has everything then.
             Packet::Transmitted { stream, result: Ok(()), .. } => {
-                let _ = stream.receive_pooled(());
+                stream.receive_pooled(()).or_packet();
             }
             Packet::Transmitted { result: Err(error), .. }
             | Packet::Accepted { result: Err(error), .. } => {
@@ -67,7 +67,7 @@ pub fn fetch(address: SocketAddr, target: &Path) -> io::Result<u64> {
     let mut target = File::create_new(target)?;
     let (mut head, mut written) = (Vec::new(), 0);
     loop {
-        match port.take().map_err(io::Error::other)? {
+        match port.take()? {
             Packet::Connected { stream, result, .. } => {
                 result?;
                 stream.receive_pooled(())?;
