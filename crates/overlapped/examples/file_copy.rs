@@ -56,7 +56,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
     }
     let mut copied = 0;
     while rest.in_flight > 0 {
-        match port.take().map_err(io::Error::other)? {
+        match port.take()? {
             Packet::Read { buffer, operation: offset, result, .. } => {
                 let expected = (size - offset).min(BLOCK as u64);
                 if (result? as u64) < expected {
@@ -78,7 +78,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
     // A copy that is told as done shall be on the disk.
     target.flush(0)?;
     loop {
-        if let Packet::Flushed { result, .. } = port.take().map_err(io::Error::other)? {
+        if let Packet::Flushed { result, .. } = port.take()? {
             return result.map(|()| copied);
         }
     }

@@ -72,7 +72,11 @@ impl SystemSocket {
 
     fn non_blocking(socket: Socket, family: Family) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, family, extensions: OnceLock::new(), skips: OnceLock::new() })
+        Ok(Self::of(socket, family))
+    }
+
+    fn of(socket: Socket, family: Family) -> Self {
+        Self { socket, family, extensions: OnceLock::new(), skips: OnceLock::new() }
     }
 
     /// The extension functions of this socket's provider, which is asked once (X1).
@@ -269,7 +273,7 @@ impl SystemSocket {
         prepared: io::Result<Family>,
     ) -> Result<Self, (io::Error, T)> {
         match prepared {
-            Ok(family) => Ok(Self { socket: socket.into(), family, extensions: OnceLock::new() }),
+            Ok(family) => Ok(Self::of(socket.into(), family)),
             Err(error) => Err((error, socket)),
         }
     }
