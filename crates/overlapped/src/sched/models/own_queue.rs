@@ -204,31 +204,32 @@ fn p55_what_a_thread_harvests_while_another_begins_to_wait_is_taken_by_that_one(
     });
 }
 
-/// The thread that waits has been kicked for the packet, and the one that harvests may meet the kick.
+/// The thread that waits has been kicked for the packet. The one that harvests may meet the kick beside an
+/// event, and does not come back after that.
 #[test]
 fn p66_a_harvest_does_not_swallow_the_kick_of_a_waiting_thread() {
     check_up_to(2, || {
         let model = Model::new(2, false);
         let waiter = thread::spawn({
             let model = model.clone();
-            move || model.member(false).take(NEVER)
+            move || model.member(false).serve()
         });
         let harvester = thread::spawn({
             let model = model.clone();
             move || {
                 let member = model.member(false);
-                let got = member.take(Deadline::Now).or_else(|_| member.harvest());
-                if got.is_err() {
-                    // It goes on running, and keeps its slot.
-                    model.wait_until_taken(1);
-                }
-                got
+                let _ = member.take(Deadline::Now);
+                model.scheduler.backend.happen(2);
+                let _ = member.harvest();
+                // It goes on running, and keeps its slot.
+                model.wait_until_taken(2);
+                member.exit();
             }
         });
         model.insert(1);
-        if harvester.join().unwrap().is_ok() {
-            model.insert(2);
-        }
-        waiter.join().unwrap().unwrap();
+        harvester.join().unwrap();
+        model.scheduler.close();
+        waiter.join().unwrap();
+        assert_eq!(model.all_taken(), [1, 2]);
     });
 }
