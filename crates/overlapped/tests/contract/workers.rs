@@ -7,6 +7,7 @@ use crate::world::{Numbers, PATIENCE, World};
 use overlapped::{
     Packet, PacketKind, Port, Received, RunningWorkers, Workers, WorkersEvent, blocking,
 };
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
@@ -185,7 +186,8 @@ fn a_handler_that_panics_costs_the_connection_of_its_packet_and_nothing_else(wor
                 }
                 if key % 10 == 0 {
                     client.send(b"boom");
-                    assert!(client.receive(&mut [0]).is_err(), "it is reset");
+                    let error = client.receive(&mut [0]).expect_err("it is reset");
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
                 } else {
                     client.send(b"last");
                     assert_eq!(client.receive_exact(4), b"last");
