@@ -98,7 +98,9 @@ impl Fetch<'_> {
             )
         };
         let first = request.encode();
-        stream.connect(address, &first, Work::Talk).map_err(|refused| nobody(&refused.error))?;
+        stream
+            .connect(address, first.to_vec(), Work::Talk)
+            .map_err(|refused| nobody(&refused.error))?;
         match self.next(self.silence_from_now())? {
             Some(Packet::Connected { result: Ok(()), .. }) => Ok(stream),
             Some(Packet::Connected { result: Err(error), .. }) => Err(nobody(&error)),

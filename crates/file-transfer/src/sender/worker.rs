@@ -286,7 +286,7 @@ impl Worker<'_> {
         };
         stream.key().waits(Waits::Farewell, Some(self.0.settings.request_time));
         let answer = Answer::Refusal(reason).encode();
-        let is_told = stream.send(&answer, Work::Refusal).is_ok();
+        let is_told = stream.send(answer.to_vec(), Work::Refusal).is_ok();
         // One that was ended by force meanwhile is counted as that.
         if is_told || self.0.connections.remove(stream, None) {
             self.note(stream, Outcome::Failed(text), Some(fault));
@@ -309,7 +309,7 @@ impl Worker<'_> {
         self.0.connections.for_each(is_waiting, |stream| {
             let word = Answer::Wait.encode();
             let told = stream.key().tell_to_wait(|| {
-                stream.send(&word, Work::Wait).map(drop).map_err(|refused| refused.error)
+                stream.send(word.to_vec(), Work::Wait).map(drop).map_err(|refused| refused.error)
             });
             if let Err(error) = told {
                 self.waits_no_more(stream, &error);

@@ -2,6 +2,8 @@
 //!
 //! - [`Buffer`] is a fixed room of bytes and the length of its filled part. It is one pointer wide,
 //!   so operations and packets that carry one stay small.
+//! - [`memory`] is what its bytes lie in: its own memory, or memory that is shared and only read.
+//! - [`filling`] is how a program writes into one, and [`conversions`] what one is made from.
 //! - [`Buffers`] is what a send takes: none, one or several of them.
 //! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
 //!   is dropped, wherever that happens.
@@ -11,14 +13,23 @@
 //! It uses nothing of the library but its locks.
 
 pub(crate) mod cache;
+mod conversions;
+mod filling;
+mod memory;
+#[cfg(feature = "bytes")]
+mod of_bytes;
 pub(crate) mod pool;
+mod scattered;
 mod several;
 pub(crate) mod sizes;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tests_of_making;
 
 pub use several::Buffers;
 
+use memory::Memory;
 use pool::Pool;
 use sizes::Size;
 use std::ops::{Deref, DerefMut};
@@ -34,7 +45,27 @@ use std::sync::Arc;
 /// let mut buffer = Buffer::with_capacity(16);
 /// buffer.extend_from_slice(b"ping");
 /// assert_eq!(&buffer[..], b"ping");
-/// assert_eq!(buffer.capacity(), 16);
+/// assert_eq!((buffer.capacity(), buffer.spare_len()), (16, 12));
+/// ```
+///
+/// # What it is made from
+///
+/// A buffer of a `Vec<u8>` or a `String` keeps its allocation, with the room that this has to spare,
+/// and [`into_vec`](Self::into_vec) gives it back. One of a `&'static [u8]`, a `&'static str`, an
+/// `Arc<[u8]>`, an `Arc<str>` or, with the feature `bytes`, a `bytes::Bytes` is *shared*: it holds the
+/// bytes where they are, so a message to a thousand clients is there once. What is shared is never
+/// written to: what writes into such a buffer, be it an operation, gives it memory of its own first,
+/// with a copy of its bytes (copy on write). [`Buffer::copy_of`] copies any slice.
+///
+/// ```
+/// use overlapped::Buffer;
+/// use std::sync::Arc;
+///
+/// let message: Arc<[u8]> = Arc::from(*b"to everybody");
+/// let mut buffer = Buffer::from(Arc::clone(&message));
+/// assert_eq!(buffer.as_ptr(), message.as_ptr(), "no copy");
+/// buffer[0] = b'T';
+/// assert_eq!((&buffer[..], &message[..]), (&b"To everybody"[..], &b"to everybody"[..]));
 /// ```
 pub struct Buffer {
     /// Always there until the buffer is dropped.
@@ -42,8 +73,8 @@ pub struct Buffer {
 }
 
 pub(crate) struct Inner {
-    /// The memory; the buffer's room is the part of it that `start` and `capacity` name.
-    memory: Box<[u8]>,
+    /// The buffer's room is the part of it that `start` and `capacity` name.
+    memory: Memory,
     /// Where the room begins, so that it can lie at an aligned address.
     start: usize,
     capacity: usize,
@@ -58,10 +89,10 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// All of `memory` as room, of which the first `filled` bytes hold data.
-    fn new(memory: Box<[u8]>, filled: usize) -> Self {
+    fn new(memory: Memory, filled: usize) -> Self {
         Self {
             start: 0,
-            capacity: memory.len(),
+            capacity: memory.capacity(),
             memory,
             filled,
             size: Size::Small,
@@ -70,19 +101,24 @@ impl Inner {
         }
     }
 
-    fn room(&self) -> &[u8] {
-        &self.memory[self.start..self.start + self.capacity]
+    /// The memory up to the end of the room, to write to.
+    #[inline]
+    fn memory_mut(&mut self) -> &mut [u8] {
+        let end = self.start + self.capacity;
+        &mut self.memory.writable(self.start + self.filled, end)[..end]
     }
 
+    #[inline]
     fn room_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..self.start + self.capacity]
+        let start = self.start;
+        &mut self.memory_mut()[start..]
     }
 }
 
 impl Buffer {
     /// An empty buffer with room for `capacity` bytes, which belongs to no pool.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self::from_room(vec![0; capacity].into_boxed_slice(), 0)
+        Self::of_memory(Memory::zeroed(capacity), 0)
     }
 
     /// A buffer without room: what a receive takes that only waits for data.
@@ -102,16 +138,17 @@ impl Buffer {
     /// When `alignment` is not a power of two.
     pub fn aligned(capacity: usize, alignment: usize) -> Self {
         assert!(alignment.is_power_of_two(), "an alignment is a power of two, {alignment} is not");
-        let memory = vec![0; capacity + (alignment - 1)].into_boxed_slice();
+        let memory = Memory::zeroed(capacity + (alignment - 1));
         // The memory never moves while it lives, so what is aligned now stays so.
-        let start = memory.as_ptr().align_offset(alignment);
+        let start = memory.bytes().as_ptr().align_offset(alignment);
         Self { inner: Some(Box::new(Inner { start, capacity, ..Inner::new(memory, 0) })) }
     }
 
-    fn from_room(room: Box<[u8]>, filled: usize) -> Self {
-        Self { inner: Some(Box::new(Inner::new(room, filled))) }
+    fn of_memory(memory: Memory, filled: usize) -> Self {
+        Self { inner: Some(Box::new(Inner::new(memory, filled))) }
     }
 
+    #[inline]
     fn of_pool(mut inner: Box<Inner>) -> Self {
         inner.filled = 0;
         Self { inner: Some(inner) }
@@ -147,32 +184,35 @@ impl Buffer {
         inner.filled = inner.filled.min(length);
     }
 
-    /// Appends `bytes`.
-    ///
-    /// # Panics
-    /// When they do not fit; see [`Buffer::capacity`].
-    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        let inner = self.inner_mut();
-        let end = inner.filled + bytes.len();
-        assert!(
-            end <= inner.capacity,
-            "{} bytes do not fit into a buffer of {} that holds {}",
-            bytes.len(),
-            inner.capacity,
-            inner.filled
-        );
-        let filled = std::mem::replace(&mut inner.filled, end);
-        inner.room_mut()[filled..end].copy_from_slice(bytes);
-    }
-
-    /// The whole room, for a receive to fill.
+    /// The whole room, for an operation to fill from its start.
     pub(crate) fn room_mut(&mut self) -> &mut [u8] {
         self.inner_mut().room_mut()
     }
 
+    /// The room behind the filled part, for a receive to fill.
+    #[inline]
+    pub(crate) fn spare_mut(&mut self) -> &mut [u8] {
+        let inner = self.inner_mut();
+        let from = inner.start + inner.filled;
+        &mut inner.memory_mut()[from..]
+    }
+
+    /// Says that the next `count` bytes of the room hold data now.
+    #[inline]
+    pub(crate) fn add_filled(&mut self, count: usize) {
+        self.set_filled(self.inner().filled + count);
+    }
+
     /// The address at which the room begins.
     pub(crate) fn address(&self) -> usize {
-        self.inner().room().as_ptr().addr()
+        let inner = self.inner();
+        inner.memory.bytes().as_ptr().addr() + inner.start
+    }
+
+    /// The same buffer with memory of its own, if that was shared: its address stays what it is.
+    pub(crate) fn owned(mut self) -> Self {
+        self.room_mut();
+        self
     }
 
     /// Says that the first `filled` bytes of the room hold data now.
@@ -235,7 +275,7 @@ impl Deref for Buffer {
 
     fn deref(&self) -> &[u8] {
         let inner = self.inner();
-        &inner.room()[..inner.filled]
+        &inner.memory.bytes()[inner.start..inner.start + inner.filled]
     }
 }
 
@@ -243,26 +283,10 @@ impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
         let inner = self.inner_mut();
         let filled = inner.filled;
+        if filled == 0 {
+            return &mut [];
+        }
         &mut inner.room_mut()[..filled]
-    }
-}
-
-impl From<Vec<u8>> for Buffer {
-    fn from(bytes: Vec<u8>) -> Self {
-        let filled = bytes.len();
-        Self::from_room(bytes.into_boxed_slice(), filled)
-    }
-}
-
-impl From<&[u8]> for Buffer {
-    fn from(bytes: &[u8]) -> Self {
-        Self::from(bytes.to_vec())
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Buffer {
-    fn from(bytes: &[u8; N]) -> Self {
-        Self::from(bytes.to_vec())
     }
 }
 

@@ -4,6 +4,7 @@
 //! too many of lies here, under a lock, for all threads. The last one put back is the first one given
 //! out, so the few that are in use stay in the processor's cache.
 
+use super::memory::Memory;
 use super::sizes::{SIZES, Size, Sizes};
 use super::{Buffer, Inner, cache};
 use crate::sync::unmodelled::AtomicBool;
@@ -71,8 +72,8 @@ impl Pool {
     fn get_shared(self: &Arc<Self>, size: Size) -> Box<Inner> {
         let unused = self.unused.lock().take(size);
         let mut inner = unused.unwrap_or_else(|| {
-            let room = vec![0; self.sizes.bytes(size)].into_boxed_slice();
-            Box::new(Inner { size, ..Inner::new(room, 0) })
+            let memory = Memory::zeroed(self.sizes.bytes(size));
+            Box::new(Inner { size, ..Inner::new(memory, 0) })
         });
         inner.home = Some(shared(self));
         inner

@@ -24,6 +24,10 @@ enum Kind {
 }
 
 impl Buffers {
+    pub(super) fn none() -> Self {
+        Self(Kind::None)
+    }
+
     /// The buffers in the order in which they are sent.
     pub fn iter(&self) -> std::slice::Iter<'_, Buffer> {
         self.as_slice().iter()
@@ -42,10 +46,19 @@ impl Buffers {
         }
     }
 
+    #[inline]
     pub(crate) fn as_one(&self) -> Option<&Buffer> {
         match &self.0 {
             Kind::One(buffer) => Some(buffer),
             Kind::None | Kind::Several(_) => None,
+        }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Buffer> {
+        match &mut self.0 {
+            Kind::None => [].iter_mut(),
+            Kind::One(buffer) => std::slice::from_mut(buffer).iter_mut(),
+            Kind::Several(buffers) => buffers.iter_mut(),
         }
     }
 
@@ -114,12 +127,6 @@ impl IntoIterator for Buffers {
     }
 }
 
-impl From<()> for Buffers {
-    fn from((): ()) -> Self {
-        Self(Kind::None)
-    }
-}
-
 impl From<Buffer> for Buffers {
     fn from(buffer: Buffer) -> Self {
         Self(Kind::One(buffer))
@@ -129,23 +136,5 @@ impl From<Buffer> for Buffers {
 impl From<Vec<Buffer>> for Buffers {
     fn from(buffers: Vec<Buffer>) -> Self {
         Self(Kind::Several(Box::new(buffers)))
-    }
-}
-
-impl From<Vec<u8>> for Buffers {
-    fn from(bytes: Vec<u8>) -> Self {
-        Buffer::from(bytes).into()
-    }
-}
-
-impl From<&[u8]> for Buffers {
-    fn from(bytes: &[u8]) -> Self {
-        Buffer::from(bytes).into()
-    }
-}
-
-impl<const N: usize> From<&[u8; N]> for Buffers {
-    fn from(bytes: &[u8; N]) -> Self {
-        Buffer::from(bytes).into()
     }
 }

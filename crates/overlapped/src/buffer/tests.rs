@@ -42,7 +42,7 @@ fn a_dropped_buffer_returns_and_the_last_one_back_goes_out_first() {
     drop(pool.get());
     let again = pool.get();
     assert!(again.is_empty());
-    assert_ne!(again.inner().memory.as_ptr(), room, "the third was dropped over the limit");
+    assert_ne!(again.inner().memory.bytes().as_ptr(), room, "the third was dropped over the limit");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl<P: Protocol> File<P> {
         offset: u64,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let read = Operation::Read(ReadAt { buffer, offset, done: 0 });
+        let read = Operation::Read(ReadAt { buffer: buffer.owned(), offset, done: 0 });
         let take = |read: Operation, operation| (read.into_buffer(), operation);
         self.0.start(read, operation, take, |file, (buffer, operation), error| Completed::Read {
             file,

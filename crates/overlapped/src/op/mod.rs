@@ -44,6 +44,7 @@ pub(crate) mod packet;
 pub(crate) mod packet_parts;
 pub(crate) mod receive;
 mod receive_from;
+mod receive_scattered;
 mod send;
 mod send_to;
 mod start;
@@ -201,6 +202,7 @@ operations! {
     FirstData(Box<first_data::FirstData>),
     Receive(Inline<receive::Receive>),
     ReceiveFrom(Box<receive_from::ReceiveFrom>),
+    ReceiveScattered(Box<receive_scattered::ReceiveScattered>),
     Send(WaitingSend<send::Send>),
     SendTo(Box<send_to::SendTo>),
     TransmitFile(Box<transmit_file::TransmitFile>),

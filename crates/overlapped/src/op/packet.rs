@@ -73,11 +73,23 @@ pub enum Packet<P: Protocol> {
     Received {
         /// The stream.
         stream: TcpStream<P>,
-        /// The buffer given at the start, or the pooled one; its filled part is what came.
+        /// The buffer given at the start, or the pooled one; its filled part is what came, behind what
+        /// it had before if the receive [appends](TcpStream::receive_append).
         buffer: Buffer,
         /// The per-operation data given at the start.
         operation: P::Operation,
         /// What came: data, the end of the stream, or an error.
+        result: io::Result<Received>,
+    },
+    /// A receive into several buffers has completed.
+    ReceivedScattered {
+        /// The stream.
+        stream: TcpStream<P>,
+        /// The buffers given at the start; their filled parts, in order, are what came.
+        buffers: Buffers,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// What came: so many bytes, the end of the stream, or an error.
         result: io::Result<Received>,
     },
     /// A receive of a datagram has completed.

@@ -26,6 +26,8 @@ pub enum PacketKind {
     Received,
     /// A receive of a datagram.
     ReceivedFrom,
+    /// [`Packet::ReceivedScattered`].
+    ReceivedScattered,
     /// A send.
     Sent,
     /// The send of a datagram.
@@ -107,6 +109,7 @@ impl<P: Protocol> Packet<P> {
             Self::Disconnected { .. } => PacketKind::Disconnected,
             Self::Received { .. } => PacketKind::Received,
             Self::ReceivedFrom { .. } => PacketKind::ReceivedFrom,
+            Self::ReceivedScattered { .. } => PacketKind::ReceivedScattered,
             Self::Sent { .. } => PacketKind::Sent,
             Self::SentTo { .. } => PacketKind::SentTo,
             Self::Transmitted { .. } => PacketKind::Transmitted,
@@ -150,6 +153,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Disconnected { operation, .. }
             | Self::Received { operation, .. }
             | Self::ReceivedFrom { operation, .. }
+            | Self::ReceivedScattered { operation, .. }
             | Self::Sent { operation, .. }
             | Self::SentTo { operation, .. }
             | Self::Transmitted { operation, .. }
@@ -180,6 +184,7 @@ impl<P: Protocol> Packet<P> {
             Self::AcceptedInto { result, .. } => of(result),
             Self::Received { result, .. } => of(result),
             Self::ReceivedFrom { result, .. } => of(result),
+            Self::ReceivedScattered { result, .. } => of(result),
             Self::Read { result, .. } => of(result),
             Self::Connected { result, .. }
             | Self::Disconnected { result, .. }
@@ -219,6 +224,9 @@ impl<P: Protocol> Packet<P> {
             }
             Self::Received { stream, buffer, operation, result } => {
                 (Stream(stream), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::ReceivedScattered { stream, buffers, operation, result } => {
+                (Stream(stream), operation, buffers, result.map(|_| ()))
             }
             Self::ReceivedFrom { socket, buffer, operation, result } => {
                 (Datagrams(socket), operation, buffer.into(), result.map(|_| ()))

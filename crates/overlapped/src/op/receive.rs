@@ -13,7 +13,8 @@ use std::io;
 /// What a receive yielded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// So many bytes, at least one; they are the filled part of the buffer.
+    /// So many bytes, at least one; they are the filled part of the buffer, or the end of that after
+    /// [`receive_append`](TcpStream::receive_append).
     Data(usize),
     /// Data is there; a receive into a buffer without room waits for it and takes none.
     Readable,
@@ -28,9 +29,15 @@ pub(super) struct Receive {
 }
 
 impl Receive {
+    /// It fills the buffer from its start.
     #[inline]
     fn new(buffer: Option<Buffer>) -> Self {
         Self { buffer: buffer.map(Buffer::cleared).into(), result: not_performed() }
+    }
+
+    /// It fills the buffer behind what that has.
+    fn appending(buffer: Buffer) -> Self {
+        Self { buffer: Some(buffer).into(), result: not_performed() }
     }
 
     fn take<D>(mut self, operation: D) -> (Buffer, D) {
@@ -60,15 +67,15 @@ impl Receive {
         let size = with.receive_size.get();
         let (mut buffer, pooled) = match self.buffer.take() {
             None => (with.pool.get_of(size.size()), true),
-            Some(buffer) if buffer.capacity() == 0 => return self.look(buffer, with),
+            Some(buffer) if buffer.spare_len() == 0 => return self.look(buffer, with),
             Some(buffer) => (buffer, false),
         };
-        let room = buffer.capacity();
-        let length = match with.socket.receive(buffer.room_mut()) {
+        let room = buffer.spare_len();
+        let length = match with.socket.receive(buffer.spare_mut()) {
             Ok(length) => length,
             Err(error) => return self.failed_attempt(error, buffer, pooled),
         };
-        buffer.set_filled(length);
+        buffer.add_filled(length);
         self.buffer.put(buffer);
         if pooled && size.may_change(length, room) {
             with.receive_size.set(size.after(length, with.pool.sizes()));
@@ -78,7 +85,7 @@ impl Receive {
     }
 
     #[inline(never)]
-    fn failed_attempt(&mut self, error: io::Error, mut buffer: Buffer, pooled: bool) -> Progress {
+    fn failed_attempt(&mut self, error: io::Error, buffer: Buffer, pooled: bool) -> Progress {
         if error.kind() == io::ErrorKind::WouldBlock {
             // A pooled receive that has to wait holds no buffer meanwhile (P164).
             if !pooled {
@@ -86,7 +93,6 @@ impl Receive {
             }
             return Progress::Blocked;
         }
-        buffer.clear();
         self.buffer.put(buffer);
         self.result = Err(error);
         Progress::Complete { drained: false }
@@ -230,6 +236,80 @@ impl<P: Protocol> TcpStream<P> {
             &self.0,
             Direction::Receive,
             receive,
+            operation,
+            Receive::take,
+            Receive::refused,
+        )
+    }
+
+    /// Starts to receive into the room of `buffer` behind what it has already, which stays: for a
+    /// program that collects until a message is whole.
+    ///
+    /// Otherwise like [`receive`](Self::receive). [`Received::Data`] tells how many bytes are new. At
+    /// the end of the stream, and with an error, the buffer has what it had. A buffer that is full
+    /// waits for data and takes none ([`Received::Readable`]); see
+    /// [`Buffer::spare_len`].
+    ///
+    /// ```
+    /// use overlapped::{Buffer, OrPacket, Packet, Port, Protocol, Received};
+    /// # use overlapped::TcpSocket;
+    /// # use std::io::Write;
+    /// # struct Lines;
+    /// # impl Protocol for Lines { type Key = (); type Operation = (); type Message = (); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let mut client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// # let port = Port::<Lines>::new()?;
+    /// # let stream = port.associate(TcpSocket::try_from(listener.accept()?.0)?, ())?;
+    /// # client.write_all(b"one ")?;
+    /// stream.receive_append(Buffer::with_capacity(100), ()).or_packet();
+    /// # drop(stream);
+    /// let line = loop {
+    ///     match port.take()? {
+    ///         Packet::Received { buffer, result: Ok(Received::Data(_)), .. }
+    ///             if buffer.ends_with(b"\n") => break buffer,
+    ///         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+    ///             # client.write_all(b"line\n")?;
+    ///             stream.receive_append(buffer, ()).or_packet();
+    ///         }
+    ///         other => panic!("no whole line: {other:?}"),
+    ///     }
+    /// };
+    /// assert_eq!(&line[..], b"one line\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    pub fn receive_append(
+        &self,
+        buffer: Buffer,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        Op::start(
+            &self.0,
+            Direction::Receive,
+            Receive::appending(buffer),
+            operation,
+            Receive::take,
+            Receive::refused,
+        )
+    }
+
+    /// Starts to receive like [`receive_append`](Self::receive_append). If the receive is complete at
+    /// once, its packet may be returned instead of queued; see
+    /// [`receive_in_place`](Self::receive_in_place) for when.
+    ///
+    /// # Errors
+    /// As for [`receive`](Self::receive).
+    pub fn receive_append_in_place(
+        &self,
+        buffer: Buffer,
+        operation: P::Operation,
+    ) -> InPlace<P, (Buffer, P::Operation)> {
+        Op::start_in_place(
+            &self.0,
+            Direction::Receive,
+            Receive::appending(buffer),
             operation,
             Receive::take,
             Receive::refused,

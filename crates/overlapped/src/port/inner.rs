@@ -128,7 +128,9 @@ impl<P: Protocol> Inner<P> {
     #[inline(always)]
     pub(crate) fn delivered(&self, packet: &Packet<P>) {
         match packet {
-            Packet::Received { stream, .. } => stream.0.handed_out(Direction::Receive),
+            Packet::Received { stream, .. } | Packet::ReceivedScattered { stream, .. } => {
+                stream.0.handed_out(Direction::Receive)
+            }
             Packet::Sent { stream, .. }
             | Packet::Connected { stream, .. }
             | Packet::Disconnected { stream, .. }

@@ -4,12 +4,15 @@ use super::family::Family;
 use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How many buffers one send call takes at the most.
 pub(crate) const SEND_BUFFERS_MAX: usize = 64;
+
+/// How many buffers one receive call fills at the most.
+pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 
 /// How much of a file is copied at a time where the system does not send it itself.
 const PIECE_BYTES: usize = 64 << 10;
@@ -61,6 +64,11 @@ impl Socket {
     #[inline]
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         either!(self, socket => socket.receive(buffer))
+    }
+
+    /// Fills the rooms in order with what is there. At least one of them has room.
+    pub(crate) fn receive_scattered(&self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        either!(self, socket => socket.receive_scattered(rooms))
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.

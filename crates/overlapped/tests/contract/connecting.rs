@@ -262,7 +262,7 @@ fn a_stream_that_connected_is_like_one_that_was_accepted(world: &World) {
         stream.receive_pooled(1).expect("it is connected");
         peer.send(&[round]);
         assert_eq!(&received(&port).buffer[..], &[round]);
-        stream.send([round].as_slice(), 2).expect("it is connected");
+        stream.send(vec![round], 2).expect("it is connected");
         assert!(sent(&port).result.is_ok());
         assert_eq!(peer.receive_exact(1), [round]);
     }

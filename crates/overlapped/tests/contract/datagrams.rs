@@ -215,7 +215,9 @@ fn p150_datagrams_come_and_go_in_the_order_in_which_they_were_started(world: &Wo
         assert_eq!((packet.operation, &packet.buffer[..]), (number, &number.to_be_bytes()[..]));
     }
     for number in 0..COUNT {
-        socket.send_to(&number.to_be_bytes(), peer.address(), number).expect("it can be started");
+        socket
+            .send_to(number.to_be_bytes().to_vec(), peer.address(), number)
+            .expect("it can be started");
     }
     for number in 0..COUNT {
         assert_eq!(sent_to(&port).operation, number);

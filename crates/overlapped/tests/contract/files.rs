@@ -169,7 +169,7 @@ fn a_long_transfer_goes_on_until_all_of_it_is_done(backend: Backend) {
     let scratch = Scratch::holding(b"");
     let file = scratch.file(&port, 7);
     let bytes: Vec<u8> = (0..LENGTH).map(|place| (place * 7 + place / 1_000) as u8).collect();
-    file.write_at(Buffer::from(&bytes[..]), 3, 1).expect("a write can be started");
+    file.write_at(Buffer::copy_of(&bytes), 3, 1).expect("a write can be started");
     let packet = written(&port);
     assert!(packet.result.is_ok());
     assert_eq!(packet.transferred, LENGTH);

@@ -44,7 +44,7 @@ fn everything_works(port: &Port<Numbers>) {
     let scratch = Scratch::holding(b"");
     let file = scratch.file(port, 7);
     let bytes: Vec<u8> = (0..3_000_000).map(|place: u32| (place / 7) as u8).collect();
-    file.write_at(Buffer::from(&bytes[..]), 0, 1).expect("a write can be started");
+    file.write_at(Buffer::copy_of(&bytes), 0, 1).expect("a write can be started");
     assert!(written(port).result.is_ok());
     file.flush(2).expect("a flush can be started");
     assert!(matches!(next(port), Packet::Flushed { result: Ok(()), .. }));

@@ -9,6 +9,7 @@ mod accepting;
 mod addresses;
 mod association;
 mod batches;
+mod buffers;
 mod cancelling;
 mod closing;
 mod closing_handles;

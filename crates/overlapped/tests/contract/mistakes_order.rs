@@ -114,7 +114,7 @@ fn f40_messages_that_four_threads_send_on_one_stream_stay_whole(world: &World) {
                     let message = framed(thread, number);
                     // As several buffers, which a careless sender would let others get between.
                     let parts =
-                        vec![Buffer::from(&message[..HEADER]), Buffer::from(&message[HEADER..])];
+                        Vec::from([&message[..HEADER], &message[HEADER..]].map(Buffer::copy_of));
                     stream.send(parts, 0).expect("a send can be started");
                 }
             });

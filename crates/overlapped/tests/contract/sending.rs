@@ -103,7 +103,7 @@ fn p152_a_receive_and_a_send_may_be_started_by_two_threads_at_once(world: &World
         let _held = stay.hold();
         scope.spawn(|| {
             for byte in &bytes {
-                stream.send([*byte].as_slice(), 0).expect("a send can be started");
+                stream.send(vec![*byte], 0).expect("a send can be started");
             }
             stay.until_let_go();
         });
@@ -287,7 +287,7 @@ fn p154_sends_go_out_whole_however_short_the_systems_sends_and_receives_are() {
         let expected: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
         for (number, part) in expected.chunks(7_001).enumerate() {
             let halves = part.split_at(part.len() / 3);
-            let buffers = vec![Buffer::from(halves.0), Buffer::from(halves.1)];
+            let buffers = vec![Buffer::copy_of(halves.0), Buffer::copy_of(halves.1)];
             stream.send(buffers, number as u64).expect("a send can be started");
         }
         stream.shutdown(Shutdown::Write).expect("it is connected");

@@ -182,7 +182,7 @@ impl Stage {
                     ticket_back(stream.send(bytes, ticket))
                 } else {
                     let part = 1 + bytes.len() / (1 + random.below(80));
-                    let parts: Vec<Buffer> = bytes.chunks(part).map(Buffer::from).collect();
+                    let parts: Vec<Buffer> = bytes.chunks(part).map(Buffer::copy_of).collect();
                     ticket_back(stream.send(parts, ticket))
                 }
             }

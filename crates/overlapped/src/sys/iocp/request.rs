@@ -4,8 +4,9 @@ use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom, TransmitRoom};
 use super::is_wine;
 use crate::buffer::Buffers;
 use crate::sys::files::SystemFile;
+use crate::sys::socket::RECEIVE_BUFFERS_MAX;
 use crate::sys::system::SystemSocket;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::windows::io::{AsRawHandle, AsRawSocket};
 use std::ptr::{null, null_mut};
@@ -20,6 +21,8 @@ use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0_0};
 pub(crate) enum Request<'a> {
     /// Receive into this room.
     Receive(&'a mut [u8]),
+    /// Receive into the rooms of the buffers, in order.
+    ReceiveScattered(&'a mut Buffers),
     /// Say when a receive would find something, and take nothing: the zero-byte receive (P164).
     ReceiveReady,
     /// Send what is left of the buffers after so many bytes, or as much of it as one call takes.
@@ -107,12 +110,17 @@ impl Request<'_> {
                 let slice =
                     WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };
                 // SAFETY: the caller vouches for the room and the block.
-                unsafe { receive(raw, &slice, overlapped) }
+                unsafe { receive(raw, &[slice], overlapped) }
+            }
+            Self::ReceiveScattered(buffers) => {
+                let rooms = rooms(buffers);
+                // SAFETY: the caller vouches for the rooms and the block.
+                unsafe { receive(raw, &rooms, overlapped) }
             }
             Self::ReceiveReady => {
                 let nothing = WSABUF { len: 0, buf: null_mut() };
                 // SAFETY: nothing is written; the caller vouches for the block.
-                unsafe { receive(raw, &nothing, overlapped) }
+                unsafe { receive(raw, &[nothing], overlapped) }
             }
             Self::Send(buffers, from) => {
                 let slices = slices(buffers, from);
@@ -244,11 +252,15 @@ unsafe fn set_offset(overlapped: *mut OVERLAPPED, offset: u64) {
 }
 
 /// # Safety
-/// As for [`Request::start`], for what `slice` names and the block.
-unsafe fn receive(socket: SOCKET, slice: &WSABUF, overlapped: *mut OVERLAPPED) -> io::Result<bool> {
-    let mut flags = 0;
-    // SAFETY: the list of one is read during the call (P153); the caller vouches for the rest.
-    let failed = unsafe { WSARecv(socket, slice, 1, null_mut(), &mut flags, overlapped, None) };
+/// As for [`Request::start`], for what `slices` name and the block.
+unsafe fn receive(
+    socket: SOCKET,
+    slices: &[WSABUF],
+    overlapped: *mut OVERLAPPED,
+) -> io::Result<bool> {
+    let (list, count, mut flags) = (slices.as_ptr(), slices.len() as u32, 0);
+    // SAFETY: the list is read during the call (P153); the caller vouches for the rest.
+    let failed = unsafe { WSARecv(socket, list, count, null_mut(), &mut flags, overlapped, None) };
     started_receive(failed == 0)
 }
 
@@ -259,6 +271,23 @@ fn started_receive(done: bool) -> io::Result<bool> {
         Some(WSAEMSGSIZE) => Ok(true),
         _ => Err(error),
     })
+}
+
+/// The rooms of the buffers, as much of them as one receive fills.
+fn rooms(buffers: &mut Buffers) -> Vec<WSABUF> {
+    let mut rooms: [_; RECEIVE_BUFFERS_MAX] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
+    let count = buffers.rooms(&mut rooms);
+    let mut left = CALL_BYTES_MAX;
+    let mut slices = Vec::with_capacity(count);
+    for room in &mut rooms[..count] {
+        let length = room.len().min(left);
+        slices.push(WSABUF { len: length as u32, buf: room.as_mut_ptr() });
+        left -= length;
+        if length < room.len() {
+            break;
+        }
+    }
+    slices
 }
 
 /// What is left of the buffers after `from` bytes, as much of it as one call takes; one empty slice

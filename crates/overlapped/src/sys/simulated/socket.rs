@@ -5,7 +5,7 @@ use super::datagram::Inbox;
 use super::faults::Call;
 use super::state::{Flags, Role, Shared, SocketId};
 use crate::sys::family::Family;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +83,20 @@ impl SimulatedSocket {
         let readiness = state.readiness(self.id);
         state.signal(self.id, Flags { writable: false, ..readiness });
         received
+    }
+
+    /// Fills the rooms in order with what is there. At least one of them has room.
+    pub(crate) fn receive_scattered(&self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        // One receive, so that it is as short, and as much of an edge, as any other.
+        let mut piece = vec![0; rooms.iter().map(|room| room.len()).sum()];
+        let length = self.receive(&mut piece)?;
+        let mut rest = &piece[..length];
+        for room in rooms {
+            let (part, behind) = rest.split_at(rest.len().min(room.len()));
+            room[..part.len()].copy_from_slice(part);
+            rest = behind;
+        }
+        Ok(length)
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`).

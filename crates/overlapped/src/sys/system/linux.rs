@@ -6,7 +6,7 @@ use crate::sys::family::Family;
 use crate::sys::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -75,6 +75,15 @@ impl SystemSocket {
         match received {
             Ok((_, 0)) if !buffer.is_empty() => self.at_the_end().map(|()| 0),
             Ok((_, length)) => Ok(length),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Fills the rooms in order with what is there. At least one of them has room.
+    pub(crate) fn receive_scattered(&self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match retry_on_intr(|| rustix::io::readv(&self.descriptor, rooms)) {
+            Ok(0) => self.at_the_end().map(|()| 0),
+            Ok(length) => Ok(length),
             Err(error) => Err(self.failed(error)),
         }
     }

@@ -6,7 +6,7 @@ use crate::sys::code;
 use crate::sys::family::Family;
 use crate::sys::iocp::{Extensions, skipping};
 use socket2::{Domain, SockRef, Socket, Type};
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
@@ -119,6 +119,11 @@ impl SystemSocket {
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.socket).read(buffer)
+    }
+
+    /// Fills the first of the rooms with what is there. The kernel, which carries receives, fills all.
+    pub(crate) fn receive_scattered(&self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.socket).read_vectored(rooms)
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.

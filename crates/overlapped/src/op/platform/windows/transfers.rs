@@ -5,6 +5,7 @@ use crate::conn::operation::{Progress, Surroundings};
 use crate::error::aborted;
 use crate::op::receive::{Receive, Received};
 use crate::op::receive_from::ReceiveFrom;
+use crate::op::receive_scattered::ReceiveScattered;
 use crate::op::send::Send;
 use crate::op::send_to::{SendTo, in_one_piece};
 use crate::op::transmit_file::{Transmission, TransmitFile};
@@ -18,7 +19,7 @@ use std::io;
 impl KindInKernel for Receive {
     fn request(&mut self) -> Request<'_> {
         match self.buffer.as_mut() {
-            Some(buffer) if buffer.capacity() > 0 => Request::Receive(buffer.room_mut()),
+            Some(buffer) if buffer.spare_len() > 0 => Request::Receive(buffer.spare_mut()),
             _ => Request::ReceiveReady,
         }
     }
@@ -34,7 +35,7 @@ impl KindInKernel for Receive {
         }
         let outcome = ended.some();
         if let Some(buffer) = self.buffer.as_mut() {
-            buffer.set_filled(*outcome.as_ref().unwrap_or(&0));
+            buffer.add_filled(*outcome.as_ref().unwrap_or(&0));
         }
         self.result = outcome.map(|length| match length {
             0 => Received::End,
@@ -45,7 +46,33 @@ impl KindInKernel for Receive {
 
     /// Whether it has no memory to give to a kernel, and asks only to be told of data.
     fn goes_in_steps(&self) -> bool {
-        self.buffer.as_ref().is_none_or(|buffer| buffer.capacity() == 0)
+        self.buffer.as_ref().is_none_or(|buffer| buffer.spare_len() == 0)
+    }
+}
+
+impl KindInKernel for ReceiveScattered {
+    fn request(&mut self) -> Request<'_> {
+        match self.buffers.spare_len() {
+            0 => Request::ReceiveReady,
+            _ => Request::ReceiveScattered(&mut self.buffers),
+        }
+    }
+
+    fn finish(&mut self, ended: Ended, with: Option<Surroundings<'_>>) -> Progress {
+        if self.goes_in_steps() {
+            match (ended.result, with) {
+                (Ok(()), Some(with)) => return self.attempt_once(with),
+                (Ok(()), None) => self.result = Err(aborted()),
+                (Err(error), _) => self.result = Err(error),
+            }
+            return COMPLETE;
+        }
+        self.result = ended.some().map(|length| self.filled(length));
+        COMPLETE
+    }
+
+    fn goes_in_steps(&self) -> bool {
+        self.buffers.spare_len() == 0
     }
 }
 
