@@ -132,6 +132,7 @@ impl<P: Protocol> Packet<P> {
             Self::Connected { stream, .. }
             | Self::Disconnected { stream, .. }
             | Self::Received { stream, .. }
+            | Self::ReceivedScattered { stream, .. }
             | Self::Sent { stream, .. }
             | Self::Transmitted { stream, .. } => PacketHandle::Stream(stream.clone()),
             Self::ReceivedFrom { socket, .. } | Self::SentTo { socket, .. } => {
