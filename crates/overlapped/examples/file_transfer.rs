@@ -36,7 +36,7 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
                 // The system sends all of it, and then ends the stream. No thread waits for it.
                 let all = Transmission::of(Arc::clone(&file))
                     .range(0, length)
-                    .head(&length.to_be_bytes())
+                    .head(length.to_be_bytes().to_vec())
                     .end_stream(true);
                 // A start that is refused is a packet, too, with its error.
                 if let Ok(stream) = port.associate(accepted.socket, ()) {
