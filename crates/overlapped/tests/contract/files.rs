@@ -418,7 +418,34 @@ fn the_environment_chooses_what_carries_files() {
     }
 }
 
+/// How long the file is, by its descriptor.
+#[cfg(target_os = "linux")]
+fn length(descriptor: &impl std::os::fd::AsFd) -> u64 {
+    rustix::fs::fstat(descriptor).expect("it is open").st_size.cast_unsigned()
+}
+
+#[cfg(windows)]
+fn length(descriptor: &impl std::os::windows::io::AsHandle) -> u64 {
+    let owned = descriptor.as_handle().try_clone_to_owned().expect("it is open");
+    std::fs::File::from(owned).metadata().expect("it is open").len()
+}
+
+fn files_can_be_told_apart_and_have_descriptors(backend: Backend) {
+    let port = backend.port();
+    let scratch = Scratch::holding(b"contents");
+    let unassociated = open(scratch.path(), read_write());
+    assert_eq!(length(&unassociated), 8);
+    let file = port.associate(unassociated, 1).expect("it is associated");
+    let other = scratch.file(&port, 1);
+    assert!(file == file.clone() && file != other && file.id() != other.id());
+    let descriptor = file.descriptor().expect("it is open");
+    file.close();
+    assert_eq!(length(&descriptor), 8, "it is open as long as somebody has a descriptor");
+    file.descriptor().expect_err("a closed handle has none");
+}
+
 on_every_backend! {
+    files_can_be_told_apart_and_have_descriptors,
     p12_sockets_and_files_are_mixed_on_one_port,
     p20_packets_give_back_key_buffer_and_operation,
     p31_each_operation_queues_exactly_one_packet,

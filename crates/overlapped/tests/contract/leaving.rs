@@ -1,10 +1,9 @@
 //! Which handle is which, and sockets that come to a port from elsewhere and leave it again.
 
 use crate::family::any;
-use crate::files_world::{Backend, Scratch, open, read_write};
+use crate::on_every_driver;
 use crate::packets::next;
 use crate::world::{PATIENCE, World};
-use crate::{on_every_backend, on_every_driver};
 use overlapped::{AcceptWindow, Buffer, Packet, Received, Refused, TcpSocket, TcpStream};
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
@@ -119,36 +118,6 @@ on_every_driver! {
     a_socket_that_is_taken_out_goes_on_in_another_port,
     a_socket_stays_while_anybody_else_has_a_handle_of_it,
     listeners_and_datagram_sockets_leave_as_well,
-}
-
-/// How long the file is, by its descriptor.
-#[cfg(target_os = "linux")]
-fn length(descriptor: &impl std::os::fd::AsFd) -> u64 {
-    rustix::fs::fstat(descriptor).expect("it is open").st_size.cast_unsigned()
-}
-
-#[cfg(windows)]
-fn length(descriptor: &impl std::os::windows::io::AsHandle) -> u64 {
-    let owned = descriptor.as_handle().try_clone_to_owned().expect("it is open");
-    std::fs::File::from(owned).metadata().expect("it is open").len()
-}
-
-fn files_can_be_told_apart_and_have_descriptors(backend: Backend) {
-    let port = backend.port();
-    let scratch = Scratch::holding(b"contents");
-    let unassociated = open(scratch.path(), read_write());
-    assert_eq!(length(&unassociated), 8);
-    let file = port.associate(unassociated, 1).expect("it is associated");
-    let other = scratch.file(&port, 1);
-    assert!(file == file.clone() && file != other && file.id() != other.id());
-    let descriptor = file.descriptor().expect("it is open");
-    file.close();
-    assert_eq!(length(&descriptor), 8, "it is open as long as somebody has a descriptor");
-    file.descriptor().expect_err("a closed handle has none");
-}
-
-on_every_backend! {
-    files_can_be_told_apart_and_have_descriptors,
 }
 
 #[test]
