@@ -313,7 +313,7 @@ impl<O: Operation> Connection<O> {
     }
 
     /// Updates the state by what a complete operation says about the connection.
-    #[inline]
+    #[inline(always)]
     pub(super) fn conclude_state(&mut self, operation: &mut impl Perform<O>) {
         operation.conclude(self);
         if operation.error().is_some() {

@@ -87,12 +87,18 @@ impl<'a, O: Operation> Locked<'a, O> {
     }
 
     /// Updates the state by what a complete operation says about the connection.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn conclude(&mut self, direction: Direction, operation: &mut impl Perform<O>) {
         self.connection.conclude_state(operation);
         if self.limited {
-            self.limit_transferred(direction, operation.transferred());
+            self.conclude_limited(direction, operation);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn conclude_limited(&mut self, direction: Direction, operation: &mut impl Perform<O>) {
+        self.limit_transferred(direction, operation.transferred());
     }
 
     /// True when the system was short of something.

@@ -22,6 +22,7 @@ impl<O: Operation> Locked<'_, O> {
     }
 
     /// An operation is in flight that was not before.
+    #[cold]
     #[inline(never)]
     pub(in crate::conn) fn limit_started(&mut self, direction: Direction, id: u32) {
         let first = self.first_in_flight(direction);
@@ -63,7 +64,6 @@ impl<O: Operation> Locked<'_, O> {
     }
 
     /// An operation is complete that has transferred so many bytes.
-    #[inline(never)]
     pub(in crate::conn) fn limit_transferred(&mut self, direction: Direction, bytes: u64) {
         let stops = self.first_in_flight(direction).is_none();
         let connections = self.connections;
@@ -89,6 +89,7 @@ impl<O: Operation> Locked<'_, O> {
     }
 
     /// An attempt may have transferred a part of the first operation.
+    #[cold]
     #[inline(never)]
     pub(in crate::conn) fn limit_partly(&mut self, direction: Direction) {
         let (part, connections) = (self.part_of_first(direction), self.connections);
