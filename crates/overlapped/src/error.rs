@@ -161,8 +161,10 @@ pub fn is_reset(error: &io::Error) -> bool {
     }
 }
 
-/// Whether the time of an operation was over: the peer of a connection did not answer the system
-/// for too long (`ETIMEDOUT`, 110, of Linux; `WSAETIMEDOUT`, 10060, of Windows).
+/// Whether the time of an operation was over (`ETIMEDOUT`, 110, of Linux; `WSAETIMEDOUT`, 10060, of
+/// Windows): a limit of yours, such as that of [`set_limit`](crate::TcpStream::set_limit), or the
+/// peer of a connection did not answer the system for too long. After the latter every later start
+/// fails; after a limit the connection is as it was.
 ///
 /// It is the same on every system. The kind alone does not tell: on Windows an
 /// [aborted](is_aborted) operation has the kind [`TimedOut`](io::ErrorKind::TimedOut), too, and is
@@ -173,9 +175,9 @@ pub fn is_reset(error: &io::Error) -> bool {
 /// # struct Nothing;
 /// # impl Protocol for Nothing { type Key = (); type Operation = (); type Message = (); }
 /// # let port = Port::<Nothing>::new()?;
-/// let error = port.take_timeout(std::time::Duration::from_millis(1)).unwrap_err();
-/// assert_eq!(error, TakeError::TimedOut);
-/// assert!(is_timed_out(&error.into()), "as an io::Error");
+/// let error = port.take_timeout(std::time::Duration::from_millis(1)).err();
+/// assert_eq!(error, Some(TakeError::TimedOut));
+/// assert!(error.is_some_and(|error| is_timed_out(&error.into())), "as an io::Error");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn is_timed_out(error: &io::Error) -> bool {
