@@ -271,7 +271,7 @@ impl<P: Protocol> TcpStream<P> {
     ///             # client.write_all(b"line\n")?;
     ///             stream.receive_append(buffer, ()).or_packet();
     ///         }
-    ///         other => panic!("no whole line: {other:?}"),
+    ///         _ => panic!("the stream ended before the line"),
     ///     }
     /// };
     /// assert_eq!(&line[..], b"one line\n");
