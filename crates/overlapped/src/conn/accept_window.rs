@@ -328,15 +328,15 @@ fn post_next<O: Operation>(listener: &Handle<O>, attempt: usize, panics: &mut Pa
         return false;
     };
     // It panics only where the closed port refuses what it yields, which is dropped then.
-    let started = panics.run(|| listener.start(Direction::Receive, operation));
+    let started =
+        panics.run(|| listener.start(Direction::Receive, operation, |_, operation| operation));
     if let Some(accepting) = listener.lock().rare.accepting_mut() {
         accepting.starting -= 1;
     }
     match started {
         None => false,
         Some(Ok(_)) => true,
-        Some(Err(not_started)) => {
-            let operation = not_started.1;
+        Some(Err(operation)) => {
             let goes_on = !listener.is_closed();
             panics.run(|| match goes_on {
                 // The window reports a failure at once as a packet, so that the accept is posted anew

@@ -29,16 +29,6 @@ struct Share<O: Operation> {
     key: Key<O>,
 }
 
-/// An operation that was refused, and why. It is in a box, which is made then, so that a start which
-/// succeeds has nothing of it.
-pub(crate) type NotStarted<S> = Box<(io::Error, S)>;
-
-#[cold]
-#[inline(never)]
-fn not_started<S>(error: io::Error, operation: S) -> NotStarted<S> {
-    Box::new((error, operation))
-}
-
 impl<O: Operation> Handle<O> {
     pub(super) fn new(connections: Arc<Connections<O>>, token: u64, key: Key<O>) -> Self {
         let id = new_number();
@@ -77,14 +67,17 @@ impl<O: Operation> Handle<O> {
         &self.0.handed_out
     }
 
-    /// Step one: moves the operation in. It is attempted at once if nothing is before it.
+    /// Step one: moves the operation in. It is attempted at once if nothing is before it. Refused,
+    /// `refuse` makes of it what is given back, where no lock is held. It is no value of an error that
+    /// the caller changes: that would be moved on the way of those that succeed, too.
     #[inline]
-    pub(crate) fn start<S: Perform<O>>(
+    pub(crate) fn start<S: Perform<O>, E>(
         &self,
         direction: Direction,
         operation: S,
-    ) -> Result<OperationId, NotStarted<S>> {
-        match self.begin::<S, false>(direction, operation)? {
+        refuse: impl FnOnce(io::Error, S) -> E,
+    ) -> Result<OperationId, E> {
+        match self.begin::<S, E, false>(direction, operation, refuse)? {
             Started::InFlight(id) => Ok(id),
             Started::Complete(_) => unreachable!("its packet is queued"),
         }
@@ -92,31 +85,37 @@ impl<O: Operation> Handle<O> {
 
     /// The same, and if it is complete at once its packet may be returned instead of queued.
     #[inline]
-    pub(crate) fn start_in_place<S: Perform<O>>(
+    pub(crate) fn start_in_place<S: Perform<O>, E>(
         &self,
         direction: Direction,
         operation: S,
-    ) -> Result<Started<O::Packet>, NotStarted<S>> {
-        self.begin::<S, true>(direction, operation)
+        refuse: impl FnOnce(io::Error, S) -> E,
+    ) -> Result<Started<O::Packet>, E> {
+        self.begin::<S, E, true>(direction, operation, refuse)
     }
 
     #[inline(always)]
-    fn begin<S: Perform<O>, const IN_PLACE: bool>(
+    fn begin<S: Perform<O>, E, const IN_PLACE: bool>(
         &self,
         direction: Direction,
         mut operation: S,
-    ) -> Result<Started<O::Packet>, NotStarted<S>> {
+        refuse: impl FnOnce(io::Error, S) -> E,
+    ) -> Result<Started<O::Packet>, E> {
         let connections = &self.0.connections;
         let mut at = self.lock();
         if connections.is_closed() {
-            return Err(not_started(port_closed(), operation));
+            drop(at);
+            return Err(refuse(port_closed(), operation));
         }
         if let Err(error) = at.admits(operation.role(), direction) {
-            return Err(not_started(error, operation));
+            drop(at);
+            return Err(refuse(error, operation));
         }
         let id = at.starts.next_id(direction);
         if at.is_with_kernel() {
-            return self.start_with_kernel::<S, IN_PLACE>(at, direction, id, operation);
+            return self
+                .start_with_kernel::<S, IN_PLACE>(at, direction, id, operation)
+                .map_err(|(error, operation)| refuse(error, operation));
         }
         if !at.may_attempt(direction) {
             at.starts.count(direction);
@@ -137,7 +136,8 @@ impl<O: Operation> Handle<O> {
             && !operation.has_begun()
             && let Some(error) = error_of(&operation)
         {
-            return Err(not_started(error, operation));
+            drop(at);
+            return Err(refuse(error, operation));
         }
         let mut delivery = Delivery::by(By::Starter);
         if IN_PLACE && self.may_complete_in_place(&mut at, direction) {
@@ -205,7 +205,7 @@ impl<O: Operation> Handle<O> {
         direction: Direction,
         id: u32,
         operation: S,
-    ) -> Result<Started<O::Packet>, NotStarted<S>> {
+    ) -> Result<Started<O::Packet>, (io::Error, S)> {
         let connections = &self.0.connections;
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
         let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, &mut at.starts);
@@ -240,7 +240,7 @@ impl<O: Operation> Handle<O> {
         if owes_retry {
             connections.defer(self.0.token);
         }
-        started.map_err(|(error, pending)| not_started(error, S::from_waiting(pending.operation)))
+        started.map_err(|(error, pending)| (error, S::from_waiting(pending.operation)))
     }
 
     /// Queues the packet of an operation that was refused, as if that had been started and had failed

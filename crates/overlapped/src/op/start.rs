@@ -2,7 +2,7 @@
 
 use super::packet::Packet;
 use super::{InPlace, Kind, Op, Starting};
-use crate::conn::handle::{Handle, NotStarted};
+use crate::conn::handle::Handle;
 use crate::conn::operation::Direction;
 use crate::error::{OperationId, Refused, Way};
 use crate::protocol::Protocol;
@@ -33,9 +33,9 @@ impl<P: Protocol> Op<P> {
         take: impl FnOnce(K, P::Operation) -> T,
         pack: impl Pack<P, T>,
     ) -> Result<OperationId, Refused<T>> {
-        handle
-            .start(direction, Starting { kind, operation })
-            .map_err(|not_started| given_back(not_started, handle, direction, take, pack))
+        handle.start(direction, Starting { kind, operation }, |error, starting| {
+            given_back(error, starting, handle, direction, take, pack)
+        })
     }
 
     /// Starts `kind` with leave to complete in place.
@@ -48,9 +48,9 @@ impl<P: Protocol> Op<P> {
         take: impl FnOnce(K, P::Operation) -> T,
         pack: impl Pack<P, T>,
     ) -> InPlace<P, T> {
-        handle
-            .start_in_place(direction, Starting { kind, operation })
-            .map_err(|not_started| given_back(not_started, handle, direction, take, pack))
+        handle.start_in_place(direction, Starting { kind, operation }, |error, starting| {
+            given_back(error, starting, handle, direction, take, pack)
+        })
     }
 }
 
@@ -67,15 +67,14 @@ pub(super) fn refused<P: Protocol, T>(
 
 #[cold]
 #[inline(never)]
-#[expect(clippy::boxed_local, reason = "the box is there already")]
 fn given_back<P: Protocol, K, T>(
-    not_started: NotStarted<Starting<P, K>>,
+    error: io::Error,
+    Starting { kind, operation }: Starting<P, K>,
     handle: &Handle<Op<P>>,
     direction: Direction,
     take: impl FnOnce(K, P::Operation) -> T,
     pack: impl Pack<P, T>,
 ) -> Refused<T> {
-    let (error, Starting { kind, operation }) = *not_started;
     refused(error, take(kind, operation), handle, direction, pack)
 }
 
