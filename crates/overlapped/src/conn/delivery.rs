@@ -7,6 +7,7 @@ use super::operation::Operation;
 use super::silent;
 use super::sockets::TcpSocket;
 use crate::panics::Panics;
+use crate::sched::Passage;
 use crate::sched::binding::Wakeups;
 use std::sync::Arc;
 
@@ -73,12 +74,14 @@ impl<'a, O: Operation> Delivery<'a, O> {
         if let By::Performer(first) = &mut self.by
             && first.is_none()
         {
-            if connections.scheduler.passes_own() {
-                **first = Some(packet);
-            } else {
-                let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
-                **first = Some(oldest);
-                self.put_off(wakeups);
+            match connections.scheduler.passage() {
+                Passage::Passes => **first = Some(packet),
+                Passage::Follows => self.queue(connections, packet),
+                Passage::Exchanges => {
+                    let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
+                    **first = Some(oldest);
+                    self.put_off(wakeups);
+                }
             }
             return;
         }

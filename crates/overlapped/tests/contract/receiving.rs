@@ -175,6 +175,27 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
     assert_nothing_comes(&port);
 }
 
+/// The second receive completes when an event is performed that its thread took earlier than the
+/// first receive completed.
+fn p150_a_receive_is_not_overtaken_by_one_that_an_earlier_event_completes(world: &World) {
+    let port = world.exact_port(1);
+    let (first, first_peer) = world.stream(&port, 1);
+    let (stream, peer) = world.stream(&port, 2);
+    first.receive(Buffer::with_capacity(1), 0).expect("a receive can be started");
+    assert_nothing_comes(&port);
+    // Both events are there when the thread comes, so it takes them together.
+    first_peer.send(b"0");
+    peer.send(b"1");
+    assert_eq!(received(&port).operation, 0);
+    stream.receive(Buffer::with_capacity(1), 1).expect("a receive can be started");
+    stream.receive(Buffer::with_capacity(1), 2).expect("a receive can be started");
+    peer.send(b"2");
+    for number in [1, 2] {
+        let packet = received(&port);
+        assert_eq!((packet.operation, packet.buffer[0]), (number, b'0' + number as u8));
+    }
+}
+
 fn p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
@@ -384,6 +405,7 @@ on_every_driver_and_family! {
     p44_a_receive_without_room_waits_for_data_and_takes_none,
     p150_receives_are_filled_in_the_order_they_were_started,
     p150_one_taker_sees_the_order_although_another_thread_starts_the_receives,
+    p150_a_receive_is_not_overtaken_by_one_that_an_earlier_event_completes,
     p158_a_receive_completes_with_some_data_and_does_not_wait_to_be_full,
     p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once,
     p160_a_reset_after_our_shutdown_of_sending_is_no_end_of_the_stream,

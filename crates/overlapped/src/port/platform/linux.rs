@@ -33,7 +33,7 @@ impl<P: Protocol> Port<P> {
     /// A descriptor that is readable when a take would find something: to wait for the port in a
     /// loop of your own, with others. Linux only.
     ///
-    /// When it is readable, [`poll`](Self::poll) until that gives `TimedOut`, and only then wait
+    /// When it is readable, [`try_take`](Self::try_take) until that gives `None`, and only then wait
     /// again; also before the first wait. It may be readable when there is nothing. Wait level-triggered
     /// (in an epoll set without `EPOLLET`), and only wait: do not read it, and do not add to it.
     ///
