@@ -103,7 +103,7 @@ mod sys;
 mod tests;
 mod workers;
 
-pub use buffer::{Buffer, Buffers};
+pub use buffer::{Buffer, Buffers, Datagram, DatagramInfo, Datagrams, Ecn};
 pub use conn::accept_window::AcceptWindow;
 pub use conn::in_place::Started;
 pub use conn::limits::LeastRate;

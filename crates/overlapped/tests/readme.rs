@@ -100,16 +100,22 @@ fn every_crate_has_a_readme_and_the_licences() {
 }
 
 #[test]
-fn the_page_for_those_who_come_from_iocp_quotes_the_whole_example() {
-    let page = read(&root().join("docs/from-iocp.md"));
-    let example = read(&root().join("crates/overlapped/examples/from_iocp.rs"));
+fn the_pages_quote_the_whole_example() {
+    quotes("from-iocp.md", "from_iocp.rs");
+    quotes("datagrams.md", "dns.rs");
+}
+
+fn quotes(page: &str, example: &str) {
+    let (of_page, of_example) = (page, example);
+    let page = read(&root().join("docs").join(page));
+    let example = read(&root().join("crates/overlapped/examples").join(example));
     // What the file says of itself is not quoted.
     let (_, program) = example.split_once("\n\n").expect("a comment, then the program");
     let quoted = between(&page, "```rust\n", "```");
     assert_eq!(quoted.len(), 1, "the page quotes one program");
     assert!(
         quoted[0] == program,
-        "docs/from-iocp.md and examples/from_iocp.rs differ; the page should quote this:\n{program}"
+        "docs/{of_page} and examples/{of_example} differ; the page should quote this:\n{program}"
     );
 }
 

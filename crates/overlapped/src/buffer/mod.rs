@@ -5,6 +5,7 @@
 //! - [`memory`] is what its bytes lie in: its own memory, or memory that is shared and only read.
 //! - [`filling`] is how a program writes into one, and [`conversions`] what one is made from.
 //! - [`Buffers`] is what a send takes: none, one or several of them.
+//! - [`datagrams`] are many datagrams in one piece of memory.
 //! - [`pool`] keeps the buffers of a port that nobody uses; a pooled buffer goes back there when it
 //!   is dropped, wherever that happens.
 //! - [`sizes`] says how large they are, and which of them a stream gets.
@@ -14,6 +15,7 @@
 
 pub(crate) mod cache;
 mod conversions;
+pub(crate) mod datagrams;
 mod filling;
 mod memory;
 #[cfg(feature = "bytes")]
@@ -27,6 +29,7 @@ mod tests;
 #[cfg(all(test, not(loom)))]
 mod tests_of_making;
 
+pub use datagrams::{Datagram, DatagramInfo, Datagrams, Ecn};
 pub use several::Buffers;
 
 use memory::Memory;

@@ -25,7 +25,7 @@
 //! # What else is here
 //!
 //! - [`tcp_listener`], [`tcp_stream`] and [`udp_socket`] are the typed handles, with what is no
-//!   operation.
+//!   operation; [`udp_options`] are those of datagrams.
 //! - [`packet`] is what a thread takes.
 //! - [`limits`] is how handles limit the time of operations.
 //! - [`start`] is step one, and [`or_packet`] makes a packet of what it refused.
@@ -43,15 +43,18 @@ pub(crate) mod or_packet;
 pub(crate) mod packet;
 pub(crate) mod packet_parts;
 pub(crate) mod receive;
+mod receive_batch;
 mod receive_from;
 mod receive_scattered;
 mod send;
+mod send_batch;
 mod send_to;
 mod start;
 mod stored;
 pub(crate) mod tcp_listener;
 pub(crate) mod tcp_stream;
 pub(crate) mod transmit_file;
+mod udp_options;
 pub(crate) mod udp_socket;
 
 use crate::conn::connection::Connection;
@@ -201,9 +204,11 @@ operations! {
     Disconnect(Box<disconnect::Disconnect>),
     FirstData(Box<first_data::FirstData>),
     Receive(Inline<receive::Receive>),
+    ReceiveBatch(Box<receive_batch::ReceiveBatch>),
     ReceiveFrom(Box<receive_from::ReceiveFrom>),
     ReceiveScattered(Box<receive_scattered::ReceiveScattered>),
     Send(WaitingSend<send::Send>),
+    SendBatch(Box<send_batch::SendBatch>),
     SendTo(Box<send_to::SendTo>),
     TransmitFile(Box<transmit_file::TransmitFile>),
 }

@@ -6,7 +6,7 @@ use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
 use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
-use crate::buffer::{Buffer, Buffers};
+use crate::buffer::{Buffer, Buffers, Datagrams};
 use crate::file::{Completed, File};
 use crate::protocol::Protocol;
 use crate::sys::signals::Signal;
@@ -92,6 +92,17 @@ pub enum Packet<P: Protocol> {
         /// What came: so many bytes, the end of the stream, or an error.
         result: io::Result<Received>,
     },
+    /// A receive of a batch of datagrams has completed.
+    ReceivedBatch {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// What was given at the start, with what came.
+        datagrams: Datagrams,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Whether datagrams came: at least one, unless this is an error.
+        result: io::Result<()>,
+    },
     /// A receive of a datagram has completed.
     ReceivedFrom {
         /// The socket.
@@ -115,6 +126,19 @@ pub enum Packet<P: Protocol> {
         /// How many bytes the system took; all of them unless `result` is an error.
         transferred: usize,
         /// Whether everything was sent.
+        result: io::Result<()>,
+    },
+    /// The send of a batch of datagrams has completed.
+    SentBatch {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The datagrams given at the start.
+        datagrams: Datagrams,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How many of them went out, in order; all of them unless `result` is an error.
+        sent: usize,
+        /// Whether all were sent, or why the first that was not was refused.
         result: io::Result<()>,
     },
     /// The send of a datagram has completed.

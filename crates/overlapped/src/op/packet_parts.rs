@@ -5,7 +5,7 @@ use super::packet::Packet;
 use super::tcp_listener::TcpListener;
 use super::tcp_stream::TcpStream;
 use super::udp_socket::UdpSocket;
-use crate::buffer::Buffers;
+use crate::buffer::{Buffers, Datagrams};
 use crate::file::File;
 use crate::protocol::Protocol;
 use std::io;
@@ -24,12 +24,16 @@ pub enum PacketKind {
     Disconnected,
     /// A receive.
     Received,
+    /// A receive of a batch of datagrams.
+    ReceivedBatch,
     /// A receive of a datagram.
     ReceivedFrom,
     /// [`Packet::ReceivedScattered`].
     ReceivedScattered,
     /// A send.
     Sent,
+    /// The send of a batch of datagrams.
+    SentBatch,
     /// The send of a datagram.
     SentTo,
     /// The transmission of a file.
@@ -93,6 +97,8 @@ pub struct PacketParts<P: Protocol> {
     /// The buffers given at the start, or the pooled one. Of a transmission, those of its head and
     /// its tail.
     pub buffers: Buffers,
+    /// The datagrams of a batch.
+    pub datagrams: Option<Datagrams>,
     /// The connection of an accept that has one.
     pub accepted: Option<Box<Accepted>>,
     /// Whether it succeeded.
@@ -108,9 +114,11 @@ impl<P: Protocol> Packet<P> {
             Self::Connected { .. } => PacketKind::Connected,
             Self::Disconnected { .. } => PacketKind::Disconnected,
             Self::Received { .. } => PacketKind::Received,
+            Self::ReceivedBatch { .. } => PacketKind::ReceivedBatch,
             Self::ReceivedFrom { .. } => PacketKind::ReceivedFrom,
             Self::ReceivedScattered { .. } => PacketKind::ReceivedScattered,
             Self::Sent { .. } => PacketKind::Sent,
+            Self::SentBatch { .. } => PacketKind::SentBatch,
             Self::SentTo { .. } => PacketKind::SentTo,
             Self::Transmitted { .. } => PacketKind::Transmitted,
             Self::Read { .. } => PacketKind::Read,
@@ -135,9 +143,10 @@ impl<P: Protocol> Packet<P> {
             | Self::ReceivedScattered { stream, .. }
             | Self::Sent { stream, .. }
             | Self::Transmitted { stream, .. } => PacketHandle::Stream(stream.clone()),
-            Self::ReceivedFrom { socket, .. } | Self::SentTo { socket, .. } => {
-                PacketHandle::Datagrams(socket.clone())
-            }
+            Self::ReceivedBatch { socket, .. }
+            | Self::ReceivedFrom { socket, .. }
+            | Self::SentBatch { socket, .. }
+            | Self::SentTo { socket, .. } => PacketHandle::Datagrams(socket.clone()),
             Self::Read { file, .. } | Self::Written { file, .. } | Self::Flushed { file, .. } => {
                 PacketHandle::File(file.clone())
             }
@@ -153,9 +162,11 @@ impl<P: Protocol> Packet<P> {
             | Self::Connected { operation, .. }
             | Self::Disconnected { operation, .. }
             | Self::Received { operation, .. }
+            | Self::ReceivedBatch { operation, .. }
             | Self::ReceivedFrom { operation, .. }
             | Self::ReceivedScattered { operation, .. }
             | Self::Sent { operation, .. }
+            | Self::SentBatch { operation, .. }
             | Self::SentTo { operation, .. }
             | Self::Transmitted { operation, .. }
             | Self::Read { operation, .. }
@@ -190,6 +201,8 @@ impl<P: Protocol> Packet<P> {
             Self::Connected { result, .. }
             | Self::Disconnected { result, .. }
             | Self::Sent { result, .. }
+            | Self::ReceivedBatch { result, .. }
+            | Self::SentBatch { result, .. }
             | Self::SentTo { result, .. }
             | Self::Transmitted { result, .. }
             | Self::Written { result, .. }
@@ -205,9 +218,9 @@ impl<P: Protocol> Packet<P> {
     /// # Errors
     /// The packet itself, when it is a signal or a posted value.
     pub fn into_parts(self) -> Result<PacketParts<P>, Self> {
-        use PacketHandle::{Datagrams, Listener, ListenerAndStream, Stream};
+        use PacketHandle::{self as Of, Listener, ListenerAndStream, Stream};
         let (kind, nothing) = (self.kind(), Buffers::from(()));
-        let mut connection = None;
+        let (mut connection, mut batch) = (None, None);
         let (handle, operation, buffers, result) = match self {
             Self::Accepted { listener, operation, result } => {
                 let result = result.map(|accepted| connection = Some(accepted));
@@ -230,10 +243,15 @@ impl<P: Protocol> Packet<P> {
                 (Stream(stream), operation, buffers, result.map(|_| ()))
             }
             Self::ReceivedFrom { socket, buffer, operation, result } => {
-                (Datagrams(socket), operation, buffer.into(), result.map(|_| ()))
+                (Of::Datagrams(socket), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::ReceivedBatch { socket, datagrams, operation, result }
+            | Self::SentBatch { socket, datagrams, operation, result, .. } => {
+                batch = Some(datagrams);
+                (Of::Datagrams(socket), operation, nothing, result)
             }
             Self::SentTo { socket, buffers, operation, result, .. } => {
-                (Datagrams(socket), operation, buffers, result)
+                (Of::Datagrams(socket), operation, buffers, result)
             }
             Self::Transmitted { stream, transmission, operation, result, .. } => {
                 let (head, tail) = transmission.into_buffers();
@@ -252,6 +270,14 @@ impl<P: Protocol> Packet<P> {
             Self::Timer { operation, result } => (PacketHandle::None, operation, nothing, result),
             packet @ (Self::Signal(_) | Self::Posted(_)) => return Err(packet),
         };
-        Ok(PacketParts { kind, handle, operation, buffers, accepted: connection, result })
+        Ok(PacketParts {
+            kind,
+            handle,
+            operation,
+            buffers,
+            datagrams: batch,
+            accepted: connection,
+            result,
+        })
     }
 }

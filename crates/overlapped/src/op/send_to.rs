@@ -19,8 +19,8 @@ const NONE_LONGER_BYTES: usize = u16::MAX as usize;
 
 pub(super) struct SendTo {
     pub(super) buffers: Buffers,
-    /// Boxed, since an address is large and every connection has room for one operation.
-    pub(super) address: Box<SocketAddr>,
+    /// `None` goes to the peer of a connected socket.
+    pub(super) address: Option<SocketAddr>,
     /// The datagram in one piece, if one call of a kernel that carries it does not take it otherwise.
     #[allow(dead_code, reason = "needed where the kernel carries operations")]
     pub(super) joined: Joined,
@@ -31,7 +31,7 @@ impl<P: Protocol> Kind<P> for SendTo {
     const ROLE: Role = Role::Free;
 
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
-        match send_whole(with.socket, &self.buffers, *self.address) {
+        match send_whole(with.socket, &self.buffers, self.address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
             outcome => {
                 self.result = outcome;
@@ -56,7 +56,7 @@ impl<P: Protocol> Kind<P> for SendTo {
     }
 }
 
-fn send_whole(socket: &Socket, buffers: &Buffers, address: SocketAddr) -> io::Result<()> {
+fn send_whole(socket: &Socket, buffers: &Buffers, address: Option<SocketAddr>) -> io::Result<()> {
     if let Some(one) = buffers.as_one() {
         return socket.send_to(&[IoSlice::new(one)], address);
     }
@@ -100,12 +100,31 @@ impl<P: Protocol> UdpSocket<P> {
         address: SocketAddr,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = SendTo {
-            buffers: buffers.into(),
-            address: Box::new(address),
-            joined: Joined::default(),
-            result: not_performed(),
-        };
+        self.start_send(buffers.into(), Some(address), operation)
+    }
+
+    /// Starts to send like [`send_to`](Self::send_to), to the peer of a
+    /// [connected](Self::connect) socket.
+    ///
+    /// # Errors
+    /// As for [`send_to`](Self::send_to); "destination address required" (`EDESTADDRREQ`, 89; on
+    /// Windows "not connected", 10057) when the socket is not connected; "connection refused" when
+    /// an earlier datagram found nobody.
+    pub fn send(
+        &self,
+        buffers: impl Into<Buffers>,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        self.start_send(buffers.into(), None, operation)
+    }
+
+    fn start_send(
+        &self,
+        buffers: Buffers,
+        address: Option<SocketAddr>,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        let send = SendTo { buffers, address, joined: Joined::default(), result: not_performed() };
         Op::start(
             &self.0,
             Direction::Send,

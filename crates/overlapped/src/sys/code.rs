@@ -55,6 +55,8 @@ codes! {
     INVALID = INVAL, WSAEINVAL;
     IS_CONNECTED = ISCONN, WSAEISCONN;
     NOT_CONNECTED = NOTCONN, WSAENOTCONN;
+    /// A datagram without an address, on a socket that is not connected.
+    NO_DESTINATION = DESTADDRREQ, WSAENOTCONN;
     /// A datagram that is larger than can be sent, or than the buffer it came into.
     MESSAGE_TOO_LONG = MSGSIZE, WSAEMSGSIZE;
     SHUT_DOWN = SHUTDOWN, WSAESHUTDOWN;

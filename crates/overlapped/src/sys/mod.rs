@@ -34,6 +34,7 @@
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
 pub(crate) mod code;
+pub(crate) mod datagram_options;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod family;

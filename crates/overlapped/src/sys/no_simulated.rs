@@ -2,6 +2,7 @@
 //! chooses between the drivers is written once, and the compiler leaves this way out.
 
 use super::Event;
+use crate::buffer::Datagrams;
 use std::convert::Infallible;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -82,7 +83,19 @@ impl SimulatedSocket {
         match self.0 {}
     }
 
-    pub(crate) fn send_to(&self, _: &[IoSlice<'_>], _: SocketAddr) -> io::Result<()> {
+    pub(crate) fn send_to(&self, _: &[IoSlice<'_>], _: Option<SocketAddr>) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn receive_batch(&self, _: &mut Datagrams) -> io::Result<()> {
+        match self.0 {}
+    }
+
+    pub(crate) fn send_batch(&self, _: &Datagrams, _: usize) -> io::Result<usize> {
+        match self.0 {}
+    }
+
+    pub(crate) fn connect_datagrams(&self, _: SocketAddr) -> io::Result<()> {
         match self.0 {}
     }
 

@@ -4,6 +4,7 @@ use super::family::Family;
 use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
+use crate::buffer::Datagrams;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +14,9 @@ pub(crate) const SEND_BUFFERS_MAX: usize = 64;
 
 /// How many buffers one receive call fills at the most.
 pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
+
+/// How many datagrams, or runs of them, one call takes or sends at the most.
+pub(crate) const BATCH_MAX: usize = 64;
 
 /// How much of a file is copied at a time where the system does not send it itself.
 const PIECE_BYTES: usize = 64 << 10;
@@ -125,9 +129,31 @@ impl Socket {
         either!(self, socket => socket.receive_from(buffer))
     }
 
-    /// Sends the buffers, at most [`SEND_BUFFERS_MAX`] of them, as one datagram.
-    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+    /// Sends the buffers, at most [`SEND_BUFFERS_MAX`] of them, as one datagram; without an address,
+    /// to the peer of a connected socket.
+    pub(crate) fn send_to(
+        &self,
+        buffers: &[IoSlice<'_>],
+        address: Option<SocketAddr>,
+    ) -> io::Result<()> {
         either!(self, socket => socket.send_to(buffers, address))
+    }
+
+    /// Receives what is there into the slots of the datagrams, which are empty.
+    #[allow(dead_code, reason = "needed where the kernel carries no operations")]
+    pub(crate) fn receive_batch(&self, datagrams: &mut Datagrams) -> io::Result<()> {
+        either!(self, socket => socket.receive_batch(datagrams))
+    }
+
+    /// Sends the datagrams after the first `skip` ones, as many as one call takes; gives how many
+    /// that were, at least one.
+    pub(crate) fn send_batch(&self, datagrams: &Datagrams, skip: usize) -> io::Result<usize> {
+        either!(self, socket => socket.send_batch(datagrams, skip))
+    }
+
+    /// Whom a datagram socket exchanges datagrams with from now on.
+    pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
+        either!(self, socket => socket.connect_datagrams(address))
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
@@ -169,14 +195,6 @@ impl Socket {
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         either!(self, socket => socket.peer_addr())
-    }
-
-    /// Whether datagrams may be sent to everybody.
-    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        match self {
-            Self::System(socket) => socket.set_broadcast(on),
-            Self::Simulated(_) => Ok(()),
-        }
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {

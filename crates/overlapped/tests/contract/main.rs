@@ -18,6 +18,7 @@ mod concurrency;
 mod connecting;
 mod contents;
 mod crew;
+mod datagram_batches;
 mod datagram_states;
 mod datagrams;
 mod deadlines;

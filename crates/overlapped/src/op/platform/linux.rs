@@ -16,6 +16,10 @@ pub(in crate::op) struct AcceptRoom(());
 #[derive(Default)]
 pub(in crate::op) struct SenderRoom(());
 
+/// Where a kernel has what goes with a datagram.
+#[derive(Default)]
+pub(in crate::op) struct MessageRoom(());
+
 /// A datagram in one piece.
 #[derive(Default)]
 pub(in crate::op) struct Joined(());

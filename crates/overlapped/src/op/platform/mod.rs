@@ -6,6 +6,10 @@ mod linux;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom, WaitingSend};
+pub(super) use linux::{
+    AcceptRoom, Joined, KindInKernel, MessageRoom, SenderRoom, TransmitRoom, WaitingSend,
+};
 #[cfg(windows)]
-pub(super) use windows::{AcceptRoom, Joined, KindInKernel, SenderRoom, TransmitRoom, WaitingSend};
+pub(super) use windows::{
+    AcceptRoom, Joined, KindInKernel, MessageRoom, SenderRoom, TransmitRoom, WaitingSend,
+};

@@ -1,5 +1,6 @@
 //! What the kernel owns while an operation is in flight, and the record of it.
 
+use super::message::told_as_refusal;
 use super::request::Request;
 use super::{Iocp, status};
 use crate::sys::files::SystemFile;
@@ -68,6 +69,12 @@ impl Outcome {
     /// As an operation on a socket reports it.
     pub(crate) fn of_socket(self) -> Ended {
         self.ended(status::of_socket)
+    }
+
+    /// As an operation on a datagram reports it: that nobody is at the peer's address is a refusal.
+    pub(crate) fn of_datagram(self) -> Ended {
+        let ended = self.of_socket();
+        Ended { result: ended.result.map_err(told_as_refusal), ..ended }
     }
 
     /// As a transmission of a file on a socket reports it.

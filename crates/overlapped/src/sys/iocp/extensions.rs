@@ -9,11 +9,13 @@ use std::ptr::{null, null_mut};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
     LPFN_ACCEPTEX, LPFN_CONNECTEX, LPFN_DISCONNECTEX, LPFN_GETACCEPTEXSOCKADDRS, LPFN_TRANSMITFILE,
-    SIO_GET_EXTENSION_FUNCTION_POINTER, SO_CONNECT_TIME, SO_UPDATE_ACCEPT_CONTEXT,
-    SO_UPDATE_CONNECT_CONTEXT, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKET, SOL_SOCKET,
-    TRANSMIT_FILE_BUFFERS, WSAID_ACCEPTEX, WSAID_CONNECTEX, WSAID_DISCONNECTEX,
-    WSAID_GETACCEPTEXSOCKADDRS, WSAID_TRANSMITFILE, WSAIoctl, getsockopt, setsockopt,
+    LPFN_WSARECVMSG, LPWSAOVERLAPPED_COMPLETION_ROUTINE, SIO_GET_EXTENSION_FUNCTION_POINTER,
+    SO_CONNECT_TIME, SO_UPDATE_ACCEPT_CONTEXT, SO_UPDATE_CONNECT_CONTEXT, SOCKADDR, SOCKADDR_IN6,
+    SOCKADDR_STORAGE, SOCKET, SOL_SOCKET, TRANSMIT_FILE_BUFFERS, WSAID_ACCEPTEX, WSAID_CONNECTEX,
+    WSAID_DISCONNECTEX, WSAID_GETACCEPTEXSOCKADDRS, WSAID_TRANSMITFILE, WSAID_WSARECVMSG, WSAIoctl,
+    WSAMSG, getsockopt, setsockopt,
 };
+use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::core::GUID;
 
 /// The extension functions of one socket's provider (X1).
@@ -42,6 +44,23 @@ impl Extensions {
         })
     }
 }
+
+/// The function that receives a datagram with what goes with it. Providers of streams need not have
+/// it, so it is not among the others.
+pub(crate) fn receive_message(socket: &SystemSocket) -> io::Result<ReceiveMessage> {
+    // SAFETY: the identifier names a function of this type.
+    let function: LPFN_WSARECVMSG = unsafe { function(socket, &WSAID_WSARECVMSG)? };
+    function.ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// The type of that function.
+pub(crate) type ReceiveMessage = unsafe extern "system" fn(
+    SOCKET,
+    *mut WSAMSG,
+    *mut u32,
+    *mut OVERLAPPED,
+    LPWSAOVERLAPPED_COMPLETION_ROUTINE,
+) -> i32;
 
 /// Asks the socket's provider for one function.
 ///
@@ -155,6 +174,21 @@ impl AddressRoom {
     pub(crate) fn new() -> Box<Self> {
         let storage = [0; size_of::<SOCKADDR_STORAGE>() / 8];
         Box::new(Self { storage, length: size_of::<SOCKADDR_STORAGE>() as i32 })
+    }
+
+    /// Writes an address, to be sent to; gives its length.
+    pub(super) fn encode(&mut self, address: SocketAddr) -> i32 {
+        let address = socket2::SockAddr::from(address);
+        self.length = address.len();
+        // SAFETY: the storage has room for any address.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                address.as_ptr().cast::<u8>(),
+                (&raw mut self.storage).cast::<u8>(),
+                address.len() as usize,
+            );
+        }
+        self.length
     }
 
     pub(crate) fn decode(&self) -> io::Result<SocketAddr> {

@@ -16,6 +16,7 @@
 //! - [`files`] says what a file asks for.
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`skipping`] is the mode in which what is done at once has no packet of the kernel's.
+//! - [`message`] is a datagram with what goes with it.
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
 //! Called by `sched::platform::windows`, which queues by it, and by
@@ -27,6 +28,7 @@ pub(crate) mod block;
 mod extensions;
 mod files;
 mod leaving;
+mod message;
 pub(crate) mod request;
 pub(crate) mod skipping;
 mod status;
@@ -39,9 +41,11 @@ use crate::sync::Mutex;
 use alarm::Alarm;
 use block::Finished;
 pub(crate) use extensions::{
-    AcceptRoom, AddressRoom, Extensions, TransmitRoom, complete_connect, connect_time,
+    AcceptRoom, AddressRoom, Extensions, ReceiveMessage, TransmitRoom, complete_connect,
+    connect_time, receive_message,
 };
 pub(crate) use leaving::release;
+pub(crate) use message::MessageRoom;
 pub(crate) use request::TransmitRequest;
 use std::collections::VecDeque;
 use std::io;

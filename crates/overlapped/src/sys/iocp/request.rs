@@ -2,7 +2,8 @@
 
 use super::extensions::{ADDRESS_ROOM, AcceptRoom, AddressRoom, TransmitRoom};
 use super::is_wine;
-use crate::buffer::Buffers;
+use super::message::{MessageRoom, told_as_refusal};
+use crate::buffer::{Buffers, DatagramInfo};
 use crate::sys::files::SystemFile;
 use crate::sys::socket::RECEIVE_BUFFERS_MAX;
 use crate::sys::system::SystemSocket;
@@ -35,8 +36,13 @@ pub(crate) enum Request<'a> {
     Disconnect,
     /// Receive one datagram, and its sender's address.
     ReceiveFrom(&'a mut [u8], &'a mut AddressRoom),
-    /// Send the buffers, of which one call takes all, as one datagram.
-    SendTo(&'a Buffers, SocketAddr),
+    /// Send the buffers, of which one call takes all, as one datagram. Without an address it goes to
+    /// the peer of a connected socket.
+    SendTo(&'a Buffers, Option<SocketAddr>),
+    /// Receive one datagram, or a run of them, and what goes with it.
+    ReceiveMessage(&'a mut [u8], &'a mut MessageRoom),
+    /// Send one datagram, or a run of them, with what goes with it.
+    SendMessage(&'a [u8], DatagramInfo, &'a mut MessageRoom),
     /// Send a part of a file.
     TransmitFile(TransmitRequest<'a>),
     /// Read from this place of a file.
@@ -216,11 +222,13 @@ impl Request<'_> {
                         None,
                     )
                 };
-                started_receive(failed == 0)
+                started_receive(failed == 0).map_err(told_as_refusal)
             }
             Self::SendTo(buffers, address) => {
                 let slices = slices(buffers, 0);
-                let address = socket2::SockAddr::from(address);
+                let address = address.map(socket2::SockAddr::from);
+                let (name, length) =
+                    address.as_ref().map_or((null(), 0), |name| (name.as_ptr(), name.len()));
                 // SAFETY: list and address are read during the call; the caller vouches for what the
                 // list names and for the block.
                 let failed = unsafe {
@@ -230,13 +238,23 @@ impl Request<'_> {
                         slices.len() as u32,
                         null_mut(),
                         0,
-                        address.as_ptr().cast(),
-                        address.len(),
+                        name.cast(),
+                        length,
                         overlapped,
                         None,
                     )
                 };
-                started(failed == 0)
+                started(failed == 0).map_err(told_as_refusal)
+            }
+            Self::ReceiveMessage(bytes, room) => {
+                // SAFETY: the caller vouches for bytes, room and block.
+                let done = unsafe { room.receive(socket, bytes, overlapped)? };
+                started_receive(done).map_err(told_as_refusal)
+            }
+            Self::SendMessage(bytes, info, room) => {
+                // SAFETY: as above.
+                let done = unsafe { room.send(socket, bytes, &info, overlapped)? };
+                started(done).map_err(told_as_refusal)
             }
         }
     }

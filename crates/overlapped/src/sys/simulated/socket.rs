@@ -4,6 +4,7 @@
 use super::datagram::Inbox;
 use super::faults::Call;
 use super::state::{Flags, Role, Shared, SocketId};
+use crate::buffer::{DatagramInfo, Datagrams};
 use crate::sys::family::Family;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
@@ -132,11 +133,39 @@ impl SimulatedSocket {
         state.receive_from(self.id, buffer)
     }
 
-    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+    pub(crate) fn send_to(
+        &self,
+        buffers: &[IoSlice<'_>],
+        peer: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        let bytes = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
+        self.send_datagram(&DatagramInfo { peer, ..DatagramInfo::default() }, bytes)
+    }
+
+    fn send_datagram(&self, info: &DatagramInfo, bytes: Vec<u8>) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         state.fault(self.id, Call::SendTo)?;
+        info.peer.map_or(Ok(()), |peer| self.family.check(peer))?;
+        state.send_datagram(self.id, info, bytes)
+    }
+
+    /// Receives what is there into the slots of the datagrams, which are empty.
+    pub(crate) fn receive_batch(&self, datagrams: &mut Datagrams) -> io::Result<()> {
+        let mut state = self.shared.state.lock();
+        state.fault(self.id, Call::ReceiveFrom)?;
+        state.receive_batch(self.id, datagrams)
+    }
+
+    /// Sends the first of the datagrams after `skip`.
+    pub(crate) fn send_batch(&self, datagrams: &Datagrams, skip: usize) -> io::Result<usize> {
+        let Some(run) = datagrams.runs_after(skip, false).next() else { return Ok(0) };
+        self.send_datagram(run.info, run.bytes.to_vec())?;
+        Ok(1)
+    }
+
+    pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;
-        state.send_to(self.id, buffers, address)
+        self.shared.state.lock().connect_datagrams(self.id, address)
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {

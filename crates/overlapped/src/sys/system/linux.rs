@@ -1,6 +1,7 @@
 //! A socket of Linux.
 
 use super::fate::Fate;
+use super::linux_datagrams::ask_for_information;
 use crate::sys::code;
 use crate::sys::family::Family;
 use crate::sys::files::SystemFile;
@@ -9,13 +10,18 @@ use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, Socket
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
-    descriptor: OwnedFd,
+    pub(super) descriptor: OwnedFd,
     family: Family,
     fate: Fate,
+    /// Datagrams of it may come several as one.
+    pub(super) coalesces: AtomicBool,
+    /// A run of datagrams was refused, and each went out alone.
+    pub(super) no_segments: AtomicBool,
 }
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
@@ -28,7 +34,9 @@ impl SystemSocket {
 
     /// A non-blocking datagram socket, bound to nothing.
     pub(crate) fn datagram(family: Family) -> io::Result<Self> {
-        Self::open(family, SocketType::DGRAM)
+        let socket = Self::open(family, SocketType::DGRAM)?;
+        ask_for_information(&socket.descriptor, family)?;
+        Ok(socket)
     }
 
     /// A non-blocking socket that listens on `address`. Addresses that a closed one left in waiting
@@ -53,15 +61,20 @@ impl SystemSocket {
             // The default is the administrator's, and another one on other systems.
             sockopt::set_ipv6_v6only(&descriptor, family == Family::V6)?;
         }
-        Ok(Self { descriptor, family, fate: Fate::default() })
+        Ok(Self::new(descriptor, family, Fate::default()))
     }
 
     /// Takes over a socket that was made elsewhere, or gives it back.
     fn adopt<T: AsFd + Into<OwnedFd>>(socket: T, fate: Fate) -> Result<Self, (io::Error, T)> {
         match prepare(&socket) {
-            Ok(family) => Ok(Self { descriptor: socket.into(), family, fate }),
+            Ok(family) => Ok(Self::new(socket.into(), family, fate)),
             Err(error) => Err((error, socket)),
         }
+    }
+
+    fn new(descriptor: OwnedFd, family: Family, fate: Fate) -> Self {
+        let (coalesces, no_segments) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { descriptor, family, fate, coalesces, no_segments }
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -160,6 +173,10 @@ impl SystemSocket {
         &self,
         buffer: &mut [u8],
     ) -> io::Result<(usize, io::Result<SocketAddr>)> {
+        if self.coalesces.load(Ordering::Relaxed) {
+            let why = "datagrams of this socket may come several as one: receive them as a batch";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
         // With this flag the length is that of the datagram, not of what fitted.
         let (filled, length, from) =
             retry_on_intr(|| net::recvfrom(&self.descriptor, &mut *buffer, RecvFlags::TRUNC))?;
@@ -170,8 +187,16 @@ impl SystemSocket {
         Ok((filled, from.map_err(io::Error::from)))
     }
 
-    /// Sends the buffers as one datagram.
-    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+    /// Sends the buffers as one datagram; without an address, to the peer of a connected socket.
+    pub(crate) fn send_to(
+        &self,
+        buffers: &[IoSlice<'_>],
+        address: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        let Some(address) = address else {
+            self.send(buffers, false)?;
+            return Ok(());
+        };
         self.family.check(address)?;
         retry_on_intr(|| match buffers {
             [] => net::sendto(&self.descriptor, &[], SendFlags::empty(), &address),
@@ -190,8 +215,7 @@ impl SystemSocket {
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.descriptor, FLAGS))?;
         let address = address.ok_or(Errno::CONNABORTED)?;
-        let fate = Fate::of_a_connection();
-        let accepted = Self { descriptor: socket, family: self.family, fate };
+        let accepted = Self::new(socket, self.family, Fate::of_a_connection());
         Ok((accepted, SocketAddr::try_from(address)?))
     }
 
@@ -206,6 +230,12 @@ impl SystemSocket {
                 Ok(())
             }
         }
+    }
+
+    /// Whom a datagram socket exchanges datagrams with from now on.
+    pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
+        Ok(retry_on_intr(|| net::connect(&self.descriptor, &address))?)
     }
 
     /// A stream has connected. Datagrams have no connection that could be lost.
@@ -268,8 +298,11 @@ impl SystemSocket {
         Ok(rustix::io::ioctl_fionbio(&self.descriptor, !on)?)
     }
 
-    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        Ok(sockopt::set_socket_broadcast(&self.descriptor, on)?)
+    /// Sets by index which interface what is sent to a group of IPv4 goes out by; 0 is the system's
+    /// choice.
+    pub(crate) fn set_multicast_interface_v4(&self, interface: u32) -> io::Result<()> {
+        let any = std::net::Ipv4Addr::UNSPECIFIED;
+        Ok(sockopt::set_ip_multicast_if_with_ifindex(&self.descriptor, &any, &any, interface)?)
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
@@ -317,6 +350,10 @@ impl TryFrom<UdpSocket> for SystemSocket {
     type Error = (io::Error, UdpSocket);
 
     fn try_from(socket: UdpSocket) -> Result<Self, Self::Error> {
-        Self::adopt(socket, Fate::default())
+        let prepared = prepare(&socket).and_then(|family| ask_for_information(&socket, family));
+        match prepared {
+            Ok(()) => Self::adopt(socket, Fate::default()),
+            Err(error) => Err((error, socket)),
+        }
     }
 }

@@ -5,6 +5,8 @@
 mod fate;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod linux_datagrams;
 #[cfg(windows)]
 mod windows;
 

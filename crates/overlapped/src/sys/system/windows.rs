@@ -2,18 +2,22 @@
 //! non-blocking for the calls that are made here.
 #![allow(unsafe_code)]
 
+use crate::buffer::Datagrams;
 use crate::sys::code;
 use crate::sys::family::Family;
-use crate::sys::iocp::{Extensions, skipping};
+use crate::sys::iocp::{Extensions, ReceiveMessage, is_wine, receive_message, skipping};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
-    SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, WSAIoctl, setsockopt,
+    IP_DONTFRAGMENT, IP_PKTINFO, IP_RECVECN, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_DONTFRAG,
+    IPV6_PKTINFO, IPV6_RECVECN, SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET,
+    UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE, WSAIoctl, setsockopt,
 };
 
 #[derive(Debug)]
@@ -24,6 +28,10 @@ pub(crate) struct SystemSocket {
     extensions: OnceLock<Box<Extensions>>,
     /// Whether the kernel leaves out the packets of what is done at once, once that was asked for.
     skips: OnceLock<bool>,
+    /// The same for one that only sockets of datagrams need.
+    receive_message: OnceLock<ReceiveMessage>,
+    /// Datagrams of it may come several as one.
+    coalesces: AtomicBool,
 }
 
 impl SystemSocket {
@@ -36,7 +44,7 @@ impl SystemSocket {
     pub(crate) fn datagram(family: Family) -> io::Result<Self> {
         let socket = Self::open(family, Type::DGRAM)?;
         keep_address(&socket)?;
-        deafen_to_unreachable(&SockRef::from(&socket))?;
+        ask_for_information(&socket, family)?;
         Self::non_blocking(socket, family)
     }
 
@@ -76,7 +84,14 @@ impl SystemSocket {
     }
 
     fn of(socket: Socket, family: Family) -> Self {
-        Self { socket, family, extensions: OnceLock::new(), skips: OnceLock::new() }
+        Self {
+            socket,
+            family,
+            extensions: OnceLock::new(),
+            skips: OnceLock::new(),
+            receive_message: OnceLock::new(),
+            coalesces: AtomicBool::new(false),
+        }
     }
 
     /// The extension functions of this socket's provider, which is asked once (X1).
@@ -158,8 +173,15 @@ impl SystemSocket {
         }
     }
 
-    /// Sends the buffers as one datagram.
-    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], address: SocketAddr) -> io::Result<()> {
+    /// Sends the buffers as one datagram; without an address, to the peer of a connected socket.
+    pub(crate) fn send_to(
+        &self,
+        buffers: &[IoSlice<'_>],
+        address: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        let Some(address) = address else {
+            return self.socket.send_vectored(buffers).map(|_| ());
+        };
         self.family.check(address)?;
         self.socket.send_to_vectored(buffers, &address.into()).map(|_| ())
     }
@@ -207,8 +229,81 @@ impl SystemSocket {
         self.socket.set_nonblocking(!on)
     }
 
-    pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.socket.set_broadcast(on)
+    /// Sets by index which interface what is sent to a group of IPv4 goes out by; 0 is the system's
+    /// choice.
+    pub(crate) fn set_multicast_interface_v4(&self, interface: u32) -> io::Result<()> {
+        // An address of this form is an index.
+        self.socket.set_multicast_if_v4(&Ipv4Addr::from(interface))
+    }
+
+    /// Whether a datagram may be cut on its way. If not, one longer than the path takes is lost.
+    pub(crate) fn set_fragmentation(&self, on: bool) -> io::Result<()> {
+        if self.family != Family::V6 {
+            let set = set_option(&self.socket, IPPROTO_IP, IP_DONTFRAGMENT, (!on).into());
+            // A socket of both families need not take an option of IPv4.
+            if self.family == Family::V4 {
+                set?;
+            }
+        }
+        if self.family.is_v6() {
+            set_option(&self.socket, IPPROTO_IPV6, IPV6_DONTFRAG, (!on).into())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the system may join datagrams of one sender that come together (URO).
+    pub(crate) fn set_coalescing(&self, on: bool) -> io::Result<()> {
+        let most = if on { u32::from(u16::MAX) } else { 0 };
+        set_option(&self.socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, most)
+            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        self.coalesces.store(on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses a receive that could not take a run of datagrams apart.
+    pub(crate) fn refuse_coalesced(&self) -> io::Result<()> {
+        if self.coalesces.load(Ordering::Relaxed) {
+            let why = "datagrams of this socket may come several as one: receive them as a batch";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        Ok(())
+    }
+
+    /// Whether the system cuts a run of datagrams (USO).
+    pub(crate) fn cuts_segments(&self) -> bool {
+        static CUTS: OnceLock<bool> = OnceLock::new();
+        // That each call may name its size is told by an option of the same name.
+        *CUTS.get_or_init(|| {
+            set_option(&self.socket, IPPROTO_UDP, UDP_SEND_MSG_SIZE, 0).is_ok() && !is_wine()
+        })
+    }
+
+    /// The function that receives a datagram with what goes with it, which the provider is asked for
+    /// once (X1).
+    pub(crate) fn receive_message(&self) -> io::Result<ReceiveMessage> {
+        if let Some(known) = self.receive_message.get() {
+            return Ok(*known);
+        }
+        let function = receive_message(self)?;
+        Ok(*self.receive_message.get_or_init(|| function))
+    }
+
+    /// The kernel carries batches; nothing of them is attempted here.
+    pub(crate) fn receive_batch(&self, _datagrams: &mut Datagrams) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// As [`SystemSocket::receive_batch`].
+    pub(crate) fn send_batch(&self, _datagrams: &Datagrams, _skip: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Whom a datagram socket exchanges datagrams with from now on. That nobody is there is told from
+    /// now on.
+    pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
+        self.family.check(address)?;
+        self.socket.connect(&address.into())?;
+        report_unreachable(&self.socket, true)
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
@@ -220,35 +315,19 @@ impl SystemSocket {
     }
 }
 
-/// Nobody else is to bind the address, nor a more special one with the same port, which would take
-/// what is meant for this socket. By default that is allowed to whoever asks for it.
-fn keep_address(socket: &Socket) -> io::Result<()> {
-    let on = 1_i32;
-    // SAFETY: the socket is open for the whole call, and the value as long as is said.
-    let failed = unsafe {
-        setsockopt(
-            socket.as_raw_socket() as SOCKET,
-            SOL_SOCKET,
-            SO_EXCLUSIVEADDRUSE,
-            (&raw const on).cast(),
-            size_of_val(&on) as i32,
-        )
-    };
-    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// A port that nobody holds at the other end is no error of a later receive (L14).
-fn deafen_to_unreachable(socket: &SockRef<'_>) -> io::Result<()> {
-    let off = 0_u32;
+/// Whether that nobody is at an address which was sent to is an error of a later operation. If not, it
+/// is none (L14).
+fn report_unreachable(socket: &Socket, on: bool) -> io::Result<()> {
+    let on = u32::from(on);
     let mut returned = 0;
-    // SAFETY: the socket is open for the whole call, the input is the four bytes of `off`, there
-    // is no output, and without an overlapped structure nothing is kept after the call.
+    // SAFETY: the socket is open for the whole call, the input is the four bytes of `on`, there is no
+    // output, and without an overlapped structure nothing is kept after the call.
     let failed = unsafe {
         WSAIoctl(
             socket.as_raw_socket() as usize,
             SIO_UDP_CONNRESET,
-            (&raw const off).cast(),
-            size_of_val(&off) as u32,
+            (&raw const on).cast(),
+            size_of_val(&on) as u32,
             std::ptr::null_mut(),
             0,
             &mut returned,
@@ -257,6 +336,40 @@ fn deafen_to_unreachable(socket: &SockRef<'_>) -> io::Result<()> {
         )
     };
     if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sets an option that is a number of 32 bits.
+fn set_option(socket: &Socket, level: i32, name: i32, value: u32) -> io::Result<()> {
+    // SAFETY: the socket is open for the whole call, and the value as long as is said.
+    let failed = unsafe {
+        setsockopt(
+            socket.as_raw_socket() as SOCKET,
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of_val(&value) as i32,
+        )
+    };
+    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A socket of datagrams says what goes with each as far as the system can.
+fn ask_for_information(socket: &Socket, family: Family) -> io::Result<()> {
+    report_unreachable(socket, false)?;
+    // Some systems lack some of it; then it is not said.
+    let _ = set_option(socket, IPPROTO_IP, IP_PKTINFO, 1);
+    let _ = set_option(socket, IPPROTO_IP, IP_RECVECN, 1);
+    if family.is_v6() {
+        let _ = set_option(socket, IPPROTO_IPV6, IPV6_PKTINFO, 1);
+        let _ = set_option(socket, IPPROTO_IPV6, IPV6_RECVECN, 1);
+    }
+    Ok(())
+}
+
+/// Nobody else is to bind the address, nor a more special one with the same port, which would take
+/// what is meant for this socket. By default that is allowed to whoever asks for it.
+fn keep_address(socket: &Socket) -> io::Result<()> {
+    set_option(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)
 }
 
 impl AsSocket for SystemSocket {
@@ -318,7 +431,10 @@ impl TryFrom<UdpSocket> for SystemSocket {
 
     fn try_from(socket: UdpSocket) -> Result<Self, Self::Error> {
         let raw = SockRef::from(&socket);
-        let prepared = deafen_to_unreachable(&raw).and_then(|()| prepare(&raw));
+        let prepared = prepare(&raw).and_then(|family| {
+            ask_for_information(&raw, family)?;
+            Ok(family)
+        });
         Self::adopt(socket, prepared)
     }
 }

@@ -5,9 +5,10 @@
 
 //!
 //! - [`connections`] are the operations that make and end connections; [`transfers`] those that move
-//!   data.
+//!   data of streams; [`datagrams`] those of datagrams.
 
 mod connections;
+mod datagrams;
 mod transfers;
 
 pub(in crate::op) use connections::AcceptRoom;
@@ -31,6 +32,9 @@ pub(in crate::op) type WaitingSend<K> = Inline<K>;
 
 /// Where the kernel writes the sender's address.
 pub(in crate::op) type SenderRoom = Option<Box<AddressRoom>>;
+
+/// What the kernel reads or writes with a datagram.
+pub(in crate::op) type MessageRoom = Option<Box<crate::sys::iocp::MessageRoom>>;
 
 /// A datagram in one piece.
 pub(in crate::op) type Joined = Option<Box<Buffers>>;

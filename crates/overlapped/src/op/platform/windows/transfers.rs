@@ -1,19 +1,15 @@
-//! Receives, sends and transmissions, as the kernel carries them.
+//! Receives, sends and transmissions of streams, as the kernel carries them.
 
 use super::{COMPLETE, KindInKernel};
 use crate::conn::operation::{Progress, Surroundings};
 use crate::error::aborted;
 use crate::op::receive::{Receive, Received};
-use crate::op::receive_from::ReceiveFrom;
 use crate::op::receive_scattered::ReceiveScattered;
 use crate::op::send::Send;
-use crate::op::send_to::{SendTo, in_one_piece};
 use crate::op::transmit_file::{Transmission, TransmitFile};
-use crate::sys::code;
 use crate::sys::iocp::block::{Ended, Outcome};
-use crate::sys::iocp::request::{CALL_BUFFERS_MAX, Request, fit_one_call};
-use crate::sys::iocp::{AddressRoom, END_OF_FILE, TransmitRequest};
-use crate::sys::socket::Socket;
+use crate::sys::iocp::request::{Request, fit_one_call};
+use crate::sys::iocp::{END_OF_FILE, TransmitRequest};
 use std::io;
 
 impl KindInKernel for Receive {
@@ -76,42 +72,6 @@ impl KindInKernel for ReceiveScattered {
     }
 }
 
-impl KindInKernel for ReceiveFrom {
-    /// Also a pooled receive has its buffer from the start: the kernel has no way to say that a
-    /// datagram is there without taking it.
-    fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
-        if self.buffer.as_ref().is_none() {
-            self.buffer.put(with.pool.get());
-        }
-        self.from = Some(AddressRoom::new());
-        Ok(())
-    }
-
-    fn request(&mut self) -> Request<'_> {
-        match (self.buffer.as_mut(), &mut self.from) {
-            (Some(buffer), Some(from)) => Request::ReceiveFrom(buffer.room_mut(), from),
-            _ => unreachable!("it is prepared before it is started"),
-        }
-    }
-
-    fn finish(&mut self, ended: Ended, _with: Option<Surroundings<'_>>) -> Progress {
-        let too_long = ended
-            .result
-            .as_ref()
-            .is_err_and(|error| error.raw_os_error() == Some(code::MESSAGE_TOO_LONG));
-        self.has_taken = ended.result.is_ok() || too_long;
-        if let Some(buffer) = self.buffer.as_mut() {
-            let filled = if too_long { buffer.capacity() } else { ended.transferred };
-            buffer.set_filled(if self.has_taken { filled } else { 0 });
-        }
-        self.result = ended.result.and_then(|()| match &self.from {
-            Some(from) => from.decode().map(Box::new),
-            None => Err(aborted()),
-        });
-        COMPLETE
-    }
-}
-
 impl KindInKernel for Send {
     fn request(&mut self) -> Request<'_> {
         Request::Send(&self.buffers, self.transferred)
@@ -131,27 +91,6 @@ impl KindInKernel for Send {
     /// Whether it takes more than one call.
     fn goes_in_steps(&self) -> bool {
         !fit_one_call(&self.buffers)
-    }
-}
-
-impl KindInKernel for SendTo {
-    fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
-        if let Socket::System(socket) = with.socket {
-            socket.family().check(*self.address)?;
-        }
-        let joined = in_one_piece(&self.buffers, CALL_BUFFERS_MAX)?;
-        self.joined = joined.map(|joined| Box::new(joined.into()));
-        Ok(())
-    }
-
-    fn request(&mut self) -> Request<'_> {
-        Request::SendTo(self.joined.as_deref().unwrap_or(&self.buffers), *self.address)
-    }
-
-    fn finish(&mut self, ended: Ended, _with: Option<Surroundings<'_>>) -> Progress {
-        self.joined = None;
-        self.result = ended.result;
-        COMPLETE
     }
 }
 
