@@ -24,14 +24,20 @@ use windows_sys::Win32::Networking::WinSock::{
 pub(crate) struct SystemSocket {
     socket: Socket,
     family: Family,
-    /// What the provider was asked for; see [`SystemSocket::extensions`].
-    extensions: OnceLock<Box<Extensions>>,
+    /// What the provider was asked for; in a box, since most sockets need none of it.
+    asked: OnceLock<Box<Asked>>,
     /// Whether the kernel leaves out the packets of what is done at once, once that was asked for.
     skips: OnceLock<bool>,
-    /// The same for one that only sockets of datagrams need.
-    receive_message: OnceLock<ReceiveMessage>,
     /// Datagrams of it may come several as one.
     coalesces: AtomicBool,
+}
+
+/// What the provider of a socket was asked for, each once (X1).
+#[derive(Debug, Default)]
+struct Asked {
+    extensions: OnceLock<Extensions>,
+    /// Only sockets of datagrams need it.
+    receive_message: OnceLock<ReceiveMessage>,
 }
 
 impl SystemSocket {
@@ -87,20 +93,24 @@ impl SystemSocket {
         Self {
             socket,
             family,
-            extensions: OnceLock::new(),
+            asked: OnceLock::new(),
             skips: OnceLock::new(),
-            receive_message: OnceLock::new(),
             coalesces: AtomicBool::new(false),
         }
     }
 
     /// The extension functions of this socket's provider, which is asked once (X1).
     pub(crate) fn extensions(&self) -> io::Result<&Extensions> {
-        if let Some(known) = self.extensions.get() {
+        let known = &self.asked().extensions;
+        if let Some(known) = known.get() {
             return Ok(known);
         }
         let extensions = Extensions::of(self)?;
-        Ok(self.extensions.get_or_init(|| Box::new(extensions)))
+        Ok(known.get_or_init(|| extensions))
+    }
+
+    fn asked(&self) -> &Asked {
+        self.asked.get_or_init(Box::default)
     }
 
     /// Asks the kernel to leave out the packets of operations on this stream that are done at once;
@@ -281,11 +291,12 @@ impl SystemSocket {
     /// The function that receives a datagram with what goes with it, which the provider is asked for
     /// once (X1).
     pub(crate) fn receive_message(&self) -> io::Result<ReceiveMessage> {
-        if let Some(known) = self.receive_message.get() {
+        let known = &self.asked().receive_message;
+        if let Some(known) = known.get() {
             return Ok(*known);
         }
         let function = receive_message(self)?;
-        Ok(*self.receive_message.get_or_init(|| function))
+        Ok(*known.get_or_init(|| function))
     }
 
     /// The kernel carries batches; nothing of them is attempted here.
