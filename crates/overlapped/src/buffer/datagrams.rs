@@ -112,7 +112,7 @@ pub struct Datagram<'a> {
 /// ```
 /// use overlapped::{DatagramInfo, Datagrams};
 ///
-/// let there = ([127, 0, 0, 1], 9).into();
+/// let there = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
 /// let mut datagrams = Datagrams::new();
 /// datagrams.push(DatagramInfo::from(there), b"one");
 /// datagrams.push(DatagramInfo { segment_size: 2.try_into().ok(), ..there.into() }, b"twosix!");

@@ -9,6 +9,8 @@ mod linux;
 mod linux_datagrams;
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+mod windows_datagrams;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::SystemSocket;

@@ -2,42 +2,40 @@
 //! non-blocking for the calls that are made here.
 #![allow(unsafe_code)]
 
-use crate::buffer::Datagrams;
+use super::windows_datagrams::ask_for_information;
 use crate::sys::code;
 use crate::sys::family::Family;
-use crate::sys::iocp::{Extensions, ReceiveMessage, is_wine, receive_message, skipping};
+use crate::sys::iocp::{Extensions, ReceiveMessage, skipping};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
-    IP_DONTFRAGMENT, IP_PKTINFO, IP_RECVECN, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPV6_DONTFRAG,
-    IPV6_PKTINFO, IPV6_RECVECN, SIO_UDP_CONNRESET, SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET,
-    UDP_RECV_MAX_COALESCED_SIZE, UDP_SEND_MSG_SIZE, WSAIoctl, setsockopt,
+    SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, setsockopt,
 };
 
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
-    socket: Socket,
-    family: Family,
+    pub(super) socket: Socket,
+    pub(super) family: Family,
     /// What the provider was asked for; in a box, since most sockets need none of it.
     asked: OnceLock<Box<Asked>>,
     /// Whether the kernel leaves out the packets of what is done at once, once that was asked for.
     skips: OnceLock<bool>,
     /// Datagrams of it may come several as one.
-    coalesces: AtomicBool,
+    pub(super) coalesces: AtomicBool,
 }
 
 /// What the provider of a socket was asked for, each once (X1).
 #[derive(Debug, Default)]
-struct Asked {
+pub(super) struct Asked {
     extensions: OnceLock<Extensions>,
     /// Only sockets of datagrams need it.
-    receive_message: OnceLock<ReceiveMessage>,
+    pub(super) receive_message: OnceLock<ReceiveMessage>,
 }
 
 impl SystemSocket {
@@ -109,7 +107,7 @@ impl SystemSocket {
         Ok(known.get_or_init(|| extensions))
     }
 
-    fn asked(&self) -> &Asked {
+    pub(super) fn asked(&self) -> &Asked {
         self.asked.get_or_init(Box::default)
     }
 
@@ -239,84 +237,6 @@ impl SystemSocket {
         self.socket.set_nonblocking(!on)
     }
 
-    /// Sets by index which interface what is sent to a group of IPv4 goes out by; 0 is the system's
-    /// choice.
-    pub(crate) fn set_multicast_interface_v4(&self, interface: u32) -> io::Result<()> {
-        // An address of this form is an index.
-        self.socket.set_multicast_if_v4(&Ipv4Addr::from(interface))
-    }
-
-    /// Whether a datagram may be cut on its way. If not, one longer than the path takes is lost.
-    pub(crate) fn set_fragmentation(&self, on: bool) -> io::Result<()> {
-        if self.family != Family::V6 {
-            let set = set_option(&self.socket, IPPROTO_IP, IP_DONTFRAGMENT, (!on).into());
-            // A socket of both families need not take an option of IPv4.
-            if self.family == Family::V4 {
-                set?;
-            }
-        }
-        if self.family.is_v6() {
-            set_option(&self.socket, IPPROTO_IPV6, IPV6_DONTFRAG, (!on).into())?;
-        }
-        Ok(())
-    }
-
-    /// Whether the system may join datagrams of one sender that come together (URO).
-    pub(crate) fn set_coalescing(&self, on: bool) -> io::Result<()> {
-        let most = if on { u32::from(u16::MAX) } else { 0 };
-        set_option(&self.socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, most)
-            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
-        self.coalesces.store(on, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Refuses a receive that could not take a run of datagrams apart.
-    pub(crate) fn refuse_coalesced(&self) -> io::Result<()> {
-        if self.coalesces.load(Ordering::Relaxed) {
-            let why = "datagrams of this socket may come several as one: receive them as a batch";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-        }
-        Ok(())
-    }
-
-    /// Whether the system cuts a run of datagrams (USO).
-    pub(crate) fn cuts_segments(&self) -> bool {
-        static CUTS: OnceLock<bool> = OnceLock::new();
-        // That each call may name its size is told by an option of the same name.
-        *CUTS.get_or_init(|| {
-            set_option(&self.socket, IPPROTO_UDP, UDP_SEND_MSG_SIZE, 0).is_ok() && !is_wine()
-        })
-    }
-
-    /// The function that receives a datagram with what goes with it, which the provider is asked for
-    /// once (X1).
-    pub(crate) fn receive_message(&self) -> io::Result<ReceiveMessage> {
-        let known = &self.asked().receive_message;
-        if let Some(known) = known.get() {
-            return Ok(*known);
-        }
-        let function = receive_message(self)?;
-        Ok(*known.get_or_init(|| function))
-    }
-
-    /// The kernel carries batches; nothing of them is attempted here.
-    pub(crate) fn receive_batch(&self, _datagrams: &mut Datagrams) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// As [`SystemSocket::receive_batch`].
-    pub(crate) fn send_batch(&self, _datagrams: &Datagrams, _skip: usize) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    /// Whom a datagram socket exchanges datagrams with from now on. That nobody is there is told from
-    /// now on.
-    pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
-        self.family.check(address)?;
-        self.socket.connect(&address.into())?;
-        report_unreachable(&self.socket, true)
-    }
-
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.set_tcp_nodelay(on)
     }
@@ -326,31 +246,8 @@ impl SystemSocket {
     }
 }
 
-/// Whether that nobody is at an address which was sent to is an error of a later operation. If not, it
-/// is none (L14).
-fn report_unreachable(socket: &Socket, on: bool) -> io::Result<()> {
-    let on = u32::from(on);
-    let mut returned = 0;
-    // SAFETY: the socket is open for the whole call, the input is the four bytes of `on`, there is no
-    // output, and without an overlapped structure nothing is kept after the call.
-    let failed = unsafe {
-        WSAIoctl(
-            socket.as_raw_socket() as usize,
-            SIO_UDP_CONNRESET,
-            (&raw const on).cast(),
-            size_of_val(&on) as u32,
-            std::ptr::null_mut(),
-            0,
-            &mut returned,
-            std::ptr::null_mut(),
-            None,
-        )
-    };
-    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 /// Sets an option that is a number of 32 bits.
-fn set_option(socket: &Socket, level: i32, name: i32, value: u32) -> io::Result<()> {
+pub(super) fn set_option(socket: &Socket, level: i32, name: i32, value: u32) -> io::Result<()> {
     // SAFETY: the socket is open for the whole call, and the value as long as is said.
     let failed = unsafe {
         setsockopt(
@@ -362,19 +259,6 @@ fn set_option(socket: &Socket, level: i32, name: i32, value: u32) -> io::Result<
         )
     };
     if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// A socket of datagrams says what goes with each as far as the system can.
-fn ask_for_information(socket: &Socket, family: Family) -> io::Result<()> {
-    report_unreachable(socket, false)?;
-    // Some systems lack some of it; then it is not said.
-    let _ = set_option(socket, IPPROTO_IP, IP_PKTINFO, 1);
-    let _ = set_option(socket, IPPROTO_IP, IP_RECVECN, 1);
-    if family.is_v6() {
-        let _ = set_option(socket, IPPROTO_IPV6, IPV6_PKTINFO, 1);
-        let _ = set_option(socket, IPPROTO_IPV6, IPV6_RECVECN, 1);
-    }
-    Ok(())
 }
 
 /// Nobody else is to bind the address, nor a more special one with the same port, which would take
