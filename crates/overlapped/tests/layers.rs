@@ -25,8 +25,9 @@ const ROOMS: [&[&str]; 11] = [
 /// No file may be longer, so that each stays one idea.
 const LINES_MAX: usize = 450;
 
-/// How many lines outside the rooms for systems may ask what is built, `#[cfg(...)]` and `cfg!`.
-const CFG_LINES_MAX: usize = 19;
+/// How many lines outside the rooms for systems may ask what is built, `#[cfg(...)]` and `cfg!`. Those
+/// of modules for tests do not count.
+const CFG_LINES_MAX: usize = 8;
 
 struct Source {
     path: PathBuf,
@@ -147,7 +148,9 @@ fn no_file_is_long_and_few_ask_what_they_are_built_for() {
     let long: Vec<_> = sources.iter().filter(long).map(|source| &source.path).collect();
     assert!(long.is_empty(), "above {LINES_MAX} lines: {long:?}");
 
-    let asks = |line: &&str| line.starts_with("#[cfg") || line.contains("cfg!(");
+    let asks = |line: &&str| {
+        (line.starts_with("#[cfg") || line.contains("cfg!(")) && !line.contains("(test, ")
+    };
     let asking: Vec<_> = sources
         .iter()
         .filter(|source| !source.is_of_a_system())
