@@ -69,12 +69,24 @@ impl<'a, O: Operation> Delivery<'a, O> {
         self.later.get_or_insert_default()
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn add(&mut self, connections: &Connections<O>, packet: O::Packet) {
+        self.add_of(connections, packet, false);
+    }
+
+    /// The same for a packet that may be known to be the first that its connection owes of its
+    /// direction.
+    #[inline(always)]
+    pub(super) fn add_of(
+        &mut self,
+        connections: &Connections<O>,
+        packet: O::Packet,
+        is_first: bool,
+    ) {
         if let By::Performer(first) = &mut self.by
             && first.is_none()
         {
-            match connections.scheduler.passage() {
+            match connections.scheduler.passage(is_first) {
                 Passage::Passes => **first = Some(packet),
                 Passage::Follows => self.queue(connections, packet),
                 Passage::Exchanges => {

@@ -51,7 +51,13 @@ impl HandedOut {
     /// connection's lock what it says stays true until one is started.
     #[inline]
     pub(super) fn is_behind(&self, direction: Direction, starts: &mut StartCounts) -> bool {
-        *starts.of(direction) != self.of(direction).load(Ordering::Acquire)
+        self.owed(direction, starts) != 0
+    }
+
+    /// How many operations of this direction were started whose packets were not handed out.
+    #[inline]
+    pub(super) fn owed(&self, direction: Direction, starts: &mut StartCounts) -> u32 {
+        starts.of(direction).wrapping_sub(self.of(direction).load(Ordering::Acquire))
     }
 
     #[inline]

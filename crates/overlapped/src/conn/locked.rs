@@ -121,10 +121,20 @@ impl<'a, O: Operation> Locked<'a, O> {
                     return false;
                 }
             }
+            let first = self.owes_nothing_before(direction);
             if let Some(packet) = O::end_next(self, direction, delivery) {
-                delivery.add(self.connections, packet);
+                delivery.add_of(self.connections, packet, first);
             }
         }
+    }
+
+    /// Whether the packets of all operations before those that wait were handed out.
+    #[inline]
+    fn owes_nothing_before(&self, direction: Direction) -> bool {
+        let Some(waiting) = self.waiting(direction) else { return true };
+        let Some(first) = &waiting.first else { return true };
+        let owed = first.holder.handed_out_counts().owed(direction, &mut self.starts.clone());
+        owed == 1 || owed as usize == waiting.len()
     }
 
     /// Delivers the packet of a complete operation, or leaves the operation to whoever goes on with it.

@@ -147,14 +147,16 @@ impl<T: Send + 'static> Scheduler<T> {
         }
     }
 
-    /// How the calling thread takes a packet that it has just performed.
+    /// How the calling thread takes a packet that it has just performed, and which is the first that
+    /// is owed of its connection and direction, or may be another.
     ///
     /// To be called under the lock of the packet's connection: looked at before, the queue could get
     /// an older packet of it meanwhile.
     #[inline(always)]
-    pub(crate) fn passage(self: &Arc<Self>) -> Passage {
-        let passage =
-            with_binding(|binding| binding.is_to(self).then(|| self.pass(&binding.member)));
+    pub(crate) fn passage(self: &Arc<Self>, is_first: bool) -> Passage {
+        let passage = with_binding(|binding| {
+            binding.is_to(self).then(|| self.pass(&binding.member, is_first))
+        });
         passage.unwrap_or(Passage::Exchanges)
     }
 

@@ -81,10 +81,11 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         None
     }
 
-    /// How a packet that this thread has just performed is taken. One that passes is counted.
+    /// How a packet that this thread has just performed is taken. One that passes is counted. It is
+    /// the first when no older one of its connection and direction lies in any queue.
     #[inline]
-    pub(in crate::sched) fn pass(&self, member: &Member<E, K>) -> Passage {
-        if member.own_packets.get() != 0 {
+    pub(in crate::sched) fn pass(&self, member: &Member<E, K>, is_first: bool) -> Passage {
+        if !is_first && member.own_packets.get() != 0 {
             return Passage::Follows;
         }
         if self.word.load(Ordering::Acquire) & word::QUEUED != 0 {

@@ -156,9 +156,9 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
-    pub(in crate::sched) fn pass(&self, member: &BoundMember) -> Passage {
+    pub(in crate::sched) fn pass(&self, member: &BoundMember, is_first: bool) -> Passage {
         match self {
-            Self::Ours(ours) => ours.pass(member),
+            Self::Ours(ours) => ours.pass(member, is_first),
             Self::Kernel(_) => Passage::Exchanges,
         }
     }
