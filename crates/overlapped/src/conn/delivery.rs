@@ -7,7 +7,6 @@ use super::operation::Operation;
 use super::silent;
 use super::sockets::TcpSocket;
 use crate::panics::Panics;
-use crate::sched::Passage;
 use crate::sched::binding::Wakeups;
 use std::sync::Arc;
 
@@ -69,13 +68,15 @@ impl<'a, O: Operation> Delivery<'a, O> {
         self.later.get_or_insert_default()
     }
 
+    /// Queues a packet of which its connection owes no older one of that direction.
     #[inline]
     pub(crate) fn add(&mut self, connections: &Connections<O>, packet: O::Packet) {
-        self.add_of(connections, packet, false);
+        self.add_of(connections, packet, true);
     }
 
-    /// The same for a packet that may be known to be the first that its connection owes of its
-    /// direction.
+    /// The same for one that may not be the `first` that is owed. The thread that performed it may take
+    /// the first one at once; an older one may lie in the thread's own queue, behind the event that has
+    /// completed this one (P150).
     #[inline(always)]
     pub(super) fn add_of(
         &mut self,
@@ -83,17 +84,16 @@ impl<'a, O: Operation> Delivery<'a, O> {
         packet: O::Packet,
         is_first: bool,
     ) {
-        if let By::Performer(first) = &mut self.by
+        if is_first
+            && let By::Performer(first) = &mut self.by
             && first.is_none()
         {
-            match connections.scheduler.passage(is_first) {
-                Passage::Passes => **first = Some(packet),
-                Passage::Follows => self.queue(connections, packet),
-                Passage::Exchanges => {
-                    let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
-                    **first = Some(oldest);
-                    self.put_off(wakeups);
-                }
+            if connections.scheduler.passes_own() {
+                **first = Some(packet);
+            } else {
+                let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
+                **first = Some(oldest);
+                self.put_off(wakeups);
             }
             return;
         }

@@ -4,7 +4,7 @@
 //! takes from another one (P77, P78). The binding does not keep the scheduler alive.
 
 use super::allowance::Allowance;
-use super::dispatcher::{Member, Passage};
+use super::dispatcher::Member;
 use super::metrics::Queued;
 use super::parker::{Park, Parker};
 use super::platform::OnDriver;
@@ -147,17 +147,17 @@ impl<T: Send + 'static> Scheduler<T> {
         }
     }
 
-    /// How the calling thread takes a packet that it has just performed, and which is the first that
-    /// is owed of its connection and direction, or may be another.
+    /// Whether the calling thread may take a packet that it has just performed at once, since no other
+    /// lies in the shared queue. If not, it is to [exchange](Self::exchange_own) it.
     ///
     /// To be called under the lock of the packet's connection: looked at before, the queue could get
     /// an older packet of it meanwhile.
     #[inline(always)]
-    pub(crate) fn passage(self: &Arc<Self>, is_first: bool) -> Passage {
-        let passage = with_binding(|binding| {
-            binding.is_to(self).then(|| self.pass(&binding.member, is_first))
+    pub(crate) fn passes_own(self: &Arc<Self>) -> bool {
+        let passes = with_binding(|binding| {
+            (binding.is_to(self) && self.pass(&binding.member)).then_some(())
         });
-        passage.unwrap_or(Passage::Exchanges)
+        passes.is_some()
     }
 
     /// Queues a packet that the calling thread has just performed and that does not pass, and returns

@@ -33,7 +33,6 @@ mod checks;
 #[cfg(all(test, loom))]
 mod models;
 
-pub(crate) use dispatcher::Passage;
 pub(crate) use platform::{Job, Scheduler};
 
 use std::fmt;

@@ -226,7 +226,7 @@ impl<O: Operation> Locked<'_, O> {
         // Only now: to the connection it is a cancel, and no loss.
         pending.operation.fail(timed_out());
         self.end_if_sent();
-        delivery.add(self.connections, pending.into_packet());
+        delivery.add_of(self.connections, pending.into_packet(), false);
     }
 
     /// The first operation in flight of a direction.

@@ -8,8 +8,6 @@
 
 mod own;
 
-pub(crate) use own::Passage;
-
 #[cfg(all(test, loom))]
 pub(super) use own::HARVEST_AGAIN_FROM;
 
@@ -56,8 +54,6 @@ pub(crate) struct Member<E, K> {
     state: Arc<ThreadState>,
     /// How often in a row the thread has taken from its own queue.
     streak: Cell<u32>,
-    /// How many packets lie in its own queue, or did before others robbed it. Found empty, it has none.
-    own_packets: Cell<u32>,
     /// How many events the thread found in the backend the last time.
     pub(in crate::sched) found: usize,
 }
@@ -70,16 +66,7 @@ impl<E, K> Member<E, K> {
     }
 
     fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
-        Self {
-            id,
-            parker,
-            events: Vec::new(),
-            own,
-            state,
-            streak: Cell::new(0),
-            own_packets: Cell::new(0),
-            found: 0,
-        }
+        Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0), found: 0 }
     }
 }
 

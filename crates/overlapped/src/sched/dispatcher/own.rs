@@ -18,17 +18,6 @@ const LOOK_AROUND_EVERY: u32 = 64;
 /// wait without having looked: a look that finds nothing costs more than what it may save.
 pub(in crate::sched) const HARVEST_AGAIN_FROM: usize = 4;
 
-/// How a thread takes a packet that it has just performed.
-pub(crate) enum Passage {
-    /// At once: no other packet is before it.
-    Passes,
-    /// It is queued, and the thread goes on with what it has: packets lie in its own queue, and may be
-    /// older ones of the same connection.
-    Follows,
-    /// It is queued behind those of the shared queue, and the thread takes the oldest of them.
-    Exchanges,
-}
-
 impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E, K, B> {
     /// Puts the packet of an operation that completed while this bound thread started it into the
     /// thread's own queue, for which the thread mostly comes back soon. It stays in `packet` when it
@@ -49,7 +38,6 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         }
         let new = packet.take()?;
         own.push(Work::Packet(self.delays.measured_if(member.state.is_of_sample(), new)));
-        member.own_packets.set(member.own_packets.get() + 1);
         member.state.count_queued();
         fence(Ordering::SeqCst);
         let word = self.word.load(Ordering::Relaxed);
@@ -81,19 +69,16 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         None
     }
 
-    /// How a packet that this thread has just performed is taken. One that passes is counted. It is
-    /// the first when no older one of its connection and direction lies in any queue.
+    /// Whether a packet that this thread has just performed may be taken by it at once, since no other
+    /// lies in the shared queue. It is counted.
     #[inline]
-    pub(in crate::sched) fn pass(&self, member: &Member<E, K>, is_first: bool) -> Passage {
-        if !is_first && member.own_packets.get() != 0 {
-            return Passage::Follows;
+    pub(in crate::sched) fn pass(&self, member: &Member<E, K>) -> bool {
+        let passes = self.word.load(Ordering::Acquire) & word::QUEUED == 0;
+        if passes {
+            member.state.count_queued();
+            member.state.count_taken();
         }
-        if self.word.load(Ordering::Acquire) & word::QUEUED != 0 {
-            return Passage::Exchanges;
-        }
-        member.state.count_queued();
-        member.state.count_taken();
-        Passage::Passes
+        passes
     }
 
     /// What the thread may have without asking the rules.
@@ -119,14 +104,10 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         {
             return None;
         }
-        let Some(work) = own_queue::<T, E, K>(member).pop() else {
-            member.own_packets.set(0);
-            return None;
-        };
+        let work = own_queue::<T, E, K>(member).pop()?;
         member.streak.set(member.streak.get() + 1);
         member.state.moved();
         if let Work::Packet(_) = work {
-            member.own_packets.set(member.own_packets.get().saturating_sub(1));
             member.state.count_taken();
         }
         Some(self.work(work))

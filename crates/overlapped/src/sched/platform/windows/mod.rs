@@ -8,7 +8,7 @@ use crate::sched::binding::{Bound, BoundMember, BoundThread};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
 use crate::sched::monitor::{Round, Watched};
 use crate::sched::rules::steps::{MemberId, Wakes, Work};
-use crate::sched::{Deadline, Passage, Sizes, TakeError};
+use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sys::iocp::block::Finished;
 use crate::sys::iocp::{Iocp, wine_version};
 use crate::sys::simulated::Network;
@@ -156,10 +156,10 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
-    pub(in crate::sched) fn pass(&self, member: &BoundMember, is_first: bool) -> Passage {
+    pub(in crate::sched) fn pass(&self, member: &BoundMember) -> bool {
         match self {
-            Self::Ours(ours) => ours.pass(member, is_first),
-            Self::Kernel(_) => Passage::Exchanges,
+            Self::Ours(ours) => ours.pass(member),
+            Self::Kernel(_) => false,
         }
     }
 
