@@ -50,11 +50,14 @@ impl Allowance {
         if used == 1 {
             self.since.set(Some(Instant::now()));
         } else if used % 2 == 1 && self.since.get().is_some_and(|since| since.elapsed() >= TIME) {
+            if others_wait() {
+                self.shrink(used);
+            }
             return false;
         }
         if used >= self.size.get() {
             if others_wait() {
-                self.size.set((used / 2).max(AT_LEAST));
+                self.shrink(used);
                 return false;
             }
             if used >= AT_MOST {
@@ -64,5 +67,10 @@ impl Allowance {
         }
         self.used.set(used + 1);
         true
+    }
+
+    /// So many were too many.
+    fn shrink(&self, used: u32) {
+        self.size.set((used / 2).max(AT_LEAST));
     }
 }
