@@ -1,6 +1,6 @@
 //! A DNS server that answers each question for an address of IPv4 with that of this machine.
 
-use overlapped::{DatagramSocket, Datagrams, Packet, Port, Protocol};
+use overlapped::{DatagramSocket, Datagrams, OrPacket, Packet, Port, Protocol};
 use simple_dns::{CLASS, PacketFlag, QTYPE, ResourceRecord, TYPE, rdata::RData};
 use std::{io, net::Ipv4Addr};
 
@@ -30,7 +30,7 @@ pub fn serve(port: &Port<Dns>, socket: DatagramSocket) -> io::Result<()> {
             answer(datagram.bytes).inspect(|bytes| answers.push(datagram.info.reply(), bytes));
         }
         // Who gets no answer asks again.
-        let _ = socket.send_batch(answers, ());
+        socket.send_batch(answers, ()).or_packet();
         socket.receive_batch(datagrams, ())?;
     }
     Ok(())
