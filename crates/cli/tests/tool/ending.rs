@@ -16,6 +16,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::copy::{Scratch, contents};
 use crate::process::{Nobody, PATIENCE, Running, run, tool};
+use crate::serve::MODELS;
 use crate::system::send_signal;
 
 /// The exit code of a command that was ended by force.
@@ -222,18 +223,8 @@ fn clog(address: SocketAddr) -> TcpStream {
 
 #[test]
 fn a_client_that_never_reads_keeps_no_server() {
-    let models = [
-        "blocking",
-        "nonblocking",
-        "select",
-        "async-select",
-        "event-select",
-        "overlapped-event",
-        "overlapped-routine",
-        "completion-port",
-    ];
     std::thread::scope(|threads| {
-        for model in models {
+        for model in MODELS {
             threads.spawn(move || {
                 let options = ["--model", model, "--drain-seconds", "0", "--json", "--quiet"];
                 let (server, address) = Running::serve(&options);

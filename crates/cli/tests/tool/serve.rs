@@ -8,6 +8,18 @@ use serde_json::Value;
 use crate::process::{PATIENCE, Running};
 use crate::schema;
 
+/// Every model that there is.
+pub const MODELS: [&str; 8] = [
+    "blocking",
+    "nonblocking",
+    "select",
+    "async-select",
+    "event-select",
+    "overlapped-event",
+    "overlapped-routine",
+    "completion-port",
+];
+
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

@@ -9,20 +9,8 @@ use serde_json::Value;
 
 use crate::copy::Scratch;
 use crate::process::{Running, address_in, tool};
-use crate::serve::{connect, echo};
+use crate::serve::{MODELS, connect, echo};
 use crate::{schema, system};
-
-/// Every model that there is.
-const MODELS: [&str; 8] = [
-    "blocking",
-    "nonblocking",
-    "select",
-    "async-select",
-    "event-select",
-    "overlapped-event",
-    "overlapped-routine",
-    "completion-port",
-];
 
 fn near_end(client: &TcpStream) -> String {
     client.local_addr().expect("it is connected").to_string()

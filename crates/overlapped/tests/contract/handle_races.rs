@@ -92,7 +92,7 @@ fn p140_a_start_beside_the_close_is_refused_or_aborted(world: &World) {
 }
 
 /// Of each value of the user's one can see whether it is still there.
-struct Counted;
+pub struct Counted;
 
 impl Protocol for Counted {
     type Key = ();

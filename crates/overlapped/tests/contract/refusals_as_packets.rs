@@ -1,11 +1,12 @@
 //! A start that is refused as a packet of its operation (P33, P46): one path for all errors.
 
 use crate::files_world::{Scratch, open, read_write};
+use crate::handle_races::Counted;
 use crate::packets::{assert_nothing_comes, code, expect_queued, next, outcome, received, sent};
 use crate::world::{Numbers, World};
 use crate::{errno, on_every_driver};
 use overlapped::{
-    AcceptWindow, Buffer, Buffers, OrPacket, Packet, PacketKind, Port, Protocol, Received, Started,
+    AcceptWindow, Buffer, Buffers, OrPacket, Packet, PacketKind, Port, Received, Started,
     TakeError, TcpStream, Transmission, is_reset, is_timed_out,
 };
 use std::io;
@@ -185,15 +186,6 @@ fn p39_a_refusal_in_place_is_the_packet_unless_one_is_owed(world: &World) {
     assert!(stream.send_in_place(b"behind", 4).or_packet().complete().is_none());
     assert_eq!((refusal(&port).1, refusal(&port).1), (3, 4));
     assert_nothing_comes(&port);
-}
-
-/// Of each operation one can see whether it was dropped.
-struct Counted;
-
-impl Protocol for Counted {
-    type Key = ();
-    type Operation = Arc<()>;
-    type Message = ();
 }
 
 fn p122_a_closed_port_drops_what_was_refused(world: &World) {
