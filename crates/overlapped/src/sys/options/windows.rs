@@ -2,14 +2,14 @@
 #![allow(unsafe_code)]
 
 use super::{SocketDescriptor, TcpInfo, microseconds, u32_at, u64_at};
-use crate::sys::system::SystemSocket;
+use crate::sys::system::{SystemSocket, set_option};
 use std::io;
 use std::mem::offset_of;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket};
 use std::ptr::null_mut;
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
-    IPPROTO_TCP, SIO_TCP_INFO, SOCKET, TCP_INFO_v0, TCP_MAXRT, WSAIoctl, setsockopt,
+    IPPROTO_TCP, SIO_TCP_INFO, SOCKET, TCP_INFO_v0, TCP_MAXRT, WSAIoctl,
 };
 
 impl AsSocket for SocketDescriptor {
@@ -22,17 +22,7 @@ impl AsSocket for SocketDescriptor {
 pub(super) fn set_user_timeout(socket: &SystemSocket, timeout: Option<Duration>) -> io::Result<()> {
     let seconds = timeout.map_or(0, |timeout| super::whole_seconds(timeout).as_secs());
     let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-    // SAFETY: the socket is open for the whole call, and the value as long as is said.
-    let failed = unsafe {
-        setsockopt(
-            socket.as_raw_socket() as SOCKET,
-            IPPROTO_TCP,
-            TCP_MAXRT,
-            (&raw const seconds).cast(),
-            size_of_val(&seconds) as i32,
-        )
-    };
-    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    set_option(socket, IPPROTO_TCP, TCP_MAXRT, seconds.cast_unsigned())
 }
 
 /// A system that knows no such call, before Windows 10 of 2017 and under Wine, tells nothing.

@@ -174,8 +174,7 @@ impl SystemSocket {
         buffer: &mut [u8],
     ) -> io::Result<(usize, io::Result<SocketAddr>)> {
         if self.coalesces.load(Ordering::Relaxed) {
-            let why = "datagrams of this socket may come several as one: receive them as a batch";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            return Err(super::cannot_take_apart());
         }
         // With this flag the length is that of the datagram, not of what fitted.
         let (filled, length, from) =

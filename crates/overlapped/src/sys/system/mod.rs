@@ -16,3 +16,13 @@ mod windows_datagrams;
 pub(crate) use linux::SystemSocket;
 #[cfg(windows)]
 pub(crate) use windows::SystemSocket;
+#[cfg(windows)]
+pub(in crate::sys) use windows::set_option;
+
+use std::io;
+
+/// The error of a receive that could not take a run of datagrams apart.
+fn cannot_take_apart() -> io::Error {
+    let why = "datagrams of this socket may come several as one: receive them as a batch";
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}

@@ -247,7 +247,12 @@ impl SystemSocket {
 }
 
 /// Sets an option that is a number of 32 bits.
-pub(super) fn set_option(socket: &Socket, level: i32, name: i32, value: u32) -> io::Result<()> {
+pub(in crate::sys) fn set_option(
+    socket: &impl AsRawSocket,
+    level: i32,
+    name: i32,
+    value: u32,
+) -> io::Result<()> {
     // SAFETY: the socket is open for the whole call, and the value as long as is said.
     let failed = unsafe {
         setsockopt(

@@ -53,8 +53,7 @@ impl SystemSocket {
     /// Refuses a receive that could not take a run of datagrams apart.
     pub(crate) fn refuse_coalesced(&self) -> io::Result<()> {
         if self.coalesces.load(Ordering::Relaxed) {
-            let why = "datagrams of this socket may come several as one: receive them as a batch";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            return Err(super::cannot_take_apart());
         }
         Ok(())
     }
