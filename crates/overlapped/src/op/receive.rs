@@ -231,15 +231,7 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> InPlace<P, (Buffer, P::Operation)> {
-        let receive = Receive::new(Some(buffer));
-        Op::start_in_place(
-            &self.0,
-            Direction::Receive,
-            receive,
-            operation,
-            Receive::take,
-            Receive::refused,
-        )
+        self.start_receive_in_place(Receive::new(Some(buffer)), operation)
     }
 
     /// Starts to receive into the room of `buffer` behind what it has already, which stays: for a
@@ -285,14 +277,7 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        Op::start(
-            &self.0,
-            Direction::Receive,
-            Receive::appending(buffer),
-            operation,
-            Receive::take,
-            Receive::refused,
-        )
+        self.start_receive(Receive::appending(buffer), operation)
     }
 
     /// Starts to receive like [`receive_append`](Self::receive_append). If the receive is complete at
@@ -306,14 +291,7 @@ impl<P: Protocol> TcpStream<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> InPlace<P, (Buffer, P::Operation)> {
-        Op::start_in_place(
-            &self.0,
-            Direction::Receive,
-            Receive::appending(buffer),
-            operation,
-            Receive::take,
-            Receive::refused,
-        )
+        self.start_receive_in_place(Receive::appending(buffer), operation)
     }
 
     /// Starts to receive into a buffer of the port's pool, which is taken when data is there: a
@@ -356,5 +334,26 @@ impl<P: Protocol> TcpStream<P> {
             |_, operation| operation,
             Receive::refused_pooled,
         )
+    }
+
+    /// Starts a receive whose buffer is given back when it is refused.
+    #[inline]
+    fn start_receive(
+        &self,
+        receive: Receive,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
+        let (take, refused) = (Receive::take, Receive::refused);
+        Op::start(&self.0, Direction::Receive, receive, operation, take, refused)
+    }
+
+    #[inline]
+    fn start_receive_in_place(
+        &self,
+        receive: Receive,
+        operation: P::Operation,
+    ) -> InPlace<P, (Buffer, P::Operation)> {
+        let (take, refused) = (Receive::take, Receive::refused);
+        Op::start_in_place(&self.0, Direction::Receive, receive, operation, take, refused)
     }
 }

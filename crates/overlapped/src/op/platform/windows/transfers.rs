@@ -12,6 +12,13 @@ use crate::sys::iocp::request::{Request, fit_one_call};
 use crate::sys::iocp::{END_OF_FILE, TransmitRequest};
 use std::io;
 
+/// What the end of a receive of nothing says: that there may be data to be received, unless the socket is
+/// gone or it failed.
+fn told_of_data(ended: Ended, with: Option<Surroundings<'_>>) -> io::Result<Surroundings<'_>> {
+    ended.result?;
+    with.ok_or_else(aborted)
+}
+
 impl KindInKernel for Receive {
     fn request(&mut self) -> Request<'_> {
         match self.buffer.as_mut() {
@@ -22,12 +29,13 @@ impl KindInKernel for Receive {
 
     fn finish(&mut self, ended: Ended, with: Option<Surroundings<'_>>) -> Progress {
         if self.goes_in_steps() {
-            match (ended.result, with) {
-                (Ok(()), Some(with)) => return self.attempt_once(with),
-                (Ok(()), None) => self.result = Err(aborted()),
-                (Err(error), _) => self.result = Err(error),
-            }
-            return COMPLETE;
+            return match told_of_data(ended, with) {
+                Ok(with) => self.attempt_once(with),
+                Err(error) => {
+                    self.result = Err(error);
+                    COMPLETE
+                }
+            };
         }
         let outcome = ended.some();
         if let Some(buffer) = self.buffer.as_mut() {
@@ -56,12 +64,13 @@ impl KindInKernel for ReceiveScattered {
 
     fn finish(&mut self, ended: Ended, with: Option<Surroundings<'_>>) -> Progress {
         if self.goes_in_steps() {
-            match (ended.result, with) {
-                (Ok(()), Some(with)) => return self.attempt_once(with),
-                (Ok(()), None) => self.result = Err(aborted()),
-                (Err(error), _) => self.result = Err(error),
-            }
-            return COMPLETE;
+            return match told_of_data(ended, with) {
+                Ok(with) => self.attempt_once(with),
+                Err(error) => {
+                    self.result = Err(error);
+                    COMPLETE
+                }
+            };
         }
         self.result = ended.some().map(|length| self.filled(length));
         COMPLETE
