@@ -217,9 +217,7 @@ impl<O: Operation> Connections<O> {
     /// Takes a connection out of the table, whose last handle is gone or that never had one.
     pub(super) fn remove(&self, token: u64) {
         let Some(mut connection) = self.table.find(token) else { return };
-        if let Some(entry) = connection.rare.limits_mut().and_then(|limits| limits.take_entry()) {
-            self.timers.cancel(entry);
-        }
+        self.forget_limits(&mut connection);
         if let Some(socket) = &connection.socket {
             // The descriptor leaves the system's set before it is closed: its number may be used again
             // at once, while another thread still holds an event of it.

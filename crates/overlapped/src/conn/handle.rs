@@ -165,7 +165,7 @@ impl<O: Operation> Handle<O> {
     #[inline(always)]
     fn may_complete_in_place(&self, at: &mut Locked<'_, O>, direction: Direction) -> bool {
         let connections = &self.0.connections;
-        if self.0.handed_out.is_behind(direction, &mut at.starts) {
+        if self.0.handed_out.is_behind(direction, at.starts) {
             return false;
         }
         let Some(thread) = connections.scheduler.allow_in_place() else { return false };
@@ -208,7 +208,7 @@ impl<O: Operation> Handle<O> {
     ) -> Result<Started<O::Packet>, (io::Error, S)> {
         let connections = &self.0.connections;
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
-        let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, &mut at.starts);
+        let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, at.starts);
         let mut thread = None;
         let allowed = || {
             thread = connections.scheduler.allow_in_place();

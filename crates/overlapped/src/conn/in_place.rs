@@ -50,13 +50,13 @@ impl HandedOut {
     /// Whether more operations of this direction were started than packets handed out. Under the
     /// connection's lock what it says stays true until one is started.
     #[inline]
-    pub(super) fn is_behind(&self, direction: Direction, starts: &mut StartCounts) -> bool {
+    pub(super) fn is_behind(&self, direction: Direction, starts: StartCounts) -> bool {
         self.owed(direction, starts) != 0
     }
 
     /// How many operations of this direction were started whose packets were not handed out.
     #[inline]
-    pub(super) fn owed(&self, direction: Direction, starts: &mut StartCounts) -> u32 {
+    pub(super) fn owed(&self, direction: Direction, starts: StartCounts) -> u32 {
         starts.of(direction).wrapping_sub(self.of(direction).load(Ordering::Acquire))
     }
 
@@ -79,22 +79,25 @@ pub(super) struct StartCounts {
 impl StartCounts {
     #[inline]
     pub(super) fn count(&mut self, direction: Direction) {
-        let starts = self.of(direction);
+        let starts = match direction {
+            Direction::Receive => &mut self.receives,
+            Direction::Send => &mut self.sends,
+        };
         *starts = starts.wrapping_add(1);
     }
 
     /// The number of the next operation of a direction. It is not counted as started yet.
     #[inline]
-    pub(super) fn next_id(&mut self, direction: Direction) -> u32 {
+    pub(super) fn next_id(self, direction: Direction) -> u32 {
         // See [`Direction::of_id`].
         self.of(direction).wrapping_mul(2) | direction as u32
     }
 
     #[inline]
-    fn of(&mut self, direction: Direction) -> &mut u32 {
+    fn of(self, direction: Direction) -> u32 {
         match direction {
-            Direction::Receive => &mut self.receives,
-            Direction::Send => &mut self.sends,
+            Direction::Receive => self.receives,
+            Direction::Send => self.sends,
         }
     }
 }

@@ -133,8 +133,8 @@ impl<'a, O: Operation> Locked<'a, O> {
     fn owes_nothing_before(&self, direction: Direction) -> bool {
         let Some(waiting) = self.waiting(direction) else { return true };
         let Some(first) = &waiting.first else { return true };
-        let owed = first.holder.handed_out_counts().owed(direction, &mut self.starts.clone());
-        owed == 1 || owed as usize == waiting.len()
+        let owed = first.holder.handed_out_counts().owed(direction, self.starts);
+        owed as usize == waiting.len()
     }
 
     /// Delivers the packet of a complete operation, or leaves the operation to whoever goes on with it.

@@ -171,7 +171,7 @@ impl Port {
     fn start(&self, may_be_in_place: bool) {
         let mut state = self.state.lock();
         let unit = self.next_unit.fetch_add(1, Ordering::SeqCst);
-        let is_owed = self.handed_out.is_behind(Direction::Receive, &mut state.starts);
+        let is_owed = self.handed_out.is_behind(Direction::Receive, state.starts);
         if may_be_in_place && !is_owed {
             self.given.lock().push(unit);
             return;

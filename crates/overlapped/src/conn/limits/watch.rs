@@ -1,6 +1,7 @@
 //! What starts the time of operations, puts it off, and ends what is over.
 
 use super::{End, LeastRate, Limits, NEVER};
+use crate::conn::connection::Connection;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
 use crate::conn::facts::Moment;
@@ -139,7 +140,8 @@ impl<O: Operation> Locked<'_, O> {
         // Mostly it is the one that was due, and a later one only if that overlapped.
         self.forget_limits();
         let mut deferred = false;
-        if self.next_look(Some(self.connections.now())) == Some(0) {
+        let now = self.connections.now().nanoseconds();
+        if self.next_look().is_some_and(|next| next <= now) {
             // What has come by now is a success.
             self.set_ready();
             deferred = self.advance(delivery);
@@ -148,14 +150,12 @@ impl<O: Operation> Locked<'_, O> {
                 self.time_out(id, delivery);
             }
         }
-        if let Some(next) = self.next_look(None) {
-            self.look_at(next);
-        }
+        self.look_again();
         deferred
     }
 
-    /// When something is over next; 0 if something is by `now`. `None` when nothing can be.
-    fn next_look(&mut self, now: Option<Moment>) -> Option<u64> {
+    /// When something is over next. `None` when nothing can be.
+    fn next_look(&mut self) -> Option<u64> {
         let (receive, send) =
             (self.first_in_flight(Direction::Receive), self.first_in_flight(Direction::Send));
         let limits = self.rare.limits_mut()?;
@@ -173,10 +173,7 @@ impl<O: Operation> Locked<'_, O> {
         {
             next = next.min(limits.quiet_since.after(idle).nanoseconds());
         }
-        match now {
-            Some(now) if next <= now.nanoseconds() => Some(0),
-            _ => (next != NEVER).then_some(next),
-        }
+        (next != NEVER).then_some(next)
     }
 
     /// The operations that are over, and forgets their ends. Windows of rates that are over begin
@@ -242,16 +239,23 @@ impl<O: Operation> Locked<'_, O> {
     }
 
     fn look_again(&mut self) {
-        if let Some(next) = self.next_look(None) {
+        if let Some(next) = self.next_look() {
             self.look_at(next);
         }
     }
 
     /// Before the connection goes: it leaves nothing in the port's timers.
     pub(in crate::conn) fn forget_limits(&mut self) {
-        let entry = self.rare.limits_mut().and_then(|limits| limits.take_entry());
-        if let Some(entry) = entry {
-            self.connections.timers.cancel(entry);
+        let connections = self.connections;
+        connections.forget_limits(&mut **self);
+    }
+}
+
+impl<O: Operation> Connections<O> {
+    /// Takes what a connection has in the port's timers out of them.
+    pub(in crate::conn) fn forget_limits(&self, connection: &mut Connection<O>) {
+        if let Some(entry) = connection.rare.limits_mut().and_then(|limits| limits.take_entry()) {
+            self.timers.cancel(entry);
         }
     }
 }
