@@ -54,8 +54,13 @@ impl<P: Protocol> Inner<P> {
         self.connections.is_closed()
     }
 
-    pub(crate) fn post(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
-        match self.connections.queue(Packet::Posted(message)) {
+    /// Queues a message the way that `queue` does it.
+    pub(super) fn post(
+        &self,
+        message: P::Message,
+        queue: impl FnOnce(&Self, Packet<P>) -> Result<(), Packet<P>>,
+    ) -> Result<(), Refused<P::Message>> {
+        match queue(self, Packet::Posted(message)) {
             Ok(()) => {
                 self.posted.fetch_add(1, Ordering::Relaxed);
                 Ok(())

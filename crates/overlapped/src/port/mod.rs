@@ -25,7 +25,7 @@ use crate::buffer::{Buffer, cache};
 use crate::error::Refused;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
-use crate::sched::{Deadline, TakeError};
+use crate::sched::{Deadline, TakeError, binding};
 use crate::sys::DriverReport;
 use associate::{Associable, Association};
 use batch::Batch;
@@ -34,7 +34,7 @@ use counters::Counters;
 use inner::Inner;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A completion port.
@@ -94,7 +94,35 @@ impl<P: Protocol> Port<P> {
     }
 
     pub(crate) fn from_inner(inner: Inner<P>) -> Self {
-        Self(Arc::new(Owner(Arc::new(inner))))
+        let owner = Arc::new(Owner(Arc::new(inner)));
+        let weak: Weak<Owner<P>> = Arc::downgrade(&owner);
+        owner.0.scheduler().belongs_to(weak);
+        Self(owner)
+    }
+
+    /// The port that the calling thread is bound to, if it is one of this protocol. A thread is bound
+    /// by its first take, until it ends, takes from another port, or [leaves](Self::leave).
+    ///
+    /// So what runs in a handler finds its port without being handed it. `None` on any other thread,
+    /// and when every clone of the port was dropped.
+    ///
+    /// ```
+    /// # struct Jobs;
+    /// # impl overlapped::Protocol for Jobs { type Key = (); type Operation = (); type Message = u32; }
+    /// use overlapped::{Packet, Port};
+    ///
+    /// let port = Port::<Jobs>::new()?;
+    /// assert!(Port::<Jobs>::current().is_none());
+    /// port.post(1).map_err(|refused| refused.error)?;
+    /// if let Packet::Posted(1) = port.take()? {
+    ///     let port = Port::<Jobs>::current().ok_or_else(|| std::io::Error::other("no port"))?;
+    ///     port.post(2).map_err(|refused| refused.error)?;
+    /// }
+    /// # assert!(matches!(port.take()?, Packet::Posted(2)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn current() -> Option<Self> {
+        binding::owner()?.downcast().ok().map(Self)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner<P>> {
@@ -124,7 +152,26 @@ impl<P: Protocol> Port<P> {
     /// # Errors
     /// Gives the value back when the port is closed.
     pub fn post(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
-        self.inner().post(message)
+        self.inner().post(message, Inner::queue)
+    }
+
+    /// Puts a value where the calling thread finds it when it takes next, if it is a running thread of
+    /// this port: nobody is woken for it. For what continues the work of a handler, such as a task
+    /// that it has made ready. On any other thread it is a [post](Self::post).
+    ///
+    /// The value keeps its place in the order: it goes to the tail of the shared queue when something
+    /// lies there. It does not wait for its thread: any other that would have to wait for a packet takes
+    /// it, and when the thread blocks, another one is let in for it as for any packet. While a slot
+    /// is free and other threads wait, one of these comes after a millisecond to see whether it still
+    /// lies there.
+    ///
+    /// # Platform
+    /// On Windows it is posted to the system's port, which lets threads in for its own queue only.
+    ///
+    /// # Errors
+    /// Gives the value back when the port is closed.
+    pub fn defer(&self, message: P::Message) -> Result<(), Refused<P::Message>> {
+        self.inner().post(message, Inner::queue_own)
     }
 
     /// Takes the oldest packet, waiting for one as long as it takes.

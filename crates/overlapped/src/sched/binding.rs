@@ -13,9 +13,10 @@ use super::{Deadline, Job, Scheduler, TakeError};
 use crate::sync::shared;
 use crate::sys::Event;
 use crate::sys::sleep::SleepProbe;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 thread_local! {
     static BOUND: RefCell<Option<Binding>> = const { RefCell::new(None) };
@@ -26,6 +27,17 @@ pub(super) trait Bound: Send + Sync {
     fn dismiss(&self, id: MemberId);
     fn block(&self, id: MemberId) -> bool;
     fn resume(&self, id: MemberId);
+    fn owner(&self) -> &OwnerSlot;
+}
+
+/// Whose the scheduler is, for the threads that are bound to it. It is told once, and does not keep it.
+#[derive(Debug, Default)]
+pub(crate) struct OwnerSlot(OnceLock<Weak<dyn Any + Send + Sync>>);
+
+/// Whose the scheduler is that the calling thread is bound to, if it is bound and that still exists.
+pub(crate) fn owner() -> Option<Arc<dyn Any + Send + Sync>> {
+    let scheduler = with_binding(|binding| Some(binding.scheduler.clone()))?.upgrade()?;
+    scheduler.owner().0.get()?.upgrade()
 }
 
 /// A bound thread's part of a scheduler.
@@ -200,6 +212,11 @@ impl<T: Send + 'static> Scheduler<T> {
         {
             wanted = carry_out(work);
         }
+    }
+
+    /// Says whose the scheduler is; see [`owner`].
+    pub(crate) fn belongs_to(&self, owner: Weak<dyn Any + Send + Sync>) {
+        self.owner().0.set(owner).expect("a scheduler belongs to one port");
     }
 
     /// Unbinds the calling thread, if it is bound.

@@ -23,6 +23,7 @@ mod datagram_states;
 mod datagrams;
 mod deadlines;
 mod deadlines_held;
+mod deferring;
 mod disconnecting;
 mod endurance;
 mod errno;

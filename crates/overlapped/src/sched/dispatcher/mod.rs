@@ -11,7 +11,7 @@ mod own;
 #[cfg(all(test, loom))]
 pub(super) use own::HARVEST_AGAIN_FROM;
 
-use super::binding::Bound;
+use super::binding::{Bound, OwnerSlot};
 use super::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use super::monitor::{MonitorParker, Round, Watched};
 use super::own_queue::{OwnQueue, ThreadState};
@@ -39,6 +39,7 @@ pub(crate) struct Dispatcher<T, E, K, B> {
     delays: DelayRecorder,
     /// Where the blocked-thread monitor waits.
     pub(super) monitor: Arc<MonitorParker>,
+    owner: OwnerSlot,
     pub(super) backend: B,
 }
 
@@ -85,6 +86,10 @@ where
     fn resume(&self, id: MemberId) {
         self.change(|rules, wakes| rules.resume(id, wakes));
     }
+
+    fn owner(&self) -> &OwnerSlot {
+        &self.owner
+    }
 }
 
 impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Watched for Dispatcher<T, E, K, B>
@@ -124,6 +129,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
             word: AtomicU32::new(0),
             delays: DelayRecorder::new(),
             monitor: Arc::default(),
+            owner: OwnerSlot::default(),
             backend,
         }
     }

@@ -5,7 +5,7 @@
 //! which thread may run is decided by the kernel alone, and what it has decided is not told.
 
 use super::Job;
-use crate::sched::binding::{BoundMember, BoundThread};
+use crate::sched::binding::{BoundMember, BoundThread, OwnerSlot};
 use crate::sched::dispatcher::Member;
 use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
 use crate::sched::rules::steps::{MemberId, Wakes};
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct KernelPort<T> {
     pub(super) iocp: Arc<Iocp>,
     concurrency: usize,
+    owner: OwnerSlot,
     queues: Mutex<Queues<T>>,
     /// How many packets were put back, to be looked at without the lock.
     put_back: AtomicUsize,
@@ -50,6 +51,7 @@ impl<T> KernelPort<T> {
         Self {
             iocp: Arc::new(iocp),
             concurrency,
+            owner: OwnerSlot::default(),
             queues: Mutex::new(queues),
             put_back: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -85,6 +87,10 @@ impl<T> KernelPort<T> {
 
     pub(super) fn resume(&self, id: MemberId) {
         self.paused.lock().remove(&id);
+    }
+
+    pub(super) fn owner(&self) -> &OwnerSlot {
+        &self.owner
     }
 
     pub(super) fn insert(&self, packet: T) -> Result<Option<Wakes<Arc<BoundThread>>>, T> {

@@ -4,7 +4,7 @@
 mod kernel;
 
 use super::{OnDriver, start_monitor};
-use crate::sched::binding::{Bound, BoundMember, BoundThread};
+use crate::sched::binding::{Bound, BoundMember, BoundThread, OwnerSlot};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
 use crate::sched::monitor::{Round, Watched};
 use crate::sched::rules::steps::{MemberId, Wakes, Work};
@@ -73,6 +73,7 @@ impl<T: Send + 'static> Bound for Scheduler<T> {
         fn dismiss(&self, id: MemberId);
         fn block(&self, id: MemberId) -> bool;
         fn resume(&self, id: MemberId);
+        fn owner(&self) -> &OwnerSlot;
     }
 }
 

@@ -1,0 +1,144 @@
+//! What a thread of the port finds and leaves there without being handed it: the port itself, and
+//! values that wake nobody (P50, P56, P72, P76-P78).
+
+use crate::crew::{Crew, Shape, poll_number, until_shape};
+use crate::world::{Numbers, PATIENCE, World};
+use crate::{on_every_driver, on_every_driver_that_limits};
+use overlapped::{Packet, Port, Protocol, blocking};
+use std::time::Instant;
+
+fn p50_what_is_deferred_keeps_its_place_in_the_queue(world: &World) {
+    let port = world.exact_port(1);
+    port.post(0).expect("the port is open");
+    assert_eq!(poll_number(&port), 0, "and the thread is bound");
+    port.defer(1).expect("the port is open");
+    port.defer(2).expect("the port is open");
+    port.post(3).expect("the port is open");
+    port.defer(4).expect("the port is open");
+    for expected in 1..=4 {
+        assert_eq!(poll_number(&port), expected);
+    }
+}
+
+/// A post hands its value to the waiter in every case (P55). How soon a waiter comes to look for what
+/// was deferred is a matter of time, so one of many must have been left to its thread.
+fn p56_what_is_deferred_wakes_nobody(world: &World) {
+    if world.is_kernel() {
+        // There it is posted to the kernel's queue, which wakes a waiter.
+        return;
+    }
+    let crew = Crew::new(world, 2, 2);
+    crew.busy(0);
+    crew.wait(1);
+    let (sender, seen) = std::sync::mpsc::channel();
+    let start = Instant::now();
+    loop {
+        let sender = sender.clone();
+        crew.run(0, move |port| {
+            let queued = port.defer(5).is_ok() && port.snapshot().waiting == 1;
+            sender.send(queued).is_ok()
+        });
+        let left = seen.recv_timeout(PATIENCE).expect("the worker is alive");
+        // Whoever has it now: the number is out of the way before the next round.
+        crew[0].take();
+        if crew[1].still_waits() && left {
+            assert_eq!(crew[0].posted(), 5);
+            return;
+        }
+        assert_eq!(crew[1].posted(), 5);
+        crew.post([6]);
+        assert_eq!(crew[0].posted(), 6);
+        crew.wait(1);
+        assert!(start.elapsed() < PATIENCE, "the waiter was woken each time");
+    }
+}
+
+fn p56_what_another_thread_defers_is_posted(world: &World) {
+    let crew = Crew::waiting(world, 1, 1);
+    crew.port.defer(7).expect("the port is open");
+    assert_eq!(crew[0].posted(), 7);
+}
+
+fn p72_what_is_deferred_goes_to_another_when_its_thread_blocks(world: &World) {
+    let crew = Crew::new(world, 1, 2);
+    crew.busy(0);
+    crew.wait(1);
+    crew.run(0, |port| port.defer(5).is_ok());
+    let pause = crew.pause(0);
+    assert_eq!(crew[1].posted(), 5);
+    pause.release();
+}
+
+/// Nobody blocks and nothing comes, and still it is not left to a thread that stays away.
+fn p72_what_is_deferred_does_not_wait_for_a_thread_that_computes(world: &World) {
+    let crew = Crew::new(world, 2, 2);
+    crew.busy(0);
+    crew.wait(1);
+    crew.run(0, |port| port.defer(5).is_ok());
+    assert_eq!(crew[1].posted(), 5, "while the other one computes");
+}
+
+fn p76_a_bound_thread_finds_its_port(world: &World) {
+    struct Letters;
+    impl Protocol for Letters {
+        type Key = ();
+        type Operation = ();
+        type Message = char;
+    }
+
+    let port = world.exact_port(2);
+    port.post(1).expect("the port is open");
+    assert!(Port::<Numbers>::current().is_none(), "no take has bound the thread");
+    assert_eq!(poll_number(&port), 1);
+    let found = Port::<Numbers>::current().expect("the take has bound the thread");
+    found.post(2).expect("the port is open");
+    assert_eq!(blocking(|| poll_number(&port)), 2, "it is the same port");
+    assert!(Port::<Letters>::current().is_none(), "it is none of that protocol");
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(Port::<Numbers>::current().is_none(), "each thread has its own"));
+    });
+
+    // P77 and P78: the binding ends with another take and with leaving.
+    let letters: Port<Letters> = world.port(|builder| builder.concurrency(1));
+    letters.post('a').expect("the port is open");
+    assert!(matches!(letters.try_take(), Ok(Some(Packet::Posted('a')))));
+    assert!(Port::<Numbers>::current().is_none());
+    assert!(Port::<Letters>::current().is_some());
+    letters.leave();
+    assert!(Port::<Letters>::current().is_none());
+}
+
+fn p121_what_a_thread_finds_does_not_keep_the_port(world: &World) {
+    let port = world.exact_port(1);
+    port.post(1).expect("the port is open");
+    assert_eq!(poll_number(&port), 1);
+    let other = Crew::on(port.clone(), 1);
+    other.wait(0);
+    until_shape(&port, Shape { waiting: 1, released: 1, ..Shape::EMPTY });
+    drop(port);
+    drop(other);
+    assert!(Port::<Numbers>::current().is_none(), "its last clone is gone");
+}
+
+fn p122_a_closed_port_gives_back_what_is_deferred(world: &World) {
+    let port = world.exact_port(1);
+    port.post(1).expect("the port is open");
+    assert_eq!(poll_number(&port), 1);
+    port.close();
+    let refused = port.defer(2).expect_err("the port is closed");
+    assert_eq!(refused.returned, 2);
+}
+
+on_every_driver! {
+    p50_what_is_deferred_keeps_its_place_in_the_queue,
+    p56_what_another_thread_defers_is_posted,
+    p72_what_is_deferred_does_not_wait_for_a_thread_that_computes,
+    p76_a_bound_thread_finds_its_port,
+    p121_what_a_thread_finds_does_not_keep_the_port,
+    p122_a_closed_port_gives_back_what_is_deferred,
+}
+
+on_every_driver_that_limits! {
+    p56_what_is_deferred_wakes_nobody,
+    p72_what_is_deferred_goes_to_another_when_its_thread_blocks,
+}
