@@ -1,0 +1,79 @@
+//! The executor: tasks that are ready lie in the queue of a completion port.
+//!
+//! - A task that is woken by a packet runs at once, on the thread that took the packet
+//!   ([`in_place`]).
+//! - A task that is woken otherwise is deferred to the port: it lies in the queue of the thread that
+//!   woke it, which comes back for it. Other threads rob that queue, and when the thread blocks, the
+//!   port lets another one in for what lies there. So no task waits for a thread that blocks.
+//! - [`task`] is how tasks are spawned, awaited and aborted; [`owned`] is the list of all of them,
+//!   by which a runtime ends: a task that waits is kept alive by what it waits for, and by nobody else.
+//! - [`current`] is the runtime of the calling thread.
+
+pub(crate) mod current;
+mod in_place;
+pub(crate) mod owned;
+pub(crate) mod task;
+
+use crate::packets::{self, Packets};
+use async_task::ScheduleInfo;
+use overlapped::{Packet, Port};
+use owned::{Owned, TaskNumber};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A task that is ready.
+pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
+
+pub(crate) struct Executor {
+    pub(crate) port: Port<Packets>,
+    pub(crate) owned: Owned,
+    /// Tasks are dropped instead of run.
+    closing: AtomicBool,
+}
+
+impl Executor {
+    pub(crate) fn new(port: Port<Packets>) -> Self {
+        Self { port, owned: Owned::default(), closing: AtomicBool::new(false) }
+    }
+
+    /// What each thread does with a packet.
+    pub(crate) fn handle(self: &Arc<Self>, packet: Packet<Packets>) {
+        current::work_for(self);
+        match packet {
+            Packet::Posted(runnable) => self.run(runnable),
+            packet => {
+                if let Some(runnable) = in_place::woken_by(self, || packets::deliver(packet)) {
+                    self.run(runnable);
+                }
+            }
+        }
+    }
+
+    fn run(&self, runnable: Runnable) {
+        if self.closing.load(Ordering::Acquire) || self.owned.is_aborted(*runnable.metadata()) {
+            // Its future is dropped, and whoever awaits it is told.
+            return drop(runnable);
+        }
+        runnable.run();
+    }
+
+    fn schedule(&self, runnable: Runnable, info: ScheduleInfo) {
+        // A task that has woken itself lets others go first.
+        let left = match info.woken_while_running {
+            true => Some(runnable),
+            false => in_place::keep(self, runnable),
+        };
+        if let Some(runnable) = left
+            && let Err(refused) = self.port.defer(runnable)
+        {
+            // The port is closed: the task is dropped.
+            drop(refused);
+        }
+    }
+
+    /// From now on tasks are dropped when they would run; and all of them are to run.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.owned.wake_all();
+    }
+}

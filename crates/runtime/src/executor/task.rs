@@ -1,0 +1,204 @@
+//! Tasks: how they are spawned, awaited and aborted.
+
+use super::Executor;
+use super::owned::TaskNumber;
+use async_task::{FallibleTask, WithInfo};
+use pin_project_lite::pin_project;
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+pin_project! {
+    /// A task's future. Its panics are contained, and its place in the list goes with it.
+    struct Contained<F> {
+        #[pin]
+        future: F,
+        _place: Place,
+    }
+}
+
+/// A place in the list of tasks, which ends when the future does.
+struct Place {
+    executor: Arc<Executor>,
+    number: TaskNumber,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.executor.owned.remove(self.number);
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = Result<F::Output, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(JoinError(Some(panic)))),
+        }
+    }
+}
+
+impl Executor {
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let number = self.owned.reserve(spawned_at);
+        let _place = Place { executor: Arc::clone(self), number };
+        let contained = Contained { future, _place };
+        let executor = Arc::clone(self);
+        let schedule = move |runnable, info| executor.schedule(runnable, info);
+        let task = async_task::Builder::new().metadata(number);
+        let (runnable, task) = task.spawn(move |_| contained, WithInfo(schedule));
+        self.owned.occupy(number, runnable.waker());
+        runnable.schedule();
+        let abort = AbortHandle { executor: Arc::clone(self), number };
+        JoinHandle { task: Some(task.fallible()), abort }
+    }
+}
+
+/// The result of a task, when it has ended. Dropping it leaves the task alone.
+///
+/// Awaiting it is cancel safe: the result stays for the next time.
+#[must_use = "a task that nobody awaits tells nobody that it has panicked; drop it to say so"]
+pub struct JoinHandle<T> {
+    task: Option<FallibleTask<Result<T, JoinError>, TaskNumber>>,
+    abort: AbortHandle,
+}
+
+impl<T> JoinHandle<T> {
+    /// Ends the task at its next await: its future is dropped there. Awaiting it then gives an error
+    /// that [is an abort](JoinError::is_aborted), unless the task has ended before.
+    pub fn abort(&self) {
+        self.abort.abort();
+    }
+
+    /// What can abort the task, and nothing else.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.abort.clone()
+    }
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.task.as_ref().is_none_or(FallibleTask::is_finished)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.detach();
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    /// When it has given the result before.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let task = self.task.as_mut().expect("the result of this task was taken already");
+        let poll = Pin::new(task).poll(context);
+        if poll.is_ready() {
+            self.task = None;
+        }
+        // Nothing comes from a task that was dropped before its end.
+        poll.map(|result| result.unwrap_or(Err(JoinError(None))))
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Aborts one task.
+#[derive(Clone)]
+pub struct AbortHandle {
+    executor: Arc<Executor>,
+    number: TaskNumber,
+}
+
+impl AbortHandle {
+    /// What [`JoinHandle::abort`] does.
+    pub fn abort(&self) {
+        self.executor.owned.abort(self.number);
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortHandle").field(&self.number).finish()
+    }
+}
+
+/// Why a task gave no result: it has panicked, or it was dropped before its end, by an abort or
+/// because its runtime was shut down.
+pub struct JoinError(Option<Box<dyn Any + Send>>);
+
+impl JoinError {
+    /// Whether the task was aborted, or dropped with its runtime.
+    pub fn is_aborted(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the task has panicked.
+    pub fn is_panic(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What the task has panicked with, for [`std::panic::resume_unwind`]; or this error again.
+    ///
+    /// # Errors
+    /// The task was aborted.
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
+        self.0.ok_or(Self(None))
+    }
+
+    fn message(&self) -> &str {
+        let Some(panic) = &self.0 else { return "" };
+        let text = panic.downcast_ref::<&str>().copied();
+        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_panic() {
+            true => write!(f, "the task has panicked: {}", self.message()),
+            false => f.write_str("the task was aborted"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// So that `?` works in a function that returns an [`io::Error`].
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        Self::other(error.to_string())
+    }
+}

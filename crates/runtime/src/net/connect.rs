@@ -1,0 +1,70 @@
+//! Connecting a stream.
+
+use super::remember;
+use super::stream::{State, Stream, TcpStream};
+use crate::executor::{Executor, current};
+use crate::packets::Operation;
+use overlapped::TcpSocket;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::Poll;
+
+impl TcpStream {
+    /// Connects to an address, or to the first one of several that answers.
+    ///
+    /// A name is looked up here, while another thread is let in. There is no time-out but the system's:
+    /// see [`timeout`](crate::time::timeout). A future that is dropped gives up its connection.
+    ///
+    /// # Errors
+    /// No address was found, or none of them answered.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let addresses: Vec<_> = overlapped::blocking(|| address.to_socket_addrs())?.collect();
+        drop(address);
+        let executor = current::get("a stream");
+        let mut last = None;
+        for address in addresses {
+            match connect_to(&executor, address).await {
+                Ok(stream) => return Ok(Self::of(stream, executor)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last
+            .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found")))
+    }
+}
+
+async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result<Stream> {
+    /// Closes the stream, unless it was taken out connected: the connect in flight holds it.
+    struct Attempt(Option<Stream>);
+
+    impl Drop for Attempt {
+        fn drop(&mut self) {
+            if let Some(stream) = &self.0 {
+                stream.close();
+            }
+        }
+    }
+
+    let socket = if address.is_ipv4() { TcpSocket::v4() } else { TcpSocket::v6() }?;
+    let stream = TcpStream::associate(executor, socket)?;
+    stream.connect(address, (), Operation::Plain).map_err(|refused| refused.error)?;
+    let mut attempt = Attempt(Some(stream.clone()));
+    poll_fn(|context| {
+        let mut connecting = State::of(&stream).connecting.lock();
+        match connecting.came.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                remember(&mut connecting.waker, context);
+                Poll::Pending
+            }
+        }
+    })
+    .await?;
+    attempt.0 = None;
+    Ok(stream)
+}

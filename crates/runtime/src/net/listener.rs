@@ -1,0 +1,180 @@
+//! A listener. One accept is in flight at a time; it stays in flight when its future is dropped, and
+//! the connection that it brings goes to the next call.
+
+use super::remember;
+use super::stream::TcpStream;
+use crate::executor::{Executor, current};
+use crate::packets::{Key, Operation, Packets};
+use overlapped::{Accepted, ListenSocket};
+use parking_lot::Mutex;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// How many clients may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// The accept that is in flight, what it brought, and who waits for it.
+#[derive(Default)]
+pub(crate) struct State(Mutex<Accepting>);
+
+#[derive(Default)]
+struct Accepting {
+    is_in_flight: bool,
+    came: Option<io::Result<Box<Accepted>>>,
+    waker: Option<Waker>,
+}
+
+impl State {
+    pub(crate) fn accepted(&self, result: io::Result<Box<Accepted>>) {
+        let waker = {
+            let mut accepting = self.0.lock();
+            accepting.is_in_flight = false;
+            accepting.came = Some(result);
+            accepting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A TCP listener.
+///
+/// ```
+/// use overlapped_runtime::net::{TcpListener, TcpStream};
+///
+/// # let runtime = overlapped_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let mut listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let client = overlapped_runtime::spawn(async move {
+///     let mut stream = TcpStream::connect(address).await?;
+///     stream.send("ping").await.0?;
+///     stream.receive().await
+/// });
+/// let (mut stream, _) = listener.accept().await?;
+/// while let Some(buffer) = stream.receive().await? {
+///     stream.send(buffer).await.0?;
+///     # break;
+/// }
+/// # drop(stream);
+/// assert_eq!(client.await??.as_deref(), Some(&b"ping"[..]));
+/// # Ok::<(), std::io::Error>(())
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener {
+    listener: overlapped::TcpListener<Packets>,
+    executor: Arc<Executor>,
+}
+
+impl TcpListener {
+    /// Listens at an address, or at the first one of several that can be had. With the port 0 the
+    /// system chooses one.
+    ///
+    /// A name is looked up here, while another thread is let in.
+    ///
+    /// # Errors
+    /// No address was found, or none of them can be had.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let executor = current::get("a listener");
+        let mut last = None;
+        for address in overlapped::blocking(|| address.to_socket_addrs())? {
+            match ListenSocket::bind(address, BACKLOG) {
+                Ok(socket) => return Self::associate(executor, socket),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last
+            .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found")))
+    }
+
+    /// Takes over a listener of the standard library.
+    ///
+    /// # Errors
+    /// It does not listen, or the system is short of memory.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Self::associate(current::get("a listener"), ListenSocket::try_from(listener)?)
+    }
+
+    fn associate(executor: Arc<Executor>, socket: ListenSocket) -> io::Result<Self> {
+        let key = Key::Listener(State::default());
+        let listener = executor.port.associate(socket, key).map_err(|refused| refused.error)?;
+        Ok(Self { listener, executor })
+    }
+
+    /// The next connection, and the address of its peer.
+    ///
+    /// Cancel safe: a connection that comes after the future was dropped goes to the next call.
+    ///
+    /// # Errors
+    /// The listener is closed, or the system could not accept a connection.
+    pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// The same, to be polled.
+    pub fn poll_accept(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let Key::Listener(State(accepting)) = self.listener.key() else {
+            unreachable!("a listener has the key of a listener")
+        };
+        let mut accepting = accepting.lock();
+        if let Some(came) = accepting.came.take() {
+            drop(accepting);
+            return Poll::Ready(came.and_then(|accepted| self.accepted(*accepted)));
+        }
+        remember(&mut accepting.waker, context);
+        if !accepting.is_in_flight {
+            // Its packet waits for the lock, should another thread take it at once.
+            if let Err(refused) = self.listener.accept(Operation::Plain) {
+                return Poll::Ready(Err(refused.error));
+            }
+            accepting.is_in_flight = true;
+        }
+        Poll::Pending
+    }
+
+    fn accepted(&self, accepted: Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+        let Accepted { socket, remote, .. } = accepted;
+        let stream = TcpStream::associate(&self.executor, socket)?;
+        Ok((TcpStream::of(stream, Arc::clone(&self.executor)), remote))
+    }
+
+    /// The address at which it listens.
+    ///
+    /// # Errors
+    /// The listener is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        // The accept in flight holds the listener. A client that it has accepted is reset.
+        self.listener.close();
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.local_addr().ok())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! The half of a stream that receives.
+//!
+//! One pooled receive is in flight at a time, and it stays in flight when its future is dropped: what
+//! it brings is kept for the next call.
+
+use super::remember;
+use super::stream::{State, Stream};
+use crate::packets::Operation;
+use overlapped::{Buffer, OperationId, Packet, Received, Started};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, Waker, ready};
+
+/// The receive that is in flight, what it brought, and who waits for it.
+#[derive(Default)]
+pub(crate) struct Receiving {
+    in_flight: Option<OperationId>,
+    came: Option<(Buffer, io::Result<Received>)>,
+    waker: Option<Waker>,
+}
+
+impl Receiving {
+    pub(super) fn arrived(
+        &mut self,
+        buffer: Buffer,
+        result: io::Result<Received>,
+    ) -> Option<Waker> {
+        self.in_flight = None;
+        self.came = Some((buffer, result));
+        self.waker.take()
+    }
+}
+
+/// The half of a [`TcpStream`](super::TcpStream) that receives.
+///
+/// Dropping it drops what has come and was not received.
+pub struct ReadHalf {
+    stream: Stream,
+    /// What came and was copied in part, and how much of it.
+    rest: Option<(Buffer, usize)>,
+}
+
+impl ReadHalf {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, rest: None }
+    }
+
+    /// What comes next; see [`TcpStream::receive`](super::TcpStream::receive).
+    ///
+    /// # Errors
+    /// The connection was lost.
+    pub async fn receive(&mut self) -> io::Result<Option<Buffer>> {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    /// The same, to be polled.
+    pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Buffer>>> {
+        if let Some((buffer, taken)) = self.rest.take() {
+            return Poll::Ready(Ok(Some(Buffer::copy_of(&buffer[taken..]))));
+        }
+        let mut receiving = State::of(&self.stream).receiving.lock();
+        if let Some((buffer, result)) = receiving.came.take() {
+            return Poll::Ready(received(buffer, result));
+        }
+        if receiving.in_flight.is_none() {
+            // Its packet waits for the lock, should another thread take it at once.
+            match self.stream.receive_pooled_in_place(Operation::Plain) {
+                Ok(Started::Complete(Packet::Received { buffer, result, .. })) => {
+                    return Poll::Ready(received(buffer, result));
+                }
+                Ok(Started::Complete(_)) => unreachable!("a receive was started"),
+                Ok(Started::InFlight(id)) => receiving.in_flight = Some(id),
+                Err(refused) => return Poll::Ready(Err(refused.error)),
+            }
+        }
+        remember(&mut receiving.waker, context);
+        Poll::Pending
+    }
+
+    /// Copies what comes next, up to `room` bytes of it, and says how many; 0 at the end of the stream.
+    pub(crate) fn poll_copy(
+        &mut self,
+        context: &mut Context<'_>,
+        room: usize,
+        copy: impl FnOnce(&[u8]),
+    ) -> Poll<io::Result<usize>> {
+        if room == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let (buffer, taken) = match self.rest.take() {
+            Some(rest) => rest,
+            None => match ready!(self.poll_receive(context))? {
+                None => return Poll::Ready(Ok(0)),
+                Some(buffer) => (buffer, 0),
+            },
+        };
+        let end = buffer.len().min(taken + room);
+        copy(&buffer[taken..end]);
+        if end < buffer.len() {
+            self.rest = Some((buffer, end));
+        }
+        Poll::Ready(Ok(end - taken))
+    }
+}
+
+fn received(buffer: Buffer, result: io::Result<Received>) -> io::Result<Option<Buffer>> {
+    Ok(match result? {
+        Received::End => None,
+        Received::Data(_) | Received::Readable => Some(buffer),
+    })
+}
+
+impl Drop for ReadHalf {
+    fn drop(&mut self) {
+        // The receive in flight holds a handle of the connection, which would not end before it.
+        let (in_flight, unwanted) = {
+            let mut receiving = State::of(&self.stream).receiving.lock();
+            let unwanted = (receiving.waker.take(), receiving.came.take());
+            (receiving.in_flight, unwanted)
+        };
+        drop(unwanted);
+        if let Some(id) = in_flight {
+            // It may be complete already: then its packet comes, and ends with that.
+            let _ = self.stream.cancel(id);
+        }
+    }
+}
+
+impl fmt::Debug for ReadHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadHalf")
+            .field("peer", &self.stream.peer_addr().ok())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! The half of a stream that sends.
+//!
+//! A send always goes out whole, whatever becomes of its future. Writes that copy do not wait for
+//! their packet; they wait only while much of what was copied has not gone out.
+
+use super::remember;
+use super::stream::{State, Stream};
+use crate::executor::Executor;
+use crate::packets::Operation;
+use overlapped::{Buffer, Buffers, Packet, Started};
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A write waits while so many copied bytes have not gone out.
+const COPIED_MAX: usize = 128 * 1024;
+
+/// A write copies at most so much at once, as much as the buffers of a socket mostly take.
+const COPY_MAX: usize = 64 * 1024;
+
+/// The sends in flight, and who waits for them.
+#[derive(Default)]
+pub(crate) struct Sending {
+    /// The number of the last send that somebody awaited.
+    number: u64,
+    awaited: Awaited,
+    /// Copied bytes in flight.
+    copied: usize,
+    /// Of a send that nobody awaits.
+    error: Option<io::Error>,
+    waker: Option<Waker>,
+}
+
+/// The send that somebody awaits.
+#[derive(Default)]
+enum Awaited {
+    #[default]
+    Nothing,
+    InFlight(u64),
+    Done(Buffers, io::Result<()>),
+}
+
+impl Sending {
+    /// Who is to be woken, and buffers that nobody wants.
+    pub(super) fn sent(
+        &mut self,
+        operation: Operation,
+        buffers: Buffers,
+        result: io::Result<()>,
+    ) -> (Option<Waker>, Option<Buffers>) {
+        match (operation, &self.awaited) {
+            (Operation::Send(number), Awaited::InFlight(awaited)) if number == *awaited => {
+                self.awaited = Awaited::Done(buffers, result);
+                return (self.waker.take(), None);
+            }
+            (Operation::Copied(bytes), _) => self.copied -= bytes,
+            _ => {}
+        }
+        if let Err(error) = result {
+            self.error = Some(error);
+        }
+        (self.waker.take(), Some(buffers))
+    }
+}
+
+/// The half of a [`TcpStream`](super::TcpStream) that sends.
+///
+/// Dropping it ends sending, behind everything that was sent before, if the stream was
+/// [split for good](super::TcpStream::into_split).
+pub struct WriteHalf {
+    stream: Stream,
+    executor: Arc<Executor>,
+    pub(super) ends_sending_when_dropped: bool,
+}
+
+impl WriteHalf {
+    pub(super) fn new(stream: Stream, executor: Arc<Executor>) -> Self {
+        Self { stream, executor, ends_sending_when_dropped: false }
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Sends all of `buffers`; see [`TcpStream::send`](super::TcpStream::send).
+    ///
+    /// # Errors
+    /// The connection was lost, or sending was ended.
+    pub async fn send(&mut self, buffers: impl Into<Buffers>) -> (io::Result<()>, Buffers) {
+        /// Nobody awaits the send any more.
+        struct Left<'a>(&'a State);
+
+        impl Drop for Left<'_> {
+            fn drop(&mut self) {
+                let mut sending = self.0.sending.lock();
+                let awaited = mem::take(&mut sending.awaited);
+                sending.waker = None;
+                if let Awaited::Done(buffers, result) = awaited {
+                    sending.error = result.err();
+                    drop(sending);
+                    drop(buffers);
+                }
+            }
+        }
+
+        let state = State::of(&self.stream);
+        {
+            let mut sending = state.sending.lock();
+            if let Some(error) = sending.error.take() {
+                return (Err(error), buffers.into());
+            }
+            sending.number += 1;
+            let number = sending.number;
+            match self.stream.send_in_place(buffers, Operation::Send(number)) {
+                Ok(Started::Complete(Packet::Sent { buffers, result, .. })) => {
+                    return (result, buffers);
+                }
+                Ok(Started::Complete(_)) => unreachable!("a send was started"),
+                Ok(Started::InFlight(_)) => sending.awaited = Awaited::InFlight(number),
+                Err(refused) => return (Err(refused.error), refused.returned.0),
+            }
+        }
+        let _left = Left(state);
+        poll_fn(|context| {
+            let mut sending = state.sending.lock();
+            match mem::take(&mut sending.awaited) {
+                Awaited::Done(buffers, result) => Poll::Ready((result, buffers)),
+                in_flight => {
+                    sending.awaited = in_flight;
+                    remember(&mut sending.waker, context);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ends sending; see [`TcpStream::end_sending`](super::TcpStream::end_sending).
+    ///
+    /// # Errors
+    /// The connection was lost.
+    pub fn end_sending(&mut self) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Copies what fits, and sends it without waiting for the end of that; how many bytes that were.
+    pub(crate) fn poll_copy(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut sending = State::of(&self.stream).sending.lock();
+        if let Some(error) = sending.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        if sending.copied >= COPIED_MAX {
+            remember(&mut sending.waker, context);
+            return Poll::Pending;
+        }
+        let buffer = self.copy(slices);
+        let count = buffer.len();
+        if count == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        // Its packet waits for the lock, should another thread take it at once.
+        match self.stream.send_in_place(buffer, Operation::Copied(count)) {
+            Ok(Started::Complete(Packet::Sent { result, .. })) => result?,
+            Ok(Started::Complete(_)) => unreachable!("a send was started"),
+            Ok(Started::InFlight(_)) => sending.copied += count,
+            Err(refused) => return Poll::Ready(Err(refused.error)),
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn copy(&self, slices: &[IoSlice<'_>]) -> Buffer {
+        let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>().min(COPY_MAX);
+        let mut buffer = self.executor.port.buffer();
+        if buffer.capacity() < wanted {
+            buffer = Buffer::with_capacity(wanted);
+        }
+        for slice in slices {
+            let count = slice.len().min(buffer.spare_len());
+            buffer.extend_from_slice(&slice[..count]);
+        }
+        buffer
+    }
+
+    /// Until everything that was copied has gone out. An error of it is given here, if it was given
+    /// nowhere else.
+    pub(crate) fn poll_copied(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sending = State::of(&self.stream).sending.lock();
+        if let Some(error) = sending.error.take() {
+            return Poll::Ready(Err(error));
+        }
+        if sending.copied > 0 {
+            remember(&mut sending.waker, context);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        if self.ends_sending_when_dropped {
+            // It may be lost, or ended before.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+impl fmt::Debug for WriteHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteHalf")
+            .field("peer", &self.stream.peer_addr().ok())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! A server for a tower service, such as an axum router.
+
+use crate::adapters::hyper::{HyperExecutor, HyperTimer};
+use crate::net::TcpListener;
+use crate::time::{sleep, timeout};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, IntoFuture, pending, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tower_service::Service;
+
+/// How long nothing is accepted after the system could not.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Serves a tower service over HTTP/1.1 and HTTP/2, each connection in a task of its own. Its
+/// handlers may block.
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use overlapped_runtime::net::TcpListener;
+///
+/// async fn report() -> String {
+///     std::thread::sleep(std::time::Duration::from_millis(20)); // or a query, a file, a lock
+///     "done".to_owned()
+/// }
+///
+/// fn main() -> std::io::Result<()> {
+///     overlapped_runtime::run(async {
+///         let app = Router::new().route("/report", get(report));
+///         let listener = TcpListener::bind("127.0.0.1:3000")?;
+///         overlapped_runtime::serve(listener, app).await
+///     })
+/// }
+/// ```
+///
+/// A connection that fails ends, and nothing else. When the system is short of descriptors, the server
+/// waits 50 ms and accepts again.
+pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
+    Serve { listener, service, stop: Box::pin(pending()), drain_within: Duration::from_secs(30) }
+}
+
+/// The server of [`serve`], to be awaited.
+#[must_use = "a server does nothing unless it is awaited"]
+pub struct Serve<S> {
+    listener: TcpListener,
+    service: S,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    drain_within: Duration,
+}
+
+impl<S> Serve<S> {
+    /// Stops when `signal` has ended: nothing is accepted any more, and each connection ends with the
+    /// request that it has in hand. Those that take longer than [`drain_within`](Self::drain_within)
+    /// are left as they are, and go with the runtime.
+    pub fn with_graceful_shutdown(
+        mut self,
+        signal: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        self.stop = Box::pin(signal);
+        self
+    }
+
+    /// How long requests in hand may take when the server stops (default 30 s).
+    pub fn drain_within(mut self, limit: Duration) -> Self {
+        self.drain_within = limit;
+        self
+    }
+}
+
+impl<S> fmt::Debug for Serve<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+impl<S, B> IntoFuture for Serve<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<S, B> Serve<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn run(mut self) -> io::Result<()> {
+        let (http, graceful) = (http(), GracefulShutdown::new());
+        loop {
+            let next = poll_fn(|context| match self.stop.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => self.listener.poll_accept(context).map(Some),
+            });
+            match next.await {
+                None => break,
+                Some(Ok((stream, _))) => {
+                    let service = TowerToHyperService::new(self.service.clone());
+                    let connection = http.serve_connection_with_upgrades(stream, service);
+                    let connection = graceful.watch(connection.into_owned());
+                    // How a connection ends concerns its client alone.
+                    drop(crate::spawn(async { connection.await.is_ok() }));
+                }
+                Some(Err(error)) if is_of_the_client(&error) => {}
+                // The runtime has ended.
+                Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
+                Some(Err(_)) => sleep(RETRY_AFTER).await,
+            }
+        }
+        drop(self.listener);
+        // What is left then goes with the runtime.
+        let _ = timeout(self.drain_within, graceful.shutdown()).await;
+        Ok(())
+    }
+}
+
+/// Both versions of HTTP, on this runtime.
+fn http() -> auto::Builder<HyperExecutor> {
+    let mut http = auto::Builder::new(HyperExecutor);
+    http.http1().timer(HyperTimer);
+    http.http2().timer(HyperTimer);
+    http
+}
+
+/// Whether the client has gone before it was accepted.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset)
+}

@@ -1,0 +1,161 @@
+//! Sleeping, time-outs and intervals, by the timers of the port.
+//!
+//! Starting, resetting and dropping a timer costs neither a packet nor, mostly, a system call; only one
+//! that runs out brings a packet.
+
+mod interval;
+mod timeout;
+
+pub use interval::{Interval, MissedTicks, interval, interval_at};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
+
+use crate::executor::{Executor, current};
+use crate::packets::Operation;
+use overlapped::TimerId;
+use parking_lot::Mutex;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// Where a timer's packet arrives.
+#[derive(Default)]
+pub(crate) struct Slot(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    is_over: bool,
+    waker: Option<Waker>,
+}
+
+impl Slot {
+    pub(crate) fn ring(&self) {
+        let waker = {
+            let mut state = self.0.lock();
+            state.is_over = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.is_over {
+            return Poll::Ready(());
+        }
+        crate::net::remember(&mut state.waker, context);
+        Poll::Pending
+    }
+}
+
+/// Waits until `after` has passed.
+///
+/// A time beyond a hundred years counts as a hundred years.
+///
+/// # Panics
+/// When it is first polled outside a runtime, or in one that was shut down.
+pub fn sleep(after: Duration) -> Sleep {
+    let now = Instant::now();
+    let far = Duration::from_secs(100 * 365 * 86_400);
+    sleep_until(now.checked_add(after).unwrap_or(now + far))
+}
+
+/// Waits until a moment. One that has passed already is waited for no longer.
+///
+/// # Panics
+/// As for [`sleep`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, timer: None }
+}
+
+/// The future of [`sleep`]. It is cancel safe, and dropping it stops its timer.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    timer: Option<Timer>,
+}
+
+struct Timer {
+    executor: Arc<Executor>,
+    id: TimerId,
+    slot: Arc<Slot>,
+}
+
+impl Timer {
+    fn start(left: Duration, context: &Context<'_>) -> Self {
+        let executor = current::get("a timer");
+        let slot = Arc::new(Slot(Mutex::new(State {
+            is_over: false,
+            waker: Some(context.waker().clone()),
+        })));
+        match executor.port.timer(left, Operation::Timer(Arc::clone(&slot))) {
+            Ok(id) => Self { executor, id, slot },
+            Err(_) => panic!("a timer needs a runtime, and this one was shut down"),
+        }
+    }
+
+    fn stop(&self) {
+        // One that has run out already brings its packet, which then finds nobody.
+        self.slot.0.lock().waker = None;
+        let _ = self.executor.port.stop_timer(self.id);
+    }
+}
+
+impl Sleep {
+    /// When it is over.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether its time has passed.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Waits until `deadline` instead, also when it is over already. It has to be polled again after
+    /// that, or nobody is woken.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if let Some(timer) = &self.timer {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if timer.executor.port.reset_timer(timer.id, left).is_err() {
+                // It has run out; the next poll starts another.
+                self.timer = None;
+            }
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(timer) = &self.timer {
+            return timer.slot.poll(context);
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Poll::Ready(());
+        }
+        self.timer = Some(Timer::start(left, context));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(timer) = &self.timer {
+            timer.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
