@@ -1,6 +1,7 @@
 //! What travels through the port of a runtime, and who is told of each packet.
 
 use crate::executor::Runnable;
+use crate::executor::run_queue::RunQueue;
 use crate::net::{listener, stream};
 use crate::time::Slot;
 use overlapped::{Packet, Protocol};
@@ -12,7 +13,15 @@ pub(crate) struct Packets;
 impl Protocol for Packets {
     type Key = Key;
     type Operation = Operation;
-    type Message = Runnable;
+    type Message = Message;
+}
+
+/// What is posted.
+pub(crate) enum Message {
+    /// A task that is ready, woken on a thread that has no run queue.
+    Task(Runnable),
+    /// There are tasks in this queue.
+    Tasks(Arc<RunQueue>),
 }
 
 /// What waits for the operations of a handle lies in its key, so that an operation allocates nothing.

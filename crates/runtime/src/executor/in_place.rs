@@ -1,16 +1,13 @@
 //! The task that a packet wakes is run by the thread that took the packet, without a queue.
 
-use super::{Executor, Runnable};
+use super::{Executor, Runnable, address};
+use crate::packets::Message;
 use std::cell::Cell;
 
 thread_local! {
     /// For which executor this thread delivers a packet, by its address; 0 for none.
     static DELIVERS_FOR: Cell<usize> = const { Cell::new(0) };
     static WOKEN: Cell<Option<Runnable>> = const { Cell::new(None) };
-}
-
-fn address(executor: &Executor) -> usize {
-    std::ptr::from_ref(executor).addr()
 }
 
 /// Keeps a task for this thread, if it delivers a packet and the task is the first that was woken by
@@ -42,7 +39,7 @@ pub(super) fn woken_by(executor: &Executor, deliver: impl FnOnce()) -> Option<Ru
             if std::thread::panicking()
                 && let Some(runnable) = WOKEN.take()
             {
-                drop(self.0.port.defer(runnable));
+                drop(self.0.port.post(Message::Task(runnable)));
             }
         }
     }

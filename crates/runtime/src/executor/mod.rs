@@ -2,9 +2,8 @@
 //!
 //! - A task that is woken by a packet runs at once, on the thread that took the packet
 //!   ([`in_place`]).
-//! - A task that is woken otherwise is deferred to the port: it lies in the queue of the thread that
-//!   woke it, which comes back for it. Other threads rob that queue, and when the thread blocks, the
-//!   port lets another one in for what lies there. So no task waits for a thread that blocks.
+//! - A task that is woken otherwise lies in the [`run_queue`] of the thread that woke it, which others
+//!   may steal from. The port knows of it, so no task waits for a thread that blocks.
 //! - [`task`] is how tasks are spawned, awaited and aborted; [`owned`] is the list of all of them,
 //!   by which a runtime ends: a task that waits is kept alive by what it waits for, and by nobody else.
 //! - [`current`] is the runtime of the calling thread.
@@ -12,9 +11,10 @@
 pub(crate) mod current;
 mod in_place;
 pub(crate) mod owned;
+pub(crate) mod run_queue;
 pub(crate) mod task;
 
-use crate::packets::{self, Packets};
+use crate::packets::{self, Message, Packets};
 use async_task::ScheduleInfo;
 use overlapped::{Packet, Port};
 use owned::{Owned, TaskNumber};
@@ -39,8 +39,10 @@ impl Executor {
     /// What each thread does with a packet.
     pub(crate) fn handle(self: &Arc<Self>, packet: Packet<Packets>) {
         current::work_for(self);
+        self.prepare_queue();
         match packet {
-            Packet::Posted(runnable) => self.run(runnable),
+            Packet::Posted(Message::Task(runnable)) => self.run(runnable),
+            Packet::Posted(Message::Tasks(queue)) => self.run_batch(&queue),
             packet => {
                 if let Some(runnable) = in_place::woken_by(self, || packets::deliver(packet)) {
                     self.run(runnable);
@@ -63,11 +65,9 @@ impl Executor {
             true => Some(runnable),
             false => in_place::keep(self, runnable),
         };
-        if let Some(runnable) = left
-            && let Err(refused) = self.port.defer(runnable)
-        {
-            // The port is closed: the task is dropped.
-            drop(refused);
+        if let Some(runnable) = left.and_then(|runnable| self.push(runnable)) {
+            // A closed port gives it back: the task is dropped.
+            drop(self.port.post(Message::Task(runnable)));
         }
     }
 
@@ -76,4 +76,9 @@ impl Executor {
         self.closing.store(true, Ordering::Release);
         self.owned.wake_all();
     }
+}
+
+/// What tells executors apart, without keeping them.
+fn address(executor: &Executor) -> usize {
+    std::ptr::from_ref(executor).addr()
 }

@@ -3,6 +3,7 @@
 use super::Executor;
 use super::owned::TaskNumber;
 use async_task::{FallibleTask, WithInfo};
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::fmt;
@@ -41,7 +42,7 @@ impl<F: Future> Future for Contained<F> {
         let future = self.project().future;
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(JoinError(Some(panic)))),
+            Err(panic) => Poll::Ready(Err(JoinError(Some(Mutex::new(panic))))),
         }
     }
 }
@@ -151,7 +152,7 @@ impl fmt::Debug for AbortHandle {
 
 /// Why a task gave no result: it has panicked, or it was dropped before its end, by an abort or
 /// because its runtime was shut down.
-pub struct JoinError(Option<Box<dyn Any + Send>>);
+pub struct JoinError(Option<Mutex<Box<dyn Any + Send>>>);
 
 impl JoinError {
     /// Whether the task was aborted, or dropped with its runtime.
@@ -169,22 +170,19 @@ impl JoinError {
     /// # Errors
     /// The task was aborted.
     pub fn into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
-        self.0.ok_or(Self(None))
-    }
-
-    fn message(&self) -> &str {
-        let Some(panic) = &self.0 else { return "" };
-        let text = panic.downcast_ref::<&str>().copied();
-        text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+        self.0.map(Mutex::into_inner).ok_or(Self(None))
     }
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_panic() {
-            true => write!(f, "the task has panicked: {}", self.message()),
-            false => f.write_str("the task was aborted"),
-        }
+        let Some(panic) = &self.0 else {
+            return f.write_str("the task was aborted");
+        };
+        let panic = panic.lock();
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        write!(f, "the task has panicked: {}", text.unwrap_or("without a message"))
     }
 }
 
