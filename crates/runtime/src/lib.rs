@@ -100,3 +100,8 @@ where
 {
     executor::current::get("`spawn`").spawn(future, std::panic::Location::caller())
 }
+
+/// The example of the README, compiled with the documentation's tests.
+#[cfg(all(doctest, feature = "serve"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

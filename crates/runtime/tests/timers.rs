@@ -113,7 +113,8 @@ fn an_interval_ticks_at_once_and_then_every_period() {
 #[test]
 fn missed_ticks_come_at_once_or_are_left_out() {
     run(async {
-        let period = Duration::from_secs(3_600);
+        // The clock of some systems began when they did, which may be not long ago.
+        let period = Duration::from_secs(10);
         let start = Instant::now() - 5 * period / 2;
         let mut burst = interval_at(start, period);
         for number in 0..3 {

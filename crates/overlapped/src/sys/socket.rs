@@ -16,6 +16,7 @@ pub(crate) const SEND_BUFFERS_MAX: usize = 64;
 pub(crate) const RECEIVE_BUFFERS_MAX: usize = 64;
 
 /// How many datagrams, or runs of them, one call takes or sends at the most.
+#[allow(dead_code, reason = "needed where the system has such calls, or none at all")]
 pub(crate) const BATCH_MAX: usize = 64;
 
 /// How much of a file is copied at a time where the system does not send it itself.
