@@ -1,0 +1,100 @@
+//! A chat server: each line that a client sends goes to all others.
+//!
+//! Run it with `cargo run -p overlapped --example chat [ADDRESS]`. In two other terminals, type something
+//! into `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+
+use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol};
+use overlapped::{Received, TcpStream, Workers};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{collections::HashMap, io, sync::Arc, sync::Mutex};
+
+struct Chat;
+
+impl Protocol for Chat {
+    type Key = Member;
+    type Operation = ();
+    type Message = ();
+}
+
+/// What the server knows of one client. It is the key of the client's connection.
+#[derive(Default)]
+struct Member {
+    name: String,
+    /// What was received since the last whole line.
+    line: Mutex<Vec<u8>>,
+    /// How many bytes are sent to this client, and not gone yet. One that does not read them is thrown out.
+    unsent: AtomicUsize,
+}
+
+const LONGEST_LINE: usize = 4 << 10;
+const MOST_UNSENT: usize = 1 << 20;
+
+/// Everybody who is here, by the number of the connection.
+type Room = Mutex<HashMap<u64, TcpStream<Chat>>>;
+
+fn tell_others(room: &Room, from: &TcpStream<Chat>, text: &[u8]) {
+    // Not copied for each. Sent under the lock, so that all get all texts in the same order.
+    let text: Arc<[u8]> = text.into();
+    for member in room.lock().expect("no panic").values().filter(|member| *member != from) {
+        member.send(Arc::clone(&text), ()).or_packet();
+        if member.key().unsent.fetch_add(text.len(), Relaxed) > MOST_UNSENT {
+            member.abort();
+        }
+    }
+}
+
+/// Takes what was received, and tells the lines that are whole.
+fn receive(room: &Room, from: &TcpStream<Chat>, bytes: &[u8]) {
+    let mut line = from.key().line.lock().expect("no panic");
+    for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+        line.extend_from_slice(part);
+        if line.ends_with(b"\n") {
+            tell_others(room, from, &[from.key().name.as_bytes(), b": ", &line].concat());
+            line.clear();
+        }
+    }
+    if line.len() > LONGEST_LINE {
+        from.abort();
+    }
+}
+
+fn handle(room: &Room, port: &Port<Chat>, packet: Packet<Chat>) {
+    match packet {
+        Packet::Accepted { result: Ok(accepted), .. } => {
+            let member = Member { name: accepted.remote.to_string(), ..Member::default() };
+            if let Ok(stream) = port.associate(accepted.socket, member) {
+                room.lock().expect("no panic").insert(stream.id(), stream.clone());
+                stream.receive_pooled(()).or_packet();
+            }
+        }
+        Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+            receive(room, &stream, &buffer);
+            stream.receive_pooled(()).or_packet();
+        }
+        Packet::Sent { stream, buffers, result: Ok(()), .. } => {
+            stream.key().unsent.fetch_sub(buffers.byte_len(), Relaxed);
+        }
+        // The end, or an error, as every operation has after an abort: this client is not here any more.
+        Packet::Received { stream, .. } | Packet::Sent { stream, .. } => {
+            room.lock().expect("no panic").remove(&stream.id());
+        }
+        _ => {}
+    }
+}
+
+/// Serves until Ctrl-C.
+pub fn serve(socket: ListenSocket) -> io::Result<()> {
+    let port = Port::new()?;
+    port.watch_signals()?;
+    let (room, window) = (Room::default(), AcceptWindow::new(10).connections(1_000));
+    port.associate(socket, Member::default())?.accept_window(window, || ())?;
+    Workers::new(&port).run(move |port, packet| handle(&room, port, packet))?;
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
+    let socket = ListenSocket::bind(address.parse().map_err(io::Error::other)?, 1024)?;
+    println!("listening on {}", socket.local_addr()?);
+    serve(socket)
+}

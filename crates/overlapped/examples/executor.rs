@@ -1,0 +1,144 @@
+//! A small executor for futures, and an echo server of `async` functions on it: the port is the queue of
+//! tasks that can go on, and the operations of the port are what they wait for.
+//!
+//! Run it with `cargo run -p overlapped --example executor [ADDRESS]`, and talk to it with `nc 127.0.0.1 PORT`.
+//! Ctrl-C stops it.
+
+use overlapped::{
+    AcceptWindow, Buffer, ListenSocket, OrPacket, Packet, PacketParts, Port, Protocol, TcpStream,
+    Workers,
+};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+struct Tasks;
+
+impl Protocol for Tasks {
+    type Key = ();
+    /// Where the result of the operation goes.
+    type Operation = Completion;
+    /// A task that can go on.
+    type Message = Arc<Task>;
+}
+
+/// A future that the port's threads run. It is queued at its start, and whenever it is woken.
+struct Task {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    port: Port<Tasks>,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        let port = self.port.clone();
+        // Left for the thread that wakes it, if it is one of the port's. A closed port runs no task.
+        port.defer(self).ok();
+    }
+}
+
+impl Task {
+    fn run(self: Arc<Self>) {
+        let waker = Waker::from(Arc::clone(&self));
+        // If it was woken while another thread polls it, this one waits here, and polls it again.
+        let mut future = self.future.lock().expect("no panic");
+        let poll = future.as_mut().map(|task| task.as_mut().poll(&mut Context::from_waker(&waker)));
+        if let Some(Poll::Ready(())) = poll {
+            *future = None;
+        }
+    }
+}
+
+fn spawn(port: &Port<Tasks>, future: impl Future<Output = ()> + Send + 'static) {
+    let future = Mutex::new(Some(Box::pin(future) as _));
+    Arc::new(Task { future, port: port.clone() }).wake();
+}
+
+/// The future of one operation: its buffer, empty at the end of a stream.
+#[derive(Clone, Default)]
+struct Completion(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    result: Option<io::Result<Buffer>>,
+    waker: Option<Waker>,
+}
+
+impl Completion {
+    /// Called with the packet of the operation, after which the task goes on.
+    fn complete(packet: PacketParts<Tasks>) {
+        let buffer = packet.buffers.into_one().unwrap_or_else(Buffer::empty);
+        let mut state = packet.operation.0.lock().expect("no panic");
+        state.result = Some(packet.result.map(|()| buffer));
+        let waker = state.waker.take();
+        drop(state);
+        waker.inspect(Waker::wake_by_ref);
+    }
+}
+
+impl Future for Completion {
+    type Output = io::Result<Buffer>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.0.lock().expect("no panic");
+        state.waker = Some(context.waker().clone());
+        state.result.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+async fn receive(stream: &TcpStream<Tasks>) -> io::Result<Buffer> {
+    let completion = Completion::default();
+    stream.receive_pooled(completion.clone()).or_packet();
+    completion.await
+}
+
+async fn send(stream: &TcpStream<Tasks>, buffer: Buffer) -> io::Result<Buffer> {
+    let completion = Completion::default();
+    stream.send(buffer, completion.clone()).or_packet();
+    completion.await
+}
+
+/// What one client gets, until it ends its stream.
+async fn echo(stream: TcpStream<Tasks>) -> io::Result<()> {
+    loop {
+        let received = receive(&stream).await?;
+        if received.is_empty() {
+            return Ok(());
+        }
+        send(&stream, received).await?;
+    }
+}
+
+fn handle(port: &Port<Tasks>, packet: Packet<Tasks>) {
+    match packet {
+        Packet::Posted(task) => task.run(),
+        Packet::Accepted { result: Ok(accepted), .. } => {
+            if let Ok(stream) = port.associate(accepted.socket, ()) {
+                spawn(port, async {
+                    // What goes wrong with one connection ends its task, and nothing else.
+                    echo(stream).await.unwrap_or_else(|error| eprintln!("a client: {error}"));
+                });
+            }
+        }
+        packet => {
+            packet.into_parts().map(Completion::complete).ok();
+        }
+    }
+}
+
+/// Serves until Ctrl-C.
+pub fn serve(socket: ListenSocket) -> io::Result<()> {
+    let port = Port::new()?;
+    port.watch_signals()?;
+    let listener = port.associate(socket, ())?;
+    listener.accept_window(AcceptWindow::new(10).connections(1_000), Completion::default)?;
+    Workers::new(&port).run(handle)?;
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
+    let socket = ListenSocket::bind(address.parse().map_err(io::Error::other)?, 1024)?;
+    println!("listening on {}", socket.local_addr()?);
+    serve(socket)
+}

@@ -1,0 +1,97 @@
+//! A TCP proxy: whoever connects is connected with one other address.
+//!
+//! Run it with `cargo run -p overlapped --example proxy UPSTREAM [ADDRESS]`, for example with the address of a
+//! web server as UPSTREAM, and ask for a page with `curl http://127.0.0.1:PORT/`. Ctrl-C stops it.
+
+use overlapped::{
+    AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpSocket, TcpStream,
+    Workers,
+};
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+struct Proxy;
+
+impl Protocol for Proxy {
+    type Key = ();
+    /// The other end. It travels with each operation, so there is no table of who belongs to whom; and
+    /// when neither end has an operation in flight any more, both are closed.
+    type Operation = Option<TcpStream<Proxy>>;
+    type Message = ();
+}
+
+/// Two connections on which nothing goes either way for so long are ended.
+const IDLE_LIMIT: Duration = Duration::from_secs(300);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Starts to connect a client with `upstream`.
+fn connect(port: &Port<Proxy>, client: TcpSocket, upstream: SocketAddr) -> io::Result<()> {
+    let client = port.associate(client, ())?;
+    let socket = if upstream.is_ipv4() { TcpSocket::v4()? } else { TcpSocket::v6()? };
+    let server = port.associate(socket, ())?;
+    client.set_idle_limit(Some(IDLE_LIMIT));
+    server.set_idle_limit(Some(IDLE_LIMIT));
+    let connect = server.connect(upstream, (), Some(client))?;
+    // An error would say that it is connected already.
+    server.set_limit(connect, Some(CONNECT_LIMIT)).ok();
+    Ok(())
+}
+
+fn handle(upstream: SocketAddr, port: &Port<Proxy>, packet: Packet<Proxy>) {
+    match packet {
+        Packet::Accepted { result: Ok(accepted), .. } => {
+            if let Err(error) = connect(port, accepted.socket, upstream) {
+                eprintln!("{}: {error}", accepted.remote);
+            }
+        }
+        Packet::Connected { stream: server, operation: Some(client), result: Ok(()), .. } => {
+            client.receive_pooled(Some(server.clone())).or_packet();
+            server.receive_pooled(Some(client)).or_packet();
+        }
+        Packet::Connected { result: Err(error), .. } => eprintln!("{upstream}: {error}"),
+        // What came from one end goes to the other. Nothing more is received until it is sent, so a slow
+        // receiver slows the sender down, and a connection never holds more than one buffer each way.
+        Packet::Received {
+            stream: from,
+            buffer,
+            operation: Some(to),
+            result: Ok(Received::Data(_)),
+        } => {
+            to.send(buffer, Some(from)).or_packet();
+        }
+        Packet::Sent { stream: to, operation: Some(from), result: Ok(()), .. } => {
+            from.receive_pooled(Some(to)).or_packet();
+        }
+        // One end says no more. The other one may still have something to say.
+        Packet::Received { operation: Some(to), result: Ok(Received::End), .. } => {
+            // An error here comes with an operation, too.
+            to.shutdown(Shutdown::Write).ok();
+        }
+        // One is lost, or idle for too long: so is the other.
+        Packet::Received { stream, operation: Some(other), .. }
+        | Packet::Sent { stream, operation: Some(other), .. } => {
+            stream.abort();
+            other.abort();
+        }
+        _ => {}
+    }
+}
+
+/// Serves until Ctrl-C.
+pub fn serve(socket: ListenSocket, upstream: SocketAddr) -> io::Result<()> {
+    let port = Port::new()?;
+    port.watch_signals()?;
+    port.associate(socket, ())?.accept_window(AcceptWindow::new(10).connections(1_000), || None)?;
+    Workers::new(&port).run(move |port, packet| handle(upstream, port, packet))?;
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let upstream = arguments.next().ok_or_else(|| io::Error::other("say where: proxy UPSTREAM"))?;
+    let address = arguments.next().unwrap_or("127.0.0.1:0".into());
+    let socket = ListenSocket::bind(address.parse().map_err(io::Error::other)?, 1024)?;
+    println!("listening on {}", socket.local_addr()?);
+    serve(socket, upstream.parse().map_err(io::Error::other)?)
+}
