@@ -10,6 +10,9 @@ mod dns;
 #[path = "../examples/executor.rs"]
 #[expect(dead_code, reason = "only its `main` is left out")]
 mod executor;
+#[path = "../examples/framed.rs"]
+#[expect(dead_code, reason = "only its `main` is left out")]
+mod framed;
 #[path = "../examples/proxy.rs"]
 #[expect(dead_code, reason = "only its `main` is left out")]
 mod proxy;
@@ -128,6 +131,42 @@ fn what_one_says_in_the_chat_all_others_hear() {
     drop(third);
     first.say("still here\n");
     assert_eq!(second.hear(), first.heard_as("still here"));
+}
+
+/// A frame of the tutorial's server.
+fn frame(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+#[test]
+fn the_server_of_the_tutorial_answers_frames_however_they_are_cut_and_ends_what_is_wrong() {
+    let address = start(|socket| framed::serve(socket, PATIENCE));
+    let questions = [frame(b"hello"), frame(b""), frame(&[b'a'; 60_000])].concat();
+    let answers = [frame(b"HELLO"), frame(b""), frame(&[b'A'; 60_000])].concat();
+    for piece in [1_001, 3, questions.len()] {
+        let mut client = connect(address);
+        for part in questions.chunks(piece).take(20) {
+            client.write_all(part).expect("it receives");
+        }
+        let sent = questions.len().min(20 * piece);
+        client.write_all(&questions[sent..]).expect("it receives");
+        let mut answer = vec![0; answers.len()];
+        client.read_exact(&mut answer).expect("it answers");
+        assert!(answer == answers, "another answer");
+    }
+    let mut client = connect(address);
+    client.write_all(&[0, 1, 0, 1]).expect("it receives");
+    assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "the frame is too long");
+}
+
+#[test]
+fn the_server_of_the_tutorial_ends_a_connection_on_which_nothing_happens() {
+    let address = start(|socket| framed::serve(socket, Duration::from_millis(50)));
+    let end = connect(address).read(&mut [0]);
+    assert!(!matches!(end, Ok(1..)), "{end:?}");
+    // A time-out of the client's own would be one of these.
+    let waited = end.map_err(|error| error.kind());
+    assert!(!matches!(waited, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{waited:?}");
 }
 
 #[test]

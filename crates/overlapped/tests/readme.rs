@@ -103,6 +103,7 @@ fn every_crate_has_a_readme_and_the_licences() {
 fn the_pages_quote_the_whole_example() {
     quotes("from-iocp.md", "from_iocp.rs");
     quotes("datagrams.md", "dns.rs");
+    quotes("tutorial.md", "framed.rs");
 }
 
 fn quotes(page: &str, example: &str) {
