@@ -137,6 +137,8 @@ pub use sys::options::{KeepAlive, SocketDescriptor, TcpInfo};
 pub use sys::signals::Signal;
 #[cfg(feature = "simulated")]
 pub use sys::simulated;
+#[cfg(target_os = "linux")]
+pub use sys::system::PeerCredentials;
 pub use sys::{DriverChoice, DriverReport};
 pub use workers::Workers;
 pub use workers::event::{WorkersCounters, WorkersEvent};

@@ -13,6 +13,7 @@ use crate::conn::reuse::Origin;
 use crate::error::{OperationId, Refused, is_aborted, not_performed};
 use crate::protocol::Protocol;
 use crate::sys::code;
+use crate::sys::family::Remote;
 use std::io;
 use std::net::SocketAddr;
 
@@ -24,7 +25,7 @@ pub(super) struct Connect {
 }
 
 pub(super) struct Target {
-    pub(super) address: SocketAddr,
+    pub(super) remote: Remote,
     pub(super) stage: Stage,
     pub(super) transferred: usize,
 }
@@ -43,11 +44,16 @@ impl Connect {
         match target.stage {
             Stage::NotStarted => {
                 target.stage = Stage::Connecting;
-                match with.socket.connect(target.address) {
+                match with.socket.connect(&target.remote) {
                     // After a refusal Linux answers the next attempt with this, and goes on with
                     // the one after it (X54).
                     Err(error) if error.raw_os_error() == Some(code::ABORTED) => {
-                        with.socket.connect(target.address)?;
+                        with.socket.connect(&target.remote)?;
+                    }
+                    // A Unix listener's backlog is full, and the system will not tell of room in it.
+                    Err(error) if error.raw_os_error() == Some(code::WOULD_BLOCK) => {
+                        target.stage = Stage::NotStarted;
+                        return Err(error);
                     }
                     other => other?,
                 }
@@ -65,7 +71,10 @@ impl<P: Protocol> Kind<P> for Connect {
 
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
         match self.advance(with) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.target.stage {
+                Stage::NotStarted => Progress::Deferred,
+                _ => Progress::Blocked,
+            },
             outcome => {
                 self.result = outcome;
                 Progress::Complete { drained: false }
@@ -84,7 +93,7 @@ impl<P: Protocol> Kind<P> for Connect {
             connection.connected_at = Some(Moment::now());
             connection.origin = Origin::Connected;
             let peer = connection.socket.as_ref().and_then(|socket| socket.peer_addr().ok());
-            connection.set_peer(Some(peer.unwrap_or(self.target.address)));
+            connection.set_peer(Some(peer.unwrap_or(self.target.remote.internet())));
         } else {
             connection.state = ConnectionState::Unconnected;
             connection.ended = false;
@@ -133,12 +142,18 @@ impl<P: Protocol> TcpStream<P> {
         first_data: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let target = Target { address, stage: Stage::NotStarted, transferred: 0 };
-        let connect = Connect {
-            target: Box::new(target),
-            buffers: first_data.into(),
-            result: not_performed(),
-        };
+        self.connect_to(Remote::Internet(address), first_data.into(), operation)
+    }
+
+    pub(super) fn connect_to(
+        &self,
+        remote: Remote,
+        first_data: Buffers,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
+        let target = Target { remote, stage: Stage::NotStarted, transferred: 0 };
+        let connect =
+            Connect { target: Box::new(target), buffers: first_data, result: not_performed() };
         Op::start(
             &self.0,
             Direction::Send,

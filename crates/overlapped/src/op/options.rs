@@ -81,6 +81,7 @@ impl<P: Protocol> TcpStream<P> {
     /// # Errors
     /// The system's, and "bad descriptor" on a closed handle.
     pub fn set_reset_on_close(&self, on: bool) -> io::Result<()> {
+        self.0.with_socket(|socket| socket.has_tcp_option("a reset at the close"))?;
         self.0.set_reset_on_close(on)
     }
 

@@ -81,7 +81,8 @@ impl Receive {
             with.receive_size.set(size.after(length, with.pool.sizes()));
         }
         self.result = Ok(if length == 0 { Received::End } else { Received::Data(length) });
-        Progress::Complete { drained: 0 < length && length < room }
+        let is_short = 0 < length && length < room;
+        Progress::Complete { drained: is_short && with.socket.is_internet() }
     }
 
     #[inline(never)]

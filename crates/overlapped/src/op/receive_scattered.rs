@@ -39,7 +39,8 @@ impl ReceiveScattered {
         let rooms = &mut rooms[..count];
         let asked = rooms.iter().map(|room| room.len()).sum::<usize>();
         let length = with.socket.receive_scattered(rooms)?;
-        Ok((0 < length && length < asked, self.filled(length)))
+        let is_short = 0 < length && length < asked;
+        Ok((is_short && with.socket.is_internet(), self.filled(length)))
     }
 
     /// The next `length` bytes of the rooms hold data.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)>>;
 
 /// Sockets and files that can be associated with a port. The library implements it for its own, and
-/// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, and a
-/// `UdpSocket` that is not connected. It makes these non-blocking. One that is refused comes back as
+/// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, a
+/// `UdpSocket` that is not connected, and on Linux a connected `UnixStream` and a `UnixListener`. It makes these non-blocking. One that is refused comes back as
 /// one that blocks.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
@@ -124,7 +124,7 @@ standard_sockets! {
     UdpSocket => DatagramSocket, UdpSocket;
 }
 
-pub(super) mod sealed {
+pub(in crate::port) mod sealed {
     use super::{Arc, DatagramSocket, Inner, ListenSocket, OpenFile, Protocol, TcpSocket};
 
     pub trait Sealed {}

@@ -2,7 +2,31 @@
 
 use super::code;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+#[cfg(target_os = "linux")]
+use std::os::unix::net::SocketAddr as UnixAddr;
+
+/// What stands for the internet address of a Unix socket, which has none. No socket of the internet
+/// is at it or connected to it.
+pub(crate) const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Whom a stream connects to.
+#[derive(Debug)]
+pub(crate) enum Remote {
+    Internet(SocketAddr),
+    #[cfg(target_os = "linux")]
+    Unix(UnixAddr),
+}
+
+impl Remote {
+    pub(crate) fn internet(&self) -> SocketAddr {
+        match self {
+            Self::Internet(address) => *address,
+            #[cfg(target_os = "linux")]
+            Self::Unix(_) => NO_ADDRESS,
+        }
+    }
+}
 
 /// The family of a socket's addresses. A socket of IPv6 takes IPv6 alone, whatever the system's
 /// default is, unless it was made for both: systems differ in that default.
@@ -12,6 +36,9 @@ pub(crate) enum Family {
     V6,
     /// IPv6, and IPv4 under mapped addresses (`::ffff:192.0.2.1`).
     Both,
+    /// Paths and other names of this machine.
+    #[cfg(target_os = "linux")]
+    Unix,
 }
 
 impl Family {
@@ -21,7 +48,11 @@ impl Family {
     }
 
     pub(crate) fn is_v6(self) -> bool {
-        self != Self::V4
+        matches!(self, Self::V6 | Self::Both)
+    }
+
+    pub(crate) fn is_internet(self) -> bool {
+        self == Self::V4 || self.is_v6()
     }
 
     /// Refuses an address that no socket of this family can have or reach. Systems would refuse it

@@ -1,6 +1,7 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
-use super::family::Family;
+use super::code;
+use super::family::{Family, Remote};
 use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
@@ -171,8 +172,35 @@ impl Socket {
     }
 
     /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
-    pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
-        either!(self, socket => socket.connect(address))
+    pub(crate) fn connect(&self, remote: &Remote) -> io::Result<()> {
+        match (self, remote) {
+            (Self::System(socket), Remote::Internet(address)) => socket.connect(*address),
+            (Self::Simulated(socket), Remote::Internet(address)) => socket.connect(*address),
+            #[cfg(target_os = "linux")]
+            (Self::System(socket), Remote::Unix(address)) => socket.connect_unix(address),
+            #[cfg(target_os = "linux")]
+            (Self::Simulated(_), Remote::Unix(_)) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
+        }
+    }
+
+    /// Whether it has addresses of the internet. A Unix socket has others, no options of TCP, and a
+    /// short receive does not show that it is empty: what came with descriptors ends one, and more
+    /// may lie behind it.
+    #[inline]
+    pub(crate) fn is_internet(&self) -> bool {
+        match self {
+            Self::System(socket) => socket.family().is_internet(),
+            Self::Simulated(_) => true,
+        }
+    }
+
+    /// Fails for a Unix socket, in the name of what only TCP has.
+    pub(crate) fn has_tcp_option(&self, option: &str) -> io::Result<()> {
+        if self.is_internet() {
+            return Ok(());
+        }
+        let why = format!("{option} is of TCP, and this is a Unix socket, which has no such thing");
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 
     /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
@@ -199,6 +227,7 @@ impl Socket {
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.has_tcp_option("TCP_NODELAY")?;
         match self {
             Self::System(socket) => socket.set_nodelay(on),
             Self::Simulated(_) => Ok(()),

@@ -76,6 +76,8 @@ mod timers;
 mod transitions;
 mod transmitting;
 mod transmitting_ends;
+#[cfg(target_os = "linux")]
+mod unix;
 mod unread;
 mod workers;
 mod workers_exhausted;

@@ -119,6 +119,7 @@ impl Socket {
     }
 
     pub(crate) fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) -> io::Result<()> {
+        self.has_tcp_option("keep-alive")?;
         self.set(|socket| {
             let socket = SockRef::from(socket);
             if let Some(keep_alive) = keep_alive {
@@ -139,6 +140,7 @@ impl Socket {
     }
 
     pub(crate) fn set_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.has_tcp_option("the user time-out")?;
         self.set(|socket| platform::set_user_timeout(socket, timeout))
     }
 
@@ -152,6 +154,7 @@ impl Socket {
 
     /// What the system tells; nothing of a simulated connection.
     pub(crate) fn tcp_info(&self) -> io::Result<TcpInfo> {
+        self.has_tcp_option("TcpInfo")?;
         match self {
             Self::System(socket) => platform::tcp_info(socket),
             Self::Simulated(_) => Ok(TcpInfo::default()),

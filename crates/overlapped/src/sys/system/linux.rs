@@ -3,7 +3,7 @@
 use super::fate::Fate;
 use super::linux_datagrams::ask_for_information;
 use crate::sys::code;
-use crate::sys::family::Family;
+use crate::sys::family::{Family, NO_ADDRESS};
 use crate::sys::files::SystemFile;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
     pub(super) descriptor: OwnedFd,
-    family: Family,
+    pub(super) family: Family,
     fate: Fate,
     /// Datagrams of it may come several as one.
     pub(super) coalesces: AtomicBool,
@@ -55,7 +55,11 @@ impl SystemSocket {
     }
 
     fn open(family: Family, kind: SocketType) -> io::Result<Self> {
-        let domain = if family.is_v6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let domain = match family {
+            Family::V4 => AddressFamily::INET,
+            Family::V6 | Family::Both => AddressFamily::INET6,
+            Family::Unix => AddressFamily::UNIX,
+        };
         let descriptor = net::socket_with(domain, kind, FLAGS, None)?;
         if family.is_v6() {
             // The default is the administrator's, and another one on other systems.
@@ -65,7 +69,10 @@ impl SystemSocket {
     }
 
     /// Takes over a socket that was made elsewhere, or gives it back.
-    fn adopt<T: AsFd + Into<OwnedFd>>(socket: T, fate: Fate) -> Result<Self, (io::Error, T)> {
+    pub(super) fn adopt<T: AsFd + Into<OwnedFd>>(
+        socket: T,
+        fate: Fate,
+    ) -> Result<Self, (io::Error, T)> {
         match prepare(&socket) {
             Ok(family) => Ok(Self::new(socket.into(), family, fate)),
             Err(error) => Err((error, socket)),
@@ -213,8 +220,11 @@ impl SystemSocket {
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
         let (socket, address) = retry_on_intr(|| net::acceptfrom_with(&self.descriptor, FLAGS))?;
-        let address = address.ok_or(Errno::CONNABORTED)?;
         let accepted = Self::new(socket, self.family, Fate::of_a_connection());
+        if self.family == Family::Unix {
+            return Ok((accepted, NO_ADDRESS));
+        }
+        let address = address.ok_or(Errno::CONNABORTED)?;
         Ok((accepted, SocketAddr::try_from(address)?))
     }
 
@@ -238,7 +248,7 @@ impl SystemSocket {
     }
 
     /// A stream has connected. Datagrams have no connection that could be lost.
-    fn stands(&self) {
+    pub(super) fn stands(&self) {
         if sockopt::socket_type(&self.descriptor) == Ok(SocketType::STREAM) {
             self.fate.begin();
         }
@@ -281,13 +291,18 @@ impl SystemSocket {
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = SocketAddr::try_from(net::getsockname(&self.descriptor)?)?;
+        let address = net::getsockname(&self.descriptor)?;
+        if self.family == Family::Unix {
+            return Ok(NO_ADDRESS);
+        }
+        let address = SocketAddr::try_from(address)?;
         // Bound to nothing: Linux calls that all addresses and no port, Windows an error.
         if address.port() == 0 { Err(Errno::INVAL.into()) } else { Ok(address) }
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match net::getpeername(&self.descriptor)? {
+            _ if self.family == Family::Unix => Ok(NO_ADDRESS),
             Some(address) => Ok(SocketAddr::try_from(address)?),
             None => Err(Errno::NOTCONN.into()),
         }
@@ -325,6 +340,7 @@ fn prepare(socket: impl AsFd) -> io::Result<Family> {
     Ok(match sockopt::socket_domain(&socket)? {
         AddressFamily::INET6 if sockopt::ipv6_v6only(&socket)? => Family::V6,
         AddressFamily::INET6 => Family::Both,
+        AddressFamily::UNIX => Family::Unix,
         _ => Family::V4,
     })
 }

@@ -7,6 +7,8 @@ mod fate;
 mod linux;
 #[cfg(target_os = "linux")]
 mod linux_datagrams;
+#[cfg(target_os = "linux")]
+mod linux_unix;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -14,6 +16,8 @@ mod windows_datagrams;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::SystemSocket;
+#[cfg(target_os = "linux")]
+pub use linux_unix::PeerCredentials;
 #[cfg(windows)]
 pub(crate) use windows::SystemSocket;
 #[cfg(windows)]

@@ -123,7 +123,7 @@ impl KindInKernel for Connect {
     fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
         match with.socket {
             Socket::System(socket) => {
-                socket.family().check(self.target.address)?;
+                socket.family().check(self.target.remote.internet())?;
                 socket.bind_if_unbound()
             }
             Socket::Simulated(_) => Ok(()),
@@ -133,7 +133,9 @@ impl KindInKernel for Connect {
     fn request(&mut self) -> Request<'_> {
         match self.target.stage {
             Stage::Connected => Request::Send(&self.buffers, self.target.transferred),
-            Stage::NotStarted | Stage::Connecting => Request::Connect(self.target.address),
+            Stage::NotStarted | Stage::Connecting => {
+                Request::Connect(self.target.remote.internet())
+            }
         }
     }
 

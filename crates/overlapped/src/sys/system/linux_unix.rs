@@ -1,0 +1,105 @@
+//! Unix stream sockets: those whose names are paths, or names that only Linux has.
+
+use super::fate::Fate;
+use super::linux::SystemSocket;
+use crate::sys::code;
+use crate::sys::family::Family;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{self, SocketAddrUnix, sockopt};
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+/// Who the peer of a Unix socket was when it connected, or when it began to listen
+/// (see [`TcpStream::unix_peer_credentials`](crate::TcpStream::unix_peer_credentials)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerCredentials {
+    /// The number of its process. It may have ended since, and another one may have its number.
+    pub process: u32,
+    /// The number of its user.
+    pub user: u32,
+    /// The number of its group.
+    pub group: u32,
+}
+
+impl SystemSocket {
+    /// A non-blocking socket that listens on `address`.
+    pub(crate) fn unix_listener(address: &SocketAddr, backlog: u32) -> io::Result<Self> {
+        let address = system_address(address)?;
+        let socket = Self::stream(Family::Unix)?;
+        retry_on_intr(|| net::bind(&socket.descriptor, &address))?;
+        net::listen(&socket.descriptor, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(socket)
+    }
+
+    /// Connects, or says that the backlog is full: by the system's number, since this does not go on.
+    pub(crate) fn connect_unix(&self, address: &SocketAddr) -> io::Result<()> {
+        if self.family != Family::Unix {
+            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
+        }
+        let address = system_address(address)?;
+        retry_on_intr(|| net::connect(&self.descriptor, &address))?;
+        self.stands();
+        Ok(())
+    }
+
+    /// A duplicate that the standard library asks: it reads whatever name a peer has chosen.
+    fn as_standard(&self) -> io::Result<UnixStream> {
+        if self.family != Family::Unix {
+            return Err(not_unix());
+        }
+        Ok(self.descriptor.try_clone()?.into())
+    }
+
+    pub(crate) fn unix_local_addr(&self) -> io::Result<SocketAddr> {
+        self.as_standard()?.local_addr()
+    }
+
+    pub(crate) fn unix_peer_addr(&self) -> io::Result<SocketAddr> {
+        self.as_standard()?.peer_addr()
+    }
+
+    pub(crate) fn unix_peer_credentials(&self) -> io::Result<PeerCredentials> {
+        if self.family != Family::Unix {
+            return Err(not_unix());
+        }
+        let told = sockopt::socket_peercred(&self.descriptor)?;
+        Ok(PeerCredentials {
+            process: told.pid.as_raw_nonzero().get().cast_unsigned(),
+            user: told.uid.as_raw(),
+            group: told.gid.as_raw(),
+        })
+    }
+}
+
+fn system_address(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
+    if let Some(path) = address.as_pathname() {
+        return Ok(SocketAddrUnix::new(path)?);
+    }
+    match address.as_abstract_name() {
+        Some(name) => Ok(SocketAddrUnix::new_abstract_name(name)?),
+        None => Err(Errno::INVAL.into()),
+    }
+}
+
+fn not_unix() -> io::Error {
+    let why = "this is no Unix socket: it has addresses of the internet";
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
+impl TryFrom<UnixStream> for SystemSocket {
+    type Error = (io::Error, UnixStream);
+
+    fn try_from(stream: UnixStream) -> Result<Self, Self::Error> {
+        Self::adopt(stream, Fate::of_a_connection())
+    }
+}
+
+impl TryFrom<UnixListener> for SystemSocket {
+    type Error = (io::Error, UnixListener);
+
+    fn try_from(listener: UnixListener) -> Result<Self, Self::Error> {
+        Self::adopt(listener, Fate::default())
+    }
+}
