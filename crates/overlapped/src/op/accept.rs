@@ -26,7 +26,8 @@ use std::sync::Arc;
 pub struct Accepted {
     /// The connection, associated with no port yet.
     pub socket: TcpSocket,
-    /// The address at which the connection arrived.
+    /// The address at which the connection arrived. A Unix socket has none of the internet; then
+    /// this and `remote` are `0.0.0.0:0`.
     pub local: SocketAddr,
     /// The address of the peer.
     pub remote: SocketAddr,

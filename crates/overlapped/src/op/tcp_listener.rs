@@ -7,7 +7,7 @@ use crate::protocol::Protocol;
 use std::io;
 use std::net::SocketAddr;
 
-/// A listening socket associated with a port.
+/// A listening socket associated with a port, of TCP or, on Linux, a Unix socket.
 ///
 /// Connections are accepted by posted accepts: single ones ([`accept`](Self::accept), and
 /// [`accept_into`](Self::accept_into) a stream that was disconnected) or a window that refills

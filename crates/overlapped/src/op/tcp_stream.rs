@@ -8,7 +8,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-/// A TCP connection associated with a port.
+/// A TCP connection associated with a port. On Linux it may also be a connection of Unix sockets.
 ///
 /// A handle is shared by cloning; its methods take `&self`, and any number of operations may be in
 /// flight in each direction. Every operation in flight holds a handle and its packet gives it back;
