@@ -134,12 +134,10 @@ pub use sched::metrics::DelayHistogram;
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
-pub use sys::options::{KeepAlive, SocketDescriptor, TcpInfo};
+pub use sys::options::{KeepAlive, PeerCredentials, SocketDescriptor, TcpInfo};
 pub use sys::signals::Signal;
 #[cfg(feature = "simulated")]
 pub use sys::simulated;
-#[cfg(target_os = "linux")]
-pub use sys::system::PeerCredentials;
 pub use sys::{DriverChoice, DriverReport};
 pub use workers::Workers;
 pub use workers::event::{WorkersCounters, WorkersEvent};

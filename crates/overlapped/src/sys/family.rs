@@ -2,13 +2,17 @@
 
 use super::code;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::unix::net::SocketAddr as UnixAddr;
 
 /// What stands for the internet address of a Unix socket, which has none. No socket of the internet
 /// is at it or connected to it.
-pub(crate) const NO_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+#[cfg(target_os = "linux")]
+pub(crate) const NO_ADDRESS: SocketAddr = {
+    let any = std::net::Ipv4Addr::UNSPECIFIED;
+    SocketAddr::new(std::net::IpAddr::V4(any), 0)
+};
 
 /// Whom a stream connects to.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
+#[cfg(target_os = "linux")]
 use super::code;
 use super::family::{Family, Remote};
 use super::files::{Request, SystemFile};

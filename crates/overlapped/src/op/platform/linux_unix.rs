@@ -6,8 +6,9 @@ use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
 use crate::protocol::Protocol;
 use crate::sys::family::Remote;
+use crate::sys::options::PeerCredentials;
 use crate::sys::socket::Socket;
-use crate::sys::system::{PeerCredentials, SystemSocket};
+use crate::sys::system::SystemSocket;
 use std::io;
 use std::os::unix::net::SocketAddr;
 

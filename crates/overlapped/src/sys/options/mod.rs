@@ -68,6 +68,19 @@ pub struct TcpInfo {
     pub received_bytes: Option<u64>,
 }
 
+/// Who the peer of a Unix socket was when it connected, or when it began to listen
+/// (`TcpStream::unix_peer_credentials`, on Linux).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerCredentials {
+    /// The number of its process. It may have ended since, and another one may have its number.
+    pub process: u32,
+    /// The number of its user.
+    pub user: u32,
+    /// The number of its group.
+    pub group: u32,
+}
+
 /// A descriptor of a socket, to set options by (`AsFd` on Linux, `AsSocket` on Windows).
 ///
 /// It is a duplicate, of the same socket: what is set on it is set on the handle that it was asked

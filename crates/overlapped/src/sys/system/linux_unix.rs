@@ -4,24 +4,12 @@ use super::fate::Fate;
 use super::linux::SystemSocket;
 use crate::sys::code;
 use crate::sys::family::Family;
+use crate::sys::options::PeerCredentials;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, SocketAddrUnix, sockopt};
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-
-/// Who the peer of a Unix socket was when it connected, or when it began to listen
-/// (see [`TcpStream::unix_peer_credentials`](crate::TcpStream::unix_peer_credentials)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PeerCredentials {
-    /// The number of its process. It may have ended since, and another one may have its number.
-    pub process: u32,
-    /// The number of its user.
-    pub user: u32,
-    /// The number of its group.
-    pub group: u32,
-}
 
 impl SystemSocket {
     /// A non-blocking socket that listens on `address`.

@@ -16,8 +16,6 @@ mod windows_datagrams;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::SystemSocket;
-#[cfg(target_os = "linux")]
-pub use linux_unix::PeerCredentials;
 #[cfg(windows)]
 pub(crate) use windows::SystemSocket;
 #[cfg(windows)]

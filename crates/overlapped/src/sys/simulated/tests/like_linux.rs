@@ -2,6 +2,7 @@
 //! says must be the same.
 
 use super::*;
+use crate::sys::family::Remote;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::net::{TcpListener, TcpStream};
 
@@ -159,11 +160,11 @@ fn a_fresh_socket_and_a_refused_one() {
             send(&socket, b"x"),
             receive(&socket),
             say(socket.end_sending()),
-            say(socket.connect(free)),
+            say(socket.connect(&Remote::Internet(free))),
         ];
         until(&socket, OVER);
-        said.extend([say(socket.connected()), say(socket.connect(free))]);
-        said.push(say(socket.connect(free)));
+        said.extend([say(socket.connected()), say(socket.connect(&Remote::Internet(free)))]);
+        said.push(say(socket.connect(&Remote::Internet(free))));
         until(&socket, OVER);
         said.extend([receive(&socket), receive(&socket), send(&socket, b"x")]);
         said
