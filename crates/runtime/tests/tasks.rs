@@ -4,7 +4,7 @@ use overlapped_runtime::time::sleep;
 use overlapped_runtime::{Runtime, blocking, spawn, spawn_blocking, yield_now};
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ fn a_task_that_blocks_unsaid_holds_up_nobody() {
 #[cfg(target_os = "linux")]
 fn a_task_that_was_woken_does_not_wait_for_its_waker_who_blocks() {
     let runtime = runtime(1);
-    let flag = Arc::new((Mutex::new(false), Condvar::new()));
+    let flag = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
     runtime.block_on(async {
         for _ in 0..20 {
             *flag.0.lock().expect("nobody panics") = false;
