@@ -89,7 +89,7 @@ fn curl_is_answered_by_the_api_over_sqlite() {
     // Requests that come in pieces and one behind the other, as no client of others sends them.
     let mut client = TcpStream::connect(address).expect("it can be connected");
     client.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-    let requests = b"GET /visits HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nhost: here\r\n\r\nnone\n\n\n";
+    let requests = b"GET /slow HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nhost: here\r\n\r\nnone\n\n\n";
     for part in requests.chunks(11) {
         client.write_all(part).expect("it receives");
     }
@@ -115,8 +115,8 @@ fn curl_is_answered_by_the_api_over_sqlite() {
     };
     if let Some(page) = get("/") {
         assert_eq!(page, "hello\n");
-        assert_eq!(get("/visits").as_deref(), Some("visit 2\n"));
-        assert_eq!(get("/visits").as_deref(), Some("visit 3\n"));
+        assert_eq!(get("/slow").as_deref(), Some("visit 2\n"));
+        assert_eq!(get("/slow").as_deref(), Some("visit 3\n"));
     }
 }
 
