@@ -3,7 +3,7 @@
 use super::accept_window::{Admission, refill};
 use super::connections::Connections;
 use super::handle::Handle;
-use super::operation::Operation;
+use super::operation::{Operation, Pending};
 use super::silent;
 use super::sockets::TcpSocket;
 use crate::panics::Panics;
@@ -43,6 +43,8 @@ pub(crate) struct Later<O: Operation> {
     pub(crate) discarded: Vec<TcpSocket>,
     /// Places under a listener's limit of connections that were disconnected.
     pub(crate) admissions: Vec<Admission>,
+    /// Quiet operations that have succeeded.
+    pub(crate) quiet: Vec<Pending<O>>,
 }
 
 impl<O: Operation> Default for Later<O> {
@@ -54,6 +56,7 @@ impl<O: Operation> Default for Later<O> {
             refills: Vec::new(),
             discarded: Vec::new(),
             admissions: Vec::new(),
+            quiet: Vec::new(),
         }
     }
 }
@@ -161,6 +164,7 @@ impl<O: Operation> Later<O> {
         panics.drop_each(self.refused);
         panics.drop_each(self.discarded);
         panics.drop_each(self.admissions);
+        panics.drop_each(self.quiet);
         for listener in self.refills {
             panics.run(|| refill(&listener));
             panics.run(|| drop(listener));

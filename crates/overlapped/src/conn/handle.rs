@@ -78,8 +78,24 @@ impl<O: Operation> Handle<O> {
         refuse: impl FnOnce(io::Error, S) -> E,
     ) -> Result<OperationId, E> {
         match self.begin::<S, E, false>(direction, operation, refuse)? {
-            Started::InFlight(id) => Ok(id),
-            Started::Complete(_) => unreachable!("its packet is queued"),
+            Some(Started::InFlight(id)) => Ok(id),
+            Some(Started::Complete(_)) => unreachable!("its packet is queued"),
+            None => unreachable!("it yields a packet"),
+        }
+    }
+
+    /// The same for a quiet operation. `None` if it succeeded at once.
+    #[inline]
+    pub(crate) fn start_quiet<S: Perform<O>, E>(
+        &self,
+        direction: Direction,
+        operation: S,
+        refuse: impl FnOnce(io::Error, S) -> E,
+    ) -> Result<Option<OperationId>, E> {
+        match self.begin::<S, E, false>(direction, operation, refuse)? {
+            Some(Started::InFlight(id)) => Ok(Some(id)),
+            Some(Started::Complete(_)) => unreachable!("its packet is queued"),
+            None => Ok(None),
         }
     }
 
@@ -91,16 +107,20 @@ impl<O: Operation> Handle<O> {
         operation: S,
         refuse: impl FnOnce(io::Error, S) -> E,
     ) -> Result<Started<O::Packet>, E> {
-        self.begin::<S, E, true>(direction, operation, refuse)
+        match self.begin::<S, E, true>(direction, operation, refuse)? {
+            Some(started) => Ok(started),
+            None => unreachable!("it yields a packet"),
+        }
     }
 
+    /// `None` if it is quiet and succeeded at once.
     #[inline(always)]
     fn begin<S: Perform<O>, E, const IN_PLACE: bool>(
         &self,
         direction: Direction,
         mut operation: S,
         refuse: impl FnOnce(io::Error, S) -> E,
-    ) -> Result<Started<O::Packet>, E> {
+    ) -> Result<Option<Started<O::Packet>>, E> {
         let connections = &self.0.connections;
         let mut at = self.lock();
         if connections.is_closed() {
@@ -123,13 +143,13 @@ impl<O: Operation> Handle<O> {
             if at.limited {
                 at.limit_started(direction, id);
             }
-            return Ok(Started::InFlight(OperationId(id)));
+            return Ok(Some(Started::InFlight(OperationId(id))));
         }
         let progress = at.attempt(direction, &mut operation, &connections.pool);
         let Progress::Complete { .. } = progress else {
             at.starts.count(direction);
             self.wait(at, direction, Pending { id, operation, holder: self.clone() }, progress);
-            return Ok(Started::InFlight(OperationId(id)));
+            return Ok(Some(Started::InFlight(OperationId(id))));
         };
         at.conclude(direction, &mut operation);
         if operation.error().is_some()
@@ -139,6 +159,13 @@ impl<O: Operation> Handle<O> {
             drop(at);
             return Err(refuse(error, operation));
         }
+        if S::QUIET && operation.error().is_none() {
+            // It was not counted as started, and its number is the next one's. The user's values are
+            // dropped after the lock.
+            drop(at);
+            drop(operation);
+            return Ok(None);
+        }
         let mut delivery = Delivery::by(By::Starter);
         if IN_PLACE && self.may_complete_in_place(&mut at, direction) {
             let pending = Pending { id, operation, holder: self.clone() };
@@ -146,8 +173,8 @@ impl<O: Operation> Handle<O> {
             drop(at);
             delivery.finish();
             return match packet {
-                Some(packet) => Ok(Started::Complete(packet)),
-                None => Ok(Started::InFlight(OperationId(id))),
+                Some(packet) => Ok(Some(Started::Complete(packet))),
+                None => Ok(Some(Started::InFlight(OperationId(id)))),
             };
         }
         at.starts.count(direction);
@@ -157,7 +184,7 @@ impl<O: Operation> Handle<O> {
         }
         drop(at);
         delivery.finish();
-        Ok(Started::InFlight(OperationId(id)))
+        Ok(Some(Started::InFlight(OperationId(id))))
     }
 
     /// Whether an operation that was complete at once may be given to the one who starts it. The lock
@@ -198,21 +225,24 @@ impl<O: Operation> Handle<O> {
     }
 
     /// The kernel carries the operation. One that it has done at once may be complete in place, as
-    /// above; it is asked to leave out its packet only where none of its direction is owed.
+    /// above; it is asked to leave out its packet only where none of its direction is owed, or where
+    /// its success yields none. `None` if it did.
     fn start_with_kernel<S: Perform<O>, const IN_PLACE: bool>(
         &self,
         mut at: Locked<'_, O>,
         direction: Direction,
         id: u32,
         operation: S,
-    ) -> Result<Started<O::Packet>, (io::Error, S)> {
+    ) -> Result<Option<Started<O::Packet>>, (io::Error, S)> {
         let connections = &self.0.connections;
         let pending = Pending { id, operation: operation.into_waiting(), holder: self.clone() };
-        let may_be = IN_PLACE && !self.0.handed_out.is_behind(direction, at.starts);
+        let may_be = S::QUIET || IN_PLACE && !self.0.handed_out.is_behind(direction, at.starts);
         let mut thread = None;
         let allowed = || {
-            thread = connections.scheduler.allow_in_place();
-            thread.is_some()
+            if !S::QUIET {
+                thread = connections.scheduler.allow_in_place();
+            }
+            S::QUIET || thread.is_some()
         };
         let mut delivery = Delivery::by(By::Starter);
         let in_place = may_be.then_some(allowed);
@@ -223,7 +253,16 @@ impl<O: Operation> Handle<O> {
                     if at.limited {
                         at.limit_started(direction, id);
                     }
-                    (Ok(Started::InFlight(OperationId(id))), owes_retry)
+                    (Ok(Some(Started::InFlight(OperationId(id)))), owes_retry)
+                }
+                Ok(Begun::Complete(pending)) if S::QUIET => {
+                    at.starts.count(direction);
+                    let packet = O::complete(pending, &mut at, &mut delivery);
+                    let started = packet.map(|packet| {
+                        delivery.queue_own(connections, packet);
+                        Started::InFlight(OperationId(id))
+                    });
+                    (Ok(started), false)
                 }
                 Ok(Begun::Complete(pending)) => {
                     if let Some(thread) = thread {
@@ -231,7 +270,7 @@ impl<O: Operation> Handle<O> {
                     }
                     let packet = O::complete(pending, &mut at, &mut delivery);
                     let started = packet.map(Started::Complete);
-                    (Ok(started.unwrap_or(Started::InFlight(OperationId(id)))), false)
+                    (Ok(Some(started.unwrap_or(Started::InFlight(OperationId(id))))), false)
                 }
                 Err(refused) => (Err(refused), false),
             };

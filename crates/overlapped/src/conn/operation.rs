@@ -39,6 +39,9 @@ pub(crate) trait Operation: Perform<Self> + InKernel + Send + 'static {
 /// Two kinds of types do this: [`Operation`] itself, which may be any operation, and each operation as
 /// it is made, so that one that is complete at once never becomes anything else.
 pub(crate) trait Perform<O: Operation>: Sized {
+    /// Whether its success yields no packet. Only who starts it needs to know.
+    const QUIET: bool = false;
+
     /// In which states of a connection it may be started.
     fn role(&self) -> Role;
 
@@ -109,7 +112,7 @@ pub(crate) enum Direction {
 
 impl Direction {
     /// That of the operation with this number: the lowest bit tells the directions apart.
-    pub(super) fn of_id(id: u32) -> Self {
+    pub(crate) fn of_id(id: u32) -> Self {
         match id & 1 {
             0 => Self::Receive,
             _ => Self::Send,

@@ -77,6 +77,9 @@ trait Kind<P: Protocol>: KindInKernel + Known<P> + Sized {
     /// In which states of a connection it may be started.
     const ROLE: Role;
 
+    /// Whether its success yields no packet. [`Kind::complete`] says so, too.
+    const QUIET: bool = false;
+
     /// Goes on as far as it can without waiting. Complete, it keeps its result.
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress;
 
@@ -138,6 +141,8 @@ enum Next {
     Place,
     /// An accept waits for the first data of its connection, which has this token.
     FirstData(u64, first_data::FirstData),
+    /// Nothing: it was quiet, and succeeded.
+    Nothing,
 }
 
 /// One operation in flight, with everything that it owns.
@@ -207,7 +212,8 @@ operations! {
     ReceiveBatch(Box<receive_batch::ReceiveBatch>),
     ReceiveFrom(Box<receive_from::ReceiveFrom>),
     ReceiveScattered(Box<receive_scattered::ReceiveScattered>),
-    Send(WaitingSend<send::Send>),
+    Send(WaitingSend<send::Send<false>>),
+    SendQuiet(WaitingSend<send::Send<true>>),
     SendBatch(Box<send_batch::SendBatch>),
     SendTo(Box<send_to::SendTo>),
     TransmitFile(Box<transmit_file::TransmitFile>),
@@ -310,6 +316,8 @@ impl<P: Protocol> Perform<Self> for Op<P> {
 }
 
 impl<P: Protocol, K: Kind<P>> Perform<Op<P>> for Starting<P, K> {
+    const QUIET: bool = K::QUIET;
+
     #[inline]
     fn role(&self) -> Role {
         K::ROLE
@@ -396,6 +404,11 @@ fn go_on<P: Protocol>(
             let number = first_data.number();
             pending.operation.task = first_data.into_task();
             at.hold(token, number, pending, delivery);
+        }
+        Next::Nothing => {
+            // It is owed nothing, as if its packet had been handed out.
+            pending.holder.handed_out(Direction::of_id(pending.id));
+            delivery.later().quiet.push(pending);
         }
     }
     None

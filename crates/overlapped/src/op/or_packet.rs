@@ -48,6 +48,7 @@ pub trait OrPacket: sealed::Sealed {
     ///
     /// - A start answers with the number of the operation, or `None` if it was refused; there is
     ///   nothing to cancel then.
+    /// - A quiet start answers with the number if it is in flight, and else with `None`.
     /// - A start *in place* answers as if it had not been refused: with the packet, if it could
     ///   have completed in place, and otherwise with a number, when the packet is queued.
     ///
@@ -63,6 +64,16 @@ impl<T> OrPacket for Result<OperationId, Refused<T>> {
     #[inline]
     fn or_packet(self) -> Option<OperationId> {
         self.map_err(|refused| refused.deliver(None)).ok()
+    }
+}
+
+/// Of a quiet start.
+impl<T> OrPacket for Result<Option<OperationId>, Refused<T>> {
+    type Answer = Option<OperationId>;
+
+    #[inline]
+    fn or_packet(self) -> Option<OperationId> {
+        self.map_err(|refused| refused.deliver(None)).ok().flatten()
     }
 }
 
@@ -94,6 +105,7 @@ mod sealed {
 
     pub trait Sealed {}
     impl<T> Sealed for Result<OperationId, Refused<T>> {}
+    impl<T> Sealed for Result<Option<OperationId>, Refused<T>> {}
     impl<T> Sealed for Result<TimerId, Refused<T>> {}
     impl<P: Protocol, T> Sealed for InPlace<P, T> {}
 }

@@ -2,22 +2,25 @@
 
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
-use super::{InPlace, Kind, Op};
+use super::{InPlace, Kind, Known, Next, Op};
 use crate::buffer::Buffers;
+use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
+use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
 use crate::protocol::Protocol;
 use crate::sys::socket::{SEND_BUFFERS_MAX, Socket};
 use std::io::{self, IoSlice};
 
-pub(super) struct Send {
+/// Where it is `QUIET`, its success yields no packet.
+pub(super) struct Send<const QUIET: bool> {
     pub(super) buffers: Buffers,
     pub(super) transferred: usize,
     pub(super) result: io::Result<()>,
 }
 
-impl Send {
+impl<const QUIET: bool> Send<QUIET> {
     #[inline]
     fn new(buffers: Buffers) -> Self {
         Self { buffers, transferred: 0, result: not_performed() }
@@ -32,7 +35,10 @@ impl Send {
         handle: Handle<Op<P>>,
         (buffers, operation): (Buffers, P::Operation),
         error: io::Error,
-    ) -> Packet<P> {
+    ) -> Packet<P>
+    where
+        Self: Known<P>,
+    {
         let send = Self { result: Err(error), ..Self::new(buffers) };
         send.into_packet(handle, operation)
     }
@@ -47,8 +53,12 @@ impl Send {
     }
 }
 
-impl<P: Protocol> Kind<P> for Send {
+impl<P: Protocol, const QUIET: bool> Kind<P> for Send<QUIET>
+where
+    Self: Known<P>,
+{
     const ROLE: Role = Role::Transfer;
+    const QUIET: bool = QUIET;
 
     #[inline(always)]
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
@@ -74,6 +84,16 @@ impl<P: Protocol> Kind<P> for Send {
 
     fn transferred(&self) -> u64 {
         self.transferred as u64
+    }
+
+    #[inline(always)]
+    fn complete(
+        &mut self,
+        _at: &mut Locked<'_, Op<P>>,
+        _holder: &Handle<Op<P>>,
+        _delivery: &mut Delivery<Op<P>>,
+    ) -> Next {
+        if QUIET && self.result.is_ok() { Next::Nothing } else { Next::Packet }
     }
 
     #[inline]
@@ -155,8 +175,64 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = Send::new(buffers.into());
-        Op::start(&self.0, Direction::Send, send, operation, Send::take, Send::refused)
+        let send = Send::<false>::new(buffers.into());
+        let (take, refused) = (Send::<false>::take, Send::<false>::refused);
+        Op::start(&self.0, Direction::Send, send, operation, take, refused)
+    }
+
+    /// Starts to send like [`send`](Self::send), but success yields no packet: `buffers` and
+    /// `operation` are dropped.
+    ///
+    /// It costs less than a send whose packet is taken only to be dropped, and no thread is woken for
+    /// it. Everything else is as for other sends: it goes out in its turn, limits of time hold for it,
+    /// and a [`shutdown`](Self::shutdown) or a disconnect after it waits until it has gone out.
+    /// Started, it answers
+    ///
+    /// - `None` if it succeeded at once: there is nothing to cancel, and nothing will be heard of it.
+    /// - `Some` number if it is in flight. If it succeeds, nothing will be heard of it. If it fails,
+    ///   is cancelled, is aborted by a close or is out of time, it completes with one
+    ///   [`Packet::Sent`], as other sends do.
+    ///
+    /// Buffers and operation data are dropped while no lock is held, by the starting thread if the
+    /// send succeeds at once, and otherwise by the one that finds it complete: mostly one that waits for
+    /// a packet, and goes on waiting. A panic of such a drop reaches the starting thread; one of a
+    /// thread that takes packets ends there. A send that yields no packet is in no counter of packets.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send). [`or_packet`](crate::OrPacket::or_packet) makes a packet of what
+    /// fails at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use overlapped::{Buffer, OrPacket, Packet, Port, Protocol};
+    /// # use overlapped::TcpSocket;
+    /// # struct Chat;
+    /// # impl Protocol for Chat { type Key = (); type Operation = u32; type Message = (); }
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let socket = TcpSocket::try_from(std::net::TcpStream::connect(listener.local_addr()?)?)?;
+    /// # let port = Port::<Chat>::new()?;
+    /// # let stream = port.associate(socket, ())?;
+    /// // A line for somebody who need not know when it has gone out.
+    /// stream.send_quiet(Buffer::from(b"hello"), 1).or_packet();
+    /// stream.shutdown(std::net::Shutdown::Write)?;
+    /// stream.send_quiet(Buffer::from(b"too late"), 2).or_packet();
+    /// match port.take()? {
+    ///     Packet::Sent { operation: 2, transferred: 0, result: Err(error), .. } => {
+    ///         println!("not sent: {error}");
+    ///     }
+    ///     _ => panic!("only the second one yields a packet"),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[inline]
+    pub fn send_quiet(
+        &self,
+        buffers: impl Into<Buffers>,
+        operation: P::Operation,
+    ) -> Result<Option<OperationId>, Refused<(Buffers, P::Operation)>> {
+        let send = Send::<true>::new(buffers.into());
+        let (take, refused) = (Send::<true>::take, Send::<true>::refused);
+        Op::start_quiet(&self.0, Direction::Send, send, operation, take, refused)
     }
 
     /// Starts to send like [`send`](Self::send). If the send is complete at once, its packet may be
@@ -170,7 +246,8 @@ impl<P: Protocol> TcpStream<P> {
         buffers: impl Into<Buffers>,
         operation: P::Operation,
     ) -> InPlace<P, (Buffers, P::Operation)> {
-        let send = Send::new(buffers.into());
-        Op::start_in_place(&self.0, Direction::Send, send, operation, Send::take, Send::refused)
+        let send = Send::<false>::new(buffers.into());
+        let (take, refused) = (Send::<false>::take, Send::<false>::refused);
+        Op::start_in_place(&self.0, Direction::Send, send, operation, take, refused)
     }
 }

@@ -38,6 +38,21 @@ impl<P: Protocol> Op<P> {
         })
     }
 
+    /// Starts `kind`, which is quiet. `None` if it succeeded at once.
+    #[inline]
+    pub(super) fn start_quiet<K: Kind<P>, T>(
+        handle: &Handle<Self>,
+        direction: Direction,
+        kind: K,
+        operation: P::Operation,
+        take: impl FnOnce(K, P::Operation) -> T,
+        pack: impl Pack<P, T>,
+    ) -> Result<Option<OperationId>, Refused<T>> {
+        handle.start_quiet(direction, Starting { kind, operation }, |error, starting| {
+            given_back(error, starting, handle, direction, take, pack)
+        })
+    }
+
     /// Starts `kind` with leave to complete in place.
     #[inline]
     pub(super) fn start_in_place<K: Kind<P>, T>(

@@ -61,6 +61,7 @@ mod outer_loop;
 mod ownership;
 mod packets;
 mod queue;
+mod quiet;
 mod receive_sizes;
 mod receiving;
 mod refusals_as_packets;

@@ -81,7 +81,7 @@ impl KindInKernel for ReceiveScattered {
     }
 }
 
-impl KindInKernel for Send {
+impl<const QUIET: bool> KindInKernel for Send<QUIET> {
     fn request(&mut self) -> Request<'_> {
         Request::Send(&self.buffers, self.transferred)
     }
