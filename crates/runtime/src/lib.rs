@@ -41,7 +41,7 @@
 //! # What a task may do
 //!
 //! - *Block*: up to [`Builder::most_threads`] tasks at the same time. A thread that blocks is seen within
-//!   about 0.3 ms; code that is wrapped in [`blocking`] lets another thread in at once.
+//!   a millisecond or so; code that is wrapped in [`blocking`] lets another thread in at once.
 //! - *Panic*: the panic is contained, and who awaits the task is told.
 //! - *Be dropped at any await*: each method says what that means. No byte is lost or sent twice, and a
 //!   send goes out whole.
