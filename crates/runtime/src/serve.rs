@@ -97,48 +97,36 @@ where
     type Output = io::Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl<S, B> Serve<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    async fn run(mut self) -> io::Result<()> {
-        let (http, graceful) = (http(), GracefulShutdown::new());
-        loop {
-            let next = poll_fn(|context| match self.stop.as_mut().poll(context) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.listener.poll_accept(context).map(Some),
-            });
-            match next.await {
-                None => break,
-                Some(Ok((stream, _))) => {
-                    let service = TowerToHyperService::new(self.service.clone());
-                    let connection = http.serve_connection_with_upgrades(stream, service);
-                    let connection = graceful.watch(connection.into_owned());
-                    // How a connection ends concerns its client alone.
-                    drop(crate::spawn(async { connection.await.is_ok() }));
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (http, graceful) = (http(), GracefulShutdown::new());
+            loop {
+                let next = poll_fn(|context| match self.stop.as_mut().poll(context) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => self.listener.poll_accept(context).map(Some),
+                });
+                match next.await {
+                    None => break,
+                    Some(Ok((stream, _))) => {
+                        let service = TowerToHyperService::new(self.service.clone());
+                        let connection = http.serve_connection_with_upgrades(stream, service);
+                        let connection = graceful.watch(connection.into_owned());
+                        // How a connection ends concerns its client alone.
+                        drop(crate::spawn(async { connection.await.is_ok() }));
+                    }
+                    Some(Err(error)) if is_of_the_client(&error) => {}
+                    // The runtime has ended.
+                    Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                        return Err(error);
+                    }
+                    Some(Err(_)) => sleep(RETRY_AFTER).await,
                 }
-                Some(Err(error)) if is_of_the_client(&error) => {}
-                // The runtime has ended.
-                Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error),
-                Some(Err(_)) => sleep(RETRY_AFTER).await,
             }
-        }
-        drop(self.listener);
-        // What is left then goes with the runtime.
-        let _ = timeout(self.drain_within, graceful.shutdown()).await;
-        Ok(())
+            drop(self.listener);
+            // What is left then goes with the runtime.
+            let _ = timeout(self.drain_within, graceful.shutdown()).await;
+            Ok(())
+        })
     }
 }
 
