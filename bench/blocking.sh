@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --quiet --release -p examples --example http_sqlite
 if [ -z "${BIN:-}" ]; then
-  cargo build --quiet --release --manifest-path bench/Cargo.toml --bin beside-slow --bin http-slow
+  cargo build --quiet --release --manifest-path bench/Cargo.toml --features http --bin beside-slow --bin http-slow
 fi
 bin=$(realpath "${BIN:-bench/target/release}") example=$(realpath target/release/examples/http_sqlite)
 work=$(mktemp -d)

@@ -120,7 +120,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn app<F: Future<Output = String> + Send + 'static>(
     slow: impl Fn() -> F + Clone + Send + Sync + 'static,
 ) -> Router {
-    Router::new().route("/cheap", get(|| async { "cheap" })).route("/slow", get(move || slow()))
+    Router::new().route("/cheap", get(|| async { "cheap" })).route("/slow", get(slow))
 }
 
 type Work = Arc<dyn Fn() -> String + Send + Sync>;
