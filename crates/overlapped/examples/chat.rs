@@ -33,13 +33,13 @@ const MOST_UNSENT: usize = 1 << 20;
 type Room = Mutex<HashMap<u64, TcpStream<Chat>>>;
 
 fn tell_others(room: &Room, from: &TcpStream<Chat>, text: &[u8]) {
-    // Not copied for each. Sent under the lock, so that all get all texts in the same order.
+    // Not copied for each. Sent under the lock, so that all get the texts in one order; counted first.
     let text: Arc<[u8]> = text.into();
     for member in room.lock().expect("no panic").values().filter(|member| *member != from) {
-        member.send(Arc::clone(&text), ()).or_packet();
         if member.key().unsent.fetch_add(text.len(), Relaxed) > MOST_UNSENT {
             member.abort();
         }
+        member.send(Arc::clone(&text), ()).or_packet();
     }
 }
 
