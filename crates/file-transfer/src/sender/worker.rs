@@ -12,7 +12,7 @@ use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
 use overlapped::{Accepted, Buffer, OrPacket, Packet, Received, Transmission, is_aborted};
-use overlapped_serving::{contained, lock};
+use overlapped_serving::{Notice, contained, lock};
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -356,9 +356,18 @@ impl Worker<'_> {
             (_, None) => {}
         }
         drop(status);
+        let _told = GivenAtEnd(&self.0.changed);
         if let Some(peer) = key.peer {
             self.0.watch.ended(&Ended { peer, bytes, time: key.begun.elapsed(), outcome });
         }
-        self.0.changed.give();
+    }
+}
+
+/// Has whoever waits look again when this is dropped, also by a watch that panics.
+struct GivenAtEnd<'a>(&'a Notice);
+
+impl Drop for GivenAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.give();
     }
 }
