@@ -55,6 +55,7 @@
 //! services, such as an axum router.
 
 mod adapters;
+mod arrival;
 mod blocking;
 mod executor;
 pub mod net;

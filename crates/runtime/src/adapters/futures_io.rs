@@ -4,7 +4,7 @@ use crate::net::{ReadHalf, TcpStream, WriteHalf};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 impl AsyncRead for ReadHalf {
     fn poll_read(
@@ -40,9 +40,7 @@ impl AsyncWrite for WriteHalf {
     }
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_copied(context))?;
-        Poll::Ready(this.end_sending())
+        self.get_mut().poll_end(context)
     }
 }
 

@@ -6,7 +6,7 @@ use hyper::rt::{Executor, Read, ReadBufCursor, Timer, Write};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 impl Read for TcpStream {
@@ -47,9 +47,7 @@ impl Write for TcpStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.writer.poll_copied(context))?;
-        Poll::Ready(this.end_sending())
+        self.get_mut().writer.poll_end(context)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::net::{ReadHalf, TcpStream, WriteHalf};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 impl AsyncRead for ReadHalf {
@@ -44,9 +44,7 @@ impl AsyncWrite for WriteHalf {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_copied(context))?;
-        Poll::Ready(this.end_sending())
+        self.get_mut().poll_end(context)
     }
 }
 

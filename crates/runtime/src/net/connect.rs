@@ -1,6 +1,6 @@
 //! Connecting a stream.
 
-use super::remember;
+use super::none_of_the_addresses;
 use super::stream::{State, Stream, TcpStream};
 use crate::executor::{Executor, current};
 use crate::packets::Operation;
@@ -9,7 +9,6 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::task::Poll;
 
 impl TcpStream {
     /// Connects to an address, or to the first one of several that answers.
@@ -24,7 +23,6 @@ impl TcpStream {
     /// Outside a runtime.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         let addresses: Vec<_> = overlapped::blocking(|| address.to_socket_addrs())?.collect();
-        drop(address);
         let executor = current::get("a stream");
         let mut last = None;
         for address in addresses {
@@ -33,8 +31,7 @@ impl TcpStream {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last
-            .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found")))
+        Err(none_of_the_addresses(last))
     }
 }
 
@@ -54,17 +51,7 @@ async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result
     let stream = TcpStream::associate(executor, socket)?;
     stream.connect(address, (), Operation::Plain).map_err(|refused| refused.error)?;
     let mut attempt = Attempt(Some(stream.clone()));
-    poll_fn(|context| {
-        let mut connecting = State::of(&stream).connecting.lock();
-        match connecting.came.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                remember(&mut connecting.waker, context);
-                Poll::Pending
-            }
-        }
-    })
-    .await?;
+    poll_fn(|context| State::of(&stream).connecting.lock().poll(context)).await?;
     attempt.0 = None;
     Ok(stream)
 }

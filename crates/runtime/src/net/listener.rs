@@ -1,8 +1,9 @@
 //! A listener. One accept is in flight at a time; it stays in flight when its future is dropped, and
 //! the connection that it brings goes to the next call.
 
-use super::remember;
+use super::none_of_the_addresses;
 use super::stream::TcpStream;
+use crate::arrival::{Arrival, change};
 use crate::executor::{Executor, current};
 use crate::packets::{Key, Operation, Packets};
 use overlapped::{Accepted, ListenSocket};
@@ -12,7 +13,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// How many clients may wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -24,21 +25,15 @@ pub(crate) struct State(Mutex<Accepting>);
 #[derive(Default)]
 struct Accepting {
     is_in_flight: bool,
-    came: Option<io::Result<Box<Accepted>>>,
-    waker: Option<Waker>,
+    arrival: Arrival<io::Result<Box<Accepted>>>,
 }
 
 impl State {
     pub(crate) fn accepted(&self, result: io::Result<Box<Accepted>>) {
-        let waker = {
-            let mut accepting = self.0.lock();
+        change(&self.0, |accepting| {
             accepting.is_in_flight = false;
-            accepting.came = Some(result);
-            accepting.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+            accepting.arrival.arrive(result)
+        });
     }
 }
 
@@ -93,8 +88,7 @@ impl TcpListener {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last
-            .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found")))
+        Err(none_of_the_addresses(last))
     }
 
     /// Takes over a listener of the standard library.
@@ -134,11 +128,10 @@ impl TcpListener {
             unreachable!("a listener has the key of a listener")
         };
         let mut accepting = accepting.lock();
-        if let Some(came) = accepting.came.take() {
+        if let Poll::Ready(came) = accepting.arrival.poll(context) {
             drop(accepting);
             return Poll::Ready(came.and_then(|accepted| self.accepted(*accepted)));
         }
-        remember(&mut accepting.waker, context);
         if !accepting.is_in_flight {
             // Its packet waits for the lock, should another thread take it at once.
             if let Err(refused) = self.listener.accept(Operation::Plain) {

@@ -15,33 +15,9 @@ pub use receive::ReadHalf;
 pub use send::WriteHalf;
 pub use stream::TcpStream;
 
-use std::task::{Context, Waker};
+use std::io;
 
-/// Puts the waker of a task into its place, unless it is there.
-pub(crate) fn remember(place: &mut Option<Waker>, context: &Context<'_>) {
-    match place {
-        Some(waker) => waker.clone_from(context.waker()),
-        None => *place = Some(context.waker().clone()),
-    }
-}
-
-/// Where an operation's result arrives, and who waits for it.
-#[derive(Debug)]
-pub(crate) struct Arrival<T> {
-    pub(crate) came: Option<T>,
-    pub(crate) waker: Option<Waker>,
-}
-
-impl<T> Default for Arrival<T> {
-    fn default() -> Self {
-        Self { came: None, waker: None }
-    }
-}
-
-impl<T> Arrival<T> {
-    /// The result is there. The waker is to be called where no lock is held.
-    pub(crate) fn arrive(&mut self, result: T) -> Option<Waker> {
-        self.came = Some(result);
-        self.waker.take()
-    }
+/// Why nothing could be bound or connected: what the last address met, if there was one.
+fn none_of_the_addresses(last: Option<io::Error>) -> io::Error {
+    last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found"))
 }

@@ -3,8 +3,8 @@
 //! One pooled receive is in flight at a time, and it stays in flight when its future is dropped: what
 //! it brings is kept for the next call.
 
-use super::remember;
 use super::stream::{State, Stream};
+use crate::arrival::Arrival;
 use crate::packets::Operation;
 use overlapped::{Buffer, OperationId, Packet, Received, Started};
 use std::fmt;
@@ -16,8 +16,7 @@ use std::task::{Context, Poll, Waker, ready};
 #[derive(Default)]
 pub(crate) struct Receiving {
     in_flight: Option<OperationId>,
-    came: Option<(Buffer, io::Result<Received>)>,
-    waker: Option<Waker>,
+    arrival: Arrival<(Buffer, io::Result<Received>)>,
 }
 
 impl Receiving {
@@ -27,8 +26,7 @@ impl Receiving {
         result: io::Result<Received>,
     ) -> Option<Waker> {
         self.in_flight = None;
-        self.came = Some((buffer, result));
-        self.waker.take()
+        self.arrival.arrive((buffer, result))
     }
 }
 
@@ -60,7 +58,7 @@ impl ReadHalf {
             return Poll::Ready(Ok(Some(Buffer::copy_of(&buffer[taken..]))));
         }
         let mut receiving = State::of(&self.stream).receiving.lock();
-        if let Some((buffer, result)) = receiving.came.take() {
+        if let Some((buffer, result)) = receiving.arrival.take() {
             return Poll::Ready(received(buffer, result));
         }
         if receiving.in_flight.is_none() {
@@ -74,8 +72,7 @@ impl ReadHalf {
                 Err(refused) => return Poll::Ready(Err(refused.error)),
             }
         }
-        remember(&mut receiving.waker, context);
-        Poll::Pending
+        receiving.arrival.poll(context).map(|(buffer, result)| received(buffer, result))
     }
 
     /// Copies what comes next, up to `room` bytes of it, and says how many; 0 at the end of the stream.
@@ -116,8 +113,7 @@ impl Drop for ReadHalf {
         // The receive in flight holds a handle of the connection, which would not end before it.
         let (in_flight, unwanted) = {
             let mut receiving = State::of(&self.stream).receiving.lock();
-            let unwanted = (receiving.waker.take(), receiving.came.take());
-            (receiving.in_flight, unwanted)
+            (receiving.in_flight, std::mem::take(&mut receiving.arrival))
         };
         drop(unwanted);
         if let Some(id) = in_flight {

@@ -3,8 +3,8 @@
 //! A send always goes out whole, whatever becomes of its future. Writes that copy do not wait for
 //! their packet; they wait only while much of what was copied has not gone out.
 
-use super::remember;
 use super::stream::{State, Stream};
+use crate::arrival::remember;
 use crate::executor::Executor;
 use crate::packets::Operation;
 use overlapped::{Buffer, Buffers, Packet, Started};
@@ -14,7 +14,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// A write waits while so many copied bytes have not gone out.
 const COPIED_MAX: usize = 128 * 1024;
@@ -191,7 +191,7 @@ impl WriteHalf {
 
     /// Until everything that was copied has gone out. An error of it is given here, if it was given
     /// nowhere else.
-    pub(crate) fn poll_copied(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_copied(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut sending = State::of(&self.stream).sending.lock();
         if let Some(error) = sending.error.take() {
             return Poll::Ready(Err(error));
@@ -201,6 +201,12 @@ impl WriteHalf {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The same, and then sending is ended.
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_copied(context))?;
+        Poll::Ready(self.end_sending())
     }
 }
 

@@ -1,8 +1,8 @@
 //! A TCP stream, and what waits for its operations.
 
-use super::Arrival;
 use super::receive::{ReadHalf, Receiving};
 use super::send::{Sending, WriteHalf};
+use crate::arrival::{Arrival, change, wake};
 use crate::executor::{Executor, current};
 use crate::packets::{Key, Operation, Packets};
 use overlapped::{Buffer, Buffers, KeepAlive, Received, TcpSocket};
@@ -25,25 +25,17 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn received(&self, buffer: Buffer, result: io::Result<Received>) {
-        let waker = self.receiving.lock().arrived(buffer, result);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        change(&self.receiving, |receiving| receiving.arrived(buffer, result));
     }
 
     pub(crate) fn sent(&self, operation: Operation, buffers: Buffers, result: io::Result<()>) {
         let (waker, unwanted) = self.sending.lock().sent(operation, buffers, result);
         drop(unwanted);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
     }
 
     pub(crate) fn connected(&self, result: io::Result<()>) {
-        let waker = self.connecting.lock().arrive(result);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        change(&self.connecting, |connecting| connecting.arrive(result));
     }
 
     pub(super) fn of(stream: &Stream) -> &Self {

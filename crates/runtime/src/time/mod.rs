@@ -9,6 +9,7 @@ mod timeout;
 pub use interval::{Interval, MissedTicks, interval, interval_at};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
+use crate::arrival::{change, remember};
 use crate::executor::{Executor, current};
 use crate::packets::Operation;
 use overlapped::TimerId;
@@ -32,14 +33,10 @@ struct State {
 
 impl Slot {
     pub(crate) fn ring(&self) {
-        let waker = {
-            let mut state = self.0.lock();
+        change(&self.0, |state| {
             state.is_over = true;
             state.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        });
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<()> {
@@ -47,7 +44,7 @@ impl Slot {
         if state.is_over {
             return Poll::Ready(());
         }
-        crate::net::remember(&mut state.waker, context);
+        remember(&mut state.waker, context);
         Poll::Pending
     }
 }
