@@ -183,9 +183,9 @@ impl<P: Protocol> TcpStream<P> {
     /// Starts to send like [`send`](Self::send), but success yields no packet: `buffers` and
     /// `operation` are dropped.
     ///
-    /// It costs less than a send whose packet is taken only to be dropped, and no thread is woken for
-    /// it. Everything else is as for other sends: it goes out in its turn, limits of time hold for it,
-    /// and a [`shutdown`](Self::shutdown) or a disconnect after it waits until it has gone out.
+    /// No thread is woken for it. Everything else is as for other sends: it goes out in its turn, limits
+    /// of time hold for it, and a [`shutdown`](Self::shutdown) or a disconnect after it waits until it
+    /// has gone out.
     /// Started, it answers
     ///
     /// - `None` if it succeeded at once: there is nothing to cancel, and nothing will be heard of it.

@@ -200,7 +200,7 @@ fn a_look_does_not_pause_the_thread_that_has_the_number_of_the_one_it_saw() {
     assert!(matches!(rules.arrive(waits, false, &mut wakes), Step::Park));
     assert!(wakes.monitor, "the slot is taken, and a thread is to spare");
     assert_eq!(rules.watch(), Watch::Look { work_waits: true });
-    let mut suspects = rules.suspects();
+    let mut suspects = rules.suspects(true);
     suspects.iter_mut().for_each(|suspect| suspect.asleep = true);
 
     rules.dismiss(runs, &mut wakes);

@@ -13,7 +13,7 @@ pub(super) use own::HARVEST_AGAIN_FROM;
 
 use super::binding::{Bound, OwnerSlot};
 use super::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
-use super::monitor::{MonitorParker, Round, Watched};
+use super::monitor::{MonitorParker, Round, Watched, Whom};
 use super::own_queue::{OwnQueue, ThreadState};
 use super::parker::Park;
 use super::rules::monitor::Watch;
@@ -96,7 +96,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Watched for Dis
 where
     Self: Send + Sync,
 {
-    fn watch(&self) -> Round {
+    fn watch(&self, whom: Whom) -> Round {
         let watch = self.rules.lock().watch();
         match watch {
             Watch::Doze => return Round::Doze,
@@ -106,12 +106,12 @@ where
             }
             Watch::Look { .. } => {}
         }
-        let mut suspects = self.rules.lock().suspects();
+        let mut suspects = self.rules.lock().suspects(whom == Whom::All);
         for suspect in &mut suspects {
             suspect.asleep = suspect.parker.asleep().unwrap_or(false);
         }
-        self.change(|rules, wakes| rules.looked(suspects, wakes));
-        Round::ComeBack
+        let found_sleeper = self.change(|rules, wakes| rules.looked(suspects, wakes));
+        if found_sleeper { Round::ComeBackSoon } else { Round::ComeBack }
     }
 }
 

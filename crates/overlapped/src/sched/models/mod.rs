@@ -119,7 +119,7 @@ impl Watching {
         let watched = model.clone();
         let rounds = move || {
             let scheduler = &watched.scheduler;
-            scheduler.monitor.serve(|| Some(scheduler.watch()));
+            scheduler.monitor.serve(|whom| Some(scheduler.watch(whom)));
         };
         Self { model: model.clone(), thread: thread::spawn(rounds) }
     }

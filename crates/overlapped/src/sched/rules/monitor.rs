@@ -75,11 +75,16 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         !self.closed && self.active >= self.concurrency && self.somebody_waits()
     }
 
-    /// Who has a slot, or has lost it since it was seen asleep.
-    pub(crate) fn suspects(&self) -> Vec<Suspect<K>> {
+    /// Who has a slot, and of `all` also who has lost it since it was seen asleep.
+    pub(crate) fn suspects(&self, all: bool) -> Vec<Suspect<K>> {
+        let is_one = |standing| match standing {
+            Standing::Released => true,
+            Standing::Presumed => all,
+            _ => false,
+        };
         let suspects = self.members.iter().enumerate().filter_map(|(member, slot)| {
             let slot = slot.as_ref()?;
-            matches!(slot.standing, Standing::Released | Standing::Presumed).then(|| Suspect {
+            is_one(slot.standing).then(|| Suspect {
                 member,
                 last_move: slot.last_move,
                 own_moves: slot.state.moves(),
@@ -90,11 +95,12 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         suspects.collect()
     }
 
-    /// The monitor has looked: those who sleep are paused (P72, T9), those who run count again.
-    pub(crate) fn looked(&mut self, suspects: Vec<Suspect<K>>, wakes: &mut Wakes<K>) {
+    /// The monitor has looked: those who sleep are paused (P72, T9), those who run count again. Says
+    /// whether a thread was found asleep with a slot.
+    pub(crate) fn looked(&mut self, suspects: Vec<Suspect<K>>, wakes: &mut Wakes<K>) -> bool {
         self.counts.monitor_looks += 1;
         if self.closed {
-            return;
+            return false;
         }
         let mut found_sleeper = false;
         for suspect in suspects {
@@ -104,6 +110,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             self.counts.released_on_block += 1;
         }
         self.settle(wakes);
+        found_sleeper
     }
 
     /// True when the thread is found asleep with a slot, which it loses.

@@ -6,7 +6,7 @@ mod kernel;
 use super::{OnDriver, start_monitor};
 use crate::sched::binding::{Bound, BoundMember, BoundThread, OwnerSlot};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
-use crate::sched::monitor::{Round, Watched};
+use crate::sched::monitor::{Round, Watched, Whom};
 use crate::sched::rules::steps::{MemberId, Wakes, Work};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sys::iocp::block::Finished;
@@ -59,9 +59,9 @@ macro_rules! either {
 }
 
 impl<T: Send + 'static> Watched for Scheduler<T> {
-    fn watch(&self) -> Round {
+    fn watch(&self, whom: Whom) -> Round {
         match self {
-            Self::Ours(ours) => ours.watch(),
+            Self::Ours(ours) => ours.watch(whom),
             // The kernel sees by itself which threads block.
             Self::Kernel(_) => Round::Doze,
         }
