@@ -55,6 +55,7 @@
 //! services, such as an axum router.
 
 mod adapters;
+mod answer;
 mod arrival;
 mod blocking;
 mod executor;
@@ -70,7 +71,7 @@ pub use adapters::hyper::{HyperExecutor, HyperTimer};
 pub use blocking::{spawn_blocking, yield_now};
 pub use executor::owned::TaskInfo;
 pub use executor::task::{AbortHandle, JoinError, JoinHandle};
-pub use overlapped::{Buffer, Buffers, blocking};
+pub use overlapped::{Buffer, Buffers, DatagramInfo, Datagrams, blocking};
 pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport};
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};

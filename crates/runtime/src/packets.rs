@@ -1,10 +1,12 @@
 //! What travels through the port of a runtime, and who is told of each packet.
 
+use crate::answer::Answer;
 use crate::executor::Runnable;
 use crate::executor::run_queue::RunQueue;
-use crate::net::{listener, stream};
+use crate::net::{listener, stream, udp};
 use crate::time::Slot;
-use overlapped::{Packet, Protocol};
+use overlapped::{Buffers, Datagrams, Packet, Protocol};
+use std::io;
 use std::sync::Arc;
 
 /// The protocol of a runtime's port.
@@ -28,6 +30,7 @@ pub(crate) enum Message {
 pub(crate) enum Key {
     Stream(stream::State),
     Listener(listener::State),
+    Udp(udp::State),
 }
 
 /// Who waits for an operation.
@@ -38,6 +41,9 @@ pub(crate) enum Operation {
     Send(u64),
     /// A send of so many bytes that was copied, and for which nobody waits.
     Copied(usize),
+    Connect(Arc<Answer<io::Result<()>>>),
+    SendTo(Arc<Answer<(io::Result<()>, Buffers)>>),
+    SendBatch(Arc<Answer<(io::Result<()>, Datagrams)>>),
     Timer(Arc<Slot>),
 }
 
@@ -54,15 +60,36 @@ pub(crate) fn deliver(packet: Packet<Packets>) {
                 state.sent(operation, buffers, result);
             }
         }
-        Packet::Connected { stream, result, .. } => {
-            if let Key::Stream(state) = stream.key() {
-                state.connected(result);
-            }
+        Packet::Connected { operation: Operation::Connect(answer), result, .. } => {
+            answer.arrived(result);
         }
         Packet::Accepted { listener, result, .. } => {
             if let Key::Listener(state) = listener.key() {
                 state.accepted(result);
             }
+        }
+        Packet::ReceivedFrom { socket, buffer, result, .. } => {
+            if let Key::Udp(state) = socket.key() {
+                state.received(buffer, result);
+            }
+        }
+        Packet::ReceivedBatch { socket, datagrams, result, .. } => {
+            if let Key::Udp(state) = socket.key() {
+                state.received_batch(datagrams, result);
+            }
+        }
+        Packet::SentTo { operation: Operation::SendTo(answer), buffers, result, .. } => {
+            answer.arrived((result, buffers));
+        }
+        Packet::SentBatch {
+            operation: Operation::SendBatch(answer),
+            mut datagrams,
+            sent,
+            result,
+            ..
+        } => {
+            datagrams.remove_first(sent);
+            answer.arrived((result, datagrams));
         }
         Packet::Timer { operation: Operation::Timer(slot), result: Ok(()) } => slot.ring(),
         // Nothing else is started here. A timer is stopped, and not cancelled.

@@ -1,11 +1,11 @@
 //! Connecting a stream.
 
 use super::none_of_the_addresses;
-use super::stream::{State, Stream, TcpStream};
+use super::stream::{Stream, TcpStream};
+use crate::answer::Answer;
 use crate::executor::{Executor, current};
 use crate::packets::Operation;
 use overlapped::TcpSocket;
-use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -49,9 +49,11 @@ async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result
 
     let socket = if address.is_ipv4() { TcpSocket::v4() } else { TcpSocket::v6() }?;
     let stream = TcpStream::associate(executor, socket)?;
-    stream.connect(address, (), Operation::Plain).map_err(|refused| refused.error)?;
+    let answer = Answer::new();
+    let operation = Operation::Connect(Arc::clone(&answer));
+    stream.connect(address, (), operation).map_err(|refused| refused.error)?;
     let mut attempt = Attempt(Some(stream.clone()));
-    poll_fn(|context| State::of(&stream).connecting.lock().poll(context)).await?;
+    answer.wait().await?;
     attempt.0 = None;
     Ok(stream)
 }

@@ -1,7 +1,7 @@
 //! A listener. One accept is in flight at a time; it stays in flight when its future is dropped, and
 //! the connection that it brings goes to the next call.
 
-use super::none_of_the_addresses;
+use super::first_that_works;
 use super::stream::TcpStream;
 use crate::arrival::{Arrival, change};
 use crate::executor::{Executor, current};
@@ -81,14 +81,8 @@ impl TcpListener {
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let executor = current::get("a listener");
-        let mut last = None;
-        for address in overlapped::blocking(|| address.to_socket_addrs())? {
-            match ListenSocket::bind(address, BACKLOG) {
-                Ok(socket) => return Self::associate(executor, socket),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(none_of_the_addresses(last))
+        let socket = first_that_works(address, |address| ListenSocket::bind(address, BACKLOG))?;
+        Self::associate(executor, socket)
     }
 
     /// Takes over a listener of the standard library.

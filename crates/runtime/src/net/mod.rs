@@ -1,7 +1,7 @@
-//! TCP: listeners and streams whose operations are those of the port.
+//! Sockets whose operations are those of the port.
 //!
 //! A [`TcpListener`] accepts [`TcpStream`]s. A stream has a [`ReadHalf`] and a [`WriteHalf`], which may go
-//! to different tasks.
+//! to different tasks. A [`UdpSocket`] exchanges datagrams.
 
 // What waits for a packet lies in the completion key of its handle: see the `State` of each.
 mod connect;
@@ -9,13 +9,32 @@ pub(crate) mod listener;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod stream;
+pub(crate) mod udp;
 
 pub use listener::TcpListener;
 pub use receive::ReadHalf;
 pub use send::WriteHalf;
 pub use stream::TcpStream;
+pub use udp::{UdpSender, UdpSocket};
 
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// Does something with the first address with which it can be done. A name is looked up here, while
+/// another thread is let in.
+fn first_that_works<T>(
+    addresses: impl ToSocketAddrs,
+    act: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for address in overlapped::blocking(|| addresses.to_socket_addrs())? {
+        match act(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(none_of_the_addresses(last))
+}
 
 /// Why nothing could be bound or connected: what the last address met, if there was one.
 fn none_of_the_addresses(last: Option<io::Error>) -> io::Error {

@@ -2,7 +2,7 @@
 
 use super::receive::{ReadHalf, Receiving};
 use super::send::{Sending, WriteHalf};
-use crate::arrival::{Arrival, change, wake};
+use crate::arrival::{change, wake};
 use crate::executor::{Executor, current};
 use crate::packets::{Key, Operation, Packets};
 use overlapped::{Buffer, Buffers, KeepAlive, Received, TcpSocket};
@@ -20,7 +20,6 @@ pub(crate) type Stream = overlapped::TcpStream<Packets>;
 pub(crate) struct State {
     pub(super) receiving: Mutex<Receiving>,
     pub(super) sending: Mutex<Sending>,
-    pub(super) connecting: Mutex<Arrival<io::Result<()>>>,
 }
 
 impl State {
@@ -34,14 +33,10 @@ impl State {
         wake(waker);
     }
 
-    pub(crate) fn connected(&self, result: io::Result<()>) {
-        change(&self.connecting, |connecting| connecting.arrive(result));
-    }
-
     pub(super) fn of(stream: &Stream) -> &Self {
         match stream.key() {
             Key::Stream(state) => state,
-            Key::Listener(_) => unreachable!("a stream has the key of a stream"),
+            _ => unreachable!("a stream has the key of a stream"),
         }
     }
 }
