@@ -53,6 +53,11 @@
 //! None is on by default: `tokio-io` and `hyper` implement the traits of those crates for
 //! [`TcpStream`](net::TcpStream), which has those of futures-io in any case; `serve` adds a server for tower
 //! services, such as an axum router.
+//!
+//! With `tokio-compat`, libraries that are tied to tokio's runtime run in tasks. Each runtime then has a
+//! current-thread runtime of tokio on a thread of its own, in whose context tasks are polled. What runs on
+//! that thread, which is what `tokio::spawn` is given, and tokio's timers and sockets, does not have the promise of
+//! this runtime: what blocks there holds up whatever needs tokio.
 
 mod adapters;
 mod answer;
@@ -65,6 +70,8 @@ mod runtime;
 #[cfg(feature = "serve")]
 mod serve;
 pub mod time;
+#[cfg(feature = "tokio-compat")]
+mod tokio_thread;
 
 #[cfg(feature = "hyper")]
 pub use adapters::hyper::{HyperExecutor, HyperTimer};

@@ -5,6 +5,8 @@ use crate::executor::current::{self, Entered};
 use crate::executor::owned::TaskInfo;
 use crate::executor::task::JoinHandle;
 use crate::packets::Packets;
+#[cfg(feature = "tokio-compat")]
+use crate::tokio_thread::{self, TokioThread};
 use overlapped::{Counters, DriverChoice, Port, RunningWorkers, Snapshot, Workers};
 use std::fmt;
 use std::future::Future;
@@ -88,7 +90,15 @@ impl Builder {
     pub fn build(self) -> io::Result<Runtime> {
         let port =
             Port::<Packets>::builder().concurrency(self.concurrency).driver(self.driver).build()?;
-        let executor = Arc::new(Executor::new(port));
+        #[cfg(feature = "tokio-compat")]
+        let tokio = tokio_thread::runtime(&self.thread_name)?;
+        let executor = Arc::new(Executor::new(
+            port,
+            #[cfg(feature = "tokio-compat")]
+            tokio.handle().clone(),
+        ));
+        #[cfg(feature = "tokio-compat")]
+        let tokio = Some(TokioThread::start(tokio, &executor, &self.thread_name)?);
         let mut workers =
             Workers::new(&executor.port).name(&self.thread_name).most(self.most_threads);
         if let Some(bytes) = self.stack_size {
@@ -97,8 +107,13 @@ impl Builder {
         // The threads keep the executor until they end, which they do with the runtime.
         let of_threads = Arc::clone(&executor);
         let workers = workers.start(move |_, packet| of_threads.handle(packet))?;
-        let (handle, workers) = (Handle(executor), Some(workers));
-        Ok(Runtime { handle, workers, shutdown_within: self.shutdown_within })
+        Ok(Runtime {
+            handle: Handle(executor),
+            workers: Some(workers),
+            #[cfg(feature = "tokio-compat")]
+            tokio,
+            shutdown_within: self.shutdown_within,
+        })
     }
 }
 
@@ -124,6 +139,9 @@ pub struct Runtime {
     handle: Handle,
     /// Missing once it was shut down.
     workers: Option<RunningWorkers<Packets>>,
+    /// Missing once it was shut down.
+    #[cfg(feature = "tokio-compat")]
+    tokio: Option<TokioThread>,
     shutdown_within: Duration,
 }
 
@@ -203,9 +221,14 @@ impl Runtime {
                 drop(workers);
             } else {
                 let end = Instant::now().checked_add(limit);
+                let left =
+                    || end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
                 executor.owned.wait_until_empty(end);
-                let left = end.map_or(limit, |end| end.saturating_duration_since(Instant::now()));
-                threads = workers.stop(left).in_handler;
+                threads = workers.stop(left()).in_handler;
+                #[cfg(feature = "tokio-compat")]
+                if let Some(tokio) = self.tokio.take() {
+                    threads += usize::from(!tokio.stop(left()));
+                }
             }
         }
         ShutdownReport { tasks: executor.owned.list(), threads }
@@ -285,6 +308,8 @@ impl Handle {
     /// When `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.enter();
+        #[cfg(feature = "tokio-compat")]
+        let _in_tokio = self.0.tokio.enter();
         let unpark =
             Arc::new(Unpark { thread: std::thread::current(), is_woken: AtomicBool::new(false) });
         let waker = Waker::from(Arc::clone(&unpark));

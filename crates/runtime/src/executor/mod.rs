@@ -29,17 +29,31 @@ pub(crate) struct Executor {
     pub(crate) owned: Owned,
     /// Tasks are dropped instead of run.
     closing: AtomicBool,
+    /// In whose context tasks run.
+    #[cfg(feature = "tokio-compat")]
+    pub(crate) tokio: tokio::runtime::Handle,
 }
 
 impl Executor {
-    pub(crate) fn new(port: Port<Packets>) -> Self {
-        Self { port, owned: Owned::default(), closing: AtomicBool::new(false) }
+    pub(crate) fn new(
+        port: Port<Packets>,
+        #[cfg(feature = "tokio-compat")] tokio: tokio::runtime::Handle,
+    ) -> Self {
+        Self {
+            port,
+            owned: Owned::default(),
+            closing: AtomicBool::new(false),
+            #[cfg(feature = "tokio-compat")]
+            tokio,
+        }
     }
 
     /// What each thread does with a packet.
     pub(crate) fn handle(self: &Arc<Self>, packet: Packet<Packets>) {
         current::work_for(self);
         self.prepare_queue();
+        #[cfg(feature = "tokio-compat")]
+        let _in_tokio = self.tokio.enter();
         match packet {
             Packet::Posted(Message::Task(runnable)) => self.run(runnable),
             Packet::Posted(Message::Tasks(queue)) => self.run_batch(&queue),
