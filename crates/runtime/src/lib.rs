@@ -64,11 +64,13 @@ mod answer;
 mod arrival;
 mod blocking;
 mod executor;
+mod join_set;
 pub mod net;
 mod packets;
 mod runtime;
 #[cfg(feature = "serve")]
 mod serve;
+mod task_local;
 pub mod time;
 #[cfg(feature = "tokio-compat")]
 mod tokio_thread;
@@ -78,10 +80,12 @@ pub use adapters::hyper::{HyperExecutor, HyperTimer};
 pub use blocking::{spawn_blocking, yield_now};
 pub use executor::owned::TaskInfo;
 pub use executor::task::{AbortHandle, JoinError, JoinHandle};
+pub use join_set::JoinSet;
 pub use overlapped::{Buffer, Buffers, DatagramInfo, Datagrams, blocking};
 pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport};
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};
+pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
 
 use std::future::Future;
 
