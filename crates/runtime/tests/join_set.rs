@@ -1,17 +1,25 @@
 //! Tasks that are awaited together.
 
 use overlapped_runtime::time::sleep;
-use overlapped_runtime::{JoinSet, Runtime, blocking, yield_now};
+use overlapped_runtime::{Handle, JoinSet, Runtime, blocking, yield_now};
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No test waits for longer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn runtime() -> Runtime {
     Runtime::builder().concurrency(2).build().expect("a runtime starts")
+}
+
+async fn until_tasks_are(count: usize) {
+    let start = Instant::now();
+    while Handle::current().metrics().tasks > count {
+        assert!(start.elapsed() < PATIENCE, "tasks are left");
+        yield_now().await;
+    }
 }
 
 #[test]
@@ -98,9 +106,7 @@ fn a_set_that_is_dropped_aborts_its_tasks_and_no_others() {
             });
         }
         drop(tasks);
-        while overlapped_runtime::Handle::current().metrics().tasks > 1 {
-            yield_now().await;
-        }
+        until_tasks_are(1).await;
         assert!(!of_another.is_finished());
         of_another.abort();
     });
@@ -150,9 +156,7 @@ fn all_results_or_the_first_error() {
         tasks.spawn(pending()).abort();
         let error = tasks.join_all().await.expect_err("one is aborted");
         assert!(error.is_aborted(), "{error}");
-        while overlapped_runtime::Handle::current().metrics().tasks > 0 {
-            yield_now().await;
-        }
+        until_tasks_are(0).await;
     });
 }
 
