@@ -8,7 +8,7 @@ use super::facts::Moment;
 use super::wheel::{Key, Wheel};
 use crate::sched::Scheduler;
 use crate::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Names one timer of one port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,8 +67,25 @@ impl<T> Timers<T> {
         if queue.closed {
             return Err(due);
         }
-        let key = queue.wheel.insert(now.nanoseconds(), at.nanoseconds(), due);
+        queue.wheel.advance(now.nanoseconds());
+        let key = queue.wheel.insert(at.nanoseconds(), due);
         queue.set_alarm(scheduler);
+        Ok(TimerId(key))
+    }
+
+    /// The same without reading the clock, unless it becomes the earliest.
+    pub(crate) fn start_until<Q: 'static>(
+        &self,
+        scheduler: &Scheduler<Q>,
+        at: Instant,
+        due: Due<T>,
+    ) -> Result<TimerId, Due<T>> {
+        let mut queue = self.0.lock();
+        if queue.closed {
+            return Err(due);
+        }
+        let key = queue.wheel.insert(Moment::of(at).nanoseconds(), due);
+        queue.set_alarm_for(scheduler, key);
         Ok(TimerId(key))
     }
 
@@ -81,12 +98,13 @@ impl<T> Timers<T> {
         at: Moment,
     ) -> bool {
         let mut queue = self.0.lock();
-        let is_there = queue.wheel.reset(now.nanoseconds(), id.0, at.nanoseconds());
+        queue.wheel.advance(now.nanoseconds());
+        let is_there = queue.wheel.reset(id.0, at.nanoseconds());
         queue.set_alarm(scheduler);
         is_there
     }
 
-    /// Lets a timer of the user's run for so long from now on; false when there is none such.
+    /// Has a timer of the user's run out so long from now; false when there is none such.
     pub(crate) fn reset<Q: 'static>(
         &self,
         scheduler: &Scheduler<Q>,
@@ -94,10 +112,26 @@ impl<T> Timers<T> {
         after: Duration,
     ) -> bool {
         let now = Moment::of(scheduler.backend().now());
+        self.reset_to(scheduler, id, now.after(after))
+    }
+
+    /// The same for a moment.
+    pub(crate) fn reset_until<Q: 'static>(
+        &self,
+        scheduler: &Scheduler<Q>,
+        id: TimerId,
+        at: Instant,
+    ) -> bool {
+        self.reset_to(scheduler, id, Moment::of(at))
+    }
+
+    fn reset_to<Q: 'static>(&self, scheduler: &Scheduler<Q>, id: TimerId, at: Moment) -> bool {
         let mut queue = self.0.lock();
         let is_there = matches!(queue.wheel.get(id.0), Some(Due::Timer(_)))
-            && queue.wheel.reset(now.nanoseconds(), id.0, now.after(after).nanoseconds());
-        queue.set_alarm(scheduler);
+            && queue.wheel.reset(id.0, at.nanoseconds());
+        if is_there {
+            queue.set_alarm_for(scheduler, id.0);
+        }
         is_there
     }
 
@@ -145,6 +179,16 @@ impl<T> Queue<T> {
         {
             self.alarm = next;
             scheduler.backend().arm(Some(Moment::at(next).instant()));
+        }
+    }
+
+    /// The same after an entry was put in without regard to the present time, by which it may lie where
+    /// something is to be done too early.
+    fn set_alarm_for<Q: 'static>(&mut self, scheduler: &Scheduler<Q>, key: Key) {
+        if self.wheel.next().is_some_and(|next| next < self.alarm) {
+            let now = Moment::of(scheduler.backend().now());
+            self.wheel.place_by(now.nanoseconds(), key);
+            self.set_alarm(scheduler);
         }
     }
 }

@@ -62,8 +62,7 @@ impl<T> Wheel<T> {
     }
 
     /// Enters `content` for the time `at`. Times are in nanoseconds.
-    pub(super) fn insert(&mut self, now: u64, at: u64, content: T) -> Key {
-        self.advance(now);
+    pub(super) fn insert(&mut self, at: u64, content: T) -> Key {
         let number = self.take_number();
         let entry = Entry {
             at,
@@ -92,11 +91,10 @@ impl<T> Wheel<T> {
     }
 
     /// Moves an entry to another time; false when it was taken out.
-    pub(super) fn reset(&mut self, now: u64, key: Key, at: u64) -> bool {
+    pub(super) fn reset(&mut self, key: Key, at: u64) -> bool {
         if self.find(key).is_none() {
             return false;
         }
-        self.advance(now);
         self.unlink(key.place);
         let number = self.take_number();
         let entry = &mut self.entries[key.place as usize];
@@ -104,6 +102,15 @@ impl<T> Wheel<T> {
         entry.number = number;
         self.link(key.place);
         true
+    }
+
+    /// Puts an entry where it belongs by now, so that [`Wheel::next`] is not too early for it.
+    pub(super) fn place_by(&mut self, now: u64, key: Key) {
+        if self.find(key).is_some() {
+            self.unlink(key.place);
+            self.advance(now);
+            self.link(key.place);
+        }
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
@@ -166,7 +173,7 @@ impl<T> Wheel<T> {
     }
 
     /// What is over by now is over, as far as nothing is left of it.
-    fn advance(&mut self, now: u64) {
+    pub(super) fn advance(&mut self, now: u64) {
         let present = now >> TICK_BITS;
         if present > self.elapsed && self.first_slot().is_none_or(|(_, _, tick)| tick > present) {
             self.elapsed = present;
@@ -269,18 +276,20 @@ mod tests {
             match (below(10), some) {
                 (0..=4, _) | (_, None) => {
                     number += 1;
-                    let key = wheel.insert(now, at, step);
+                    wheel.advance(now);
+                    let key = wheel.insert(at, step);
                     expected.insert((at, number), (step, key));
                 }
                 (5, Some((old, (content, key)))) => {
                     number += 1;
-                    assert!(wheel.reset(now, key, at));
+                    assert!(wheel.reset(key, at));
+                    wheel.place_by(now, key);
                     expected.remove(&old);
                     expected.insert((at, number), (content, key));
                 }
                 (6, Some((old, (content, key)))) => {
                     assert_eq!(wheel.remove(key), Some(content));
-                    assert_eq!((wheel.remove(key), wheel.reset(now, key, at)), (None, false));
+                    assert_eq!((wheel.remove(key), wheel.reset(key, at)), (None, false));
                     expected.remove(&old);
                 }
                 _ => {
@@ -316,8 +325,9 @@ mod tests {
     fn an_entry_far_away_goes_down_a_few_times_and_is_due_then() {
         let mut wheel = Wheel::new();
         let year = 365 * 24 * 3_600_000 * MS;
-        wheel.insert(5 * MS, 100 * year, 1);
-        wheel.insert(5 * MS, u64::MAX, 2);
+        wheel.advance(5 * MS);
+        wheel.insert(100 * year, 1);
+        wheel.insert(u64::MAX, 2);
         let mut steps = 0;
         loop {
             let next = wheel.next().expect("it is there");
@@ -337,9 +347,9 @@ mod tests {
         assert!(size_of::<Entry<[usize; 2]>>() <= 64);
         let mut wheel = Wheel::new();
         for round in 0..3 {
-            let keys: Vec<_> = (0..1_000)
-                .map(|number| wheel.insert(round * MS, (round + number) * MS, ()))
-                .collect();
+            wheel.advance(round * MS);
+            let keys: Vec<_> =
+                (0..1_000).map(|number| wheel.insert((round + number) * MS, ())).collect();
             for key in keys {
                 assert_eq!(wheel.remove(key), Some(()));
             }

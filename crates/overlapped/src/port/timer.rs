@@ -7,7 +7,7 @@ use crate::error::{Refused, aborted};
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl<P: Protocol> Port<P> {
     /// Starts a timer; it completes with [`Packet::Timer`] no earlier than after `after`, and 0.13 ms
@@ -25,10 +25,34 @@ impl<P: Protocol> Port<P> {
         operation: P::Operation,
     ) -> Result<TimerId, Refused<P::Operation>> {
         let connections = &self.inner().connections;
+        let start = |due| connections.timers.start(&connections.scheduler, after, due);
+        self.started_by(start, operation)
+    }
+
+    /// The same for a moment. The clock is not read for it, unless the timer becomes the earliest of the
+    /// port. A moment that has passed is one that is due.
+    ///
+    /// # Errors
+    /// As for [`Port::timer`].
+    pub fn timer_at(
+        &self,
+        at: Instant,
+        operation: P::Operation,
+    ) -> Result<TimerId, Refused<P::Operation>> {
+        let connections = &self.inner().connections;
+        let start = |due| connections.timers.start_until(&connections.scheduler, at, due);
+        self.started_by(start, operation)
+    }
+
+    fn started_by(
+        &self,
+        start: impl FnOnce(Due<P::Operation>) -> Result<TimerId, Due<P::Operation>>,
+        operation: P::Operation,
+    ) -> Result<TimerId, Refused<P::Operation>> {
         let operation = Due::Timer(operation);
-        let started = match connections.is_closed() {
+        let started = match self.inner().connections.is_closed() {
             true => Err(operation),
-            false => connections.timers.start(&connections.scheduler, after, operation),
+            false => start(operation),
         };
         started.map_err(|refused| {
             let Due::Timer(operation) = refused else {
@@ -46,6 +70,18 @@ impl<P: Protocol> Port<P> {
     pub fn reset_timer(&self, id: TimerId, after: Duration) -> io::Result<()> {
         let connections = &self.inner().connections;
         match connections.timers.reset(&connections.scheduler, id, after) {
+            true => Ok(()),
+            false => Err(over()),
+        }
+    }
+
+    /// The same for a moment, as for [`Port::timer_at`].
+    ///
+    /// # Errors
+    /// `NotFound` when its time is over already.
+    pub fn reset_timer_at(&self, id: TimerId, at: Instant) -> io::Result<()> {
+        let connections = &self.inner().connections;
+        match connections.timers.reset_until(&connections.scheduler, id, at) {
             true => Ok(()),
             false => Err(over()),
         }

@@ -140,7 +140,36 @@ fn a_timer_beyond_all_time_starts_and_can_be_stopped(world: &World) {
     assert_eq!(port.stop_timer(timer).ok(), Some(1));
 }
 
+fn timers_of_moments_complete_in_the_order_of_their_times_and_never_early(world: &World) {
+    let port = world.exact_port(1);
+    let at = |after_ms| Instant::now() + Duration::from_millis(after_ms);
+    // The first is far away, and those that follow are earlier than all that was there.
+    let far =
+        port.timer_at(Instant::now() + NEVER_IN_THIS_TEST, 1).expect("a timer can be started");
+    let (second, third) = (at(90), at(60));
+    port.timer_at(second, 2).expect("a timer can be started");
+    port.timer_at(third, 3).expect("a timer can be started");
+    assert_eq!(timer(&port).0, 3);
+    assert!(Instant::now() >= third);
+    assert_eq!(timer(&port).0, 2);
+    assert!(Instant::now() >= second);
+    // When nothing was due for a while, the next one comes at its time as well.
+    let (put_forward, passed) = (at(60), Instant::now());
+    port.reset_timer_at(far, put_forward).expect("it has not run out");
+    port.timer_at(passed, 4).expect("a timer can be started");
+    assert_eq!(timer(&port).0, 4, "its moment has passed");
+    assert_eq!(timer(&port).0, 1);
+    assert!(Instant::now() >= put_forward);
+    let error = port.reset_timer_at(far, put_forward).expect_err("it ran out");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_nothing_comes(&port);
+    port.close();
+    let refused = port.timer_at(Instant::now(), 9).expect_err("the port is closed");
+    assert_eq!(refused.returned, 9);
+}
+
 on_every_driver! {
+    timers_of_moments_complete_in_the_order_of_their_times_and_never_early,
     a_timer_beyond_all_time_starts_and_can_be_stopped,
     a_timer_that_is_reset_completes_once_at_its_new_time,
     a_timer_that_is_stopped_gives_its_operation_back_and_no_packet,

@@ -58,7 +58,8 @@ impl Slot {
 pub fn sleep(after: Duration) -> Sleep {
     let now = Instant::now();
     let far = Duration::from_secs(100 * 365 * 86_400);
-    sleep_until(now.checked_add(after).unwrap_or(now + far))
+    let deadline = now.checked_add(after).unwrap_or(now + far);
+    Sleep { deadline, is_ahead: !after.is_zero(), timer: None }
 }
 
 /// Waits until a moment. One that has passed already is waited for no longer.
@@ -66,13 +67,15 @@ pub fn sleep(after: Duration) -> Sleep {
 /// # Panics
 /// As for [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, timer: None }
+    Sleep { deadline, is_ahead: false, timer: None }
 }
 
 /// The future of [`sleep`]. It is cancel safe, and dropping it stops its timer.
 #[must_use = "a future does nothing unless it is awaited"]
 pub struct Sleep {
     deadline: Instant,
+    /// It was ahead when it was set, so that the clock need not be read before its timer is started.
+    is_ahead: bool,
     timer: Option<Timer>,
 }
 
@@ -83,13 +86,13 @@ struct Timer {
 }
 
 impl Timer {
-    fn start(left: Duration, context: &Context<'_>) -> Self {
+    fn start(deadline: Instant, context: &Context<'_>) -> Self {
         let executor = current::get("a timer");
         let slot = Arc::new(Slot(Mutex::new(State {
             is_over: false,
             waker: Some(context.waker().clone()),
         })));
-        match executor.port.timer(left, Operation::Timer(Arc::clone(&slot))) {
+        match executor.port.timer_at(deadline, Operation::Timer(Arc::clone(&slot))) {
             Ok(id) => Self { executor, id, slot },
             Err(_) => panic!("a timer needs a runtime, and this one was shut down"),
         }
@@ -117,12 +120,12 @@ impl Sleep {
     /// that, or nobody is woken.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
-        if let Some(timer) = &self.timer {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if timer.executor.port.reset_timer(timer.id, left).is_err() {
-                // It has run out; the next poll starts another.
-                self.timer = None;
-            }
+        self.is_ahead = false;
+        if let Some(timer) = &self.timer
+            && timer.executor.port.reset_timer_at(timer.id, deadline).is_err()
+        {
+            // It has run out; the next poll starts another.
+            self.timer = None;
         }
     }
 }
@@ -134,11 +137,10 @@ impl Future for Sleep {
         if let Some(timer) = &self.timer {
             return timer.slot.poll(context);
         }
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if !self.is_ahead && self.is_over() {
             return Poll::Ready(());
         }
-        self.timer = Some(Timer::start(left, context));
+        self.timer = Some(Timer::start(self.deadline, context));
         Poll::Pending
     }
 }
