@@ -4,6 +4,7 @@ use crate::arrival::{Arrival, change};
 use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Where the answer arrives. It is shared by the operation and by the future that waits.
 ///
@@ -21,6 +22,10 @@ impl<T> Answer<T> {
     }
 
     pub(crate) async fn wait(&self) -> T {
-        poll_fn(|context| self.0.lock().poll(context)).await
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        self.0.lock().poll(context)
     }
 }

@@ -1,8 +1,11 @@
 //! Code that blocks, and giving way to others.
 
+use crate::executor::Executor;
 use crate::executor::task::JoinHandle;
 use std::future::poll_fn;
+use std::io;
 use std::panic::Location;
+use std::sync::Arc;
 use std::task::Poll;
 
 /// Runs code that blocks as a task of its own, and so beside the caller.
@@ -23,6 +26,22 @@ where
 {
     let executor = crate::executor::current::get("`spawn_blocking`");
     executor.spawn(async move { crate::blocking(work) }, Location::caller())
+}
+
+/// Does what blocks as a task beside the caller, who may be dropped meanwhile; it is then done to its
+/// end.
+pub(crate) async fn beside<T: Send + 'static>(
+    executor: &Arc<Executor>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let task = executor.spawn(async move { crate::blocking(work) }, Location::caller());
+    match task.await {
+        Ok(result) => result,
+        Err(error) => match error.into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(aborted) => Err(aborted.into()),
+        },
+    }
 }
 
 /// Lets other tasks that are ready go first.

@@ -64,6 +64,7 @@ mod answer;
 mod arrival;
 mod blocking;
 mod executor;
+pub mod fs;
 mod join_set;
 pub mod net;
 mod packets;

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::executor::Runnable;
 use crate::executor::run_queue::RunQueue;
+use crate::fs::Transferred;
 use crate::net::{listener, stream, udp};
 use crate::time::Slot;
 use overlapped::{Buffers, Datagrams, Packet, Protocol};
@@ -31,6 +32,7 @@ pub(crate) enum Key {
     Stream(stream::State),
     Listener(listener::State),
     Udp(udp::State),
+    File,
 }
 
 /// Who waits for an operation.
@@ -41,9 +43,12 @@ pub(crate) enum Operation {
     Send(u64),
     /// A send of so many bytes that was copied, and for which nobody waits.
     Copied(usize),
-    Connect(Arc<Answer<io::Result<()>>>),
+    /// A connect or a flush.
+    Done(Arc<Answer<io::Result<()>>>),
     SendTo(Arc<Answer<(io::Result<()>, Buffers)>>),
     SendBatch(Arc<Answer<(io::Result<()>, Datagrams)>>),
+    /// A read or a write of a file.
+    File(Arc<Answer<Transferred>>),
     Timer(Arc<Slot>),
 }
 
@@ -60,7 +65,7 @@ pub(crate) fn deliver(packet: Packet<Packets>) {
                 state.sent(operation, buffers, result);
             }
         }
-        Packet::Connected { operation: Operation::Connect(answer), result, .. } => {
+        Packet::Connected { operation: Operation::Done(answer), result, .. } => {
             answer.arrived(result);
         }
         Packet::Accepted { listener, result, .. } => {
@@ -90,6 +95,17 @@ pub(crate) fn deliver(packet: Packet<Packets>) {
         } => {
             datagrams.remove_first(sent);
             answer.arrived((result, datagrams));
+        }
+        Packet::Read { operation: Operation::File(answer), buffer, result, .. } => {
+            answer.arrived(Transferred { count: buffer.len(), result: result.map(drop), buffer });
+        }
+        Packet::Written {
+            operation: Operation::File(answer), buffer, transferred, result, ..
+        } => {
+            answer.arrived(Transferred { count: transferred, result, buffer });
+        }
+        Packet::Flushed { operation: Operation::Done(answer), result, .. } => {
+            answer.arrived(result);
         }
         Packet::Timer { operation: Operation::Timer(slot), result: Ok(()) } => slot.ring(),
         // Nothing else is started here. A timer is stopped, and not cancelled.

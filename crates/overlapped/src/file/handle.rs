@@ -5,6 +5,7 @@ use super::state::FileHandle;
 use crate::error::OperationId;
 use crate::protocol::Protocol;
 use crate::sched::binding::blocking;
+use std::fs::Metadata;
 use std::io;
 
 /// A file associated with a port.
@@ -61,6 +62,16 @@ impl<P: Protocol> File<P> {
     /// The system's, and "bad descriptor" on a closed handle.
     pub fn size(&self) -> io::Result<u64> {
         self.0.open_file()?.size()
+    }
+
+    /// What the file system says of the file now: its size, its times, what it is. The call waits for
+    /// the system, and gives the calling thread's slot away meanwhile.
+    ///
+    /// # Errors
+    /// The system's, and "bad descriptor" on a closed handle.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        let file = self.0.open_file()?;
+        blocking(|| file.metadata())
     }
 
     /// Makes the file `bytes` long: cuts it, or lengthens it by zeroes. The call waits for the

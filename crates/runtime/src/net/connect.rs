@@ -50,7 +50,7 @@ async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result
     let socket = if address.is_ipv4() { TcpSocket::v4() } else { TcpSocket::v6() }?;
     let stream = TcpStream::associate(executor, socket)?;
     let answer = Answer::new();
-    let operation = Operation::Connect(Arc::clone(&answer));
+    let operation = Operation::Done(Arc::clone(&answer));
     stream.connect(address, (), operation).map_err(|refused| refused.error)?;
     let mut attempt = Attempt(Some(stream.clone()));
     answer.wait().await?;
