@@ -2,11 +2,12 @@
 
 use super::connection::{Connection, ConnectionState};
 use super::delivery::Delivery;
+use super::discard::Discard;
 use super::facts::Moment;
 use super::handle::Handle;
 use super::in_place::Tally;
 use super::locked::Locked;
-use super::operation::{Key, Operation};
+use super::operation::{Key, Operation, Pending};
 use super::sockets::TcpSocket;
 use super::table::Table;
 use super::timers::{Due, Timers};
@@ -34,6 +35,7 @@ pub(crate) struct Connections<O: Operation> {
     pub(crate) table: Table<Connection<O>>,
     pub(crate) timers: Timers<<O::Protocol as Protocol>::Operation>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) discard: Discard<O::Packet>,
     /// For each stream that waits in an accept, the listener; both by their tokens.
     pub(super) reservations: Mutex<HashMap<u64, u64>>,
     closed: AtomicBool,
@@ -44,12 +46,17 @@ pub(crate) struct Connections<O: Operation> {
 }
 
 impl<O: Operation> Connections<O> {
-    pub(crate) fn new(scheduler: Arc<Scheduler<O::Packet>>, pool: Arc<Pool>) -> Arc<Self> {
+    pub(crate) fn new(
+        scheduler: Arc<Scheduler<O::Packet>>,
+        pool: Arc<Pool>,
+        discard: Discard<O::Packet>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             scheduler,
             table: Table::new(),
             timers: Timers::new(),
             pool,
+            discard,
             reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
             accepts_paused: AtomicBool::new(false),
@@ -181,8 +188,8 @@ impl<O: Operation> Connections<O> {
         let _ = self.timers.start(&self.scheduler, RETRY_AFTER, Due::Retry(token));
     }
 
-    /// Drops what is in flight, with its buffers, since the port is closed: it is reported to nobody.
-    pub(crate) fn discard(self: &Arc<Self>, panics: &mut Panics) {
+    /// Ends what is in flight, since the port is closed: nobody takes its packets.
+    pub(crate) fn discard_all(self: &Arc<Self>, panics: &mut Panics) {
         for token in self.table.tokens() {
             panics.run(|| self.discard_one(token));
         }
@@ -190,21 +197,21 @@ impl<O: Operation> Connections<O> {
 
     fn discard_one(self: &Arc<Self>, token: u64) {
         let Some(mut connection) = self.find(token) else { return };
-        let mut dropped = Vec::new();
+        let mut in_flight = Vec::new();
         while let Some(pending) = connection.pop_any() {
-            dropped.push(pending);
+            in_flight.push(pending);
         }
         connection.cancel_in_kernel();
         let is_silent = connection.state == ConnectionState::Silent;
         let mut accepting = connection.rare.take_accepting();
         drop(connection);
         let mut panics = Panics::default();
-        panics.drop_each(dropped);
+        self.discard_each(&mut panics, in_flight);
         if is_silent {
             panics.run(|| self.remove(token));
         }
         if let Some(accepting) = &mut accepting {
-            panics.drop_each(accepting.take_waiting());
+            self.discard_each(&mut panics, accepting.take_waiting());
             // Those that have come since the tokens were listed are among them.
             for silent in accepting.silent_tokens() {
                 panics.run(|| self.discard_one(silent));
@@ -212,6 +219,10 @@ impl<O: Operation> Connections<O> {
         }
         panics.run(|| drop(accepting));
         panics.resume();
+    }
+
+    fn discard_each(&self, panics: &mut Panics, in_flight: impl IntoIterator<Item = Pending<O>>) {
+        self.discard.take_each(panics, in_flight.into_iter().map(Pending::aborted));
     }
 
     /// Takes a connection out of the table, whose last handle is gone or that never had one.

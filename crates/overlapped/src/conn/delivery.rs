@@ -2,6 +2,7 @@
 
 use super::accept_window::{Admission, refill};
 use super::connections::Connections;
+use super::discard::Discard;
 use super::handle::Handle;
 use super::operation::{Operation, Pending};
 use super::silent;
@@ -32,7 +33,7 @@ pub(crate) struct Delivery<'a, O: Operation> {
 pub(crate) struct Later<O: Operation> {
     /// Waking a thread is a call of the system's.
     wakeups: Vec<Wakeups<O::Packet>>,
-    refused: Vec<O::Packet>,
+    refused: Vec<(Discard<O::Packet>, O::Packet)>,
     /// Connections of a listener, by its token and their number, that are silent no longer, and whose
     /// slot in the table is free.
     pub(super) ended_silences: Vec<(Arc<Connections<O>>, silent::Ended)>,
@@ -107,21 +108,27 @@ impl<'a, O: Operation> Delivery<'a, O> {
     fn queue(&mut self, connections: &Connections<O>, packet: O::Packet) {
         match &self.by {
             By::Starter => self.queue_own(connections, packet),
-            By::Performer(_) | By::Other => self.queued(connections.scheduler.queue(packet)),
+            By::Performer(_) | By::Other => {
+                self.queued(connections, connections.scheduler.queue(packet))
+            }
         }
     }
 
     /// Queues the packet of an operation that completed while the calling thread started it.
     #[inline(never)]
     pub(super) fn queue_own(&mut self, connections: &Connections<O>, packet: O::Packet) {
-        self.queued(connections.scheduler.queue_own(packet));
+        self.queued(connections, connections.scheduler.queue_own(packet));
     }
 
     #[inline(always)]
-    fn queued(&mut self, queued: Result<Option<Wakeups<O::Packet>>, O::Packet>) {
+    fn queued(
+        &mut self,
+        connections: &Connections<O>,
+        queued: Result<Option<Wakeups<O::Packet>>, O::Packet>,
+    ) {
         match queued {
             Ok(wakeups) => self.put_off(wakeups),
-            Err(packet) => self.refuse(packet),
+            Err(packet) => self.refuse(&connections.discard, packet),
         }
     }
 
@@ -137,10 +144,10 @@ impl<'a, O: Operation> Delivery<'a, O> {
         self.later().wakeups.push(wakeups);
     }
 
-    /// A closed port has refused a packet, which must not be dropped under a lock.
+    /// A closed port has refused a packet, which must not be discarded under a lock.
     #[cold]
-    fn refuse(&mut self, packet: O::Packet) {
-        self.later().refused.push(packet);
+    fn refuse(&mut self, discard: &Discard<O::Packet>, packet: O::Packet) {
+        self.later().refused.push((discard.clone(), packet));
     }
 
     /// To be called without any lock held.
@@ -161,7 +168,9 @@ impl<O: Operation> Later<O> {
         for (connections, ended) in self.ended_silences {
             panics.run(|| silent::forget(&connections, ended));
         }
-        panics.drop_each(self.refused);
+        for (discard, packet) in self.refused {
+            panics.run(|| discard.take(packet));
+        }
         panics.drop_each(self.discarded);
         panics.drop_each(self.admissions);
         panics.drop_each(self.quiet);

@@ -299,16 +299,17 @@ impl<O: Operation> Handle<O> {
         at.starts.count(direction);
         let queued = self.0.connections.queue_own(packet);
         drop(at);
-        // A closed port gives it back. It is dropped here, where no lock is held.
-        drop(queued);
+        // A closed port gives it back, and no lock is held here.
+        self.0.connections.discard.take_refused(queued);
         Started::InFlight(id)
     }
 
     /// Queues the packet of an operation that failed at once.
     pub(super) fn report(&self, operation: O) {
         let packet = operation.into_packet(self.clone());
-        // A refused packet has nobody to go to; it is dropped here, where no lock is held.
-        drop(self.0.connections.queue(packet));
+        // No lock is held here.
+        let connections = &self.0.connections;
+        connections.discard.take_refused(connections.queue(packet));
     }
 
     pub(crate) fn with_socket<R>(

@@ -31,6 +31,7 @@ pub(crate) mod accept_window;
 pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod delivery;
+pub(crate) mod discard;
 mod ending;
 pub(crate) mod facts;
 pub(crate) mod handle;

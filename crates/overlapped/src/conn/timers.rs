@@ -27,6 +27,16 @@ pub(crate) enum Due<T> {
     Limits(u64),
 }
 
+impl<T> Due<T> {
+    /// What the user gave to a timer, if it is one of theirs.
+    pub(crate) fn into_operation(self) -> Option<T> {
+        match self {
+            Self::Timer(operation) => Some(operation),
+            Self::Retry(_) | Self::Silence(_) | Self::Limits(_) => None,
+        }
+    }
+}
+
 pub(crate) struct Timers<T>(Mutex<Queue<T>>);
 
 struct Queue<T> {

@@ -108,7 +108,7 @@ impl<J: Job> Helpers<J> {
         (count, done)
     }
 
-    /// Drops what waits. A helper that performs something drops it when that is done.
+    /// Ends what waits. A helper that performs something ends it when that is done.
     pub(super) fn close(&self) {
         let waiting = {
             let mut state = self.0.state.lock();
@@ -120,7 +120,9 @@ impl<J: Job> Helpers<J> {
         };
         self.0.changed.notify_all();
         let mut panics = Panics::default();
-        panics.drop_each(waiting);
+        for job in waiting {
+            panics.run(|| job.discard());
+        }
         panics.resume();
     }
 }
@@ -224,6 +226,8 @@ mod tests {
         fn deliver(self: Box<Self>) {
             self.delivered.send((self.tag, self.aborted)).expect("the test is there");
         }
+
+        fn discard(self: Box<Self>) {}
     }
 
     /// Helpers that all have a job in hand, and one more job that waits.

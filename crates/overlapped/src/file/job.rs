@@ -48,6 +48,9 @@ pub(super) trait Job: Transfer {
 
     /// Takes it complete, from a thread that is none of the port's.
     fn deliver(self: Box<Self>);
+
+    /// Ends it, since the port is closed. It may panic, as the user's code does.
+    fn discard(self: Box<Self>);
 }
 
 /// Jobs that came back complete.

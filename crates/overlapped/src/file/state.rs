@@ -263,4 +263,10 @@ impl<P: Protocol> Job for FileJob<P> {
         // The thread serves all files, and is to go on.
         contained(|| port.queue(self.into_completed()));
     }
+
+    fn discard(mut self: Box<Self>) {
+        self.abort();
+        let port = Arc::clone(&self.holder.0.port);
+        port.queue(self.into_completed());
+    }
 }

@@ -4,7 +4,9 @@ use super::Port;
 use super::inner::Inner;
 use crate::buffer::pool::Pool;
 use crate::buffer::sizes::Sizes;
+use crate::conn::discard::Discard;
 use crate::file::{Files, FilesChoice};
+use crate::op::packet::Packet;
 use crate::protocol::Protocol;
 use crate::sched::Scheduler;
 use crate::sys::{DriverChoice, simulated};
@@ -29,6 +31,7 @@ pub struct PortBuilder<P: Protocol> {
     /// Of all buffers; without one they follow their streams.
     buffer_size: Option<usize>,
     pool_limit: usize,
+    discard: Discard<Packet<P>>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -42,6 +45,7 @@ impl<P: Protocol> Default for PortBuilder<P> {
             blocked_thread_monitor: true,
             buffer_size: None,
             pool_limit: 1024,
+            discard: Discard::default(),
             protocol: PhantomData,
         }
     }
@@ -127,6 +131,21 @@ impl<P: Protocol> PortBuilder<P> {
         self
     }
 
+    /// Has `hook` called with each packet that nobody takes because the port is closed: those in its
+    /// queue, with their results, and those of all that was in flight, timers too, as aborted. It gets
+    /// back what they own: buffers, operations, messages. Without a hook they are dropped.
+    ///
+    /// It is called by whoever closes the port, and later by threads of the library for what the system
+    /// gave back late; also for what starts, with [`or_packet`](crate::OrPacket), when the port is
+    /// closed. A panic of the hook's is treated as one of a destructor. The handles in the
+    /// packets can start nothing any more. If the hook holds a clone of the port, that is not closed
+    /// by dropping its other clones.
+    #[must_use]
+    pub fn on_discard(mut self, hook: impl Fn(Packet<P>) + Send + Sync + 'static) -> Self {
+        self.discard = Discard::to(hook);
+        self
+    }
+
     /// Makes the port.
     ///
     /// # Errors
@@ -142,7 +161,7 @@ impl<P: Protocol> PortBuilder<P> {
         let files = Files::new(self.files)?;
         let sizes = self.buffer_size.map_or_else(Sizes::following, Sizes::all_of);
         let pool = Pool::new(sizes, self.pool_limit);
-        Ok(Port::from_inner(Inner::new(scheduler, files, report, pool)))
+        Ok(Port::from_inner(Inner::new(scheduler, files, report, pool, self.discard)))
     }
 }
 

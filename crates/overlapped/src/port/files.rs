@@ -20,11 +20,11 @@ impl<P: Protocol> Home<P> for Inner<P> {
     }
 
     fn queue(&self, completed: Completed<P>) {
-        drop(self.queue(completed.into()));
+        self.connections.discard.take_refused(self.queue(completed.into()));
     }
 
     fn queue_own(&self, completed: Completed<P>) {
-        drop(self.queue_own(completed.into()));
+        self.connections.discard.take_refused(self.queue_own(completed.into()));
     }
 
     fn drain(self: Arc<Self>) {

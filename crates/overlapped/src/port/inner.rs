@@ -8,13 +8,16 @@ use crate::buffer::pool::Pool;
 use crate::conn::accept_window;
 use crate::conn::connections::Connections;
 use crate::conn::delivery::{By, Delivery};
+use crate::conn::discard::Discard;
 use crate::conn::operation::Direction;
-use crate::error::{Refused, port_closed};
+use crate::conn::timers::Due;
+use crate::error::{Refused, aborted, port_closed};
 use crate::file::Files;
 use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::panics::Panics;
 use crate::protocol::Protocol;
+use crate::sched::metrics::Queued;
 use crate::sched::{Deadline, Job, Scheduler, TakeError};
 use crate::sync::unmodelled::AtomicU64;
 use crate::sys::{DriverReport, Event};
@@ -36,9 +39,10 @@ impl<P: Protocol> Inner<P> {
         files: Files<P>,
         report: DriverReport,
         pool: Arc<Pool>,
+        discard: Discard<Packet<P>>,
     ) -> Self {
         Self {
-            connections: Connections::new(scheduler, pool),
+            connections: Connections::new(scheduler, pool, discard),
             files,
             report,
             signals: Default::default(),
@@ -190,9 +194,11 @@ impl<P: Protocol> Inner<P> {
 
     pub(crate) fn put_back(&self, packets: VecDeque<Packet<P>>) {
         if let Err(refused) = self.scheduler().put_back_own(packets) {
-            // By a closed port. They are dropped here, where no lock is held.
+            // By a closed port. No lock is held here.
             let mut panics = Panics::default();
-            panics.drop_each(refused);
+            self.connections
+                .discard
+                .take_each(&mut panics, refused.into_iter().map(Queued::into_packet));
             panics.resume();
         }
     }
@@ -205,10 +211,14 @@ impl<P: Protocol> Inner<P> {
         // Before anybody's wait ends: each thread frees what it keeps of a closed pool.
         self.connections.pool.close();
         self.unwatch_signals();
-        panics.drop_each(self.scheduler().close());
-        panics.drop_each(self.connections.timers.close());
+        let discard = &self.connections.discard;
+        let queued = self.scheduler().close().into_iter().map(Queued::into_packet);
+        discard.take_each(&mut panics, queued);
+        let timers = self.connections.timers.close().filter_map(Due::into_operation);
+        let aborted = |operation| Packet::Timer { operation, result: Err(aborted()) };
+        discard.take_each(&mut panics, timers.map(aborted));
         panics.run(|| self.files.close());
-        self.connections.discard(&mut panics);
+        self.connections.discard_all(&mut panics);
         self.drain();
         panics.resume();
     }

@@ -86,7 +86,7 @@ impl<T> Queued<T> {
         Self { packet, at_ns: None }
     }
 
-    pub(super) fn into_packet(self) -> T {
+    pub(crate) fn into_packet(self) -> T {
         self.packet
     }
 }

@@ -24,6 +24,7 @@ mod datagrams;
 mod deadlines;
 mod deadlines_held;
 mod deferring;
+mod discarding;
 mod disconnecting;
 mod endurance;
 mod errno;

@@ -39,7 +39,9 @@ impl<P: Protocol> Inner<P> {
     /// Nobody is told of what ends with the port (P122).
     fn unless_closed(&self, packet: Option<Packet<P>>) -> Option<Packet<P>> {
         if self.is_closed() {
-            contained(|| drop(packet));
+            contained(|| {
+                packet.into_iter().for_each(|packet| self.connections.discard.take(packet))
+            });
             return None;
         }
         packet

@@ -197,6 +197,8 @@ mod tests {
         }
 
         fn deliver(self: Box<Self>) {}
+
+        fn discard(self: Box<Self>) {}
     }
 
     /// One job that the kernel would have, and its number.

@@ -172,7 +172,7 @@ impl<J: Job> Ring<J> {
         self.take_back(submissions, reaped);
     }
 
-    /// Drops what waits, and cancels the rest. The kernel owns the memory of that until it says
+    /// Ends what waits, and cancels the rest. The kernel owns the memory of that until it says
     /// otherwise, and a thread of our own waits for it, so that the caller need not.
     pub(super) fn close(ring: &Arc<Self>) {
         let mut reaped = Reaped::default();
@@ -199,7 +199,7 @@ impl<J: Job> Ring<J> {
         discard(reaped).resume();
     }
 
-    /// Drops each job when the kernel has let go of it.
+    /// Ends each job when the kernel has let go of it.
     fn drain(&self) {
         // A completion may be counted here that another thread has just taken.
         const PATIENCE: Duration = Duration::from_secs(1);
@@ -223,10 +223,11 @@ impl<J: Job> Ring<J> {
     }
 }
 
-/// Drops all the jobs, with the user's values in them.
-fn discard<J>(reaped: Reaped<J>) -> Panics {
+/// Ends all the jobs, with the user's values in them.
+fn discard<J: Job>(reaped: Reaped<J>) -> Panics {
     let mut panics = Panics::default();
-    panics.drop_each(reaped.done);
-    panics.drop_each(reaped.stranded);
+    for job in reaped.done.into_iter().chain(reaped.stranded) {
+        panics.run(|| job.discard());
+    }
     panics
 }
