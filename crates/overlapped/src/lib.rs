@@ -11,6 +11,7 @@
 //!   On Linux Unix stream sockets have these handles, too.
 //! - [`OpenFile`] and [`File`] are the same for files. Reads, writes and flushes of a file are
 //!   independent: they may complete in any order.
+//! - [`WaitHandle`] waits for descriptors and handles that are not the library's.
 //! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
 //!   of the operation and the handle, so the next operation starts from it.
 //! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
@@ -83,7 +84,7 @@
 //!
 //! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32
 //! call and what it is here), `docs/ownership.md` (what happens to buffers and handles when you
-//! drop, cancel or close), `docs/local-sockets.md` (Unix sockets), `docs/scheduler.md` (which threads may run), `docs/workers.md` (the threads of a server), `docs/linux.md` and
+//! drop, cancel or close), `docs/local-sockets.md` (Unix sockets), `docs/foreign-handles.md` (what is not the library's), `docs/scheduler.md` (which threads may run), `docs/workers.md` (the threads of a server), `docs/linux.md` and
 //! `docs/windows.md` (the drivers), `docs/limits.md` (every limit, and what happens at it), and
 //! `docs/contract.md` (what the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]
@@ -93,6 +94,7 @@ mod buffer;
 mod conn;
 mod error;
 mod file;
+mod foreign;
 mod op;
 mod panics;
 mod port;
@@ -112,6 +114,7 @@ pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
 pub use error::{OperationId, Refused, is_aborted, is_reset, is_timed_out};
 pub use file::{File, FileDescriptor, FilesChoice, OpenFile};
+pub use foreign::{WaitDescriptor, WaitHandle};
 pub use op::InPlace;
 pub use op::accept::Accepted;
 pub use op::or_packet::OrPacket;
@@ -138,6 +141,7 @@ pub use sys::options::{KeepAlive, PeerCredentials, SocketDescriptor, TcpInfo};
 pub use sys::signals::Signal;
 #[cfg(feature = "simulated")]
 pub use sys::simulated;
+pub use sys::waits::Readiness;
 pub use sys::{DriverChoice, DriverReport};
 pub use workers::Workers;
 pub use workers::event::{WorkersCounters, WorkersEvent};

@@ -13,7 +13,7 @@ const ROOMS: [&[&str]; 11] = [
     &["sys"],
     &["error"],
     &["sched"],
-    &["conn", "file"],
+    &["conn", "file", "foreign"],
     &["op"],
     &["port"],
     &["workers"],

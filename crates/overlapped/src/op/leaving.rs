@@ -6,6 +6,7 @@ use super::udp_socket::UdpSocket;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::file::File;
+use crate::foreign::WaitHandle;
 use crate::protocol::Protocol;
 use std::hash::{Hash, Hasher};
 
@@ -39,7 +40,7 @@ macro_rules! handles {
     )+ };
 }
 
-handles!(TcpStream, TcpListener, UdpSocket, File);
+handles!(TcpStream, TcpListener, UdpSocket, File, WaitHandle);
 
 /// How sockets get out of their port again.
 macro_rules! handles_of_sockets {

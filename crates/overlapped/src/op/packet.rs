@@ -8,8 +8,10 @@ use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffer, Buffers, Datagrams};
 use crate::file::{Completed, File};
+use crate::foreign::{self, WaitHandle};
 use crate::protocol::Protocol;
 use crate::sys::signals::Signal;
+use crate::sys::waits::Readiness;
 use std::io;
 use std::net::SocketAddr;
 
@@ -201,6 +203,15 @@ pub enum Packet<P: Protocol> {
         /// Whether the device has everything.
         result: io::Result<()>,
     },
+    /// A wait for a descriptor or handle that is not the library's has completed.
+    Waited {
+        /// The handle.
+        handle: WaitHandle<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// What was seen, of what was waited for.
+        result: io::Result<Readiness>,
+    },
     /// A timer has run out, or was cancelled.
     Timer {
         /// The per-operation data given at the start.
@@ -228,5 +239,12 @@ impl<P: Protocol> From<Completed<P>> for Packet<P> {
                 Self::Flushed { file, operation, result }
             }
         }
+    }
+}
+
+impl<P: Protocol> From<foreign::Completed<P>> for Packet<P> {
+    fn from(completed: foreign::Completed<P>) -> Self {
+        let foreign::Completed { handle, operation, result } = completed;
+        Self::Waited { handle, operation, result }
     }
 }

@@ -7,6 +7,7 @@ use super::tcp_stream::TcpStream;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffers, Datagrams};
 use crate::file::File;
+use crate::foreign::WaitHandle;
 use crate::protocol::Protocol;
 use std::io;
 
@@ -44,6 +45,8 @@ pub enum PacketKind {
     Written,
     /// A flush of a file.
     Flushed,
+    /// A wait for what is not the library's.
+    Waited,
     /// A timer.
     Timer,
     /// A signal of the process.
@@ -66,12 +69,14 @@ pub enum PacketHandle<P: Protocol> {
     Datagrams(UdpSocket<P>),
     /// Of what is done on a file.
     File(File<P>),
+    /// Of a wait.
+    Wait(WaitHandle<P>),
     /// A timer has none.
     None,
 }
 
 impl<P: Protocol> PacketHandle<P> {
-    /// The completion key of the connection, socket or file; that of the stream where there is a
+    /// The completion key of the connection, socket, file or whatever it is; that of the stream where there is a
     /// listener as well. `None` where there is no handle.
     pub fn key(&self) -> Option<&P::Key> {
         match self {
@@ -79,6 +84,7 @@ impl<P: Protocol> PacketHandle<P> {
             Self::ListenerAndStream(_, stream) | Self::Stream(stream) => Some(stream.key()),
             Self::Datagrams(socket) => Some(socket.key()),
             Self::File(file) => Some(file.key()),
+            Self::Wait(handle) => Some(handle.key()),
             Self::None => None,
         }
     }
@@ -124,6 +130,7 @@ impl<P: Protocol> Packet<P> {
             Self::Read { .. } => PacketKind::Read,
             Self::Written { .. } => PacketKind::Written,
             Self::Flushed { .. } => PacketKind::Flushed,
+            Self::Waited { .. } => PacketKind::Waited,
             Self::Timer { .. } => PacketKind::Timer,
             Self::Signal(_) => PacketKind::Signal,
             Self::Posted(_) => PacketKind::Posted,
@@ -150,6 +157,7 @@ impl<P: Protocol> Packet<P> {
             Self::Read { file, .. } | Self::Written { file, .. } | Self::Flushed { file, .. } => {
                 PacketHandle::File(file.clone())
             }
+            Self::Waited { handle, .. } => PacketHandle::Wait(handle.clone()),
             Self::Timer { .. } | Self::Signal(_) | Self::Posted(_) => PacketHandle::None,
         }
     }
@@ -172,6 +180,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Read { operation, .. }
             | Self::Written { operation, .. }
             | Self::Flushed { operation, .. }
+            | Self::Waited { operation, .. }
             | Self::Timer { operation, .. } => Some(operation),
             Self::Signal(_) | Self::Posted(_) => None,
         }
@@ -198,6 +207,7 @@ impl<P: Protocol> Packet<P> {
             Self::ReceivedFrom { result, .. } => of(result),
             Self::ReceivedScattered { result, .. } => of(result),
             Self::Read { result, .. } => of(result),
+            Self::Waited { result, .. } => of(result),
             Self::Connected { result, .. }
             | Self::Disconnected { result, .. }
             | Self::Sent { result, .. }
@@ -266,6 +276,9 @@ impl<P: Protocol> Packet<P> {
             }
             Self::Flushed { file, operation, result } => {
                 (PacketHandle::File(file), operation, nothing, result)
+            }
+            Self::Waited { handle, operation, result } => {
+                (PacketHandle::Wait(handle), operation, nothing, result.map(|_| ()))
             }
             Self::Timer { operation, result } => (PacketHandle::None, operation, nothing, result),
             packet @ (Self::Signal(_) | Self::Posted(_)) => return Err(packet),

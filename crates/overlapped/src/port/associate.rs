@@ -5,10 +5,12 @@ use crate::conn::connection::ConnectionState;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::file::{File, FileHandle, Home, OpenFile};
+use crate::foreign::{self, Core, WaitHandle};
 use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
 use crate::op::udp_socket::UdpSocket;
 use crate::protocol::Protocol;
+use crate::sys::waits::Owned;
 use sealed::PortRef;
 use std::sync::Arc;
 
@@ -18,7 +20,8 @@ pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)
 /// Sockets and files that can be associated with a port. The library implements it for its own, and
 /// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, a
 /// `UdpSocket` that is not connected, and on Linux a connected `UnixStream` and a `UnixListener`. It makes these non-blocking. One that is refused comes back as
-/// one that blocks.
+/// one that blocks. Everything else that can be waited for is associated as an `OwnedFd` of Linux or an
+/// `OwnedHandle` of Windows.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
     type Handle<P: Protocol>;
@@ -93,6 +96,19 @@ impl Associable for OpenFile {
     }
 }
 
+impl Associable for Owned {
+    type Handle<P: Protocol> = WaitHandle<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<WaitHandle<P>, Self, P::Key> {
+        let home: Arc<dyn foreign::Home<P>> = Arc::clone(port.0) as _;
+        Core::associate(home, self, key).map(WaitHandle)
+    }
+}
+
 /// Lets sockets of the standard library be associated as they are.
 macro_rules! standard_sockets {
     ($($standard:ident => $socket:ident, $handle:ident;)+) => { $(
@@ -125,13 +141,14 @@ standard_sockets! {
 }
 
 pub(in crate::port) mod sealed {
-    use super::{Arc, DatagramSocket, Inner, ListenSocket, OpenFile, Protocol, TcpSocket};
+    use super::{Arc, DatagramSocket, Inner, ListenSocket, OpenFile, Owned, Protocol, TcpSocket};
 
     pub trait Sealed {}
     impl Sealed for TcpSocket {}
     impl Sealed for ListenSocket {}
     impl Sealed for DatagramSocket {}
     impl Sealed for OpenFile {}
+    impl Sealed for Owned {}
 
     /// The port, as a type that no user can make.
     pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);

@@ -13,6 +13,7 @@ use crate::conn::operation::Direction;
 use crate::conn::timers::Due;
 use crate::error::{Refused, aborted, port_closed};
 use crate::file::Files;
+use crate::foreign::Waits;
 use crate::op::Op;
 use crate::op::packet::Packet;
 use crate::panics::Panics;
@@ -28,6 +29,7 @@ use std::sync::atomic::Ordering;
 pub(crate) struct Inner<P: Protocol> {
     pub(crate) connections: Arc<Connections<Op<P>>>,
     pub(crate) files: Files<P>,
+    pub(crate) waits: Waits<P>,
     pub(crate) report: DriverReport,
     pub(super) signals: Watching,
     posted: AtomicU64,
@@ -44,6 +46,7 @@ impl<P: Protocol> Inner<P> {
         Self {
             connections: Connections::new(scheduler, pool, discard),
             files,
+            waits: Default::default(),
             report,
             signals: Default::default(),
             posted: AtomicU64::new(0),
@@ -174,8 +177,13 @@ impl<P: Protocol> Inner<P> {
         match event.token {
             Event::ALARM => self.ring(delivery),
             Event::SIGNAL => self.take_signals(delivery),
-            _ => {
+            Event::FILES => {
                 for completed in self.files.reap() {
+                    delivery.add(&self.connections, completed.into());
+                }
+            }
+            _ => {
+                if let Some(completed) = self.waits.complete(event) {
                     delivery.add(&self.connections, completed.into());
                 }
             }
@@ -218,6 +226,7 @@ impl<P: Protocol> Inner<P> {
         let aborted = |operation| Packet::Timer { operation, result: Err(aborted()) };
         discard.take_each(&mut panics, timers.map(aborted));
         panics.run(|| self.files.close());
+        discard.take_each(&mut panics, self.waits.close().map(Packet::from));
         self.connections.discard_all(&mut panics);
         self.drain();
         panics.resume();
@@ -232,7 +241,7 @@ impl<P: Protocol> Inner<P> {
         let finished = self.finished();
         let sizes = self.scheduler().sizes();
         Snapshot {
-            devices: self.connections.table.count() + self.files.count(),
+            devices: self.connections.table.count() + self.files.count() + self.waits.count(),
             queued: sizes.queued + finished,
             waiting: sizes.waiting,
             released: sizes.released,

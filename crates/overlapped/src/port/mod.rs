@@ -3,7 +3,7 @@
 //! - [`Port`] is what users hold; [`builder`] makes it, [`batch`] is what they take several
 //!   packets with, [`counters`] and [`Snapshot`] what they see.
 //! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
-//! - [`files`] is what the files of a port ask it for.
+//! - [`files`] is what the files of a port ask it for; [`waits`] the same for what is not the library's.
 //! - [`signals`] is what the process is told from outside; without the feature of that name there is
 //!   nothing of it.
 
@@ -20,6 +20,7 @@ mod signals;
 #[path = "no_signals.rs"]
 mod signals;
 mod timer;
+mod waits;
 
 use crate::buffer::{Buffer, cache};
 use crate::error::Refused;
@@ -129,14 +130,16 @@ impl<P: Protocol> Port<P> {
         &self.0.0
     }
 
-    /// Associates a socket or a file with the port under a completion key and gives its typed handle.
+    /// Associates a socket, a file or [something else](crate::WaitHandle) with the port under a completion key
+    /// and gives its typed handle.
     ///
-    /// This consumes the socket or file, so a handle belongs to one port for life. Association
+    /// This consumes what is given, so a handle belongs to one port for life. Association
     /// queues no packet by itself.
     ///
     /// # Errors
     /// Gives the socket or file and the key back: the port is closed, the socket belongs to another
-    /// driver, the backend for files cannot carry this file, or the system is short of memory.
+    /// driver, the backend for files cannot carry this file, the system cannot wait for this descriptor or
+    /// handle, or is short of memory.
     pub fn associate<S: Associable>(
         &self,
         socket: S,

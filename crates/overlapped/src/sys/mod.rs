@@ -29,7 +29,7 @@
 //! after it, since the packet may be taken before that call returns.
 //!
 //! Files go another way, whatever carries the sockets: `uring` or `iocp` holds what they ask for, or the
-//! call waits; see [`files`].
+//! call waits; see [`files`]. What is not ours is only waited for; see [`waits`].
 //!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
@@ -53,6 +53,7 @@ pub(crate) mod socket;
 pub(crate) mod system;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
+pub(crate) mod waits;
 
 use socket::Socket;
 use std::io;
@@ -109,10 +110,13 @@ impl Event {
     /// The token that says that operations on files have completed.
     pub(crate) const FILES: u64 = u64::MAX - 4;
 
-    /// Whether the token is that of a socket: the port's own are the last ones.
+    /// The first token of the waits for what is not ours: one for each number of 32 bits.
+    pub(crate) const WAITS: u64 = (u32::MAX as u64 - 1) << 32;
+
+    /// Whether the token is that of a socket: those of waits, and the port's own, are the last ones.
     #[inline]
     pub(crate) fn is_of_a_socket(self) -> bool {
-        self.token < Self::FILES
+        self.token < Self::WAITS
     }
 }
 

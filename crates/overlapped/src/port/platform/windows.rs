@@ -57,7 +57,7 @@ impl<P: Protocol> Inner<P> {
             connection.map_or(0, |connection| connection.finished_in_kernel())
         };
         let of_sockets: usize = self.connections.table.tokens().into_iter().map(of_one).sum();
-        of_sockets + self.files.finished()
+        of_sockets + self.files.finished() + self.waits.finished()
     }
 
     /// Takes back what the kernel still held when the port was closed. What it does not give back

@@ -35,6 +35,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use super::Event;
 use super::files::SystemFile;
 use super::system::SystemSocket;
 use crate::sync::Mutex;
@@ -105,6 +106,8 @@ pub(crate) enum Taken {
     Finished(u64, Finished),
     /// An operation on a file has finished.
     FileFinished(Finished),
+    /// What a wait with this token was for has come.
+    Signalled(u64),
 }
 
 /// The most packets that one call takes.
@@ -142,6 +145,11 @@ impl Iocp {
             unposted: Mutex::default(),
             unposted_count: AtomicUsize::new(0),
         })
+    }
+
+    /// The port's handle, to be held for as long as something outside may queue on it.
+    pub(in crate::sys) fn handle(&self) -> &Arc<OwnedHandle> {
+        &self.port
     }
 
     fn raw(&self) -> HANDLE {
@@ -234,10 +242,11 @@ impl Iocp {
             return false;
         }
         taken.extend(entries[..count as usize].iter().map(|entry| {
-            match Marker::of_key(entry.lpCompletionKey) {
-                Some(marker) => Taken::Marker(marker),
-                None if entry.lpCompletionKey == FILES => Taken::FileFinished(Finished::new(entry)),
-                None => Taken::Finished(entry.lpCompletionKey as u64, Finished::new(entry)),
+            match (entry.lpCompletionKey, Marker::of_key(entry.lpCompletionKey)) {
+                (_, Some(marker)) => Taken::Marker(marker),
+                (FILES, _) => Taken::FileFinished(Finished::new(entry)),
+                (key, _) if key as u64 >= Event::WAITS => Taken::Signalled(key as u64),
+                (key, _) => Taken::Finished(key as u64, Finished::new(entry)),
             }
         }));
         true

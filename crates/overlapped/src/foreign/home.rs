@@ -1,0 +1,30 @@
+//! What a handle needs of the port that it is associated with, and what it gives it.
+
+use super::wait_handle::WaitHandle;
+use super::waits::Waits;
+use crate::protocol::Protocol;
+use crate::sys::Backend;
+use crate::sys::waits::Readiness;
+use std::io;
+
+/// The port of a handle.
+pub(crate) trait Home<P: Protocol>: Send + Sync {
+    fn is_closed(&self) -> bool;
+
+    fn waits(&self) -> &Waits<P>;
+
+    fn driver(&self) -> Backend<'_>;
+
+    /// Queues what is complete; drops it when the port is closed. No lock is held.
+    fn queue(&self, completed: Completed<P>);
+
+    /// The same for what completed while the calling thread started it.
+    fn queue_own(&self, completed: Completed<P>);
+}
+
+/// A complete wait with everything that it gives back.
+pub(crate) struct Completed<P: Protocol> {
+    pub(crate) handle: WaitHandle<P>,
+    pub(crate) operation: P::Operation,
+    pub(crate) result: io::Result<Readiness>,
+}

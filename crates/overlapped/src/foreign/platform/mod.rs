@@ -1,0 +1,6 @@
+//! What differs by system.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(windows)]
+mod windows;
