@@ -52,6 +52,7 @@ async fn connect(address: SocketAddr) -> Client {
 }
 
 async fn ask(client: &mut Client, path: &str, body: Bytes) -> hyper::Result<(StatusCode, Bytes)> {
+    client.ready().await?;
     let method = if body.is_empty() { "GET" } else { "POST" };
     let request = Request::builder().method(method).uri(path).header("host", "test");
     let request = request.body(Full::new(body)).expect("it is a request");

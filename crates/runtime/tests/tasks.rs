@@ -78,6 +78,24 @@ fn an_aborted_task_is_dropped_where_it_waits() {
     assert_eq!(runtime.handle().metrics().tasks, 0);
 }
 
+/// Whenever it comes: before the first poll, as it begins, or later.
+#[test]
+fn no_abort_is_lost() {
+    let runtime = runtime(2);
+    runtime.block_on(async {
+        for round in 0..30_000_u32 {
+            let task = spawn(pending::<()>());
+            for _ in 0..round % 64 {
+                std::hint::spin_loop();
+            }
+            task.abort();
+            let ended = overlapped_runtime::time::timeout(PATIENCE, task).await;
+            let error = ended.expect("it is dropped").expect_err("it never ends by itself");
+            assert!(error.is_aborted(), "round {round}: {error}");
+        }
+    });
+}
+
 #[test]
 fn an_abort_names_its_own_task_and_no_later_one() {
     let runtime = runtime(1);

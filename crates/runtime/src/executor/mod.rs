@@ -66,11 +66,12 @@ impl Executor {
     }
 
     fn run(&self, runnable: Runnable) {
-        if self.closing.load(Ordering::Acquire) || self.owned.is_aborted(*runnable.metadata()) {
-            // Its future is dropped, and whoever awaits it is told.
-            return drop(runnable);
-        }
         runnable.run();
+    }
+
+    /// Whether a task is to be dropped where it is.
+    fn is_to_end(&self, task: TaskNumber) -> bool {
+        self.closing.load(Ordering::Acquire) || self.owned.is_aborted(task)
     }
 
     fn schedule(&self, runnable: Runnable, info: ScheduleInfo) {

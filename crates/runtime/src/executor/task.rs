@@ -19,7 +19,7 @@ pin_project! {
     struct Contained<F> {
         #[pin]
         future: F,
-        _place: Place,
+        place: Place,
     }
 }
 
@@ -39,8 +39,12 @@ impl<F: Future> Future for Contained<F> {
     type Output = Result<F::Output, JoinError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+        let this = self.project();
+        // Not before the poll: an abort from then on wakes the task again, so it is not lost.
+        if this.place.executor.is_to_end(this.place.number) {
+            return Poll::Ready(Err(JoinError(None)));
+        }
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(JoinError(Some(Mutex::new(panic))))),
         }
@@ -58,8 +62,8 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let number = self.owned.reserve(spawned_at);
-        let _place = Place { executor: Arc::clone(self), number };
-        let contained = Contained { future, _place };
+        let place = Place { executor: Arc::clone(self), number };
+        let contained = Contained { future, place };
         let executor = Arc::clone(self);
         let schedule = move |runnable, info| executor.schedule(runnable, info);
         let task = async_task::Builder::new().metadata(number);
