@@ -54,6 +54,9 @@
 //! [`TcpStream`](net::TcpStream), which has those of futures-io in any case; `serve` adds a server for tower
 //! services, such as an axum router.
 //!
+//! With `tracing`, each task has a span, and a task that holds its thread for long is an event; see
+//! [`Builder::on_stall`].
+//!
 //! With `tokio-compat`, libraries that are tied to tokio's runtime run in tasks. Each runtime then has a
 //! current-thread runtime of tokio on a thread of its own, in whose context tasks are polled. What runs on
 //! that thread, which is what `tokio::spawn` is given, and tokio's timers and sockets, does not have the promise of
@@ -81,6 +84,7 @@ pub use adapters::hyper::{HyperExecutor, HyperTimer};
 pub use blocking::{spawn_blocking, yield_now};
 pub use executor::owned::TaskInfo;
 pub use executor::task::{AbortHandle, JoinError, JoinHandle};
+pub use executor::watch::{Stall, StallKind, Stalls};
 pub use join_set::JoinSet;
 pub use overlapped::{Buffer, Buffers, DatagramInfo, Datagrams, blocking};
 pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport};

@@ -4,6 +4,7 @@ use crate::executor::Executor;
 use crate::executor::current::{self, Entered};
 use crate::executor::owned::TaskInfo;
 use crate::executor::task::JoinHandle;
+use crate::executor::watch::{self, OnStall, Stall, Stalls};
 use crate::packets::Packets;
 #[cfg(feature = "tokio-compat")]
 use crate::tokio_thread::{self, TokioThread};
@@ -28,6 +29,7 @@ pub struct Builder {
     stack_size: Option<usize>,
     driver: DriverChoice,
     shutdown_within: Duration,
+    on_stall: OnStall,
 }
 
 impl Default for Builder {
@@ -39,6 +41,7 @@ impl Default for Builder {
             stack_size: None,
             driver: DriverChoice::default(),
             shutdown_within: Duration::from_secs(10),
+            on_stall: OnStall::default(),
         }
     }
 }
@@ -83,6 +86,23 @@ impl Builder {
         self
     }
 
+    /// Calls `tell` when a task has held its thread for longer than `after`, while it does so. Which task it
+    /// is, and where it was spawned, says the [`Stall`].
+    ///
+    /// It is called once for each such poll, within a quarter of `after` or so, by a thread that does nothing
+    /// else; what it takes long for delays the next call. Without it, stalls of 100 ms are counted all
+    /// the same ([`Metrics::stalls`]), and with the feature `tracing` each is an event.
+    ///
+    /// A task that blocks costs others nothing but a thread. One that computes costs them a processor.
+    pub fn on_stall(
+        mut self,
+        after: Duration,
+        tell: impl Fn(&Stall) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_stall = OnStall { after, tell: Some(Arc::new(tell)) };
+        self
+    }
+
     /// Starts the runtime, with as many threads as may run.
     ///
     /// # Errors
@@ -107,6 +127,7 @@ impl Builder {
         // The threads keep the executor until they end, which they do with the runtime.
         let of_threads = Arc::clone(&executor);
         let workers = workers.start(move |_, packet| of_threads.handle(packet))?;
+        watch::start(&executor, self.on_stall, &self.thread_name);
         Ok(Runtime {
             handle: Handle(executor),
             workers: Some(workers),
@@ -231,7 +252,8 @@ impl Runtime {
                 }
             }
         }
-        ShutdownReport { tasks: executor.owned.list(), threads }
+        executor.watch.end();
+        ShutdownReport { tasks: executor.tasks(), threads }
     }
 }
 
@@ -261,6 +283,16 @@ pub struct Metrics {
     pub tasks: usize,
     /// Tasks that were spawned.
     pub spawned: u64,
+    /// Polls of tasks that were begun.
+    pub polls: u64,
+    /// Tasks that are being polled, by as many threads; also those that block.
+    pub running: usize,
+    /// Tasks that lie in the run queues of threads.
+    pub in_run_queues: usize,
+    /// How often a thread took tasks from the run queue of another one.
+    pub robbed: u64,
+    /// How often a task held its thread for long; see [`Builder::on_stall`].
+    pub stalls: Stalls,
     /// Queue and threads of the port.
     pub port: Snapshot,
     /// What the port has counted: packets taken, threads that were let in when another one blocked.
@@ -335,6 +367,11 @@ impl Handle {
         Metrics {
             tasks: executor.owned.count(),
             spawned: executor.owned.spawned(),
+            polls: executor.watch.polls(),
+            running: executor.watch.running().len(),
+            in_run_queues: executor.queues.tasks(),
+            robbed: executor.queues.robbed(),
+            stalls: executor.watch.stalls(),
             port: executor.port.snapshot(),
             counters: executor.port.counters(),
         }
@@ -342,7 +379,7 @@ impl Handle {
 
     /// The tasks that exist, in the order in which they were spawned.
     pub fn tasks(&self) -> Vec<TaskInfo> {
-        self.0.owned.list()
+        self.0.tasks()
     }
 }
 

@@ -6,20 +6,23 @@
 //!   may steal from. The port knows of it, so no task waits for a thread that blocks.
 //! - [`task`] is how tasks are spawned, awaited and aborted; [`owned`] is the list of all of them,
 //!   by which a runtime ends: a task that waits is kept alive by what it waits for, and by nobody else.
-//! - [`current`] is the runtime of the calling thread.
+//! - [`current`] is the runtime of the calling thread; [`watch`] sees who holds a thread for long.
 
 pub(crate) mod current;
 mod in_place;
 pub(crate) mod owned;
 pub(crate) mod run_queue;
 pub(crate) mod task;
+pub(crate) mod watch;
 
 use crate::packets::{self, Message, Packets};
 use async_task::ScheduleInfo;
 use overlapped::{Packet, Port};
-use owned::{Owned, TaskNumber};
+use owned::{Owned, TaskInfo, TaskNumber};
+use run_queue::Queues;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use watch::Watch;
 
 /// A task that is ready.
 pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
@@ -27,6 +30,8 @@ pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
 pub(crate) struct Executor {
     pub(crate) port: Port<Packets>,
     pub(crate) owned: Owned,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) queues: Queues,
     /// Tasks are dropped instead of run.
     closing: AtomicBool,
     /// In whose context tasks run.
@@ -42,6 +47,8 @@ impl Executor {
         Self {
             port,
             owned: Owned::default(),
+            watch: Arc::default(),
+            queues: Queues::default(),
             closing: AtomicBool::new(false),
             #[cfg(feature = "tokio-compat")]
             tokio,
@@ -66,7 +73,10 @@ impl Executor {
     }
 
     fn run(&self, runnable: Runnable) {
-        runnable.run();
+        let task = runnable.metadata().number();
+        self.watch.poll(task, || {
+            runnable.run();
+        });
     }
 
     /// Whether a task is to be dropped where it is.
@@ -84,6 +94,16 @@ impl Executor {
             // A closed port gives it back: the task is dropped.
             drop(self.port.post(Message::Task(runnable)));
         }
+    }
+
+    /// The tasks that exist, in the order in which they were spawned.
+    pub(crate) fn tasks(&self) -> Vec<TaskInfo> {
+        let running = self.watch.running();
+        let mut tasks = self.owned.list();
+        for task in &mut tasks {
+            task.is_running = running.contains(&task.number);
+        }
+        tasks
     }
 
     /// From now on tasks are dropped when they would run; and all of them are to run.

@@ -19,6 +19,13 @@ pub(crate) struct TaskNumber {
     index: usize,
 }
 
+impl TaskNumber {
+    /// What [`TaskInfo::number`] is.
+    pub(super) fn number(self) -> u64 {
+        self.number
+    }
+}
+
 /// One task, as [`Handle::tasks`](crate::Handle::tasks) tells of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,6 +34,8 @@ pub struct TaskInfo {
     pub number: u64,
     /// Where it was spawned.
     pub spawned_at: &'static Location<'static>,
+    /// Whether a thread polls it. Otherwise it waits for something, or for a thread.
+    pub is_running: bool,
 }
 
 struct Entry {
@@ -35,6 +44,12 @@ struct Entry {
     is_aborted: bool,
     /// Missing until the task is made.
     waker: Option<Waker>,
+}
+
+impl Entry {
+    fn info(&self) -> TaskInfo {
+        TaskInfo { number: self.number, spawned_at: self.spawned_at, is_running: false }
+    }
 }
 
 #[derive(Default)]
@@ -113,13 +128,15 @@ impl Owned {
         self.spawned.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn list(&self) -> Vec<TaskInfo> {
+    /// The task with this number, if it exists.
+    pub(super) fn find(&self, number: u64) -> Option<TaskInfo> {
+        let part = self.part(number).lock();
+        part.iter().map(|(_, task)| task.info()).find(|task| task.number == number)
+    }
+
+    pub(super) fn list(&self) -> Vec<TaskInfo> {
         let of_part = |part: &Mutex<Slab<Entry>>| {
-            let info = |(_, task): (usize, &Entry)| TaskInfo {
-                number: task.number,
-                spawned_at: task.spawned_at,
-            };
-            part.lock().iter().map(info).collect::<Vec<_>>()
+            part.lock().iter().map(|(_, task)| task.info()).collect::<Vec<_>>()
         };
         let mut tasks: Vec<_> = self.parts.iter().flat_map(of_part).collect();
         tasks.sort_by_key(|task| task.number);

@@ -8,9 +8,10 @@
 use super::{Executor, Runnable};
 use crate::packets::Message;
 use crossbeam_deque::{Steal, Stealer, Worker};
+use parking_lot::Mutex;
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How many tasks run for one packet, if they are short. The port looks for what came from outside after
@@ -25,6 +26,32 @@ pub(crate) struct RunQueue {
     tasks: Stealer<Runnable>,
     /// A packet in the port says that there are tasks.
     is_announced: AtomicBool,
+}
+
+/// The run queues of all threads, to tell of them.
+#[derive(Default)]
+pub(crate) struct Queues {
+    of_threads: Mutex<Vec<Weak<RunQueue>>>,
+    robbed: AtomicU64,
+}
+
+impl Queues {
+    fn add(&self, queue: &Arc<RunQueue>) {
+        let mut queues = self.of_threads.lock();
+        queues.retain(|queue| queue.strong_count() > 0);
+        queues.push(Arc::downgrade(queue));
+    }
+
+    /// How many tasks lie in them.
+    pub(crate) fn tasks(&self) -> usize {
+        let queues = self.of_threads.lock();
+        queues.iter().filter_map(Weak::upgrade).map(|queue| queue.tasks.len()).sum()
+    }
+
+    /// How often a thread took tasks out of the queue of another one.
+    pub(crate) fn robbed(&self) -> u64 {
+        self.robbed.load(Ordering::Relaxed)
+    }
 }
 
 /// The same for the thread itself.
@@ -44,8 +71,10 @@ impl Own {
     fn new(executor: &Executor) -> Self {
         let tasks = Worker::new_fifo();
         let queue = RunQueue { tasks: tasks.stealer(), is_announced: AtomicBool::new(false) };
+        let queue = Arc::new(queue);
+        executor.queues.add(&queue);
         let executor = super::address(executor);
-        Self { executor, tasks, queue: Arc::new(queue), batch: Cell::new(1) }
+        Self { executor, tasks, queue, batch: Cell::new(1) }
     }
 }
 
@@ -96,6 +125,9 @@ impl Executor {
             let is_own = Arc::ptr_eq(&own.queue, queue);
             let first = if is_own { own.tasks.pop() } else { steal(queue, own) };
             let Some(first) = first else { return };
+            if !is_own {
+                self.queues.robbed.fetch_add(1, Ordering::Relaxed);
+            }
             if !is_own && !queue.tasks.is_empty() {
                 self.announce(queue);
             }

@@ -27,6 +27,8 @@ pin_project! {
 struct Place {
     executor: Arc<Executor>,
     number: TaskNumber,
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
 impl Drop for Place {
@@ -44,6 +46,8 @@ impl<F: Future> Future for Contained<F> {
         if this.place.executor.is_to_end(this.place.number) {
             return Poll::Ready(Err(JoinError(None)));
         }
+        #[cfg(feature = "tracing")]
+        let _in_span = this.place.span.enter();
         match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(JoinError(Some(Mutex::new(panic))))),
@@ -62,7 +66,14 @@ impl Executor {
         F::Output: Send + 'static,
     {
         let number = self.owned.reserve(spawned_at);
-        let place = Place { executor: Arc::clone(self), number };
+        let place = Place {
+            executor: Arc::clone(self),
+            number,
+            #[cfg(feature = "tracing")]
+            span: tracing::debug_span!(
+                parent: None, "task", number = number.number(), spawned_at = %spawned_at
+            ),
+        };
         let contained = Contained { future, place };
         let executor = Arc::clone(self);
         let schedule = move |runnable, info| executor.schedule(runnable, info);
