@@ -1,7 +1,7 @@
 //! An HTTP API over SQLite. Its handlers block, and nothing in them says so.
 //!
 //! Run it with `cargo run --release -p examples --example http_sqlite`, and then `curl ADDRESS/slow` and
-//! `curl ADDRESS/`. `/slow` answers when the disk has a row more. `/` is quick beside it. Ctrl-C stops it.
+//! `curl ADDRESS/`. `/slow` answers when its row is on the disk. `/` is quick beside it. Ctrl-C stops it.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 use rusqlite::Connection;

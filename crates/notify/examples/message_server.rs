@@ -1,4 +1,4 @@
-//! An echo server whose sockets report to a window, which has no face: one message for each event.
+//! An echo server whose sockets report to an invisible window: one message for each event.
 //!
 //! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it with
 //! `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows does. An

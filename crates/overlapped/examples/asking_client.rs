@@ -21,23 +21,18 @@ impl Protocol for Asking {
 /// A server that says nothing for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks each question and gives back the answers, which are as long as the questions.
+/// Asks each question that is not empty, and gives back their answers: as many bytes as were asked, or more.
 pub fn ask(address: SocketAddr, questions: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
     let port = Port::<Asking>::new()?;
-    let socket = if address.is_ipv4() { TcpSocket::v4()? } else { TcpSocket::v6()? };
+    let socket = TcpSocket::for_address(address)?;
     let stream = port.associate(socket, ())?;
-    let mut questions = questions.iter();
-    let mut asked = questions.next().cloned().unwrap_or_default();
-    let mut answers = Vec::new();
-    let mut answer = Vec::new();
-    if asked.is_empty() {
-        return Ok(answers);
-    }
+    let mut questions = questions.iter().filter(|question| !question.is_empty());
+    let Some(mut asked) = questions.next().cloned() else { return Ok(Vec::new()) };
+    let (mut answers, mut answer) = (Vec::new(), Vec::new());
     // The first question goes along with the connect.
     stream.connect(address, asked.clone(), ())?;
     loop {
-        let packet = port.take_timeout(PATIENCE);
-        match packet.map_err(|_| io::Error::from(ErrorKind::TimedOut))? {
+        match port.take_timeout(PATIENCE)? {
             Packet::Connected { result, stream, .. } | Packet::Sent { result, stream, .. } => {
                 result?;
                 stream.receive_pooled(())?;
@@ -54,7 +49,7 @@ pub fn ask(address: SocketAddr, questions: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>
                     continue;
                 }
                 answers.push(std::mem::take(&mut answer));
-                match questions.find(|question| !question.is_empty()) {
+                match questions.next() {
                     None => return Ok(answers),
                     Some(next) => asked = next.clone(),
                 }
@@ -71,7 +66,8 @@ fn main() -> io::Result<()> {
     let address = arguments.next().unwrap_or_default().parse().map_err(|_| {
         io::Error::new(ErrorKind::InvalidInput, "say where: asking_client ADDRESS:PORT WORD...")
     })?;
-    let questions: Vec<_> = arguments.map(String::into_bytes).collect();
+    let questions: Vec<_> =
+        arguments.filter(|word| !word.is_empty()).map(String::into_bytes).collect();
     for (question, answer) in questions.iter().zip(ask(address, &questions)?) {
         let is_echo = if *question == answer { "as it was asked" } else { "something else" };
         println!("{}: {is_echo}", String::from_utf8_lossy(&answer));

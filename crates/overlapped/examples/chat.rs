@@ -22,7 +22,7 @@ struct Member {
     name: String,
     /// What was received since the last whole line.
     line: Mutex<Vec<u8>>,
-    /// How many bytes are sent to this client, and not gone yet. One that does not read them is thrown out.
+    /// How many bytes are sent to this client, and not gone yet. A client with too many is disconnected.
     unsent: AtomicUsize,
 }
 
@@ -33,11 +33,11 @@ const MOST_UNSENT: usize = 1 << 20;
 type Room = Mutex<HashMap<u64, TcpStream<Chat>>>;
 
 fn tell_others(room: &Room, from: &TcpStream<Chat>, text: &[u8]) {
-    // Not copied for each. Sent under the lock, so that all get the texts in one order; counted first.
+    // All sends share it. They are started under the lock, so that all get the texts in one order.
     let text: Arc<[u8]> = text.into();
-    for member in room.lock().expect("no panic").values().filter(|member| *member != from) {
+    for member in room.lock().expect("no panic").values().filter(|to| to.id() != from.id()) {
         if member.key().unsent.fetch_add(text.len(), Relaxed) > MOST_UNSENT {
-            member.abort();
+            member.abort(); // The packet of the next send removes it.
         }
         member.send(Arc::clone(&text), ()).or_packet();
     }
@@ -74,7 +74,7 @@ fn handle(room: &Room, port: &Port<Chat>, packet: Packet<Chat>) {
         Packet::Sent { stream, buffers, result: Ok(()), .. } => {
             stream.key().unsent.fetch_sub(buffers.byte_len(), Relaxed);
         }
-        // The end, or an error, as every operation has after an abort: this client is not here any more.
+        // The end, or an error, which every operation has after an abort: the client is gone.
         Packet::Received { stream, .. } | Packet::Sent { stream, .. } => {
             room.lock().expect("no panic").remove(&stream.id());
         }

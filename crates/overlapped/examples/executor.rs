@@ -32,7 +32,7 @@ struct Task {
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
         let port = self.port.clone();
-        // Left for the thread that wakes it, if it is one of the port's. A closed port runs no task.
+        // Queued for this thread if it is one of the port's, else posted. A closed port runs no task.
         port.defer(self).ok();
     }
 }
@@ -40,7 +40,7 @@ impl Wake for Task {
 impl Task {
     fn run(self: Arc<Self>) {
         let waker = Waker::from(Arc::clone(&self));
-        // If it was woken while another thread polls it, this one waits here, and polls it again.
+        // If another thread polls it, this one blocks here until that is over, and polls it again.
         let mut future = self.future.lock().expect("no panic");
         let poll = future.as_mut().map(|task| task.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Some(Poll::Ready(())) = poll {

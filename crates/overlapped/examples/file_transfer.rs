@@ -61,7 +61,7 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
 /// number of bytes.
 pub fn fetch(address: SocketAddr, target: &Path) -> io::Result<u64> {
     let port = Port::<Transfer>::new()?;
-    let socket = if address.is_ipv4() { TcpSocket::v4()? } else { TcpSocket::v6()? };
+    let socket = TcpSocket::for_address(address)?;
     let stream = port.associate(socket, ())?;
     stream.connect(address, (), ())?;
     let mut target = File::create_new(target)?;

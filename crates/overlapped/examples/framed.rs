@@ -47,7 +47,7 @@ fn receive(stream: &TcpStream<Framed>, bytes: &[u8]) -> io::Result<()> {
         answers.extend_from_slice(&(answer.len() as u32).to_be_bytes());
         answers.extend_from_slice(&answer);
     }
-    // Nothing is received until this is sent, be it empty. So a client that does not read its answers is
+    // Nothing is received until this is sent, also when it is empty. So a client that does not read its answers is
     // not asked for more.
     stream.send(answers, ()).or_packet();
     Ok(())
@@ -86,7 +86,10 @@ pub fn serve(socket: ListenSocket, idle_limit: Duration) -> io::Result<()> {
     listener.accept_window(AcceptWindow::new(10).connections(1_000), || ())?;
     let workers = Workers::new(&port).stop_within(Duration::from_secs(5));
     let report = workers.run(move |port, packet| handle(port, packet, idle_limit))?;
-    println!("stopped; requests that were not finished: {}", report.in_handler + report.discarded);
+    println!(
+        "stopped; handlers and packets that were left: {}",
+        report.in_handler + report.discarded
+    );
     Ok(())
 }
 

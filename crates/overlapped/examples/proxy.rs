@@ -28,12 +28,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Starts to connect a client with `upstream`.
 fn connect(port: &Port<Proxy>, client: TcpSocket, upstream: SocketAddr) -> io::Result<()> {
     let client = port.associate(client, ())?;
-    let socket = if upstream.is_ipv4() { TcpSocket::v4()? } else { TcpSocket::v6()? };
+    let socket = TcpSocket::for_address(upstream)?;
     let server = port.associate(socket, ())?;
     client.set_idle_limit(Some(IDLE_LIMIT));
     server.set_idle_limit(Some(IDLE_LIMIT));
     let connect = server.connect(upstream, (), Some(client))?;
-    // An error would say that it is connected already.
+    // The only error would be that the connect is complete already.
     server.set_limit(connect, Some(CONNECT_LIMIT)).ok();
     Ok(())
 }
@@ -63,12 +63,12 @@ fn handle(upstream: SocketAddr, port: &Port<Proxy>, packet: Packet<Proxy>) {
         Packet::Sent { stream: to, operation: Some(from), result: Ok(()), .. } => {
             from.receive_pooled(Some(to)).or_packet();
         }
-        // One end says no more. The other one may still have something to say.
+        // One end has ended its stream. The other may still send.
         Packet::Received { operation: Some(to), result: Ok(Received::End), .. } => {
-            // An error here comes with an operation, too.
+            // If this fails, the receive of that end fails, too, and its packet ends both.
             to.shutdown(Shutdown::Write).ok();
         }
-        // One is lost, or idle for too long: so is the other.
+        // One end is lost, or was idle for too long: both are closed.
         Packet::Received { stream, operation: Some(other), .. }
         | Packet::Sent { stream, operation: Some(other), .. } => {
             stream.abort();

@@ -11,7 +11,7 @@ struct Resp;
 
 impl Protocol for Resp {
     type Key = ();
-    /// With a send: the buffer that the next receive goes on with.
+    /// A send has the buffer of what is not answered yet, into which the next receive appends.
     type Operation = Option<Buffer>;
     type Message = ();
 }
@@ -27,7 +27,7 @@ enum Stop {
 }
 
 /// Takes a line of a mark and a number off the front of `rest`.
-fn number(rest: &mut &[u8], mark: u8) -> Result<usize, Stop> {
+fn take_number(rest: &mut &[u8], mark: u8) -> Result<usize, Stop> {
     let end = rest.iter().position(|&byte| byte == b'\n').ok_or(Stop::Incomplete)?;
     let digits = rest[..end].strip_prefix(&[mark]).and_then(|line| line.strip_suffix(b"\r"));
     *rest = &rest[end + 1..];
@@ -36,10 +36,10 @@ fn number(rest: &mut &[u8], mark: u8) -> Result<usize, Stop> {
 }
 
 /// Takes one command off the front of `rest`. Its words stay where they are.
-fn command<'a>(rest: &mut &'a [u8]) -> Result<Vec<&'a [u8]>, Stop> {
+fn take_command<'a>(rest: &mut &'a [u8]) -> Result<Vec<&'a [u8]>, Stop> {
     let (mut ahead, mut words) = (*rest, Vec::with_capacity(3));
-    for _ in 0..number(&mut ahead, b'*')? {
-        let length = number(&mut ahead, b'$')?;
+    for _ in 0..take_number(&mut ahead, b'*')? {
+        let length = take_number(&mut ahead, b'$')?;
         let (word, after) = ahead.split_at_checked(length + 2).ok_or(Stop::Incomplete)?;
         words.push(word.strip_suffix(b"\r\n").ok_or(Stop::Malformed)?);
         ahead = after;
@@ -68,11 +68,11 @@ fn answer(values: &mut Values, words: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-/// Answers every command that is whole in `input` by one send, and keeps the rest of it.
+/// Answers every command that is whole in `input` by one send, which may be empty, and keeps the rest.
 fn answer_all(values: &Mutex<Values>, stream: &TcpStream<Resp>, mut input: Buffer) {
     let (mut rest, mut out) = (&input[..], Vec::with_capacity(512));
     loop {
-        match command(&mut rest) {
+        match take_command(&mut rest) {
             Ok(words) => answer(&mut values.lock().expect("no panic"), &words, &mut out),
             Err(Stop::Incomplete) => break,
             Err(Stop::Malformed) => return stream.close(),
@@ -97,7 +97,7 @@ fn handle(values: &Mutex<Values>, port: &Port<Resp>, packet: Packet<Resp>) {
         Packet::Sent { stream, operation: Some(input), result: Ok(()), .. } => {
             stream.receive_append(input, None).or_packet();
         }
-        // The end, an error, or a command that does not fit: the last handle closes the connection.
+        // The end, or an error, as of a receive without room: the last handle closes the connection.
         _ => {}
     }
 }

@@ -1,8 +1,8 @@
 //! A pool of threads that run jobs: the port is the queue of jobs.
 //!
 //! Run it with `cargo run -p overlapped --example worker_pool`. It runs jobs that compute, jobs that sleep, and
-//! one that panics. No more jobs compute at a time than there are processors, and those that sleep keep
-//! nobody waiting, since the port lets another thread run for each.
+//! one that panics. No more jobs compute at a time than there are processors, and up to 32 sleep at a
+//! time, since the port lets another thread run for each.
 
 use overlapped::{Packet, Port, Protocol, Workers, WorkersEvent};
 use std::io;
@@ -51,7 +51,7 @@ pub fn run(jobs_of_each: usize) -> io::Result<usize> {
             slept.send(number).ok();
         })?;
         submit(&port, move || {
-            computed.send((0..100_000).fold(number, |sum, next| sum.rotate_left(1) ^ next)).ok();
+            computed.send((0..100_000).fold(number, u64::wrapping_add)).ok();
         })?;
     }
     drop(done);

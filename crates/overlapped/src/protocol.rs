@@ -20,3 +20,10 @@ pub trait Protocol: Sized + 'static {
     /// What is posted.
     type Message: Send + 'static;
 }
+
+/// For a port that carries nothing of yours: `Port::<()>::new()`.
+impl Protocol for () {
+    type Key = ();
+    type Operation = ();
+    type Message = ();
+}

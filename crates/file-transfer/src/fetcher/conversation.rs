@@ -85,7 +85,7 @@ impl Fetch<'_> {
     fn connect(&self, request: Request) -> Result<Stream, Failure> {
         let system = |error: io::Error| Failure::system(&error);
         let address = self.address;
-        let socket = if address.is_ipv4() { TcpSocket::v4() } else { TcpSocket::v6() };
+        let socket = TcpSocket::for_address(address);
         let socket = socket.map_err(system)?;
         let stream = self.port.associate(socket, ()).map_err(|refused| system(refused.error))?;
         let nobody = |error: &io::Error| {

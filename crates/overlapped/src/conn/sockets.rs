@@ -37,6 +37,14 @@ impl TcpSocket {
         Socket::stream(Family::V6).map(Self::from_socket)
     }
 
+    /// A fresh socket of the family of this address, to be connected with it.
+    ///
+    /// # Errors
+    /// The system's, for want of descriptors for example.
+    pub fn for_address(address: SocketAddr) -> io::Result<Self> {
+        if address.is_ipv4() { Self::v4() } else { Self::v6() }
+    }
+
     /// Binds the socket to a local address; port 0 lets the system choose. A socket that is not
     /// bound is bound by its connect.
     ///

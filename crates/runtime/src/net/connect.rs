@@ -47,7 +47,7 @@ async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result
         }
     }
 
-    let socket = if address.is_ipv4() { TcpSocket::v4() } else { TcpSocket::v6() }?;
+    let socket = TcpSocket::for_address(address)?;
     let stream = TcpStream::associate(executor, socket)?;
     let answer = Answer::new();
     let operation = Operation::Done(Arc::clone(&answer));
