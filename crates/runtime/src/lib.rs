@@ -52,7 +52,7 @@
 //!
 //! None is on by default: `tokio-io` and `hyper` implement the traits of those crates for
 //! [`TcpStream`](net::TcpStream), which has those of futures-io in any case; `serve` adds a server for tower
-//! services, such as an axum router.
+//! services, such as an axum router, and `tls` has it speak TLS.
 //!
 //! With `tracing`, each task has a span, and a task that holds its thread for long is an event; see
 //! [`Builder::on_stall`].
@@ -91,6 +91,9 @@ pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport}
 #[cfg(feature = "serve")]
 pub use serve::{Serve, serve};
 pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
+
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 
 use std::future::Future;
 

@@ -1,10 +1,14 @@
 //! A server for a tower service, such as an axum router.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use crate::adapters::hyper::{HyperExecutor, HyperTimer};
-use crate::net::TcpListener;
+use crate::net::{TcpListener, TcpStream};
 use crate::time::{sleep, timeout};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
 use hyper::{Request, Response};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,7 +18,10 @@ use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tower_service::Service;
@@ -46,7 +53,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// A connection that fails ends, and nothing else. When the system is short of descriptors, the server
 /// waits 50 ms and accepts again.
 pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
-    Serve { listener, service, stop: Box::pin(pending()), drain_within: Duration::from_secs(30) }
+    Serve {
+        listener,
+        service,
+        stop: Box::pin(pending()),
+        drain_within: Duration::from_secs(30),
+        #[cfg(feature = "tls")]
+        tls: None,
+    }
 }
 
 /// The server of [`serve`], to be awaited.
@@ -56,9 +70,32 @@ pub struct Serve<S> {
     service: S,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     drain_within: Duration,
+    #[cfg(feature = "tls")]
+    tls: Option<tls::Tls>,
 }
 
 impl<S> Serve<S> {
+    /// Serves over TLS, and not without it.
+    ///
+    /// If `config` names no protocols (`alpn_protocols`), both versions of HTTP are offered. A client that does
+    /// not end its handshake [in time](Self::handshake_within), or fails in it, loses its connection; nobody
+    /// else waits for it. When the server stops, handshakes that have not ended are given up.
+    #[cfg(feature = "tls")]
+    pub fn with_tls(mut self, config: impl Into<Arc<crate::rustls::ServerConfig>>) -> Self {
+        self.tls = Some(tls::Tls::new(config.into()));
+        self
+    }
+
+    /// How long a handshake of TLS may take (default 10 s). Without [`with_tls`](Self::with_tls) before it, it
+    /// says nothing.
+    #[cfg(feature = "tls")]
+    pub fn handshake_within(mut self, limit: Duration) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.handshake_within = limit;
+        }
+        self
+    }
+
     /// Stops when `signal` has ended: nothing is accepted any more, and each connection ends with the
     /// request that it has in hand. Those that take longer than [`drain_within`](Self::drain_within)
     /// are left as they are, and go with the runtime.
@@ -101,33 +138,78 @@ where
         Box::pin(async move {
             let (http, graceful) = (http(), GracefulShutdown::new());
             loop {
-                let next = poll_fn(|context| match self.stop.as_mut().poll(context) {
-                    Poll::Ready(()) => Poll::Ready(None),
-                    Poll::Pending => self.listener.poll_accept(context).map(Some),
+                let next = poll_fn(|context| {
+                    if self.stop.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Next::Stop);
+                    }
+                    #[cfg(feature = "tls")]
+                    if let Some(tls) = &mut self.tls
+                        && let Poll::Ready(stream) = tls.poll_secured(context)
+                    {
+                        return Poll::Ready(Next::Secured(stream));
+                    }
+                    self.listener.poll_accept(context).map(Next::Accepted)
                 });
                 match next.await {
-                    None => break,
-                    Some(Ok((stream, _))) => {
-                        let service = TowerToHyperService::new(self.service.clone());
-                        let connection = http.serve_connection_with_upgrades(stream, service);
-                        let connection = graceful.watch(connection.into_owned());
-                        // How a connection ends concerns its client alone.
-                        drop(crate::spawn(async { connection.await.is_ok() }));
+                    Next::Stop => break,
+                    #[cfg(feature = "tls")]
+                    Next::Secured(stream) => begin(&http, &graceful, stream, &self.service),
+                    Next::Accepted(Ok((stream, _))) => {
+                        #[cfg(feature = "tls")]
+                        if let Some(tls) = &mut self.tls {
+                            tls.begin(stream);
+                            continue;
+                        }
+                        begin(&http, &graceful, stream, &self.service);
                     }
-                    Some(Err(error)) if is_of_the_client(&error) => {}
+                    Next::Accepted(Err(error)) if is_of_the_client(&error) => {}
                     // The runtime has ended.
-                    Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Next::Accepted(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                         return Err(error);
                     }
-                    Some(Err(_)) => sleep(RETRY_AFTER).await,
+                    Next::Accepted(Err(_)) => sleep(RETRY_AFTER).await,
                 }
             }
             drop(self.listener);
+            #[cfg(feature = "tls")]
+            drop(self.tls);
             // What is left then goes with the runtime.
             let _ = timeout(self.drain_within, graceful.shutdown()).await;
             Ok(())
         })
     }
+}
+
+/// What a server waits for.
+enum Next {
+    Stop,
+    Accepted(io::Result<(TcpStream, SocketAddr)>),
+    #[cfg(feature = "tls")]
+    Secured(tls::Secured),
+}
+
+/// Serves a connection, in a task of its own.
+fn begin<I, S, B>(
+    http: &auto::Builder<HyperExecutor>,
+    graceful: &GracefulShutdown,
+    io: I,
+    service: &S,
+) where
+    I: Read + Write + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let service = TowerToHyperService::new(service.clone());
+    let connection = http.serve_connection_with_upgrades(io, service);
+    let connection = graceful.watch(connection.into_owned());
+    // How a connection ends concerns its client alone.
+    drop(crate::spawn(async { connection.await.is_ok() }));
 }
 
 /// Both versions of HTTP, on this runtime.

@@ -1,0 +1,55 @@
+//! Handshakes of TLS, beside the server that accepts.
+
+use crate::JoinSet;
+use crate::net::TcpStream;
+use crate::rustls::ServerConfig;
+use crate::time::timeout;
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// How long a handshake may take, if nothing else is said.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection whose handshake has ended. It is large.
+pub(super) type Secured = Box<TokioIo<TlsStream<TcpStream>>>;
+
+/// What a server needs for TLS, and the handshakes that have not ended. They end with it.
+pub(super) struct Tls {
+    acceptor: TlsAcceptor,
+    pub(super) handshake_within: Duration,
+    handshakes: JoinSet<io::Result<TlsStream<TcpStream>>>,
+}
+
+impl Tls {
+    pub(super) fn new(mut config: Arc<ServerConfig>) -> Self {
+        if config.alpn_protocols.is_empty() {
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
+        }
+        Self {
+            acceptor: TlsAcceptor::from(config),
+            handshake_within: HANDSHAKE_WITHIN,
+            handshakes: JoinSet::new(),
+        }
+    }
+
+    /// Begins a handshake, in a task of its own.
+    pub(super) fn begin(&mut self, stream: TcpStream) {
+        let handshake = timeout(self.handshake_within, self.acceptor.accept(stream));
+        self.handshakes.spawn(async move { handshake.await? });
+    }
+
+    /// The next connection whose handshake ends well. How others end concerns their clients alone.
+    pub(super) fn poll_secured(&mut self, context: &mut Context<'_>) -> Poll<Secured> {
+        while let Poll::Ready(Some(ended)) = self.handshakes.poll_join_next(context) {
+            if let Ok(Ok(stream)) = ended {
+                return Poll::Ready(Box::new(TokioIo::new(stream)));
+            }
+        }
+        Poll::Pending
+    }
+}
