@@ -52,7 +52,8 @@
 //!
 //! None is on by default: `tokio-io` and `hyper` implement the traits of those crates for
 //! [`TcpStream`](net::TcpStream), which has those of futures-io in any case; `serve` adds a server for tower
-//! services, such as an axum router, and `tls` has it speak TLS.
+//! services, such as an axum router, and `tls` has it speak TLS; `signals` adds Ctrl-C and the request to
+//! terminate.
 //!
 //! With `tracing`, each task has a span, and a task that holds its thread for long is an event; see
 //! [`Builder::on_stall`].
@@ -74,6 +75,8 @@ mod packets;
 mod runtime;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "signals")]
+pub mod signal;
 mod task_local;
 pub mod time;
 #[cfg(feature = "tokio-compat")]

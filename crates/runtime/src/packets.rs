@@ -108,6 +108,8 @@ pub(crate) fn deliver(packet: Packet<Packets>) {
             answer.arrived(result);
         }
         Packet::Timer { operation: Operation::Timer(slot), result: Ok(()) } => slot.ring(),
+        #[cfg(feature = "signals")]
+        Packet::Signal(signal) => crate::signal::arrived(signal),
         // Nothing else is started here. A timer is stopped, and not cancelled.
         _ => {}
     }

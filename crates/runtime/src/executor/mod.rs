@@ -34,6 +34,8 @@ pub(crate) struct Executor {
     pub(crate) queues: Queues,
     /// Tasks are dropped instead of run.
     closing: AtomicBool,
+    #[cfg(feature = "signals")]
+    pub(crate) signals: crate::signal::Arrived,
     /// In whose context tasks run.
     #[cfg(feature = "tokio-compat")]
     pub(crate) tokio: tokio::runtime::Handle,
@@ -50,6 +52,8 @@ impl Executor {
             watch: Arc::default(),
             queues: Queues::default(),
             closing: AtomicBool::new(false),
+            #[cfg(feature = "signals")]
+            signals: crate::signal::Arrived::default(),
             #[cfg(feature = "tokio-compat")]
             tokio,
         }
