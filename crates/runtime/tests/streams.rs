@@ -1,7 +1,7 @@
 //! Listeners and streams, and what becomes of them when their futures are dropped.
 
 use futures_util::future::{Either, poll_immediate, select};
-use overlapped_runtime::net::{TcpListener, TcpStream};
+use overlapped_runtime::net::{TcpListener, TcpStream, lookup_host};
 use overlapped_runtime::time::{sleep, timeout};
 use overlapped_runtime::{Buffer, Runtime, spawn, yield_now};
 use std::io;
@@ -316,5 +316,80 @@ fn the_traits_of_futures_read_and_write_it() {
         text.clear();
         reader.read_to_string(&mut text).await.expect("it was sent, and ended");
         assert_eq!(text, "pong");
+    });
+}
+
+#[test]
+fn what_has_come_is_there_without_waiting() {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let (mut stream, mut peer) = pair().await;
+        let would_block = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        assert!(stream.try_receive().is_err_and(would_block), "nothing was sent");
+        assert!(stream.try_read(&mut [0]).is_err_and(would_block), "nothing was sent");
+        peer.write_all(b"one two").expect("the connection stands");
+        let mut word = [0; 3];
+        let count = loop {
+            match stream.try_read(&mut word) {
+                Ok(count) => break count,
+                Err(error) => assert!(would_block(error), "nothing else is wrong"),
+            }
+            yield_now().await;
+        };
+        assert_eq!((count, &word), (3, b"one"));
+        let rest = stream.try_receive().expect("it has come").expect("it is no end");
+        assert_eq!(&rest[..], b" two");
+        // A receive that a try has left in flight is found by one that waits.
+        assert!(stream.try_receive().is_err_and(would_block), "nothing was sent");
+        peer.write_all(b"more").expect("the connection stands");
+        assert_eq!(receive_all(&mut stream, 4).await, b"more");
+
+        // Until the peer must read, and then nothing is lost.
+        let mut sent = 0;
+        loop {
+            match stream.try_write(&pattern(251 * 200)) {
+                Ok(count) => sent += count,
+                Err(error) => {
+                    assert!(would_block(error), "nothing else is wrong");
+                    break;
+                }
+            }
+            // Each begins where the pattern does.
+            assert_eq!(sent % 251, 0, "there was room for all of it");
+        }
+        drop(stream);
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).expect("all of it comes, and then the end");
+        assert!(bytes == pattern(sent), "{} of {sent} bytes, or others", bytes.len());
+    });
+}
+
+#[test]
+fn names_are_looked_up_beside_the_caller() {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let addresses = lookup_host("localhost:80").await.expect("every system has this name");
+        assert!(addresses.iter().any(|address| address.ip().is_loopback()), "{addresses:?}");
+        let known = [([127, 0, 0, 1], 7).into()];
+        assert_eq!(lookup_host("127.0.0.1:7").await.expect("it is known"), known);
+        assert_eq!(lookup_host(("127.0.0.1", 7)).await.expect("it is known"), known);
+        assert_eq!(lookup_host(&known[..]).await.expect("it is known"), known);
+        assert!(lookup_host("no port").await.is_err());
+        assert!(TcpStream::connect(&[][..]).await.is_err(), "there is no address");
+
+        let mut listener = TcpListener::bind("127.0.0.1:0").expect("an address is free");
+        let port = listener.local_addr().expect("it listens").port();
+        let spawned = runtime.handle().metrics().spawned;
+        let client = spawn(async move { TcpStream::connect(("localhost", port)).await });
+        let (_stream, remote) = listener.accept().await.expect("a client is there");
+        let client = client.await.expect("it ends").expect("it is accepted");
+        assert_eq!(client.local_addr().expect("it is connected"), remote);
+        assert_eq!(runtime.handle().metrics().spawned, spawned + 2, "the look-up is a task");
+
+        // Polled once and dropped: it ends by itself.
+        drop(poll_immediate(pin!(lookup_host("localhost:80"))).await);
+        while runtime.handle().metrics().tasks > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
     });
 }

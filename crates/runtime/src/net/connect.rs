@@ -1,5 +1,6 @@
 //! Connecting a stream.
 
+use super::lookup::ToAddresses;
 use super::none_of_the_addresses;
 use super::stream::{Stream, TcpStream};
 use crate::answer::Answer;
@@ -7,25 +8,25 @@ use crate::executor::{Executor, current};
 use crate::packets::Operation;
 use overlapped::TcpSocket;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl TcpStream {
     /// Connects to an address, or to the first one of several that answers.
     ///
-    /// A name is looked up here, while another thread is let in. There is no time-out but the system's:
-    /// see [`timeout`](crate::time::timeout). A future that is dropped gives up its connection.
+    /// A name is looked up as [`lookup_host`](super::lookup_host) does. There is no time-out but the
+    /// system's: see [`timeout`](crate::time::timeout), which limits the look-up as well. A future that
+    /// is dropped gives up its connection.
     ///
     /// # Errors
     /// No address was found, or none of them answered.
     ///
     /// # Panics
     /// Outside a runtime.
-    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let addresses: Vec<_> = overlapped::blocking(|| address.to_socket_addrs())?.collect();
+    pub async fn connect(address: impl ToAddresses) -> io::Result<Self> {
         let executor = current::get("a stream");
         let mut last = None;
-        for address in addresses {
+        for address in address.to_addresses().look_up(&executor).await? {
             match connect_to(&executor, address).await {
                 Ok(stream) => return Ok(Self::of(stream, executor)),
                 Err(error) => last = Some(error),

@@ -6,12 +6,14 @@
 // What waits for a packet lies in the completion key of its handle: see the `State` of each.
 mod connect;
 pub(crate) mod listener;
+mod lookup;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod stream;
 pub(crate) mod udp;
 
 pub use listener::TcpListener;
+pub use lookup::{ToAddresses, lookup_host};
 pub use receive::ReadHalf;
 pub use send::WriteHalf;
 pub use stream::TcpStream;
@@ -19,6 +21,7 @@ pub use udp::{UdpSender, UdpSocket};
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::task::{Context, Poll, Waker};
 
 /// Does something with the first address with which it can be done. A name is looked up here, while
 /// another thread is let in.
@@ -39,4 +42,12 @@ fn first_that_works<T>(
 /// Why nothing could be bound or connected: what the last address met, if there was one.
 fn none_of_the_addresses(last: Option<io::Error>) -> io::Error {
     last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address was found"))
+}
+
+/// What is there without waiting.
+fn at_once<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+    match poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
 }

@@ -3,6 +3,7 @@
 //! One pooled receive is in flight at a time, and it stays in flight when its future is dropped: what
 //! it brings is kept for the next call.
 
+use super::at_once;
 use super::stream::{State, Stream};
 use crate::arrival::Arrival;
 use crate::packets::Operation;
@@ -73,6 +74,24 @@ impl ReadHalf {
             }
         }
         receiving.arrival.poll(context).map(|(buffer, result)| received(buffer, result))
+    }
+
+    /// What has come; see [`TcpStream::try_receive`](super::TcpStream::try_receive).
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has; the connection was lost.
+    pub fn try_receive(&mut self) -> io::Result<Option<Buffer>> {
+        at_once(|context| self.poll_receive(context))
+    }
+
+    /// Copies what has come; see [`TcpStream::try_read`](super::TcpStream::try_read).
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has; the connection was lost.
+    pub fn try_read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = room.len();
+        let copy = |bytes: &[u8]| room[..bytes.len()].copy_from_slice(bytes);
+        at_once(|context| self.poll_copy(context, count, copy))
     }
 
     /// Copies what comes next, up to `room` bytes of it, and says how many; 0 at the end of the stream.

@@ -3,6 +3,7 @@
 //! A send always goes out whole, whatever becomes of its future. Writes that copy do not wait for
 //! their packet; they wait only while much of what was copied has not gone out.
 
+use super::at_once;
 use super::stream::{State, Stream};
 use crate::arrival::remember;
 use crate::executor::Executor;
@@ -145,6 +146,14 @@ impl WriteHalf {
     /// The connection was lost.
     pub fn end_sending(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Sends a copy of what there is room for; see [`TcpStream::try_write`](super::TcpStream::try_write).
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is none; the connection was lost, or sending was ended.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        at_once(|context| self.poll_copy(context, &[IoSlice::new(bytes)]))
     }
 
     /// Copies what fits, and sends it without waiting for the end of that; how many bytes that were.

@@ -100,6 +100,37 @@ impl TcpStream {
         self.writer.send(buffers).await
     }
 
+    /// What has come, without waiting, as [`receive`](Self::receive) gives it. If nothing has, a receive
+    /// is in flight from then on, and what it brings is given by the next call of any kind.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is known to have come; the connection was
+    /// lost.
+    pub fn try_receive(&mut self) -> io::Result<Option<Buffer>> {
+        self.reader.try_receive()
+    }
+
+    /// Copies what has come into `room`, without waiting, and says how many bytes that were; 0 at the end
+    /// of the stream. Otherwise it is as [`try_receive`](Self::try_receive).
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is known to have come; the connection was
+    /// lost.
+    pub fn try_read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.reader.try_read(room)
+    }
+
+    /// Sends a copy of the beginning of `bytes`, without waiting, and says how many bytes that were. They
+    /// go out as a whole.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) while 128 KiB that were copied have not gone out; the
+    /// connection was lost, or sending was ended. An error of what was copied before comes with the next
+    /// call.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.try_write(bytes)
+    }
+
     /// Ends sending, behind everything that was sent before: the peer sees the end of the stream.
     ///
     /// # Errors
