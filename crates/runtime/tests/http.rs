@@ -56,6 +56,8 @@ async fn ask(client: &mut Client, path: &str, body: Bytes) -> hyper::Result<(Sta
     let method = if body.is_empty() { "GET" } else { "POST" };
     let request = Request::builder().method(method).uri(path).header("host", "test");
     let request = request.body(Full::new(body)).expect("it is a request");
+    // The answer before may have come a moment before the connection takes the next question.
+    client.ready().await?;
     let response = client.send_request(request).await?;
     let status = response.status();
     Ok((status, response.into_body().collect().await?.to_bytes()))

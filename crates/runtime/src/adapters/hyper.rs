@@ -1,6 +1,6 @@
 //! What hyper asks of a runtime: streams, tasks and timers.
 
-use crate::net::TcpStream;
+use crate::net::Stream;
 use crate::time::{Sleep, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Timer, Write};
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-impl Read for TcpStream {
+impl<F> Read for Stream<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -20,7 +20,7 @@ impl Read for TcpStream {
     }
 }
 
-impl Write for TcpStream {
+impl<F> Write for Stream<F> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

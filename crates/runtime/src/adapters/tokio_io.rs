@@ -1,7 +1,7 @@
 //! Reading and writing as tokio has it.
 
 use crate::fs::File;
-use crate::net::{ReadHalf, TcpStream, WriteHalf};
+use crate::net::{ReadHalf, Stream, WriteHalf};
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -49,7 +49,7 @@ impl AsyncWrite for WriteHalf {
     }
 }
 
-impl AsyncRead for TcpStream {
+impl<F> AsyncRead for Stream<F> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -59,7 +59,7 @@ impl AsyncRead for TcpStream {
     }
 }
 
-impl AsyncWrite for TcpStream {
+impl<F> AsyncWrite for Stream<F> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -2,11 +2,11 @@
 
 use super::lookup::ToAddresses;
 use super::none_of_the_addresses;
-use super::stream::{Stream, TcpStream};
+use super::stream::{Handle, TcpStream};
 use crate::answer::Answer;
 use crate::executor::{Executor, current};
 use crate::packets::Operation;
-use overlapped::TcpSocket;
+use overlapped::{Buffers, OperationId, Refused, TcpSocket};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,9 +36,20 @@ impl TcpStream {
     }
 }
 
-async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result<Stream> {
+async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result<Handle> {
+    let socket = TcpSocket::for_address(address)?;
+    let start = |stream: &Handle, operation| stream.connect(address, (), operation);
+    connected(executor, socket, start).await
+}
+
+/// Connects `socket` as `start` does.
+pub(super) async fn connected(
+    executor: &Arc<Executor>,
+    socket: TcpSocket,
+    start: impl FnOnce(&Handle, Operation) -> Result<OperationId, Refused<(Buffers, Operation)>>,
+) -> io::Result<Handle> {
     /// Closes the stream, unless it was taken out connected: the connect in flight holds it.
-    struct Attempt(Option<Stream>);
+    struct Attempt(Option<Handle>);
 
     impl Drop for Attempt {
         fn drop(&mut self) {
@@ -48,11 +59,10 @@ async fn connect_to(executor: &Arc<Executor>, address: SocketAddr) -> io::Result
         }
     }
 
-    let socket = TcpSocket::for_address(address)?;
     let stream = TcpStream::associate(executor, socket)?;
     let answer = Answer::new();
     let operation = Operation::Done(Arc::clone(&answer));
-    stream.connect(address, (), operation).map_err(|refused| refused.error)?;
+    start(&stream, operation).map_err(|refused| refused.error)?;
     let mut attempt = Attempt(Some(stream.clone()));
     answer.wait().await?;
     attempt.0 = None;

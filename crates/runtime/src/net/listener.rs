@@ -1,8 +1,9 @@
 //! A listener. One accept is in flight at a time; it stays in flight when its future is dropped, and
 //! the connection that it brings goes to the next call.
 
+use super::family::{Family, Tcp};
 use super::first_that_works;
-use super::stream::TcpStream;
+use super::stream::Stream;
 use crate::arrival::{Arrival, change};
 use crate::executor::{Executor, current};
 use crate::packets::{Key, Operation, Packets};
@@ -11,12 +12,13 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// How many clients may wait to be accepted.
-const BACKLOG: u32 = 1_024;
+pub(super) const BACKLOG: u32 = 1_024;
 
 /// The accept that is in flight, what it brought, and who waits for it.
 #[derive(Default)]
@@ -37,7 +39,13 @@ impl State {
     }
 }
 
-/// A TCP listener.
+/// A listener of TCP.
+pub type TcpListener = Listener<Tcp>;
+
+/// The handle of the port for a listener.
+pub(crate) type Handle = overlapped::TcpListener<Packets>;
+
+/// A listener: [`TcpListener`], or `UnixListener` on Linux.
 ///
 /// ```
 /// use overlapped_runtime::net::{TcpListener, TcpStream};
@@ -62,9 +70,10 @@ impl State {
 /// # })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct TcpListener {
-    listener: overlapped::TcpListener<Packets>,
+pub struct Listener<F> {
+    pub(super) listener: Handle,
     executor: Arc<Executor>,
+    family: PhantomData<fn() -> F>,
 }
 
 impl TcpListener {
@@ -97,10 +106,20 @@ impl TcpListener {
         Self::associate(current::get("a listener"), ListenSocket::try_from(listener)?)
     }
 
-    fn associate(executor: Arc<Executor>, socket: ListenSocket) -> io::Result<Self> {
+    /// The address at which it listens.
+    ///
+    /// # Errors
+    /// The listener is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl<F: Family> Listener<F> {
+    pub(super) fn associate(executor: Arc<Executor>, socket: ListenSocket) -> io::Result<Self> {
         let key = Key::Listener(State::default());
         let listener = executor.port.associate(socket, key).map_err(|refused| refused.error)?;
-        Ok(Self { listener, executor })
+        Ok(Self { listener, executor, family: PhantomData })
     }
 
     /// The next connection, and the address of its peer.
@@ -109,7 +128,7 @@ impl TcpListener {
     ///
     /// # Errors
     /// The listener is closed, or the system could not accept a connection.
-    pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    pub async fn accept(&mut self) -> io::Result<(Stream<F>, F::Address)> {
         poll_fn(|context| self.poll_accept(context)).await
     }
 
@@ -117,7 +136,7 @@ impl TcpListener {
     pub fn poll_accept(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    ) -> Poll<io::Result<(Stream<F>, F::Address)>> {
         let Key::Listener(State(accepting)) = self.listener.key() else {
             unreachable!("a listener has the key of a listener")
         };
@@ -136,32 +155,25 @@ impl TcpListener {
         Poll::Pending
     }
 
-    fn accepted(&self, accepted: Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accepted(&self, accepted: Accepted) -> io::Result<(Stream<F>, F::Address)> {
         let Accepted { socket, remote, .. } = accepted;
-        let stream = TcpStream::associate(&self.executor, socket)?;
-        Ok((TcpStream::of(stream, Arc::clone(&self.executor)), remote))
-    }
-
-    /// The address at which it listens.
-    ///
-    /// # Errors
-    /// The listener is closed.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        let stream = Stream::<F>::associate(&self.executor, socket)?;
+        let remote = F::of_accepted(remote, &stream)?;
+        Ok((Stream::of(stream, Arc::clone(&self.executor)), remote))
     }
 }
 
-impl Drop for TcpListener {
+impl<F> Drop for Listener<F> {
     fn drop(&mut self) {
         // The accept in flight holds the listener. A client that it has accepted is reset.
         self.listener.close();
     }
 }
 
-impl fmt::Debug for TcpListener {
+impl<F: Family> fmt::Debug for Listener<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener")
-            .field("local", &self.local_addr().ok())
+        f.debug_struct(F::LISTENER)
+            .field("local", &F::local(&self.listener).ok())
             .finish_non_exhaustive()
     }
 }

@@ -2,22 +2,29 @@
 //!
 //! A [`TcpListener`] accepts [`TcpStream`]s. A stream has a [`ReadHalf`] and a [`WriteHalf`], which may go
 //! to different tasks. A [`UdpSocket`] exchanges datagrams.
+//! `UnixListener` and `UnixStream` are the same for Unix sockets, on Linux.
 
 // What waits for a packet lies in the completion key of its handle: see the `State` of each.
 mod connect;
+mod family;
 pub(crate) mod listener;
 mod lookup;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod stream;
 pub(crate) mod udp;
+#[cfg(target_os = "linux")]
+mod unix;
 
-pub use listener::TcpListener;
+pub use family::{Family, Tcp};
+pub use listener::{Listener, TcpListener};
 pub use lookup::{ToAddresses, lookup_host};
 pub use receive::ReadHalf;
 pub use send::WriteHalf;
-pub use stream::TcpStream;
+pub use stream::{Stream, TcpStream};
 pub use udp::{UdpSender, UdpSocket};
+#[cfg(target_os = "linux")]
+pub use unix::{Unix, UnixListener, UnixStream};
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

@@ -4,7 +4,7 @@
 //! it brings is kept for the next call.
 
 use super::at_once;
-use super::stream::{State, Stream};
+use super::stream::{Handle, State};
 use crate::arrival::Arrival;
 use crate::packets::Operation;
 use overlapped::{Buffer, OperationId, Packet, Received, Started};
@@ -35,13 +35,13 @@ impl Receiving {
 ///
 /// Dropping it drops what has come and was not received.
 pub struct ReadHalf {
-    stream: Stream,
+    stream: Handle,
     /// What came and was copied in part, and how much of it.
     rest: Option<(Buffer, usize)>,
 }
 
 impl ReadHalf {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Handle) -> Self {
         Self { stream, rest: None }
     }
 

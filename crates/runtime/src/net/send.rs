@@ -4,7 +4,7 @@
 //! their packet; they wait only while much of what was copied has not gone out.
 
 use super::at_once;
-use super::stream::{State, Stream};
+use super::stream::{Handle, State};
 use crate::arrival::remember;
 use crate::executor::Executor;
 use crate::packets::Operation;
@@ -73,17 +73,17 @@ impl Sending {
 /// Dropping it ends sending, behind everything that was sent before, if the stream was
 /// [split for good](super::TcpStream::into_split).
 pub struct WriteHalf {
-    stream: Stream,
+    stream: Handle,
     executor: Arc<Executor>,
     pub(super) ends_sending_when_dropped: bool,
 }
 
 impl WriteHalf {
-    pub(super) fn new(stream: Stream, executor: Arc<Executor>) -> Self {
+    pub(super) fn new(stream: Handle, executor: Arc<Executor>) -> Self {
         Self { stream, executor, ends_sending_when_dropped: false }
     }
 
-    pub(super) fn stream(&self) -> &Stream {
+    pub(super) fn stream(&self) -> &Handle {
         &self.stream
     }
 

@@ -1,5 +1,6 @@
-//! A TCP stream, and what waits for its operations.
+//! A stream, and what waits for its operations.
 
+use super::family::{Family, Tcp};
 use super::receive::{ReadHalf, Receiving};
 use super::send::{Sending, WriteHalf};
 use crate::arrival::{change, wake};
@@ -9,11 +10,12 @@ use overlapped::{Buffer, Buffers, KeepAlive, Received, TcpSocket};
 use parking_lot::Mutex;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The handle of the port for a stream.
-pub(crate) type Stream = overlapped::TcpStream<Packets>;
+pub(crate) type Handle = overlapped::TcpStream<Packets>;
 
 /// What waits for the operations of a stream.
 #[derive(Default)]
@@ -33,7 +35,7 @@ impl State {
         wake(waker);
     }
 
-    pub(super) fn of(stream: &Stream) -> &Self {
+    pub(super) fn of(stream: &Handle) -> &Self {
         match stream.key() {
             Key::Stream(state) => state,
             _ => unreachable!("a stream has the key of a stream"),
@@ -41,40 +43,31 @@ impl State {
     }
 }
 
-/// A TCP stream.
+/// A stream of TCP.
+pub type TcpStream = Stream<Tcp>;
+
+/// A stream: [`TcpStream`], or `UnixStream` on Linux.
 ///
 /// Its own operations take and give buffers: what is received comes in a buffer of the port's pool, of
 /// which a stream that waits holds none. For crates that read and write by copying, it implements
 /// their traits: those of futures-io, and with a feature each those of tokio (`tokio-io`) and `hyper`.
 ///
 /// Dropping it ends the connection. What was being sent goes out first.
-pub struct TcpStream {
+pub struct Stream<F> {
     pub(crate) reader: ReadHalf,
     pub(crate) writer: WriteHalf,
+    family: PhantomData<fn() -> F>,
 }
 
-impl TcpStream {
-    pub(super) fn associate(executor: &Arc<Executor>, socket: TcpSocket) -> io::Result<Stream> {
+impl<F> Stream<F> {
+    pub(super) fn associate(executor: &Arc<Executor>, socket: TcpSocket) -> io::Result<Handle> {
         let associated = executor.port.associate(socket, Key::Stream(State::default()));
         associated.map_err(|refused| refused.error)
     }
 
-    pub(super) fn of(stream: Stream, executor: Arc<Executor>) -> Self {
+    pub(super) fn of(stream: Handle, executor: Arc<Executor>) -> Self {
         let reader = ReadHalf::new(stream.clone());
-        Self { reader, writer: WriteHalf::new(stream, executor) }
-    }
-
-    /// Takes over a connected stream of the standard library.
-    ///
-    /// # Errors
-    /// It is not connected, or the system is short of memory.
-    ///
-    /// # Panics
-    /// Outside a runtime.
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
-        let executor = current::get("a stream");
-        let stream = Self::associate(&executor, TcpSocket::try_from(stream)?)?;
-        Ok(Self::of(stream, executor))
+        Self { reader, writer: WriteHalf::new(stream, executor), family: PhantomData }
     }
 
     /// What comes next, in a buffer of the port's pool, or `None` at the end of the stream.
@@ -150,6 +143,25 @@ impl TcpStream {
         (self.reader, self.writer)
     }
 
+    pub(super) fn stream(&self) -> &Handle {
+        self.writer.stream()
+    }
+}
+
+impl TcpStream {
+    /// Takes over a connected stream of the standard library.
+    ///
+    /// # Errors
+    /// It is not connected, or the system is short of memory.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        let executor = current::get("a stream");
+        let stream = Self::associate(&executor, TcpSocket::try_from(stream)?)?;
+        Ok(Self::of(stream, executor))
+    }
+
     /// Our address.
     ///
     /// # Errors
@@ -181,14 +193,12 @@ impl TcpStream {
     pub fn set_keep_alive(&self, keep_alive: Option<KeepAlive>) -> io::Result<()> {
         self.stream().set_keep_alive(keep_alive)
     }
-
-    pub(super) fn stream(&self) -> &Stream {
-        self.writer.stream()
-    }
 }
 
-impl fmt::Debug for TcpStream {
+impl<F: Family> fmt::Debug for Stream<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpStream").field("peer", &self.peer_addr().ok()).finish_non_exhaustive()
+        f.debug_struct(F::STREAM)
+            .field("peer", &F::peer(self.stream()).ok())
+            .finish_non_exhaustive()
     }
 }
