@@ -104,6 +104,7 @@ fn the_pages_quote_the_whole_example() {
     quotes("from-iocp.md", "from_iocp.rs");
     quotes("datagrams.md", "dns.rs");
     quotes("tutorial.md", "framed.rs");
+    quotes("foreign-handles.md", "supervise.rs");
 }
 
 fn quotes(page: &str, example: &str) {

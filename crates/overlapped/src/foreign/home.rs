@@ -1,11 +1,13 @@
 //! What a handle needs of the port that it is associated with, and what it gives it.
 
+use super::process::Process;
 use super::wait_handle::WaitHandle;
 use super::waits::Waits;
 use crate::protocol::Protocol;
 use crate::sys::Backend;
 use crate::sys::waits::Readiness;
 use std::io;
+use std::process::ExitStatus;
 
 /// The port of a handle.
 pub(crate) trait Home<P: Protocol>: Send + Sync {
@@ -23,8 +25,7 @@ pub(crate) trait Home<P: Protocol>: Send + Sync {
 }
 
 /// A complete wait with everything that it gives back.
-pub(crate) struct Completed<P: Protocol> {
-    pub(crate) handle: WaitHandle<P>,
-    pub(crate) operation: P::Operation,
-    pub(crate) result: io::Result<Readiness>,
+pub(crate) enum Completed<P: Protocol> {
+    Waited { handle: WaitHandle<P>, operation: P::Operation, result: io::Result<Readiness> },
+    Exited { process: Process<P>, operation: P::Operation, result: io::Result<ExitStatus> },
 }

@@ -5,7 +5,8 @@
 //! - [`home`] is what a handle needs of its port, and what it gives it: a [`Completed`] wait.
 //! - [`waits`] are the waits of one port that are in flight, by their numbers. An event names one.
 //! - [`state`] is what the clones of one handle share: what they own, and whether it is waited for.
-//! - [`wait_handle`] is the handle, with its public methods.
+//! - [`wait_handle`] is the handle, with its public methods; [`process`] that of a child process, whose exit is
+//!   waited for in the same way.
 //!
 //! A wait is *started* as an entry of the port's waits; it is *complete* when whoever has its event, cancels
 //! it or closes the handle takes the entry out, so there is one packet whatever races; and it is *taken* with
@@ -16,11 +17,14 @@
 
 mod home;
 mod platform;
+mod process;
 mod state;
 mod wait_handle;
 mod waits;
 
 pub(crate) use home::{Completed, Home};
+pub use process::Process;
+pub(crate) use process::ProcessCore;
 pub(crate) use state::Core;
 pub use wait_handle::{WaitDescriptor, WaitHandle};
 pub(crate) use waits::Waits;

@@ -2,6 +2,7 @@
 
 use super::home::{Completed, Home};
 use super::wait_handle::WaitHandle;
+use super::waits::Held;
 use crate::error::{OperationId, Refused, Way, aborted, port_closed};
 use crate::protocol::Protocol;
 use crate::sync::{Mutex, new_number};
@@ -61,17 +62,21 @@ impl<P: Protocol> Core<P> {
 
     /// Starts a wait. Refused, the operation's data is given back.
     pub(super) fn start(
-        self: &Arc<Self>,
+        &self,
+        holder: Arc<dyn Held<P>>,
         interest: Readiness,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        self.begin(interest, operation).map(OperationId).map_err(|(error, operation)| {
-            Refused::of_start(error, operation, ToPacket(WaitHandle(Arc::clone(self))))
+        let begun = self.begin(&holder, interest, operation).map(OperationId);
+        begun.map_err(|(error, operation)| {
+            let port = Arc::clone(&self.port);
+            Refused::of_start(error, operation, ToPacket { port, holder })
         })
     }
 
     fn begin(
-        self: &Arc<Self>,
+        &self,
+        holder: &Arc<dyn Held<P>>,
         interest: Readiness,
         operation: P::Operation,
     ) -> Result<u32, (io::Error, P::Operation)> {
@@ -85,8 +90,11 @@ impl<P: Protocol> Core<P> {
         if state.wait.is_some() {
             return Err((in_flight(), operation));
         }
+        if let Err(error) = holder.admit() {
+            return Err((error, operation));
+        }
         let port = &self.port;
-        let number = port.waits().start(port.driver(), (self, source), interest, operation)?;
+        let number = port.waits().start(port.driver(), (holder, source), interest, operation)?;
         state.wait = Some(number);
         Ok(number)
     }
@@ -160,8 +168,25 @@ impl<P: Protocol> Drop for Core<P> {
     }
 }
 
+impl<P: Protocol> Held<P> for Core<P> {
+    fn core(&self) -> &Core<P> {
+        self
+    }
+
+    fn complete(
+        self: Arc<Self>,
+        operation: P::Operation,
+        result: io::Result<Readiness>,
+    ) -> Completed<P> {
+        Completed::Waited { handle: WaitHandle(self), operation, result }
+    }
+}
+
 /// The way of a refused wait into its packet.
-struct ToPacket<P: Protocol>(WaitHandle<P>);
+struct ToPacket<P: Protocol> {
+    port: Arc<dyn Home<P>>,
+    holder: Arc<dyn Held<P>>,
+}
 
 impl<P: Protocol> Way<P::Operation> for ToPacket<P> {
     fn deliver(
@@ -170,9 +195,8 @@ impl<P: Protocol> Way<P::Operation> for ToPacket<P> {
         operation: P::Operation,
         _: Option<&mut dyn Any>,
     ) {
-        let handle = self.0;
-        let port = Arc::clone(&handle.0.port);
-        port.queue_own(Completed { handle, operation, result: Err(error) });
+        let Self { port, holder } = *self;
+        port.queue_own(holder.complete(operation, Err(error)));
     }
 }
 
@@ -183,7 +207,7 @@ fn in_flight() -> io::Error {
     )
 }
 
-fn busy() -> io::Error {
+pub(super) fn busy() -> io::Error {
     io::Error::new(
         io::ErrorKind::ResourceBusy,
         "other handles or descriptors of it are held: by a wait in flight, a packet, or a clone",

@@ -87,7 +87,7 @@ impl<P: Protocol> WaitHandle<P> {
         interest: Readiness,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        self.0.start(interest, operation)
+        self.0.start(Arc::clone(&self.0) as _, interest, operation)
     }
 
     /// Cancels a wait: its packet comes as aborted.

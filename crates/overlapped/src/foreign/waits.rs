@@ -2,7 +2,6 @@
 
 use super::home::Completed;
 use super::state::Core;
-use super::wait_handle::WaitHandle;
 use crate::error::{aborted, port_closed};
 use crate::protocol::Protocol;
 use crate::sync::Mutex;
@@ -32,7 +31,25 @@ pub(super) struct Waiting<P: Protocol> {
     pub(super) armed: Armed,
     interest: Readiness,
     operation: P::Operation,
-    holder: Arc<Core<P>>,
+    holder: Arc<dyn Held<P>>,
+}
+
+/// The handle that a wait holds, of whatever kind.
+pub(super) trait Held<P: Protocol>: Send + Sync {
+    /// What is waited for.
+    fn core(&self) -> &Core<P>;
+
+    /// Whether a wait may start, as far as this kind knows.
+    fn admit(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The packet of a wait that ended so.
+    fn complete(
+        self: Arc<Self>,
+        operation: P::Operation,
+        result: io::Result<Readiness>,
+    ) -> Completed<P>;
 }
 
 impl<P: Protocol> Default for Waits<P> {
@@ -47,7 +64,7 @@ impl<P: Protocol> Waits<P> {
     pub(super) fn start(
         &self,
         driver: Backend<'_>,
-        (holder, source): (&Arc<Core<P>>, &Arc<Source>),
+        (holder, source): (&Arc<dyn Held<P>>, &Arc<Source>),
         interest: Readiness,
         operation: P::Operation,
     ) -> Result<u32, (io::Error, P::Operation)> {
@@ -122,7 +139,7 @@ impl<P: Protocol> Waiting<P> {
     pub(super) fn into_completed(self, result: io::Result<Readiness>) -> Completed<P> {
         let Self { armed: _ended, operation, holder, .. } = self;
         // Before the packet: whoever takes it may start the next wait.
-        holder.is_over();
-        Completed { handle: WaitHandle(holder), operation, result }
+        holder.core().is_over();
+        holder.complete(operation, result)
     }
 }

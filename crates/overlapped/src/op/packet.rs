@@ -8,12 +8,13 @@ use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffer, Buffers, Datagrams};
 use crate::file::{Completed, File};
-use crate::foreign::{self, WaitHandle};
+use crate::foreign::{self, Process, WaitHandle};
 use crate::protocol::Protocol;
 use crate::sys::signals::Signal;
 use crate::sys::waits::Readiness;
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitStatus;
 
 /// One finished operation, or one posted value.
 ///
@@ -212,6 +213,15 @@ pub enum Packet<P: Protocol> {
         /// What was seen, of what was waited for.
         result: io::Result<Readiness>,
     },
+    /// A wait for the exit of a process has completed.
+    Exited {
+        /// The process.
+        process: Process<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// How it has ended. That it failed is no error of the wait.
+        result: io::Result<ExitStatus>,
+    },
     /// A timer has run out, or was cancelled.
     Timer {
         /// The per-operation data given at the start.
@@ -244,7 +254,13 @@ impl<P: Protocol> From<Completed<P>> for Packet<P> {
 
 impl<P: Protocol> From<foreign::Completed<P>> for Packet<P> {
     fn from(completed: foreign::Completed<P>) -> Self {
-        let foreign::Completed { handle, operation, result } = completed;
-        Self::Waited { handle, operation, result }
+        match completed {
+            foreign::Completed::Waited { handle, operation, result } => {
+                Self::Waited { handle, operation, result }
+            }
+            foreign::Completed::Exited { process, operation, result } => {
+                Self::Exited { process, operation, result }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::tcp_stream::TcpStream;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffers, Datagrams};
 use crate::file::File;
-use crate::foreign::WaitHandle;
+use crate::foreign::{Process, WaitHandle};
 use crate::protocol::Protocol;
 use std::io;
 
@@ -47,6 +47,8 @@ pub enum PacketKind {
     Flushed,
     /// A wait for what is not the library's.
     Waited,
+    /// A wait for the exit of a process.
+    Exited,
     /// A timer.
     Timer,
     /// A signal of the process.
@@ -71,6 +73,8 @@ pub enum PacketHandle<P: Protocol> {
     File(File<P>),
     /// Of a wait.
     Wait(WaitHandle<P>),
+    /// Of a wait for the exit of a process.
+    Process(Process<P>),
     /// A timer has none.
     None,
 }
@@ -85,6 +89,7 @@ impl<P: Protocol> PacketHandle<P> {
             Self::Datagrams(socket) => Some(socket.key()),
             Self::File(file) => Some(file.key()),
             Self::Wait(handle) => Some(handle.key()),
+            Self::Process(process) => Some(process.key()),
             Self::None => None,
         }
     }
@@ -131,6 +136,7 @@ impl<P: Protocol> Packet<P> {
             Self::Written { .. } => PacketKind::Written,
             Self::Flushed { .. } => PacketKind::Flushed,
             Self::Waited { .. } => PacketKind::Waited,
+            Self::Exited { .. } => PacketKind::Exited,
             Self::Timer { .. } => PacketKind::Timer,
             Self::Signal(_) => PacketKind::Signal,
             Self::Posted(_) => PacketKind::Posted,
@@ -158,6 +164,7 @@ impl<P: Protocol> Packet<P> {
                 PacketHandle::File(file.clone())
             }
             Self::Waited { handle, .. } => PacketHandle::Wait(handle.clone()),
+            Self::Exited { process, .. } => PacketHandle::Process(process.clone()),
             Self::Timer { .. } | Self::Signal(_) | Self::Posted(_) => PacketHandle::None,
         }
     }
@@ -181,6 +188,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Written { operation, .. }
             | Self::Flushed { operation, .. }
             | Self::Waited { operation, .. }
+            | Self::Exited { operation, .. }
             | Self::Timer { operation, .. } => Some(operation),
             Self::Signal(_) | Self::Posted(_) => None,
         }
@@ -208,6 +216,7 @@ impl<P: Protocol> Packet<P> {
             Self::ReceivedScattered { result, .. } => of(result),
             Self::Read { result, .. } => of(result),
             Self::Waited { result, .. } => of(result),
+            Self::Exited { result, .. } => of(result),
             Self::Connected { result, .. }
             | Self::Disconnected { result, .. }
             | Self::Sent { result, .. }
@@ -279,6 +288,9 @@ impl<P: Protocol> Packet<P> {
             }
             Self::Waited { handle, operation, result } => {
                 (PacketHandle::Wait(handle), operation, nothing, result.map(|_| ()))
+            }
+            Self::Exited { process, operation, result } => {
+                (PacketHandle::Process(process), operation, nothing, result.map(|_| ()))
             }
             Self::Timer { operation, result } => (PacketHandle::None, operation, nothing, result),
             packet @ (Self::Signal(_) | Self::Posted(_)) => return Err(packet),

@@ -5,13 +5,14 @@ use crate::conn::connection::ConnectionState;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::file::{File, FileHandle, Home, OpenFile};
-use crate::foreign::{self, Core, WaitHandle};
+use crate::foreign::{self, Core, Process, ProcessCore, WaitHandle};
 use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
 use crate::op::udp_socket::UdpSocket;
 use crate::protocol::Protocol;
 use crate::sys::waits::Owned;
 use sealed::PortRef;
+use std::process::Child;
 use std::sync::Arc;
 
 /// What associating a socket or a file yields: its handle, or what was given back with the key.
@@ -21,7 +22,7 @@ pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)
 /// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, a
 /// `UdpSocket` that is not connected, and on Linux a connected `UnixStream` and a `UnixListener`. It makes these non-blocking. One that is refused comes back as
 /// one that blocks. Everything else that can be waited for is associated as an `OwnedFd` of Linux or an
-/// `OwnedHandle` of Windows.
+/// `OwnedHandle` of Windows, and a child process as its `Child`.
 pub trait Associable: Sized + sealed::Sealed {
     /// The typed handle that association makes.
     type Handle<P: Protocol>;
@@ -109,6 +110,19 @@ impl Associable for Owned {
     }
 }
 
+impl Associable for Child {
+    type Handle<P: Protocol> = Process<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<Process<P>, Self, P::Key> {
+        let home: Arc<dyn foreign::Home<P>> = Arc::clone(port.0) as _;
+        ProcessCore::associate(home, self, key).map(Process)
+    }
+}
+
 /// Lets sockets of the standard library be associated as they are.
 macro_rules! standard_sockets {
     ($($standard:ident => $socket:ident, $handle:ident;)+) => { $(
@@ -141,7 +155,9 @@ standard_sockets! {
 }
 
 pub(in crate::port) mod sealed {
-    use super::{Arc, DatagramSocket, Inner, ListenSocket, OpenFile, Owned, Protocol, TcpSocket};
+    use super::{
+        Arc, Child, DatagramSocket, Inner, ListenSocket, OpenFile, Owned, Protocol, TcpSocket,
+    };
 
     pub trait Sealed {}
     impl Sealed for TcpSocket {}
@@ -149,6 +165,7 @@ pub(in crate::port) mod sealed {
     impl Sealed for DatagramSocket {}
     impl Sealed for OpenFile {}
     impl Sealed for Owned {}
+    impl Sealed for Child {}
 
     /// The port, as a type that no user can make.
     pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);

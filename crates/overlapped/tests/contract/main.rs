@@ -64,6 +64,7 @@ mod outcomes;
 mod outer_loop;
 mod ownership;
 mod packets;
+mod processes;
 mod queue;
 mod quiet;
 mod receive_sizes;

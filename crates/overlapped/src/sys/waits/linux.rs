@@ -8,9 +8,12 @@ use super::{Readiness, closed_by_others, not_simulated};
 use crate::sys::epoll::Epoll;
 use crate::sys::{Backend, Driver, Event};
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -124,4 +127,19 @@ impl<'a> Backend<'a> {
             Backend::Readiness(Driver::Simulated(_)) => Err(not_simulated()),
         }
     }
+}
+
+/// What is readable once the child has ended. The child must not have been waited for by others.
+pub(crate) fn exit_source(child: &mut Child) -> io::Result<OwnedFd> {
+    // Of a child that has ended and was waited for, the number may be another's by now.
+    if child.try_wait()?.is_some() {
+        return Ok(eventfd(1, EventfdFlags::CLOEXEC)?);
+    }
+    pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|error| match error {
+        Errno::NOSYS => io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this system has no descriptors of processes; Linux has them from 5.3 on",
+        ),
+        error => error.into(),
+    })
 }

@@ -14,10 +14,10 @@ mod readiness;
 mod windows;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Armed, Owned, Source};
+pub(crate) use linux::{Armed, Owned, Source, exit_source};
 pub use readiness::Readiness;
 #[cfg(windows)]
-pub(crate) use windows::{Armed, Owned, Source};
+pub(crate) use windows::{Armed, Owned, Source, exit_source};
 
 use super::Event;
 use std::io;

@@ -6,6 +6,7 @@ use crate::sys::Backend;
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, OwnedHandle};
+use std::process::Child;
 use std::ptr::{NonNull, null, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,4 +192,9 @@ impl Backend<'_> {
     /// Unties a source, for which nobody waits, from the port: nothing is left of it.
     #[expect(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn dismiss(self, _: &Source) {}
+}
+
+/// What is signalled once the child has ended.
+pub(crate) fn exit_source(child: &mut Child) -> io::Result<OwnedHandle> {
+    child.as_handle().try_clone_to_owned()
 }
