@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
+/// So long its end is waited for also when the time of a shutdown is over: it takes a moment, unless a task blocks.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// A runtime of tokio that nobody drives yet.
 pub(crate) fn runtime(name: &str) -> io::Result<Runtime> {
     // Its own threads are those of `spawn_blocking`.
@@ -50,9 +53,9 @@ impl TokioThread {
         Ok(Self { end, ended })
     }
 
-    /// Ends the thread, and says whether it has ended within `limit`: a task on it may block.
+    /// Ends the thread, and says whether it has ended within `limit`, or within a second: a task on it may block.
     pub(crate) fn stop(self, limit: Duration) -> bool {
         drop(self.end);
-        self.ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Disconnected)
+        self.ended.recv_timeout(limit.max(LEAST_WAIT)) == Err(mpsc::RecvTimeoutError::Disconnected)
     }
 }
