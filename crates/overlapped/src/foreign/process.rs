@@ -21,14 +21,14 @@ use std::sync::Arc;
 /// dropped the process goes on, as it does when a [`Child`] is dropped: [`kill`](Self::kill) it first, and take
 /// the packet of its exit, so that on Linux nothing is left of it.
 ///
-/// ```
+/// ```no_run
 /// use overlapped::{Packet, Port, Protocol};
 /// use std::process::Command;
 /// # struct Jobs;
 /// # impl Protocol for Jobs { type Key = &'static str; type Operation = (); type Message = (); }
 ///
 /// let port = Port::<Jobs>::new()?;
-/// let child = Command::new("rustc").arg("--version").spawn()?;
+/// let child = Command::new("backup").arg("--all").spawn()?;
 /// let process = port.associate(child, "job")?;
 /// process.wait(())?;
 /// if let Packet::Exited { process, result, .. } = port.take()? {
