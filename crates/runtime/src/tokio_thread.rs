@@ -4,8 +4,7 @@
 //! is polled by our threads all the same. On tokio's thread run its timers, its sockets' events, and the tasks
 //! that are spawned by its own functions.
 
-use crate::executor::Executor;
-use crate::executor::current;
+use crate::executor::{Executor, current};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;

@@ -1,32 +1,15 @@
 //! Sockets for datagrams, and what becomes of them when their futures are dropped.
 
+mod world;
+
 use futures_util::future::poll_immediate;
 use overlapped_runtime::net::UdpSocket;
-use overlapped_runtime::time::{sleep, timeout};
-use overlapped_runtime::{DatagramInfo, Datagrams, Runtime, spawn, yield_now};
+use overlapped_runtime::time::sleep;
+use overlapped_runtime::{DatagramInfo, Datagrams, spawn, yield_now};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
-
-/// No test waits for longer.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Runs a test on a runtime, and fails it when it takes too long or leaves a task or a socket.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = Runtime::builder().concurrency(2).build().expect("a runtime starts");
-    runtime.block_on(async {
-        timeout(PATIENCE, test).await.expect("every datagram comes");
-        let gone = async {
-            while runtime.handle().metrics().port.devices > 0 {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let left = timeout(PATIENCE, gone).await;
-        assert!(left.is_ok(), "{:?}", runtime.handle().metrics());
-    });
-    let report = runtime.shutdown(PATIENCE);
-    assert_eq!((report.tasks.len(), report.threads), (0, 0), "{report:?}");
-}
+use world::run;
 
 fn bound() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("an address is free");

@@ -1,16 +1,15 @@
 //! Files, and what becomes of their operations when their futures are dropped.
 
+mod world;
+
 use futures_util::future::{join_all, poll_immediate};
+use overlapped_runtime::Buffer;
 use overlapped_runtime::fs::{self, File, FileOptions};
-use overlapped_runtime::time::{sleep, timeout};
-use overlapped_runtime::{Buffer, Runtime};
+use overlapped_runtime::time::sleep;
 use std::io::{ErrorKind, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
-
-/// No test waits for longer.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder of one test, which goes with it.
 struct Folder(PathBuf);
@@ -27,24 +26,12 @@ impl Drop for Folder {
     }
 }
 
-/// Runs a test on a runtime, and fails it when it takes too long or leaves a task or a file.
+/// Runs a test with the path of a file in a folder of its own.
 fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(PathBuf) -> F) {
     let path = std::env::temp_dir().join(format!("overlapped-fs-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&path).expect("a folder");
     let folder = Folder(path);
-    let runtime = Runtime::builder().concurrency(2).build().expect("a runtime starts");
-    runtime.block_on(async {
-        timeout(PATIENCE, test(folder.file("one"))).await.expect("it ends");
-        let gone = async {
-            while runtime.handle().metrics().port.devices > 0 {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let left = timeout(PATIENCE, gone).await;
-        assert!(left.is_ok(), "{:?}", runtime.handle().metrics());
-    });
-    let report = runtime.shutdown(PATIENCE);
-    assert_eq!((report.tasks.len(), report.threads), (0, 0), "{report:?}");
+    world::run(test(folder.file("one")));
 }
 
 /// Bytes of which each place tells its number.

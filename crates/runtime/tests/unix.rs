@@ -1,35 +1,16 @@
 //! Unix sockets, with the operations that streams of TCP have.
 #![cfg(target_os = "linux")]
 
+mod world;
+
 use futures_util::future::poll_immediate;
 use overlapped_runtime::net::{UnixListener, UnixStream};
-use overlapped_runtime::time::{sleep, timeout};
-use overlapped_runtime::{Runtime, spawn};
+use overlapped_runtime::spawn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
-
-/// No test waits for longer.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Runs a test on a runtime, and fails it when it takes too long or leaves a task or a socket.
-fn run(test: impl Future<Output = ()>) {
-    let runtime = Runtime::builder().concurrency(2).build().expect("a runtime starts");
-    runtime.block_on(async {
-        timeout(PATIENCE, test).await.expect("it ends");
-        let gone = async {
-            while runtime.handle().metrics().port.devices > 0 {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let left = timeout(PATIENCE, gone).await;
-        assert!(left.is_ok(), "{:?}", runtime.handle().metrics());
-    });
-    let report = runtime.shutdown(PATIENCE);
-    assert_eq!((report.tasks.len(), report.threads), (0, 0), "{report:?}");
-}
+use world::{PATIENCE, run};
 
 /// A name that ends with its socket, of one test.
 fn name(test: &str) -> SocketAddr {
