@@ -140,6 +140,16 @@ impl<O: Operation> Connections<O> {
         self.scheduler.queue_own(packet).map(drop)
     }
 
+    /// Queues a packet that has nobody else to go to: a closed port discards it. No lock is held.
+    pub(crate) fn queue_or_discard(&self, packet: O::Packet) {
+        self.discard.take_refused(self.queue(packet));
+    }
+
+    /// The same for the packet of an operation that completed while the calling thread started it.
+    pub(crate) fn queue_own_or_discard(&self, packet: O::Packet) {
+        self.discard.take_refused(self.queue_own(packet));
+    }
+
     /// Performs what an event of the system's allows.
     #[inline(always)]
     pub(crate) fn perform(self: &Arc<Self>, event: Event, delivery: &mut Delivery<O>) {

@@ -307,9 +307,7 @@ impl<O: Operation> Handle<O> {
     /// Queues the packet of an operation that failed at once.
     pub(super) fn report(&self, operation: O) {
         let packet = operation.into_packet(self.clone());
-        // No lock is held here.
-        let connections = &self.0.connections;
-        connections.discard.take_refused(connections.queue(packet));
+        self.0.connections.queue_or_discard(packet);
     }
 
     pub(crate) fn with_socket<R>(

@@ -20,11 +20,11 @@ impl<P: Protocol> Home<P> for Inner<P> {
     }
 
     fn queue(&self, completed: Completed<P>) {
-        self.connections.discard.take_refused(self.queue(completed.into()));
+        self.connections.queue_or_discard(completed.into());
     }
 
     fn queue_own(&self, completed: Completed<P>) {
-        self.connections.discard.take_refused(self.queue_own(completed.into()));
+        self.connections.queue_own_or_discard(completed.into());
     }
 
     fn drain(self: Arc<Self>) {

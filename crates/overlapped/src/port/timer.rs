@@ -101,9 +101,8 @@ impl<P: Protocol> Port<P> {
     /// `NotFound` when its time is over already.
     pub fn cancel_timer(&self, id: TimerId) -> io::Result<()> {
         let operation = self.stop_timer(id)?;
-        let connections = &self.inner().connections;
         let packet = Packet::Timer { operation, result: Err(aborted()) };
-        connections.discard.take_refused(connections.queue(packet));
+        self.inner().connections.queue_or_discard(packet);
         Ok(())
     }
 }
