@@ -2,7 +2,8 @@
 #![cfg(target_os = "linux")]
 
 use futures_util::future::poll_immediate;
-use nix::sys::signal::{Signal as Sent, raise};
+use nix::sys::signal::{Signal as Sent, kill};
+use nix::unistd::Pid;
 use overlapped_runtime::signal::{self, Signal};
 use overlapped_runtime::time::timeout;
 use overlapped_runtime::{Runtime, spawn};
@@ -13,7 +14,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn send(signal: Sent) {
-    raise(signal).expect("a process may send signals to itself");
+    kill(Pid::this(), signal).expect("a process may send signals to itself");
 }
 
 #[test]

@@ -33,18 +33,18 @@ impl<P: Protocol> Port<P> {
     /// On Linux `SIGINT` is an interrupt, `SIGTERM` and `SIGHUP` are terminations. If `SIGHUP` was
     /// ignored when the first port began to watch, it stays ignored: `nohup` starts programs in
     /// this way. `SIGINT` and `SIGTERM` arrive in any case, also in a program that a script has
-    /// started in the background, for which the shell ignores `SIGINT`. The signals are unblocked
-    /// in the calling thread. So a program that was started with signals blocked gets them as long
-    /// as that thread lives, or another one that does not block them. A port needs one descriptor
-    /// for this. On the simulated driver it also needs a thread, which ends when the port is
-    /// closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console, a
+    /// started in the background, for which the shell ignores `SIGINT`. If the calling thread blocks
+    /// one of them, as all threads of a program do that was started so, the port starts a thread that
+    /// does not, until it is closed: a signal sent to the process arrives there. One sent to a thread
+    /// that blocks it waits. A port needs one descriptor for this. On the simulated driver it also
+    /// needs a thread, which ends when the port is closed. On Windows Ctrl-C and Ctrl-Break are interrupts; the closing of the console, a
     /// logoff and a shutdown are terminations, after which the system leaves the process some
     /// seconds.
     ///
     /// Needs the feature `signals`.
     ///
     /// # Errors
-    /// The port is closed, descriptors or memory are short, or the system has no signals for it.
+    /// The port is closed, descriptors, threads or memory are short, or the system has no signals for it.
     pub fn watch_signals(&self) -> io::Result<()> {
         self.inner().watch_signals()
     }

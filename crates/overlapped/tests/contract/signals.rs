@@ -270,7 +270,12 @@ fn interrupts_and_terminations_arrive_though_they_were_ignored_before(world: &Wo
 fn signals_that_were_blocked_before_arrive(world: &World) {
     if is_child() {
         let port = world.exact_port(1);
-        port.watch_signals().expect("it can watch");
+        // Whoever asks may end before the port does.
+        std::thread::scope(|scope| {
+            let asks = scope.spawn(|| port.watch_signals());
+            asks.join().expect("it ends").expect("it can watch");
+        });
+        SigSet::all().thread_block().expect("signals can be blocked");
         for _ in 0..3 {
             say("ready");
             say(&format!("{:?}", signal(&port)));

@@ -13,6 +13,7 @@ use signal_hook::low_level;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
@@ -39,6 +40,13 @@ struct Dispositions {
 pub(crate) struct Watch {
     counts: Arc<Counts>,
     actions: Vec<SigId>,
+    receiver: Option<Receiver>,
+}
+
+/// A thread that blocks no signal that is watched. It ends when this is dropped.
+#[derive(Debug)]
+struct Receiver {
+    _ends: Sender<()>,
 }
 
 #[derive(Debug)]
@@ -68,7 +76,7 @@ impl Watch {
         watches.living += 1;
         NOBODY_WATCHES.store(false, Ordering::SeqCst);
         // Dropped on the way out, it takes back what was done.
-        let mut watch = Self { counts, actions: Vec::new() };
+        let mut watch = Self { counts, actions: Vec::new(), receiver: None };
         let watching = watch.watch(&mut watches);
         drop(watches);
         watching.map(|()| watch)
@@ -86,7 +94,7 @@ impl Watch {
             }
         };
         let watched = |signal: &i32| *signal != SIGHUP || !former.is_ignored(SIGHUP);
-        let mut unblocked = SigSet::empty();
+        let mut signals = SigSet::empty();
         for signal in SIGNALS.into_iter().filter(watched) {
             let counts = Arc::clone(&self.counts);
             let action = move || counts.count(signal);
@@ -94,10 +102,14 @@ impl Watch {
             // adds to an atomic number and makes the system call `write`, whose descriptor the
             // action itself keeps open. It does not allocate, lock or panic.
             self.actions.push(unsafe { low_level::register(signal, action) }?);
-            unblocked.add(Signal::try_from(signal)?);
+            signals.add(Signal::try_from(signal)?);
         }
-        // A signal that all threads block would never arrive.
-        unblocked.thread_unblock()?;
+        // A signal that all threads block would never arrive. Threads inherit what they block, so the others
+        // probably block what this one does; and this one may end before the watch.
+        let blocked = SigSet::thread_get_mask()?;
+        if signals.iter().any(|signal| blocked.contains(signal)) {
+            self.receiver = Some(Receiver::start(signals)?);
+        }
         Ok(())
     }
 
@@ -112,6 +124,20 @@ impl Watch {
     /// For a thread to wait for.
     pub(crate) fn wakeup(&self) -> Wakeup {
         Wakeup(Arc::clone(&self.counts))
+    }
+}
+
+impl Receiver {
+    fn start(signals: SigSet) -> io::Result<Self> {
+        let (ends, end) = channel();
+        let wait = move || {
+            // Only a wrong number of what to do could fail.
+            let _ = signals.thread_unblock();
+            // Nothing is sent: it waits until the sender is gone.
+            let _ = end.recv();
+        };
+        std::thread::Builder::new().name("overlapped-signals".into()).spawn(wait)?;
+        Ok(Self { _ends: ends })
     }
 }
 
