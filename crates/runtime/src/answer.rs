@@ -1,7 +1,7 @@
 //! The answer to one operation, for which one future waits.
 
 use crate::arrival::{Arrival, change};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,6 +1,6 @@
 //! Where the result of an operation arrives, and the task that waits for it.
 
-use parking_lot::Mutex;
+use crate::sync::{self, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// A result that has come, or the task that is to be woken when it comes.
@@ -49,7 +49,7 @@ pub(crate) fn change<T>(place: &Mutex<T>, change: impl FnOnce(&mut T) -> Option<
 /// To be called where no lock is held: a waker may run anything.
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        waker.wake();
+        sync::wake(waker);
     }
 }
 

@@ -77,6 +77,7 @@ mod runtime;
 mod serve;
 #[cfg(feature = "signals")]
 pub mod signal;
+mod sync;
 mod task_local;
 pub mod time;
 #[cfg(feature = "tokio-compat")]

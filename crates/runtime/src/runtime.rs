@@ -231,7 +231,7 @@ impl Runtime {
 
     fn end(&mut self, limit: Duration) -> ShutdownReport {
         let executor = &self.handle.0;
-        executor.close();
+        executor.owned.close();
         let mut threads = 0;
         if let Some(workers) = self.workers.take() {
             let is_within =

@@ -24,7 +24,7 @@ pub use overlapped::Signal;
 
 use crate::arrival::{remember, wake};
 use crate::executor::{Executor, current};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use slab::Slab;
 use std::fmt;
 use std::future::poll_fn;

@@ -10,6 +10,8 @@
 
 pub(crate) mod current;
 mod in_place;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod owned;
 pub(crate) mod run_queue;
 pub(crate) mod task;
@@ -20,8 +22,9 @@ use async_task::ScheduleInfo;
 use overlapped::{Packet, Port};
 use owned::{Owned, TaskInfo, TaskNumber};
 use run_queue::Queues;
+use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use task::JoinHandle;
 use watch::Watch;
 
 /// A task that is ready.
@@ -29,11 +32,9 @@ pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
 
 pub(crate) struct Executor {
     pub(crate) port: Port<Packets>,
-    pub(crate) owned: Owned,
+    pub(crate) owned: Arc<Owned>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) queues: Queues,
-    /// Tasks are dropped instead of run.
-    closing: AtomicBool,
     #[cfg(feature = "signals")]
     pub(crate) signals: crate::signal::Arrived,
     /// In whose context tasks run.
@@ -48,10 +49,9 @@ impl Executor {
     ) -> Self {
         Self {
             port,
-            owned: Owned::default(),
+            owned: Arc::default(),
             watch: Arc::default(),
             queues: Queues::default(),
-            closing: AtomicBool::new(false),
             #[cfg(feature = "signals")]
             signals: crate::signal::Arrived::default(),
             #[cfg(feature = "tokio-compat")]
@@ -83,9 +83,19 @@ impl Executor {
         });
     }
 
-    /// Whether a task is to be dropped where it is.
-    fn is_to_end(&self, task: TaskNumber) -> bool {
-        self.closing.load(Ordering::Acquire) || self.owned.is_aborted(task)
+    /// Runs a future as a task.
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let executor = Arc::clone(self);
+        let schedule = move |runnable, info| executor.schedule(runnable, info);
+        self.owned.spawn(future, spawned_at, schedule)
     }
 
     fn schedule(&self, runnable: Runnable, info: ScheduleInfo) {
@@ -108,12 +118,6 @@ impl Executor {
             task.is_running = running.contains(&task.number);
         }
         tasks
-    }
-
-    /// From now on tasks are dropped when they would run; and all of them are to run.
-    pub(crate) fn close(&self) {
-        self.closing.store(true, Ordering::Release);
-        self.owned.wake_all();
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! It is in parts, each with a lock of its own, since every spawn and every end of a task comes here.
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{self, Condvar, Mutex};
 use slab::Slab;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
-const PARTS: usize = 8;
+const PARTS: usize = sync::PARTS_OF_LISTS;
 
 /// Names one task of one runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(crate) struct Owned {
     /// Tasks that are to be aborted and have not ended.
     aborted: AtomicUsize,
     emptied: (Mutex<()>, Condvar),
+    /// Tasks are dropped instead of run.
+    is_closed: AtomicBool,
 }
 
 impl Owned {
@@ -102,22 +104,28 @@ impl Owned {
             entry.waker.clone()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            sync::wake(waker);
         }
     }
 
-    /// Whether a task that exists is to be aborted.
-    pub(super) fn is_aborted(&self, task: TaskNumber) -> bool {
-        self.aborted.load(Ordering::Relaxed) > 0
-            && self.part(task.number).lock().get(task.index).is_some_and(|entry| entry.is_aborted)
-    }
-
-    pub(super) fn wake_all(&self) {
+    /// From now on tasks are dropped when they would run; and all of them are to run.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
         for part in &self.parts {
             let wakers: Vec<_> =
                 part.lock().iter().filter_map(|(_, task)| task.waker.clone()).collect();
-            wakers.into_iter().for_each(Waker::wake);
+            wakers.into_iter().for_each(sync::wake);
         }
+    }
+
+    /// Whether a task that exists is to be dropped instead of run.
+    pub(super) fn is_to_end(&self, task: TaskNumber) -> bool {
+        self.is_closed.load(Ordering::Acquire) || self.is_aborted(task)
+    }
+
+    fn is_aborted(&self, task: TaskNumber) -> bool {
+        self.aborted.load(Ordering::Relaxed) > 0
+            && self.part(task.number).lock().get(task.index).is_some_and(|entry| entry.is_aborted)
     }
 
     pub(crate) fn count(&self) -> usize {

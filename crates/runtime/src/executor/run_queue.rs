@@ -7,10 +7,10 @@
 
 use super::{Executor, Runnable};
 use crate::packets::Message;
-use crossbeam_deque::{Steal, Stealer, Worker};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::queue::{Steal, Stealer, Worker};
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,84 @@ const BATCH: u32 = 4;
 const SHORT: Duration = Duration::from_micros(5);
 
 /// The run queue of a thread, as others see it.
-pub(crate) struct RunQueue {
-    tasks: Stealer<Runnable>,
+pub(crate) struct RunQueue<T = Runnable> {
+    tasks: Stealer<T>,
     /// A packet in the port says that there are tasks.
     is_announced: AtomicBool,
+}
+
+/// The same for the thread itself.
+pub(super) struct OwnQueue<T = Runnable> {
+    tasks: Worker<T>,
+    seen_by_others: Arc<RunQueue<T>>,
+}
+
+/// What a packet has brought.
+pub(super) struct Taken<T> {
+    pub(super) first: T,
+    /// It lay in the queue of another thread.
+    pub(super) is_robbed: bool,
+}
+
+impl<T> RunQueue<T> {
+    /// Has the port say that there are tasks, if it does not say so already.
+    fn announce(self: &Arc<Self>, tell: impl FnOnce(Arc<Self>)) {
+        // Whoever takes the packet clears this first and looks for tasks then. So one of the two sees
+        // what the other did.
+        if !self.is_announced.swap(true, Ordering::SeqCst) {
+            tell(Arc::clone(self));
+        }
+    }
+
+    /// Moves half of the tasks to the queue of the calling thread, and gives the first of them.
+    fn steal(&self, into: &Worker<T>) -> Option<T> {
+        loop {
+            match self.tasks.steal_batch_and_pop(into) {
+                Steal::Success(task) => return Some(task),
+                Steal::Empty => return None,
+                Steal::Retry => crate::sync::spin(),
+            }
+        }
+    }
+}
+
+impl<T> OwnQueue<T> {
+    pub(super) fn new() -> Self {
+        let tasks = Worker::new_fifo();
+        let seen_by_others =
+            RunQueue { tasks: tasks.stealer(), is_announced: AtomicBool::new(false) };
+        Self { tasks, seen_by_others: Arc::new(seen_by_others) }
+    }
+
+    /// Puts a task behind the others. `tell` has the port say that there are tasks in a queue.
+    pub(super) fn push(&self, task: T, tell: impl FnOnce(Arc<RunQueue<T>>)) {
+        self.tasks.push(task);
+        self.seen_by_others.announce(tell);
+    }
+
+    /// The first task of a queue that a packet has told of. What else lies there, or was stolen with it, is
+    /// announced before that runs.
+    pub(super) fn take(
+        &self,
+        queue: &Arc<RunQueue<T>>,
+        tell: impl Fn(Arc<RunQueue<T>>),
+    ) -> Option<Taken<T>> {
+        queue.is_announced.swap(false, Ordering::SeqCst);
+        let is_robbed = !Arc::ptr_eq(&self.seen_by_others, queue);
+        let first = if is_robbed { queue.steal(&self.tasks) } else { self.tasks.pop() }?;
+        if is_robbed && !queue.tasks.is_empty() {
+            queue.announce(&tell);
+        }
+        if !self.tasks.is_empty() {
+            self.seen_by_others.announce(&tell);
+        }
+        Some(Taken { first, is_robbed })
+    }
+
+    /// The next task, while there is one.
+    pub(super) fn next(&self) -> Option<T> {
+        self.tasks.pop()
+    }
 }
 
 /// The run queues of all threads, to tell of them.
@@ -54,12 +128,11 @@ impl Queues {
     }
 }
 
-/// The same for the thread itself.
+/// The queue of the calling thread.
 struct Own {
     /// Whose tasks these are, by its address.
     executor: usize,
-    tasks: Worker<Runnable>,
-    queue: Arc<RunQueue>,
+    queue: OwnQueue,
     batch: Cell<u32>,
 }
 
@@ -67,26 +140,17 @@ thread_local! {
     static OWN: RefCell<Option<Own>> = const { RefCell::new(None) };
 }
 
-impl Own {
-    fn new(executor: &Executor) -> Self {
-        let tasks = Worker::new_fifo();
-        let queue = RunQueue { tasks: tasks.stealer(), is_announced: AtomicBool::new(false) };
-        let queue = Arc::new(queue);
-        executor.queues.add(&queue);
-        let executor = super::address(executor);
-        Self { executor, tasks, queue, batch: Cell::new(1) }
-    }
-}
-
 impl Executor {
     /// The calling thread takes packets for this executor. It is to have a queue.
     pub(super) fn prepare_queue(&self) {
-        let is_there = OWN.with_borrow(|own| {
-            own.as_ref().is_some_and(|own| own.executor == super::address(self))
-        });
+        let executor = super::address(self);
+        let is_there =
+            OWN.with_borrow(|own| own.as_ref().is_some_and(|own| own.executor == executor));
         if !is_there {
+            let queue = OwnQueue::new();
+            self.queues.add(&queue.seen_by_others);
             // Dropped outside: there may be tasks of another executor in it.
-            let other = OWN.replace(Some(Own::new(self)));
+            let other = OWN.replace(Some(Own { executor, queue, batch: Cell::new(1) }));
             drop(other);
         }
     }
@@ -100,44 +164,30 @@ impl Executor {
             if let Some(own) = own.as_ref().filter(|own| own.executor == super::address(self))
                 && let Some(runnable) = runnable.take()
             {
-                own.tasks.push(runnable);
-                self.announce(&own.queue);
+                own.queue.push(runnable, |queue| self.tell(queue));
             }
         });
         runnable
     }
 
-    /// Has the port say that there are tasks, if it does not say so already.
-    fn announce(&self, queue: &Arc<RunQueue>) {
-        // Whoever takes the packet clears this first and looks for tasks then. So one of the two sees
-        // what the other did.
-        if !queue.is_announced.swap(true, Ordering::SeqCst) {
-            // A closed port gives it back; then nothing runs any more.
-            drop(self.port.defer(Message::Tasks(Arc::clone(queue))));
-        }
+    /// Has the port say that there are tasks in a queue.
+    fn tell(&self, queue: Arc<RunQueue>) {
+        // A closed port gives it back; then nothing runs any more.
+        drop(self.port.defer(Message::Tasks(queue)));
     }
 
     /// Runs tasks of a queue that a packet has told of.
     pub(super) fn run_batch(&self, queue: &Arc<RunQueue>) {
-        queue.is_announced.swap(false, Ordering::SeqCst);
         OWN.with_borrow(|own| {
             let Some(own) = own else { return };
-            let is_own = Arc::ptr_eq(&own.queue, queue);
-            let first = if is_own { own.tasks.pop() } else { steal(queue, own) };
-            let Some(first) = first else { return };
-            if !is_own {
+            let Some(taken) = own.queue.take(queue, |queue| self.tell(queue)) else { return };
+            if taken.is_robbed {
                 self.queues.robbed.fetch_add(1, Ordering::Relaxed);
             }
-            if !is_own && !queue.tasks.is_empty() {
-                self.announce(queue);
-            }
-            if !own.tasks.is_empty() {
-                self.announce(&own.queue);
-            }
             let (start, mut count) = (Instant::now(), 1);
-            self.run(first);
+            self.run(taken.first);
             while count < own.batch.get()
-                && let Some(next) = own.tasks.pop()
+                && let Some(next) = own.queue.next()
             {
                 self.run(next);
                 count += 1;
@@ -145,16 +195,5 @@ impl Executor {
             let is_short = start.elapsed() < SHORT * count;
             own.batch.set(if is_short { BATCH } else { 1 });
         });
-    }
-}
-
-/// Moves half of the tasks to the queue of the calling thread, and gives the first of them.
-fn steal(queue: &RunQueue, own: &Own) -> Option<Runnable> {
-    loop {
-        match queue.tasks.steal_batch_and_pop(&own.tasks) {
-            Steal::Success(runnable) => return Some(runnable),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! Tasks: how they are spawned, awaited and aborted.
 
-use super::Executor;
-use super::owned::TaskNumber;
-use async_task::{FallibleTask, WithInfo};
-use parking_lot::Mutex;
+use super::Runnable;
+use super::owned::{Owned, TaskNumber};
+use crate::sync::Mutex;
+use async_task::{FallibleTask, ScheduleInfo, WithInfo};
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::fmt;
@@ -25,7 +25,7 @@ pin_project! {
 
 /// A place in the list of tasks, which ends when the future does.
 struct Place {
-    executor: Arc<Executor>,
+    owned: Arc<Owned>,
     number: TaskNumber,
     #[cfg(feature = "tracing")]
     span: tracing::Span,
@@ -33,7 +33,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.executor.owned.remove(self.number);
+        self.owned.remove(self.number);
     }
 }
 
@@ -43,7 +43,7 @@ impl<F: Future> Future for Contained<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         // Not before the poll: an abort from then on wakes the task again, so it is not lost.
-        if this.place.executor.is_to_end(this.place.number) {
+        if this.place.owned.is_to_end(this.place.number) {
             return Poll::Ready(Err(JoinError(None)));
         }
         #[cfg(feature = "tracing")]
@@ -55,19 +55,22 @@ impl<F: Future> Future for Contained<F> {
     }
 }
 
-impl Executor {
-    pub(crate) fn spawn<F>(
+impl Owned {
+    /// Makes a task of a future, adds it to the list, and has it run: `schedule` gets it whenever it is
+    /// to run.
+    pub(super) fn spawn<F>(
         self: &Arc<Self>,
         future: F,
         spawned_at: &'static Location<'static>,
+        schedule: impl Fn(Runnable, ScheduleInfo) + Send + Sync + 'static,
     ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let number = self.owned.reserve(spawned_at);
+        let number = self.reserve(spawned_at);
         let place = Place {
-            executor: Arc::clone(self),
+            owned: Arc::clone(self),
             number,
             #[cfg(feature = "tracing")]
             span: tracing::debug_span!(
@@ -75,13 +78,11 @@ impl Executor {
             ),
         };
         let contained = Contained { future, place };
-        let executor = Arc::clone(self);
-        let schedule = move |runnable, info| executor.schedule(runnable, info);
         let task = async_task::Builder::new().metadata(number);
         let (runnable, task) = task.spawn(move |_| contained, WithInfo(schedule));
-        self.owned.occupy(number, runnable.waker());
+        self.occupy(number, runnable.waker());
         runnable.schedule();
-        let abort = AbortHandle { executor: Arc::clone(self), number };
+        let abort = AbortHandle { owned: Arc::clone(self), number };
         JoinHandle { task: Some(task.fallible()), abort }
     }
 }
@@ -148,14 +149,14 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// Aborts one task.
 #[derive(Clone)]
 pub struct AbortHandle {
-    executor: Arc<Executor>,
+    owned: Arc<Owned>,
     number: TaskNumber,
 }
 
 impl AbortHandle {
     /// What [`JoinHandle::abort`] does.
     pub fn abort(&self) {
-        self.executor.owned.abort(self.number);
+        self.owned.abort(self.number);
     }
 }
 
