@@ -109,12 +109,10 @@ fn thieves_steal_from_each_other() {
     beside_thieves(2, 2, &[1, 2, 3], |model, _| model.block());
 }
 
-/// Two threads run tasks. The first task wakes another one, and then blocks until that has run: it is not
-/// left in the queue of its thread, nor is what was stolen with the first one.
-#[test]
-fn what_a_task_wakes_before_it_blocks_runs_elsewhere() {
-    check(|| {
-        let model = Model::new(3);
+/// Two threads run tasks, of which the first one wakes others and then blocks until all have run.
+fn the_first_task_blocks(tasks: &'static [u32], wakes: &'static [u32]) {
+    check(move || {
+        let model = Model::new(tasks.len() + wakes.len());
         let work = |pushes: &'static [u32]| -> Box<dyn FnOnce() + Send> {
             let model = Arc::clone(&model);
             Box::new(move || {
@@ -122,13 +120,23 @@ fn what_a_task_wakes_before_it_blocks_runs_elsewhere() {
                 model.push(&own, pushes);
                 model.work(&own, |task| {
                     if task == 1 {
-                        model.push(&own, &[3]);
+                        model.push(&own, wakes);
                         model.block();
                     }
                 });
             })
         };
-        together(vec![work(&[1, 2]), work(&[])]);
+        together(vec![work(tasks), work(&[])]);
         model.assert_each_ran_once();
     });
+}
+
+#[test]
+fn what_a_task_wakes_before_it_blocks_runs_elsewhere() {
+    the_first_task_blocks(&[1, 2], &[3]);
+}
+
+#[test]
+fn what_was_stolen_with_a_task_that_blocks_runs_elsewhere() {
+    the_first_task_blocks(&[1, 2, 3], &[]);
 }
