@@ -74,7 +74,7 @@ pub fn serve(socket: ListenSocket, file: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 1024)?;
+    let socket = ListenSocket::bind("127.0.0.1:0", 1024)?;
     println!("listening on {}", socket.local_addr()?);
     serve(socket, "visits.db".as_ref())
 }

@@ -132,7 +132,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [certificate, key, rest @ ..] = &arguments[..] else {
         return Err("say which: https CERTIFICATE KEY [ADDRESS]".into());
     };
-    let address = rest.first().map_or("127.0.0.1:0", String::as_str).parse()?;
+    let address = rest.first().map_or("127.0.0.1:0", String::as_str);
     let socket = ListenSocket::bind(address, 1024)?;
     println!("listening on {}", socket.local_addr()?);
     Ok(serve(socket, config(certificate.as_ref(), key.as_ref())?)?)

@@ -44,7 +44,7 @@ impl Drop for Folder {
 }
 
 fn listen() -> (ListenSocket, SocketAddr) {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 128).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 128).expect("one can listen");
     let address = socket.local_addr().expect("it has an address");
     (socket, address)
 }

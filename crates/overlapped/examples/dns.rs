@@ -36,5 +36,5 @@ pub fn serve(port: &Port<()>, socket: DatagramSocket) -> io::Result<()> {
 }
 
 fn main() -> io::Result<()> {
-    serve(&Port::new()?, DatagramSocket::bind(([127, 0, 0, 1], 5300).into())?)
+    serve(&Port::new()?, DatagramSocket::bind("127.0.0.1:5300")?)
 }

@@ -45,7 +45,6 @@ pub fn run(socket: ListenSocket) -> std::io::Result<()> {
 
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
-    let address = address.parse().map_err(std::io::Error::other)?;
     let socket = ListenSocket::bind(address, 1024)?;
     println!("listening on {}", socket.local_addr()?);
     run(socket)

@@ -98,7 +98,7 @@ fn main() -> io::Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["send", file] => {
-            let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 128)?;
+            let socket = ListenSocket::bind("127.0.0.1:0", 128)?;
             println!("listening on {}", socket.local_addr()?);
             send(socket, file.as_ref())
         }

@@ -94,7 +94,7 @@ pub fn serve(socket: ListenSocket, idle_limit: Duration) -> io::Result<()> {
 }
 
 fn main() -> io::Result<()> {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 1024)?;
+    let socket = ListenSocket::bind("127.0.0.1:0", 1024)?;
     println!("listening on {}", socket.local_addr()?);
     serve(socket, Duration::from_secs(60))
 }

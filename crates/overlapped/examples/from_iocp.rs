@@ -73,7 +73,7 @@ pub fn serve(socket: ListenSocket, wait_for_the_end: impl FnOnce()) -> io::Resul
 
 fn main() -> io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into());
-    let socket = ListenSocket::bind(address.parse().map_err(io::Error::other)?, 1024)?;
+    let socket = ListenSocket::bind(address, 1024)?;
     println!("listening on {}; Enter stops it", socket.local_addr()?);
     serve(socket, || {
         let _ = io::stdin().read_line(&mut String::new());

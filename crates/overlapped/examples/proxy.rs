@@ -91,7 +91,7 @@ fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let upstream = arguments.next().ok_or_else(|| io::Error::other("say where: proxy UPSTREAM"))?;
     let address = arguments.next().unwrap_or("127.0.0.1:0".into());
-    let socket = ListenSocket::bind(address.parse().map_err(io::Error::other)?, 1024)?;
+    let socket = ListenSocket::bind(address, 1024)?;
     println!("listening on {}", socket.local_addr()?);
     serve(socket, upstream.parse().map_err(io::Error::other)?)
 }

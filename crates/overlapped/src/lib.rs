@@ -60,8 +60,7 @@
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let port = Port::<Echo>::new()?;
-//! let address = ([127, 0, 0, 1], 0).into();
-//! let listener = port.associate(ListenSocket::bind(address, 1024)?, ())?;
+//! let listener = port.associate(ListenSocket::bind("127.0.0.1:0", 1024)?, ())?;
 //! listener.accept_window(AcceptWindow::new(10), || ())?;
 //! let workers = Workers::new(&port).start(handle)?;
 //! # assert_eq!(&ask(&listener)?, b"ping");

@@ -71,7 +71,7 @@ fn echo_once(piece: usize, most: usize) -> SocketAddr {
 
 #[test]
 fn the_client_is_answered_by_the_server_on_a_port() {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 16).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 16).expect("one can listen");
     let address = socket.local_addr().expect("it has an address");
     // It serves until the test program ends.
     thread::spawn(move || echo::run(socket).expect("it serves on"));
@@ -125,7 +125,7 @@ fn several_fetch_the_same_file() {
     let source = folder.file("source");
     let contents = bytes(5_000_003);
     fs::write(&source, &contents).expect("it can be written");
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 16).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 16).expect("one can listen");
     let address = socket.local_addr().expect("it has an address");
     // It sends until the test program ends.
     thread::spawn(move || file_transfer::send(socket, &source).expect("it sends on"));

@@ -38,7 +38,7 @@ fn assert_is_closed(mut stream: &TcpStream) {
 
 #[test]
 fn the_example_echoes_and_ends_when_it_is_told_to() {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 1024).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 1024).expect("one can listen");
     let address = socket.local_addr().expect("it has an address");
     let (stop, told_to_stop) = mpsc::channel();
     let (ended, end) = mpsc::channel();

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 fn start<E: Debug>(
     serve: impl FnOnce(ListenSocket) -> Result<(), E> + Send + 'static,
 ) -> SocketAddr {
-    let socket = ListenSocket::bind(([127, 0, 0, 1], 0).into(), 128).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 128).expect("one can listen");
     let address = socket.local_addr().expect("it has an address");
     thread::spawn(move || serve(socket).expect("it serves on"));
     address
@@ -249,7 +249,7 @@ fn the_store_takes_commands_in_pieces_and_refuses_what_is_none() {
 
 #[test]
 fn dig_is_answered_by_the_dns_server() {
-    let socket = DatagramSocket::bind(([127, 0, 0, 1], 0).into()).expect("it can be bound");
+    let socket = DatagramSocket::bind("127.0.0.1:0").expect("it can be bound");
     let port = socket.local_addr().expect("it is bound").port().to_string();
     thread::spawn(move || {
         dns::serve(&Port::new().expect("a port can be made"), socket).expect("it serves on");

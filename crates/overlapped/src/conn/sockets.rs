@@ -5,7 +5,7 @@ use super::reuse::Origin;
 use crate::sys::family::Family;
 use crate::sys::socket::Socket;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 
 /// A TCP socket that belongs to no port: a new one, or a connection that was accepted.
 ///
@@ -89,8 +89,12 @@ impl TcpSocket {
 pub struct ListenSocket(Socket);
 
 impl ListenSocket {
-    /// Binds to `address` and listens, with room for `backlog` connections that are not accepted
-    /// yet. The system may lower it (on Linux to `net.core.somaxconn`).
+    /// Binds to `address`, or to the first one of several that can be bound, and listens, with room for
+    /// `backlog` connections that are not accepted yet. The system may lower it (on Linux to
+    /// `net.core.somaxconn`). With the port 0 the system chooses one.
+    ///
+    /// An address may be a text, such as `"127.0.0.1:0"`. A name is looked up by this call, which blocks until
+    /// it is found.
     ///
     /// Addresses that a closed server left in waiting can be used again at once. No other socket
     /// can listen there meanwhile. On Windows the library sets `SO_EXCLUSIVEADDRUSE` for that,
@@ -106,10 +110,12 @@ impl ListenSocket {
     /// both.
     ///
     /// # Errors
-    /// The system's: the address is in use, is not of this machine, or needs a right (a port below
-    /// 1024 on Linux).
-    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        Socket::listener(address, Family::of(address), backlog).map(Self)
+    /// The system's, for the last address that was tried: it is in use, is not of this machine, or needs a
+    /// right (a port below 1024 on Linux). `InvalidInput` for a text that is no address with a port; the
+    /// system's when a name is not found.
+    pub fn bind(address: impl ToSocketAddrs, backlog: u32) -> io::Result<Self> {
+        first_bound(address, |address| Socket::listener(address, Family::of(address), backlog))
+            .map(Self)
     }
 
     /// As [`bind`](Self::bind), for clients of IPv6 and of IPv4: on `[::]`, which then stands for
@@ -117,8 +123,8 @@ impl ListenSocket {
     ///
     /// # Errors
     /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
-    pub fn bind_dual_stack(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        Socket::listener(address, Family::Both, backlog).map(Self)
+    pub fn bind_dual_stack(address: impl ToSocketAddrs, backlog: u32) -> io::Result<Self> {
+        first_bound(address, |address| Socket::listener(address, Family::Both, backlog)).map(Self)
     }
 
     /// The address that is listened on.
@@ -149,15 +155,21 @@ impl ListenSocket {
 pub struct DatagramSocket(Socket);
 
 impl DatagramSocket {
-    /// Binds to `address`, which no other socket can bind then; port 0 lets the system choose.
+    /// Binds to `address`, or to the first one of several that can be bound. No other socket can bind it
+    /// then. With the port 0 the system chooses one.
+    ///
+    /// An address may be a text, such as `"127.0.0.1:0"`. A name is looked up by this call, which blocks until
+    /// it is found.
     ///
     /// On an address of IPv6 it exchanges datagrams with IPv6 alone, also on `[::]`, on either
     /// system; [`bind_dual_stack`](Self::bind_dual_stack) exchanges them with both families.
     ///
     /// # Errors
-    /// The system's: the address is in use, is not of this machine, or needs a right.
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Socket::datagram(address, Family::of(address)).map(Self)
+    /// The system's, for the last address that was tried: it is in use, is not of this machine, or needs a
+    /// right. `InvalidInput` for a text that is no address with a port; the system's when a name is not
+    /// found.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        first_bound(address, |address| Socket::datagram(address, Family::of(address))).map(Self)
     }
 
     /// As [`bind`](Self::bind), for IPv6 and for IPv4. An address of IPv4 has its mapped form,
@@ -165,8 +177,8 @@ impl DatagramSocket {
     ///
     /// # Errors
     /// "Address family not supported" for an address of IPv4; otherwise as for `bind`.
-    pub fn bind_dual_stack(address: SocketAddr) -> io::Result<Self> {
-        Socket::datagram(address, Family::Both).map(Self)
+    pub fn bind_dual_stack(address: impl ToSocketAddrs) -> io::Result<Self> {
+        first_bound(address, |address| Socket::datagram(address, Family::Both)).map(Self)
     }
 
     /// The address that datagrams reach.
@@ -188,4 +200,19 @@ impl DatagramSocket {
     pub(crate) fn socket(&self) -> &Socket {
         &self.0
     }
+}
+
+/// A socket at the first address at which there can be one.
+fn first_bound(
+    addresses: impl ToSocketAddrs,
+    bind: impl Fn(SocketAddr) -> io::Result<Socket>,
+) -> io::Result<Socket> {
+    let mut last = None;
+    for address in addresses.to_socket_addrs()? {
+        match bind(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address to bind")))
 }

@@ -25,8 +25,7 @@ use std::net::SocketAddr;
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let port = Port::<Example>::new()?;
-/// let any = ([127, 0, 0, 1], 0).into();
-/// let socket = port.associate(DatagramSocket::bind(any)?, "the only one")?;
+/// let socket = port.associate(DatagramSocket::bind("127.0.0.1:0")?, "the only one")?;
 /// socket.receive_from_pooled(())?;
 /// socket.send_to(b"to itself", socket.local_addr()?, ())?;
 /// for _ in 0..2 {

@@ -130,9 +130,9 @@ fn nobody_else_takes_the_address_of_a_listener_or_a_more_special_one() {
         let standard = std::net::TcpListener::try_from(listener).expect("it is of the system");
         assert_eq!(standard.local_addr().expect("it listens").port(), port);
         drop(standard);
-        ListenSocket::bind((Ipv4Addr::LOCALHOST, port).into(), 1).expect("it is free again");
+        ListenSocket::bind((Ipv4Addr::LOCALHOST, port), 1).expect("it is free again");
     }
-    let all = DatagramSocket::bind((Ipv4Addr::UNSPECIFIED, 0).into()).expect("a free port");
+    let all = DatagramSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
     let port = all.local_addr().expect("it is bound").port();
     assert!(bind_by_force(Type::DGRAM, (Ipv4Addr::LOCALHOST, port).into()).is_err());
 }

@@ -6,6 +6,7 @@ use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, connected, next};
 use crate::world::{Numbers, World};
 use overlapped::{Buffer, DatagramSocket, ListenSocket, Packet, Port};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 
 /// Who speaks IPv4, as a socket of both families sees it.
@@ -82,8 +83,42 @@ fn a_datagram_socket_on_all_addresses_of_ipv6_hears_ipv4_only_if_that_was_asked_
 }
 
 #[test]
+fn of_several_addresses_the_first_that_can_be_bound_is() {
+    let held = ListenSocket::bind("127.0.0.1:0", 1).expect("one can listen");
+    let held = (held.local_addr().expect("it is bound"), held);
+    let several = [held.0, (Ipv4Addr::LOCALHOST, 0).into()];
+    let second = ListenSocket::bind(&several[..], 1).expect("the second one is free");
+    let bound = second.local_addr().expect("it is bound");
+    assert!(bound.ip() == Ipv4Addr::LOCALHOST && bound.port() != held.0.port(), "{bound}");
+    let refused = ListenSocket::bind(&several[..1], 1).expect_err("it is in use");
+    assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+
+    let held = DatagramSocket::bind("127.0.0.1:0").expect("it can be bound");
+    let held = (held.local_addr().expect("it is bound"), held);
+    let several = [held.0, (Ipv4Addr::LOCALHOST, 0).into()];
+    let second = DatagramSocket::bind(&several[..]).expect("the second one is free");
+    let bound = second.local_addr().expect("it is bound");
+    assert!(bound.ip() == Ipv4Addr::LOCALHOST && bound.port() != held.0.port(), "{bound}");
+    let refused = DatagramSocket::bind(&several[..1]).expect_err("it is in use");
+    assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+}
+
+#[test]
+fn what_is_no_address_is_not_bound() {
+    let none: &[SocketAddr] = &[];
+    for error in [
+        ListenSocket::bind(none, 1).expect_err("there is none"),
+        ListenSocket::bind("127.0.0.1", 1).expect_err("it has no port"),
+        DatagramSocket::bind(none).expect_err("there is none"),
+        DatagramSocket::bind("127.0.0.1").expect_err("it has no port"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+}
+
+#[test]
 fn both_families_are_not_asked_for_by_an_address_of_ipv4() {
-    let of_ipv4 = (Ipv4Addr::LOCALHOST, 0).into();
+    let of_ipv4 = (Ipv4Addr::LOCALHOST, 0);
     let refused = ListenSocket::bind_dual_stack(of_ipv4, 1).expect_err("it is IPv4");
     assert_eq!(refused.raw_os_error(), Some(errno::FAMILY_NOT_SUPPORTED));
     let refused = DatagramSocket::bind_dual_stack(of_ipv4).expect_err("it is IPv4");

@@ -199,8 +199,7 @@ fn f19_no_handle_is_left_after_a_hundred_thousand_operations() {
     // Other tests of this process open a few meanwhile.
     const OTHERS: u32 = 250;
     let port = port();
-    let address = ([127, 0, 0, 1], 0).into();
-    let socket = ListenSocket::bind(address, 16).expect("one can listen");
+    let socket = ListenSocket::bind("127.0.0.1:0", 16).expect("one can listen");
     let listener = port.associate(socket, 1).unwrap_or_else(|refused| panic!("{refused}"));
     let address = listener.local_addr().expect("it has an address");
     let next = || port.take_timeout(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
