@@ -29,6 +29,12 @@ use std::time::Duration;
 /// Takes a packet in the place of the handler.
 type Shed<P> = Box<dyn Fn(&Port<P>, Packet<P>) + Send + Sync>;
 
+/// Takes the packets of one thread.
+type ThreadHandler<P> = Box<dyn FnMut(&Port<P>, Packet<P>)>;
+
+/// Makes the handler of a thread, on that thread.
+type Make<P> = Box<dyn Fn() -> ThreadHandler<P> + Send + Sync>;
+
 /// Is told what happens.
 type Tell<P> = Box<dyn Fn(&WorkersEvent<P>) + Send + Sync>;
 
@@ -190,7 +196,49 @@ impl<P: Protocol> Workers<P> {
         self,
         handler: impl Fn(&Port<P>, Packet<P>) + Send + Sync + 'static,
     ) -> io::Result<RunningWorkers<P>> {
-        Pool::start(self, Box::new(handler), false).map(RunningWorkers::new)
+        Pool::start(self, shared(handler), false).map(RunningWorkers::new)
+    }
+
+    /// Starts the pool like [`start`](Self::start), with a handler for each thread: `make` is called on
+    /// each thread when it begins, and what it makes takes the packets of that thread alone. So it may
+    /// keep what threads do not share, such as a connection to a database, or figures. It is dropped when
+    /// its thread ends, and kept when it panics.
+    ///
+    /// If `make` panics, its thread ends.
+    ///
+    /// ```
+    /// # struct Jobs;
+    /// # impl overlapped::Protocol for Jobs { type Key = (); type Operation = (); type Message = String; }
+    /// use overlapped::{Packet, Port, Workers};
+    /// use std::time::Duration;
+    ///
+    /// let port = Port::<Jobs>::new()?;
+    /// let workers = Workers::new(&port).start_with(|| {
+    ///     // Each thread has a buffer of its own.
+    ///     let mut line = String::new();
+    ///     move |_, packet| {
+    ///         if let Packet::Posted(word) = packet {
+    ///             line.clear();
+    ///             line.push_str(&word);
+    ///         }
+    ///     }
+    /// })?;
+    /// port.post("word".to_owned()).map_err(|refused| refused.error)?;
+    /// workers.stop(Duration::from_secs(10));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_with<H>(
+        self,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<RunningWorkers<P>>
+    where
+        H: FnMut(&Port<P>, Packet<P>) + 'static,
+    {
+        let make = Box::new(move || Box::new(make()) as ThreadHandler<P>);
+        Pool::start(self, make, false).map(RunningWorkers::new)
     }
 
     /// Runs the pool until the port is closed or a signal comes, and then stops it within
@@ -206,7 +254,7 @@ impl<P: Protocol> Workers<P> {
         handler: impl Fn(&Port<P>, Packet<P>) + Send + Sync + 'static,
     ) -> io::Result<StopReport> {
         let limit = self.stop_within;
-        let running = RunningWorkers::new(Pool::start(self, Box::new(handler), true)?);
+        let running = RunningWorkers::new(Pool::start(self, shared(handler), true)?);
         running.wait_for_end();
         Ok(running.stop(limit))
     }
@@ -224,6 +272,15 @@ impl<P: Protocol> std::fmt::Debug for Workers<P> {
             .field("most", &self.most)
             .finish_non_exhaustive()
     }
+}
+
+/// The same handler for every thread.
+fn shared<P: Protocol>(handler: impl Fn(&Port<P>, Packet<P>) + Send + Sync + 'static) -> Make<P> {
+    let handler = Arc::new(handler);
+    Box::new(move || {
+        let handler = Arc::clone(&handler);
+        Box::new(move |port, packet| handler(port, packet))
+    })
 }
 
 /// The pool, as its threads and its user share it.

@@ -3,7 +3,7 @@
 use super::event::{Counts, WorkersCounters, WorkersEvent};
 use super::seat::{Seat, Sight};
 use super::supervisor::{self, Alarm};
-use super::{Shared, Tell, WhenExhausted, Workers};
+use super::{Make, Shared, Tell, WhenExhausted, Workers};
 use crate::op::packet::Packet;
 use crate::op::packet_parts::{PacketHandle, PacketKind};
 use crate::panics::contained;
@@ -20,11 +20,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub(super) type Handler<P> = Box<dyn Fn(&Port<P>, Packet<P>) + Send + Sync>;
-
 pub(super) struct Pool<P: Protocol> {
     pub(super) port: Port<P>,
-    handler: Handler<P>,
+    make: Make<P>,
     pub(super) when_exhausted: WhenExhausted<P>,
     tell: Option<Tell<P>>,
     name: String,
@@ -61,14 +59,14 @@ impl<P: Protocol> Pool<P> {
     /// Starts the least number of threads, and the supervisor.
     pub(super) fn start(
         settings: Workers<P>,
-        handler: Handler<P>,
+        make: Make<P>,
         takes_signals: bool,
     ) -> io::Result<Shared<P>> {
         let least = settings.least_threads();
         let Workers { port, name, most, idle, stack_size, when_exhausted, tell, .. } = settings;
         let pool = Arc::new(Self {
             port,
-            handler,
+            make,
             when_exhausted,
             tell,
             name,
@@ -188,7 +186,11 @@ impl<P: Protocol> Pool<P> {
     }
 
     /// Hands a packet to `handler`; what a panic there costs is the packet's connection.
-    pub(super) fn hand_over(&self, packet: Packet<P>, handler: &Handler<P>) {
+    pub(super) fn hand_over(
+        &self,
+        packet: Packet<P>,
+        handler: &mut dyn FnMut(&Port<P>, Packet<P>),
+    ) {
         if let (Some(signals), Packet::Signal(_)) = (&self.signals, &packet) {
             signals.fetch_add(1, Ordering::SeqCst);
             return self.end.unpark();
@@ -250,25 +252,26 @@ impl<P: Protocol> OnDuty<P> {
     fn work(mut self) {
         self.has_begun = true;
         Counts::add(&self.pool.counts.started, 1);
+        let mut handler = (self.pool.make)();
         loop {
             let taken = self.pool.port.inner().take(self.pool.patience());
             if self.is_newcomer {
                 self.has_arrived();
             }
             match taken {
-                Ok(packet) => self.handle(packet),
+                Ok(packet) => self.handle(packet, &mut *handler),
                 Err(TakeError::TimedOut) if !self.may_go() => {}
                 Err(TakeError::TimedOut | TakeError::Abandoned | TakeError::Closed) => return,
             }
         }
     }
 
-    fn handle(&self, packet: Packet<P>) {
+    fn handle(&self, packet: Packet<P>, handler: &mut dyn FnMut(&Port<P>, Packet<P>)) {
         self.seat.step();
         if !self.pool.somebody_waits() {
             self.pool.add_one();
         }
-        self.pool.hand_over(packet, &self.pool.handler);
+        self.pool.hand_over(packet, handler);
         self.seat.step();
     }
 

@@ -58,6 +58,18 @@ impl<P: Protocol> RunningWorkers<P> {
         self.pool.counters()
     }
 
+    /// Waits until all is done: nothing is queued, no handler runs, no send is under way, and `is_done`
+    /// holds. False when `limit` was over before, or the threads have ended.
+    ///
+    /// It closes nothing, and packets are served all the while. So a server that wants each client to be
+    /// served to its end closes its listeners, drains until it has no connection, and then
+    /// [stops](Self::stop). `is_done` is called every 2 ms. The calling thread [leaves](Port::leave) the
+    /// port.
+    pub fn drain(&self, limit: Duration, is_done: impl Fn() -> bool) -> bool {
+        self.pool.port.leave();
+        self.wait_until_at_rest(Instant::now().checked_add(limit), is_done)
+    }
+
     /// Stops the server in phases, within `limit`, and says what was left.
     ///
     /// 1. Every listener of the port is closed: nothing is accepted any more. Posted accepts complete
@@ -75,7 +87,7 @@ impl<P: Protocol> RunningWorkers<P> {
         let inner = self.pool.port.inner();
         self.pool.port.leave();
         inner.connections.close_listeners();
-        self.wait_until_at_rest(end);
+        self.wait_until_at_rest(end, || true);
         let before = inner.snapshot();
         self.pool.port.close();
         self.join(end.map(|end| end.max(Instant::now() + FAREWELL)));
@@ -90,8 +102,8 @@ impl<P: Protocol> RunningWorkers<P> {
         }
     }
 
-    /// Waits until nothing is to be done, or `end`, or a second signal.
-    fn wait_until_at_rest(&self, end: Option<Instant>) {
+    /// Waits until nothing is to be done and `is_done` holds; false if `end` or a second signal came before.
+    fn wait_until_at_rest(&self, end: Option<Instant>, is_done: impl Fn() -> bool) -> bool {
         let (mut before, mut looks) = (None, 0);
         while self.pool.threads() > 0
             && self.pool.signals() < 2
@@ -100,18 +112,20 @@ impl<P: Protocol> RunningWorkers<P> {
             let sight = self.pool.sight();
             let inner = self.pool.port.inner();
             let sizes = inner.scheduler().sizes();
-            let is_done = sight.in_handler == 0
+            let is_at_rest = sight.in_handler == 0
                 && sizes.queued == 0
                 && !inner.work_waits()
-                && !inner.connections.sends_are_under_way();
+                && !inner.connections.sends_are_under_way()
+                && is_done();
             let is_alone = sizes.released + sizes.paused == 0;
-            looks = if is_done && before == Some(sight) { looks + 1 } else { 0 };
+            looks = if is_at_rest && before == Some(sight) { looks + 1 } else { 0 };
             if looks >= if is_alone { 1 } else { LOOKS_BESIDE_OTHERS } {
-                return;
+                return true;
             }
             before = Some(sight);
             self.pool.end.park(Some(LOOK_EVERY));
         }
+        false
     }
 
     /// Waits until all threads have ended, or `end`.

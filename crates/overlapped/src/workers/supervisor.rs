@@ -163,7 +163,7 @@ fn shed_while<P: Protocol>(pool: &Pool<P>, shed: &super::Shed<P>, sight: Sight) 
         match pool.port.inner().take(Deadline::after(Some(TICK))) {
             Ok(packet) => {
                 Counts::add(&pool.counts.shed, 1);
-                pool.hand_over(packet, shed);
+                pool.hand_over(packet, &mut |port, packet| shed(port, packet));
             }
             Err(TakeError::TimedOut | TakeError::Abandoned | TakeError::Closed) => break,
         }

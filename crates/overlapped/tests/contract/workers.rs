@@ -240,6 +240,90 @@ fn a_stop_serves_what_has_come(world: &World) {
     drop(listener);
 }
 
+/// Each thread has a handler of its own, which keeps what it keeps, also when it panics, and goes with it.
+fn each_thread_has_a_handler_of_its_own(world: &World) {
+    /// Tells at its end what it has counted.
+    struct Own {
+        count: u64,
+        tell: std::sync::mpsc::Sender<u64>,
+    }
+    impl Drop for Own {
+        fn drop(&mut self) {
+            let _ = self.tell.send(self.count);
+        }
+    }
+    let port = world.port(|builder| builder.concurrency(2));
+    let (tell, told) = channel();
+    let gate = Arc::new(Gate::default());
+    let at = Arc::clone(&gate);
+    let workers = Workers::new(&port).least(2).most(2);
+    let running = workers.start_with(move || {
+        let mut own = Own { count: 0, tell: tell.clone() };
+        let at = Arc::clone(&at);
+        move |_, packet| {
+            // All of it belongs to the handler, and not its number alone.
+            let own = &mut own;
+            own.count += 1;
+            if number(&packet) >= BLOCKS {
+                blocking(|| at.pass());
+            }
+            assert!(number(&packet) < BLOCKS, "it panics, as it is to");
+        }
+    });
+    let running = running.expect("threads can be started");
+    let _opens = AtTheEnd(|| gate.open());
+    // One for each, since no thread takes a second one before the gate opens.
+    post(&port, [BLOCKS, BLOCKS]);
+    until(|| gate.inside() == 2, || format!("{running:?}"));
+    gate.open();
+    post(&port, 0..10);
+    until(|| running.counters().handled == 12, || format!("{running:?}"));
+    assert!(told.try_recv().is_err(), "both are there");
+    assert_eq!(running.counters().panicked, 2);
+    assert_eq!(running.stop(PATIENCE).in_handler, 0);
+    let counts: Vec<_> = told.iter().collect();
+    assert_eq!((counts.len(), counts.iter().sum()), (2, 12), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+/// A drain serves all the while, until it is done, and closes nothing.
+fn a_drain_serves_clients_until_it_is_done(world: &World) {
+    const MESSAGES: usize = 20;
+    let port = world.port(|builder| builder.concurrency(2));
+    let served = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&served);
+    let running = Workers::new(&port).start(move |_, packet| match packet {
+        Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
+            stream.send(buffer, 0).expect("it is connected");
+        }
+        Packet::Received { result: Ok(Received::End), .. } => {
+            counts.fetch_add(1, Ordering::SeqCst);
+        }
+        Packet::Sent { stream, result: Ok(()), .. } => {
+            stream.receive_pooled(0).expect("it is connected");
+        }
+        _ => {}
+    });
+    let running = running.expect("threads can be started");
+    assert!(!running.drain(Duration::from_millis(20), || false), "it is never done");
+    let (stream, client) = world.stream(&port, 1);
+    stream.receive_pooled(0).expect("it starts");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..MESSAGES {
+                client.send(b"ping");
+                assert_eq!(client.receive_exact(4), b"ping");
+            }
+        });
+        assert!(running.drain(PATIENCE, || served.load(Ordering::SeqCst) == 1));
+    });
+    port.post(1).expect("it is open");
+    assert!(running.drain(PATIENCE, || true), "what is queued is taken");
+    assert_eq!(running.counters().panicked, 0);
+    drop(stream);
+    running.stop(PATIENCE);
+}
+
 /// The stop ends at its deadline, and says what was left.
 fn a_stop_ends_although_a_handler_does_not(world: &World) {
     let port = world.port(|builder| builder.concurrency(1));
@@ -294,7 +378,9 @@ on_every_driver! {
     workers_without_need_end_down_to_the_least,
     workers_have_names_and_are_never_more_than_the_most,
     a_handler_that_panics_costs_the_connection_of_its_packet_and_nothing_else,
+    each_thread_has_a_handler_of_its_own,
     a_stop_serves_what_has_come,
+    a_drain_serves_clients_until_it_is_done,
     a_stop_ends_although_a_handler_does_not,
     a_pool_that_is_dropped_closes_its_port,
     a_server_that_runs_ends_with_its_port,
