@@ -2,7 +2,7 @@
 
 use crate::cache::File;
 use overlapped::{Protocol, TransmissionProgress};
-use overlapped_serving::{End, Listed, Place, lock};
+use overlapped_serving::{Listed, Place, lock};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ pub(crate) struct Serving;
 impl Protocol for Serving {
     type Key = Connection;
     type Operation = Work;
-    type Message = End;
+    type Message = ();
 }
 
 /// What an operation is part of. A connection has one operation in flight or is in one worker's

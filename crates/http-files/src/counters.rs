@@ -1,6 +1,6 @@
 //! What a server counts. Each worker counts on lines of its own.
 
-use overlapped_serving::{Count, Errors, Threads};
+use overlapped_serving::{Count, Errors, Meter, Threads};
 
 /// What a server has counted since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +40,15 @@ pub(crate) struct Own {
     responses: Count,
     refusals: Count,
     body_bytes: Count,
+}
+
+impl Meter for Own {
+    fn absorb(&self, ended: &Self) {
+        self.refused.add(ended.refused.get());
+        self.responses.add(ended.responses.get());
+        self.refusals.add(ended.refusals.get());
+        self.body_bytes.add(ended.body_bytes.get());
+    }
 }
 
 impl Own {

@@ -9,8 +9,8 @@ use crate::deadline::Deadlines;
 use crate::folder::Folder;
 use crate::worker::Worker;
 use crate::{Settings, Status};
-use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Addresses, Crew, worker_threads};
+use overlapped::{AcceptWindow, ListenSocket, Port, RunningWorkers, TcpListener};
+use overlapped_serving::{Addresses, Meters, workers};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,10 +27,9 @@ pub(crate) struct Shared {
     pub(crate) log: Option<Logger>,
     stopping: AtomicBool,
     pub(crate) deadlines: Deadlines,
-    pub(crate) connections: Connections,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) addresses: Arc<Addresses>,
-    /// One for each worker, and one for the thread that stops the server.
-    pub(crate) counters: Vec<Own>,
+    pub(crate) counters: Arc<Meters<Own>>,
 }
 
 impl Shared {
@@ -49,7 +48,10 @@ impl Shared {
             accept_deferrals: self.port.counters().accept_deferrals,
             ..Status::default()
         };
-        self.counters.iter().for_each(|own| own.add_to(&mut status));
+        self.counters.read(|present, ended| {
+            ended.add_to(&mut status);
+            present.iter().for_each(|own| own.add_to(&mut status));
+        });
         status
     }
 }
@@ -58,8 +60,8 @@ impl Shared {
 pub struct Server {
     shared: Arc<Shared>,
     listener: TcpListener<Serving>,
-    crew: Crew,
-    has_ended: bool,
+    /// None when it has ended.
+    workers: Option<RunningWorkers<Serving>>,
 }
 
 /// How a server ended.
@@ -102,7 +104,6 @@ impl Server {
             .blocked_thread_monitor(settings.blocked_thread_monitor)
             .buffer_size(BUFFER_BYTES)
             .build()?;
-        let threads = worker_threads(settings.threads, port.concurrency());
         let listener =
             port.associate(ListenSocket::try_from(listener)?, Connection::new(None, None))?;
         let shared = Arc::new(Shared {
@@ -114,14 +115,18 @@ impl Server {
             log,
             stopping: AtomicBool::new(false),
             deadlines: Deadlines::new(settings),
-            connections: Connections::default(),
+            connections: Arc::default(),
             addresses: Addresses::new(settings.connections_per_client),
-            counters: (0..=threads).map(|_| Own::default()).collect(),
+            counters: Arc::default(),
         });
+        let serving = Arc::clone(&shared);
+        let make = move || {
+            let worker = Worker::new(&serving);
+            move |_: &Port<Serving>, packet| worker.serve(packet)
+        };
+        let workers = workers::start(&shared.port, settings.threads, &shared.connections, make)?;
         // From here on, dropping it on an error ends what was started.
-        let mut server = Self { shared, listener, crew: Crew::default(), has_ended: false };
-        let serving = Arc::clone(&server.shared);
-        server.crew.start(threads, move |number| Worker::new(&serving, number).run())?;
+        let server = Self { shared, listener, workers: Some(workers) };
         server.shared.port.timer(server.shared.deadlines.tick(), Work::Other)?;
         let mut window = AcceptWindow::new(settings.posted_accepts);
         if settings.connections < usize::MAX {
@@ -138,7 +143,7 @@ impl Server {
 
     /// How connections are carried and how the folder is kept, in a sentence.
     pub fn describe(&self) -> String {
-        let carried = self.crew.describe(&self.shared.port);
+        let carried = self.workers.as_ref().map(workers::describe).unwrap_or_default();
         format!("files on {carried}; paths are {}", self.shared.site.files.folder.describe())
     }
 
@@ -150,7 +155,6 @@ impl Server {
     }
 
     fn end(&mut self, deadline: Duration) -> Stopped {
-        self.has_ended = true;
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now().checked_add(deadline);
         shared.stopping.store(true, Ordering::SeqCst);
@@ -160,9 +164,9 @@ impl Server {
             stream.cancel_all();
         };
         shared.connections.for_each(waits, cancel);
-        let last = Worker::new(&shared, shared.counters.len() - 1);
-        let serve = |packet| last.serve(packet);
-        let left = self.crew.stop(&shared.port, &shared.connections, deadline, serve);
+        let workers = self.workers.take();
+        let left =
+            workers.map_or(0, |workers| workers::stop(workers, &shared.connections, deadline));
         if let Some(log) = &shared.log {
             log.finish();
         }
@@ -172,7 +176,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.has_ended {
+        if self.workers.is_some() {
             self.end(Duration::ZERO);
         }
     }

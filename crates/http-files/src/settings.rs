@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Settings {
     /// How many threads the port lets run; 0 is one per processor.
     pub concurrency: usize,
-    /// How many worker threads there are; 0 is two for each that may run, and one.
+    /// How many worker threads there are at most; 0 is the library's own limit. There are as many as run,
+    /// one more that waits, and one for each that waits for a disk.
     pub threads: usize,
     /// How many accepts are kept posted.
     pub posted_accepts: usize,

@@ -19,7 +19,7 @@ use crate::request::{Parsed, may_be_whole, parse};
 use crate::response::DateText;
 use crate::server::Shared;
 use overlapped::{Accepted, Buffers, OrPacket, Packet, Received, Transmission, is_aborted};
-use overlapped_serving::{Failure, take_until_end};
+use overlapped_serving::{Failure, OnDuty};
 use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
@@ -31,21 +31,16 @@ use std::time::SystemTime;
 const PART_BYTES: u64 = if cfg!(windows) { 1 << 20 } else { 1 << 40 };
 
 /// A thread that serves, as it sees the server.
-pub(crate) struct Worker<'a> {
-    shared: &'a Shared,
-    counters: &'a Own,
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    counters: OnDuty<Own>,
     date: RefCell<DateText>,
 }
 
-impl<'a> Worker<'a> {
-    /// `number` says which counters are its own.
-    pub(crate) fn new(shared: &'a Shared, number: usize) -> Self {
-        Self { shared, counters: &shared.counters[number], date: RefCell::default() }
-    }
-
-    pub(crate) fn run(&self) {
-        let Shared { port, connections, .. } = self.shared;
-        take_until_end(port, connections, |packet| self.serve(packet));
+impl Worker {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        let counters = shared.counters.enlist();
+        Self { shared: Arc::clone(shared), counters, date: RefCell::default() }
     }
 
     /// Does what a packet asks for.

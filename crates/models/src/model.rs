@@ -55,9 +55,9 @@ pub struct Limits {
     /// How many threads the completion port lets run; 0 is one per processor. Only for
     /// `completion-port`.
     pub concurrency: usize,
-    /// How many worker threads there are; 0 is two for each that may run, and one to stand at the
-    /// door. Two per processor, as the books have it, is just that number here. Only for
-    /// `completion-port`: the other models have as many as their connections need.
+    /// How many worker threads there are at most; 0 is the library's own limit. There are as many as
+    /// run, one more that waits, and one for each that blocks. Only for `completion-port`: the other
+    /// models have as many as their connections need.
     pub threads: usize,
     /// Who accepts. Only for `completion-port`.
     pub accepting: Accepting,

@@ -173,6 +173,11 @@ impl<H: Handle> Connections<H> {
         was_there
     }
 
+    /// Takes a connection out that a panic has ended, which is counted where that is contained.
+    pub(crate) fn forget(&self, connection: &H) {
+        self.take_out(connection, None, Some(Failure::Other));
+    }
+
     /// Counts a failure that ends no connection of the list: one that could not be entered, or that
     /// was taken out before.
     pub fn failed(&self, failure: Failure) {
@@ -278,8 +283,9 @@ impl<H: Handle> Connections<H> {
 impl<P: Protocol<Key: Listed>> Connections<TcpStream<P>> {
     /// Says that the calling thread has this connection in hand, until what this gives is dropped.
     /// Should the thread unwind before, the connection is taken out and reset: nobody else would go
-    /// on with it, and its client must not take half an answer for a whole one. Whoever contains the
-    /// panic counts it, as [`contained`](crate::contained) does.
+    /// on with it, and its client must not take half an answer for a whole one. The panic itself is counted
+    /// by whoever contains it, as the threads of [`workers`](crate::workers) do. They do the same for the connection of
+    /// the packet; this is for another one.
     pub fn in_hand(&self, stream: &TcpStream<P>) -> InHand<'_, P> {
         InHand { connections: self, stream: stream.clone() }
     }
@@ -295,8 +301,7 @@ pub struct InHand<'a, P: Protocol<Key: Listed>> {
 impl<P: Protocol<Key: Listed>> Drop for InHand<'_, P> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // Counted where the panic is contained.
-            self.connections.take_out(&self.stream, None, Some(Failure::Other));
+            self.connections.forget(&self.stream);
             self.stream.abort();
         }
     }

@@ -3,15 +3,16 @@
 //! - [`Connections`] is the list of all that are open, so that a sweep and a stop reach those on
 //!   which nothing happens, and counts how they come and how they end. It holds a [`Handle`] of
 //!   each, whose key is [`Listed`] and keeps its place.
-//! - [`Crew`] are the worker threads: how many, what they do until the [`End`], and how a stop ends
-//!   them in phases. It calls the list.
+//! - [`workers`] starts the threads of a server, which are the library's, has the list know of what a
+//!   panic ended, and stops them with the connections. It calls the list.
+//! - [`Meters`] adds up what the threads count, each for itself. It knows nobody.
 //! - [`Addresses`] counts connections by the address of the client, so that none has all of them.
 //!   It knows nobody.
 //! - [`CoarseClock`] counts in ticks what limits of time are measured in, and says which part of the
 //!   list is to be looked at next.
 //! - [`Errors`], [`Threads`] and [`Count`] are what is counted, and [`Failure`] is why a connection
 //!   ended before its time. They know nobody.
-//! - [`Notice`] tells a thread that waits to look again. The list and the crew call it.
+//! - [`Notice`] tells a thread that waits to look again. The list and the meters call it.
 //!
 //! The completion port of `overlapped-models` and the servers of `overlapped-http-files` and
 //! `overlapped-file-transfer` are made of it; the models without a port have the list and the
@@ -23,17 +24,18 @@
 mod addresses;
 mod clock;
 mod connections;
-mod crew;
 mod failure;
 mod figures;
+mod meters;
 mod notice;
+pub mod workers;
 
 pub use addresses::{Addresses, Place};
 pub use clock::{CoarseClock, EXPIRED, IN_HAND, round_of};
 pub use connections::{Connections, Handle, InHand, Listed, SHARDS, Watcher};
-pub use crew::{Crew, End, contained, take_until_end, worker_threads};
 pub use failure::Failure;
 pub use figures::{Count, Errors, Threads};
+pub use meters::{Meter, Meters, OnDuty};
 pub use notice::Notice;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -24,8 +24,6 @@ impl Protocol for Sending {
 
 /// What is posted.
 pub(crate) enum Message {
-    /// The worker that takes it ends.
-    End,
     /// The checksum that this fetcher waits for is known.
     Known(Stream, Request),
     /// There is no checksum, for this reason, and in words.

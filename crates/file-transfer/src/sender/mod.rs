@@ -12,9 +12,9 @@ pub(crate) mod settings;
 mod worker;
 
 use crate::name;
-use connection::{Connection, Message, Sending, Stream, Waits, Work};
-use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Connections, Crew, Notice, lock, worker_threads};
+use connection::{Connection, Sending, Stream, Waits, Work};
+use overlapped::{AcceptWindow, ListenSocket, Port, RunningWorkers, TcpListener};
+use overlapped_serving::{Connections, Notice, lock, workers};
 use served::Served;
 use settings::{SendSettings, SendStatus, SendWatch};
 use std::io;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     served: Served,
     settings: SendSettings,
     watch: Box<dyn SendWatch>,
-    connections: Connections<Stream>,
+    connections: Arc<Connections<Stream>>,
     checksums: checksum::Checksums,
     /// 0, then `STOPPING`, then `ENDING`.
     phase: AtomicU8,
@@ -72,8 +72,8 @@ impl Shared {
 pub struct Sender {
     shared: Arc<Shared>,
     listener: TcpListener<Sending>,
-    crew: Crew,
-    has_ended: bool,
+    /// None when it has ended.
+    workers: Option<RunningWorkers<Sending>>,
 }
 
 /// How a sender ended.
@@ -119,7 +119,6 @@ impl Sender {
         };
         served.name = name;
         let port = Port::<Sending>::builder().build()?;
-        let threads = worker_threads(0, port.concurrency());
         let key = Connection::new(None);
         let listener = port.associate(ListenSocket::try_from(listener)?, key)?;
         let shared = Arc::new(Shared {
@@ -127,16 +126,20 @@ impl Sender {
             served,
             settings: settings.clone(),
             watch: Box::new(watch),
-            connections: Connections::default(),
+            connections: Arc::default(),
             checksums: checksum::Checksums::default(),
             phase: AtomicU8::new(0),
             counts: Mutex::default(),
             changed: Notice::default(),
         });
+        let of_workers = Arc::clone(&shared);
+        let make = move || {
+            let shared = Arc::clone(&of_workers);
+            move |_: &Port<Sending>, packet| Worker(&shared).serve(packet)
+        };
+        let workers = workers::start(&shared.port, 0, &shared.connections, make)?;
         // From here on, dropping it on an error ends what was started.
-        let mut sender = Self { shared, listener, crew: Crew::default(), has_ended: false };
-        let of_workers = Arc::clone(&sender.shared);
-        sender.crew.start(threads, move |_| Worker(&of_workers).run())?;
+        let sender = Self { shared, listener, workers: Some(workers) };
         sender.shared.port.timer(settings.tick, Work::Other)?;
         let window = AcceptWindow::new(POSTED_ACCEPTS).connections(settings.connections);
         sender.listener.accept_window(window, || Work::Other)?;
@@ -168,14 +171,16 @@ impl Sender {
     }
 
     fn end(&mut self, deadline: Duration) -> Stopped {
-        self.has_ended = true;
         let shared = &self.shared;
         shared.phase.store(STOPPING, Ordering::SeqCst);
         self.listener.close();
         let has_not_asked = |key: &Connection| key.waits_for() == Waits::Request;
         shared.connections.for_each(has_not_asked, |stream| stream.close());
-        let deadline = Instant::now().checked_add(deadline);
-        let in_time = shared.connections.wait_until_none(deadline);
+        let Some(workers) = self.workers.take() else {
+            return Stopped { status: shared.status(), left: 0 };
+        };
+        let begun = Instant::now();
+        let in_time = workers.drain(deadline, || shared.connections.open() == 0);
         shared.phase.store(ENDING, Ordering::SeqCst);
         let mut left = 0;
         if !in_time {
@@ -185,20 +190,14 @@ impl Sender {
                 stream.abort();
             });
         }
-        for _ in 0..self.crew.threads() {
-            // The port is open, so it cannot refuse.
-            let _ = shared.port.post(Message::End);
-        }
-        let at_least = Instant::now() + FAREWELL;
-        self.crew.join(deadline.map(|deadline| deadline.max(at_least)));
-        shared.port.close();
+        workers.stop(deadline.saturating_sub(begun.elapsed()).max(FAREWELL));
         Stopped { status: shared.status(), left }
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        if !self.has_ended {
+        if self.workers.is_some() {
             self.end(Duration::ZERO);
         }
     }

@@ -12,7 +12,7 @@ use super::served::identity_of;
 use super::settings::{Ended, Outcome};
 use crate::wire::{Answer, FileHead, REQUEST_BYTES, REQUEST_MAGIC, Reason, Request, Unreadable};
 use overlapped::{Accepted, Buffer, OrPacket, Packet, Received, Transmission, is_aborted};
-use overlapped_serving::{Notice, contained, lock};
+use overlapped_serving::{Notice, lock};
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -32,20 +32,8 @@ enum Fault {
 }
 
 impl Worker<'_> {
-    /// Takes packets until it is told to end.
-    pub(crate) fn run(&self) {
-        loop {
-            match self.0.port.take() {
-                Ok(Packet::Posted(Message::End)) | Err(_) => return,
-                // The sender's watch may panic.
-                Ok(packet) => {
-                    contained(&self.0.connections, packet, |packet| self.serve(packet));
-                }
-            }
-        }
-    }
-
-    fn serve(&self, packet: Packet<Sending>) {
+    /// Does what a packet asks for.
+    pub(crate) fn serve(&self, packet: Packet<Sending>) {
         match packet {
             Packet::Accepted { result: Ok(accepted), .. } => self.accepted(*accepted),
             Packet::Received { stream, buffer, operation, result } => match operation {

@@ -1,7 +1,7 @@
 //! What is kept per connection.
 
 use overlapped::Protocol;
-use overlapped_serving::{End, Listed};
+use overlapped_serving::Listed;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(super) type Stream = overlapped::TcpStream<Serving>;
@@ -14,7 +14,7 @@ pub(super) struct Serving;
 impl Protocol for Serving {
     type Key = Connection;
     type Operation = Receive;
-    type Message = End;
+    type Message = ();
 }
 
 /// What a receive is for; other operations carry it without meaning.

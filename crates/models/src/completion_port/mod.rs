@@ -40,8 +40,8 @@ use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
 use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
 use connection::{Connection, Receive, Serving, Stream};
-use overlapped::{AcceptWindow, ListenSocket, Port, TcpListener};
-use overlapped_serving::{Crew, worker_threads};
+use overlapped::{AcceptWindow, ListenSocket, Port, RunningWorkers, TcpListener};
+use overlapped_serving::workers;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,8 +62,8 @@ struct Shared {
 struct Running {
     shared: Arc<Shared>,
     entrance: Entrance,
-    crew: Crew,
-    ended: bool,
+    /// None when it has ended.
+    workers: Option<RunningWorkers<Serving>>,
 }
 
 /// How connections come in.
@@ -93,7 +93,6 @@ impl Model for CompletionPort {
             .blocked_thread_monitor(limits.blocked_thread_monitor)
             .buffer_size(limits.buffer_size)
             .build()?;
-        let threads = worker_threads(limits.threads, port.concurrency());
         // Refused here where the driver cannot carry sockets, before anything runs.
         let entrance = match limits.accepting {
             Accepting::Posted => {
@@ -109,10 +108,14 @@ impl Model for CompletionPort {
             sweep: Sweep::new(limits.idle_timeout, awaits_first),
         });
         // From here on, dropping it on an error ends what was started.
-        let mut running =
-            Running { shared, entrance: Entrance::Shut, crew: Crew::default(), ended: false };
-        let serving = Arc::clone(&running.shared);
-        running.crew.start(threads, move |_| Worker::new(&serving).run())?;
+        let serving = Arc::clone(&shared);
+        let make = move || {
+            let worker = Worker::new(&serving);
+            move |_: &Port<Serving>, packet| worker.serve(packet)
+        };
+        let workers =
+            workers::start(&shared.port, limits.threads, &shared.common.connections, make)?;
+        let mut running = Running { shared, entrance: Entrance::Shut, workers: Some(workers) };
         if let Some(sweep) = &running.shared.sweep {
             running.shared.port.timer(sweep.tick(), Receive::Waits)?;
         }
@@ -154,7 +157,7 @@ impl Server for Running {
     }
 
     fn describe(&self) -> String {
-        let carried = self.crew.describe(&self.shared.port);
+        let carried = self.workers.as_ref().map(workers::describe).unwrap_or_default();
         let accepts = match self.entrance {
             Entrance::Thread(_) => "a thread that accepts",
             _ => "accepts posted",
@@ -165,7 +168,7 @@ impl Server for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.workers.is_some() {
             self.end(Duration::ZERO);
         }
     }
@@ -173,7 +176,6 @@ impl Drop for Running {
 
 impl Running {
     fn end(&mut self, deadline: Duration) -> Stopped {
-        self.ended = true;
         let shared = Arc::clone(&self.shared);
         let connections = &shared.common.connections;
         let deadline = Instant::now().checked_add(deadline);
@@ -189,9 +191,8 @@ impl Running {
             stream.cancel_all();
         };
         connections.for_each(|_| true, cancel);
-        let last = Worker::new(&shared);
-        let serve = |packet| last.serve(packet);
-        let left = self.crew.stop(&shared.port, connections, deadline, serve);
+        let workers = self.workers.take();
+        let left = workers.map_or(0, |workers| workers::stop(workers, connections, deadline));
         let status = Status { connected: 0, threads: Threads::default(), ..shared.status() };
         Stopped { status, left }
     }

@@ -10,7 +10,7 @@ use crate::handler::Reply;
 use crate::parts::tally::OnDuty;
 use crate::platform;
 use overlapped::{Buffer, Buffers, OrPacket, Packet, Received, TcpSocket, is_aborted};
-use overlapped_serving::{Failure, take_until_end};
+use overlapped_serving::Failure;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -24,10 +24,6 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared), on_duty: shared.common.tally.enlist() }
-    }
-
-    pub(super) fn run(&self) {
-        take_until_end(&self.shared.port, self.connections(), |packet| self.serve(packet));
     }
 
     fn is_stopping(&self) -> bool {

@@ -4,7 +4,7 @@
 //! Admission goes by the list, so its limit is kept exactly.
 
 use super::observing::{Observing, OfList};
-use super::tally::Tally;
+use super::tally::{self, Tally};
 use crate::handler::Handler;
 use crate::model::{Limits, Status};
 use overlapped_serving::{Connections, Handle};
@@ -19,7 +19,7 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(50);
 pub(crate) struct Common<H> {
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) limits: Limits,
-    pub(crate) connections: Connections<H>,
+    pub(crate) connections: Arc<Connections<H>>,
     pub(crate) tally: Arc<Tally>,
     stopping: AtomicBool,
     observing: Option<Arc<Observing>>,
@@ -36,7 +36,7 @@ impl<H: Handle> Common<H> {
         Self {
             handler,
             limits: limits.clone(),
-            connections,
+            connections: Arc::new(connections),
             observing,
             tally: Arc::default(),
             stopping: AtomicBool::new(false),
@@ -89,7 +89,7 @@ impl<H: Handle> Common<H> {
             accepted: self.connections.accepted(),
             errors: self.connections.errors(),
             accept_deferrals: self.accept_deferrals.load(Ordering::Relaxed),
-            ..self.tally.counted()
+            ..tally::counted(&self.tally)
         }
     }
 }

@@ -1,32 +1,17 @@
-//! What the threads of a server count, each in a place of its own, added up by whoever asks.
+//! What the threads of a server count.
 
 use crate::handler::{self, Handler, Reply};
 use crate::model::{Status, Threads};
-use overlapped_serving::{Count, Notice, lock};
-use std::collections::HashMap;
-use std::ops::Deref;
+use overlapped_serving::Count;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// The threads of a server and what they have counted.
-#[derive(Default)]
-pub(crate) struct Tally {
-    state: Mutex<State>,
-    /// The last thread has ended.
-    nobody: Notice,
-}
+pub(crate) type Tally = overlapped_serving::Meters<Meter>;
 
-#[derive(Default)]
-struct State {
-    threads: HashMap<u64, Arc<Meter>>,
-    next: u64,
-    /// What threads that have ended had counted.
-    messages: u64,
-    bytes: u64,
-}
+/// A thread's presence among the threads of a server.
+pub(crate) type OnDuty = overlapped_serving::OnDuty<Meter>;
 
-/// What one thread counts. Nobody else writes it, and no other thread's is on its cache lines.
+/// What one thread counts.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Meter {
@@ -35,42 +20,26 @@ pub(crate) struct Meter {
     in_handler: AtomicBool,
 }
 
-/// A thread's presence among the threads of a server; ends with the thread, however that ends.
-pub(crate) struct OnDuty {
-    tally: Arc<Tally>,
-    number: u64,
-    meter: Arc<Meter>,
+impl overlapped_serving::Meter for Meter {
+    fn absorb(&self, ended: &Self) {
+        self.messages.add(ended.messages.get());
+        self.bytes.add(ended.bytes.get());
+    }
 }
 
-impl Tally {
-    /// A thread of the server begins. Called before it is started, so that nobody overlooks it.
-    pub(crate) fn enlist(self: &Arc<Self>) -> OnDuty {
-        let meter = Arc::<Meter>::default();
-        let mut state = lock(&self.state);
-        let number = state.next;
-        state.next += 1;
-        state.threads.insert(number, Arc::clone(&meter));
-        OnDuty { tally: Arc::clone(self), number, meter }
-    }
-
-    /// Messages, bytes and threads; the rest of the status is zero.
-    pub(crate) fn counted(&self) -> Status {
-        let state = lock(&self.state);
-        let (mut messages, mut bytes, mut released) = (state.messages, state.bytes, 0);
-        for meter in state.threads.values() {
+/// Messages, bytes and threads; the rest of the status is zero.
+pub(crate) fn counted(tally: &Tally) -> Status {
+    tally.read(|present, ended| {
+        let (mut messages, mut bytes) = (ended.messages.get(), ended.bytes.get());
+        let mut released = 0;
+        for meter in present {
             messages += meter.messages.get();
             bytes += meter.bytes.get();
             released += usize::from(meter.in_handler.load(Ordering::Relaxed));
         }
-        let waiting = state.threads.len() - released;
-        let threads = Threads { waiting, released, paused: 0 };
+        let threads = Threads { waiting: present.len() - released, released, paused: 0 };
         Status { messages, bytes, threads, ..Status::default() }
-    }
-
-    /// Waits until every thread has ended; false when the deadline came first.
-    pub(crate) fn wait_until_nobody(&self, deadline: Option<Instant>) -> bool {
-        self.nobody.wait_for(deadline, || lock(&self.state).threads.is_empty())
-    }
+    })
 }
 
 impl Meter {
@@ -85,39 +54,12 @@ impl Meter {
     }
 }
 
-impl OnDuty {
-    /// Where the thread counts.
-    pub(crate) fn meter(&self) -> Arc<Meter> {
-        Arc::clone(&self.meter)
-    }
-}
-
-impl Deref for OnDuty {
-    type Target = Meter;
-
-    fn deref(&self) -> &Meter {
-        &self.meter
-    }
-}
-
-impl Drop for OnDuty {
-    fn drop(&mut self) {
-        let mut state = lock(&self.tally.state);
-        state.threads.remove(&self.number);
-        state.messages += self.meter.messages.get();
-        state.bytes += self.meter.bytes.get();
-        let is_last = state.threads.is_empty();
-        drop(state);
-        if is_last {
-            self.tally.nobody.give();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::handler::Echo;
+    use std::sync::Arc;
+    use std::time::Instant;
 
     #[test]
     fn what_a_thread_has_counted_stays_when_it_ends() {
@@ -126,13 +68,13 @@ mod tests {
         assert_eq!(first.call(&Echo, b"four"), Some(Reply::Echo));
         second.call(&Echo, b"seven..");
         drop(second);
-        let counted = tally.counted();
-        assert_eq!((counted.messages, counted.bytes), (2, 11));
-        assert_eq!(counted.threads, Threads { waiting: 1, ..Threads::default() });
+        let sums = counted(&tally);
+        assert_eq!((sums.messages, sums.bytes), (2, 11));
+        assert_eq!(sums.threads, Threads { waiting: 1, ..Threads::default() });
         assert!(!tally.wait_until_nobody(Some(Instant::now())), "one is still on duty");
         drop(first);
         assert!(tally.wait_until_nobody(Some(Instant::now())));
-        assert_eq!(tally.counted().bytes, 11);
+        assert_eq!(counted(&tally).bytes, 11);
         assert!(align_of::<Meter>() >= 128, "no two threads share a cache line");
     }
 
@@ -141,7 +83,7 @@ mod tests {
         struct Looks(Arc<Tally>);
         impl Handler for Looks {
             fn handle(&self, _input: &[u8]) -> Reply {
-                let threads = self.0.counted().threads;
+                let threads = counted(&self.0).threads;
                 assert_eq!(threads, Threads { waiting: 1, released: 1, paused: 0 });
                 Reply::Silent
             }
@@ -149,6 +91,6 @@ mod tests {
         let tally = Arc::<Tally>::default();
         let (_other, own) = (tally.enlist(), tally.enlist());
         assert_eq!(own.call(&Looks(Arc::clone(&tally)), b""), Some(Reply::Silent));
-        assert_eq!(tally.counted().threads.released, 0);
+        assert_eq!(counted(&tally).threads.released, 0);
     }
 }

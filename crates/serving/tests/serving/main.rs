@@ -1,6 +1,6 @@
 //! What servers share, on a port with real sockets.
 
 mod connections;
-mod crew;
 mod figures;
+mod workers;
 mod world;

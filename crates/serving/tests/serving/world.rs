@@ -1,7 +1,7 @@
 //! A port, handles on it, and clients.
 
 use overlapped::{Port, Protocol, TcpSocket, TcpStream};
-use overlapped_serving::{Connections, End, Listed, SHARDS};
+use overlapped_serving::{Connections, Listed, SHARDS};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub struct Serving;
 impl Protocol for Serving {
     type Key = Key;
     type Operation = ();
-    type Message = End;
+    type Message = ();
 }
 
 pub type Stream = TcpStream<Serving>;

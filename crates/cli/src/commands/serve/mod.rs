@@ -52,7 +52,7 @@ pub struct ServeArguments {
     /// Threads the port lets run at a time; 0 is the number of processors [default: 0].
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
-    /// Threads that take packets [default: twice the concurrency and one to spare].
+    /// Most threads that take packets, of which there are as many as are needed [default: 64].
     #[arg(long, value_name = "N", value_parser = values::positive)]
     threads: Option<u32>,
     /// Who accepts for the port: its threads, or one of its own [default: posted].

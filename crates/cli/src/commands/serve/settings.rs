@@ -15,6 +15,9 @@ use super::{Accept, App, Driver, ServeArguments, model};
 use crate::exit::Usage;
 use crate::{platform, words};
 
+/// How many threads take packets at most, unless the concurrency or the user asks for more.
+const MOST_THREADS: usize = 64;
+
 /// Settings of a server, also as they travel to its worker processes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
@@ -49,7 +52,11 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let concurrency = arguments.concurrency.unwrap_or(0);
     let runnable = if concurrency == 0 { processors } else { concurrency };
-    let threads = arguments.threads.map_or(2 * runnable + 1, |threads| threads as usize);
+    let threads = arguments.threads.map_or_else(
+        // Each of them needs descriptors, which are taken from the connections.
+        || MOST_THREADS.max(2 * runnable + 1),
+        |threads| threads as usize,
+    );
     Ok(Settings {
         model: arguments.model.clone(),
         concurrency,
@@ -203,7 +210,7 @@ mod tests {
     #[test]
     fn there_is_always_a_thread_to_spare() {
         let settings = settings(&["--concurrency", "4"]).expect("settings");
-        assert_eq!(settings.threads, 9);
+        assert_eq!(settings.threads, MOST_THREADS);
         assert_eq!(settings.posted_accepts, 10);
     }
 
