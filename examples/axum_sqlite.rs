@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release -p examples --example axum_sqlite [CERTIFICATE KEY]
 //!
-//! Then `curl -d 'buy milk' http://127.0.0.1:3000/notes` and `curl http://127.0.0.1:3000/notes`. With a certificate and
-//! its key, files of the form PEM, it speaks TLS.
+//! Then `curl -d "buy milk" http://127.0.0.1:3000/notes` and `curl http://127.0.0.1:3000/notes`.
+//! With a certificate and its key, from PEM files, it speaks TLS.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use overlapped_runtime::{net::TcpListener, rustls, serve};
@@ -13,24 +13,23 @@ use std::{error::Error, io, path::Path, sync::Arc, sync::Mutex};
 
 type Database = Arc<Mutex<Connection>>;
 
-fn failed(error: rusqlite::Error) -> (StatusCode, String) {
-    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
+fn failed(error: rusqlite::Error) -> StatusCode {
+    // What it says is for us, and not for clients.
+    eprintln!("the database: {error}");
+    StatusCode::INTERNAL_SERVER_ERROR
 }
 
-async fn add(
-    State(database): State<Database>,
-    text: String,
-) -> Result<String, (StatusCode, String)> {
+async fn add(State(database): State<Database>, text: String) -> Result<String, StatusCode> {
     // It waits for others that write, and then for the disk.
     let database = database.lock().expect("nobody panics");
     database.execute("INSERT INTO notes (text) VALUES (?1)", [text]).map_err(failed)?;
     Ok(format!("note {}\n", database.last_insert_rowid()))
 }
 
-async fn list(State(database): State<Database>) -> Result<String, (StatusCode, String)> {
+async fn list(State(database): State<Database>) -> Result<String, StatusCode> {
     let query = |database: &Connection| {
-        let mut query = database.prepare("SELECT text FROM notes ORDER BY rowid")?;
-        let notes = query.query_map([], |row| row.get::<_, String>(0))?;
+        let mut statement = database.prepare("SELECT text FROM notes ORDER BY rowid")?;
+        let notes = statement.query_map([], |row| row.get::<_, String>(0))?;
         notes.collect::<Result<Vec<_>, _>>()
     };
     let notes = query(&database.lock().expect("nobody panics")).map_err(failed)?;
@@ -46,7 +45,7 @@ pub fn app(file: &Path) -> rusqlite::Result<Router> {
     Ok(app.route("/", get(|| async { "hello\n" })))
 }
 
-/// What the server shows and knows.
+/// The certificate chain and the private key, from PEM files.
 pub fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, Box<dyn Error>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
@@ -54,8 +53,8 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, Box<d
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (app, arguments) =
-        (app("notes.db".as_ref())?, std::env::args().skip(1).collect::<Vec<_>>());
+    let app = app("notes.db".as_ref())?;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
     let tls = match &arguments[..] {
         [] => None,
         [certificate, key] => Some(tls(certificate.as_ref(), key.as_ref())?),

@@ -1,74 +1,74 @@
-//! An HTTP API over SQLite. Its handlers block, and nothing in them says so.
-//!
-//! Run it with `cargo run --release -p examples --example http_sqlite`, and then `curl ADDRESS/slow` and
-//! `curl ADDRESS/`. `/slow` answers when its row is on the disk. `/` is quick beside it. Ctrl-C stops it.
+//! An HTTP API over SQLite whose handlers block and do not say so: `/slow` answers when its row is
+//! on the disk, `/` is quick beside it. Run it with `cargo run -p examples --example http_sqlite`.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 use rusqlite::Connection;
-use std::{error::Error, iter, path::Path, sync::Mutex};
+use std::{error::Error, path::Path, sync::Mutex};
 
 struct Http;
 
 impl Protocol for Http {
-    /// What was received on a connection and not answered yet.
-    type Key = Mutex<Vec<u8>>;
-    type Operation = ();
+    type Key = Mutex<Vec<u8>>; // what was received on a connection and not answered yet
+    type Operation = bool; // of a send: whether the connection goes on after it
     type Message = ();
 }
 
-fn answer(database: &Mutex<Connection>, path: Option<&str>) -> rusqlite::Result<String> {
+fn answer(database: &Mutex<Connection>, path: Option<&str>) -> (&'static str, String) {
     if path != Some("/slow") {
-        return Ok("hello\n".into());
+        return ("200 OK", "hello\n".into());
     }
     let database = database.lock().expect("no panic");
-    database.execute("INSERT INTO visits DEFAULT VALUES", [])?;
-    Ok(format!("visit {}\n", database.last_insert_rowid()))
+    match database.execute("INSERT INTO visits DEFAULT VALUES", []) {
+        Ok(_) => ("200 OK", format!("visit {}\n", database.last_insert_rowid())),
+        Err(_) => ("500 Internal Server Error", "the database failed\n".into()),
+    }
 }
 
-/// Takes one request out of `received`, if it is whole, and gives the response.
-fn respond(database: &Mutex<Connection>, received: &mut Vec<u8>) -> Option<String> {
+/// Answers one request if it is whole, or else receives more.
+fn go_on(database: &Mutex<Connection>, stream: &overlapped::TcpStream<Http>) {
+    let mut received = stream.key().lock().expect("no panic");
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
-    let (length, status, text) = match request.parse(received) {
-        Ok(httparse::Status::Partial) if received.len() < 10_000 => return None,
-        Ok(httparse::Status::Complete(length)) => match answer(database, request.path) {
-            Ok(text) => (length, "200 OK", text),
-            Err(error) => (length, "500 Internal Server Error", error.to_string()),
-        },
-        _ => (received.len(), "400 Bad Request", "a request of less than 10 kB, please\n".into()),
+    let (length, (status, text)) = match request.parse(&received) {
+        Ok(httparse::Status::Partial) if received.len() < 10_000 => {
+            stream.receive_pooled(true).or_packet();
+            return;
+        }
+        Ok(httparse::Status::Complete(length)) if request.method == Some("GET") => {
+            (length, answer(database, request.path))
+        }
+        _ => (0, ("400 Bad Request", "GET in less than 10 kB, please\n".into())),
     };
     received.drain(..length);
-    Some(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
+    let response = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    stream.send(response, length > 0).or_packet();
 }
 
 fn handle(database: &Mutex<Connection>, port: &Port<Http>, packet: Packet<Http>) {
     match packet {
         Packet::Accepted { result: Ok(accepted), .. } => {
-            if let Ok(stream) = port.associate(accepted.socket, Mutex::default()) {
-                stream.receive_pooled(()).or_packet();
-            }
+            let Ok(stream) = port.associate(accepted.socket, Mutex::default()) else { return };
+            stream.receive_pooled(true).or_packet();
         }
         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-            let mut received = stream.key().lock().expect("no panic");
-            received.extend_from_slice(&buffer);
-            let responses = iter::from_fn(|| respond(database, &mut received));
-            stream.send(responses.collect::<String>(), ()).or_packet();
+            stream.key().lock().expect("no panic").extend_from_slice(&buffer);
+            go_on(database, &stream);
         }
-        Packet::Sent { stream, result: Ok(()), .. } => {
-            stream.receive_pooled(()).or_packet();
-        }
-        _ => {}
+        Packet::Sent { stream, operation: true, result: Ok(()), .. } => go_on(database, &stream),
+        _ => {} // the end: the last handle goes, and closes the connection
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C, which ends `Workers::run`.
 pub fn serve(socket: ListenSocket, file: &Path) -> Result<(), Box<dyn Error>> {
     let database = Connection::open(file)?;
     database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
     database.execute_batch("CREATE TABLE IF NOT EXISTS visits (at DEFAULT CURRENT_TIMESTAMP)")?;
-    let (database, port) = (Mutex::new(database), Port::new()?);
+    let database = Mutex::new(database);
+    let port = Port::new()?;
     port.watch_signals()?;
-    port.associate(socket, Mutex::default())?.accept_window(AcceptWindow::new(10), || ())?;
+    let listener = port.associate(socket, Mutex::default())?;
+    listener.accept_window(AcceptWindow::new(10).connections(1_000), || true)?;
     Workers::new(&port).run(move |port, packet| handle(&database, port, packet))?;
     Ok(())
 }

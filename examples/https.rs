@@ -14,7 +14,6 @@ use overlapped::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +24,8 @@ impl Protocol for Https {
     /// The TLS of a connection; the listener has none. It moves bytes in memory, and the port moves
     /// them over the network.
     type Key = Option<Mutex<Session>>;
-    type Operation = ();
+    /// Of a send: whether the connection goes on after it.
+    type Operation = bool;
     type Message = ();
 }
 
@@ -40,8 +40,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
 
 impl Session {
-    /// Takes what was received, answers each request that is whole, and gives what is to be sent. An
-    /// error ends the connection, when that is sent.
+    /// Takes what was received, answers each request that is whole, and gives what is to be sent.
+    /// An error ends the connection when that is sent, such as the alert that tells the client.
     fn receive(&mut self, mut received: &[u8]) -> (Vec<u8>, io::Result<()>) {
         let mut result = Ok(());
         while !received.is_empty() && result.is_ok() {
@@ -61,7 +61,12 @@ impl Session {
         self.request.resize(known + state.plaintext_bytes_to_read(), 0);
         self.tls.reader().read_exact(&mut self.request[known..])?;
         while let Some(end) = self.request.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            self.request.drain(..end + 4);
+            let head: Vec<u8> = self.request.drain(..end + 4).collect();
+            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            // What follows such a head would be taken for the next request.
+            if head.contains("\r\ncontent-length:") || head.contains("\r\ntransfer-encoding:") {
+                return Err(io::Error::other("a request with a body"));
+            }
             self.tls.writer().write_all(RESPONSE)?;
         }
         match self.request.len() {
@@ -74,16 +79,16 @@ impl Session {
 /// Takes what was received, and starts what comes next.
 fn go_on(stream: &TcpStream<Https>, received: &[u8]) {
     let Some(session) = stream.key() else { return };
+    // A handler that panics loses its connection, and this lock with it: nobody finds it poisoned.
     let (to_send, result) = session.lock().expect("no panic").receive(received);
-    if !to_send.is_empty() {
-        stream.send(to_send, ()).or_packet();
-    } else if result.is_ok() {
-        stream.receive_pooled(()).or_packet();
-    }
+    let goes_on = result.is_ok();
     if let Err(error) = result {
         eprintln!("a client: {error}");
-        // Behind what is sent. If nothing is in flight then, the connection is closed.
-        stream.shutdown(Shutdown::Write).ok();
+    }
+    if !to_send.is_empty() {
+        stream.send(to_send, goes_on).or_packet();
+    } else if goes_on {
+        stream.receive_pooled(true).or_packet();
     }
 }
 
@@ -94,34 +99,35 @@ fn handle(config: &Arc<ServerConfig>, port: &Port<Https>, packet: Packet<Https>)
             let session = Session { tls, request: Vec::new() };
             if let Ok(stream) = port.associate(accepted.socket, Some(Mutex::new(session))) {
                 stream.set_idle_limit(Some(IDLE_LIMIT));
-                stream.receive_pooled(()).or_packet();
+                stream.receive_pooled(true).or_packet();
             }
         }
         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
             go_on(&stream, &buffer);
         }
         // Received only now, so a client that does not read is not answered any more.
-        Packet::Sent { stream, result: Ok(()), .. } => {
-            stream.receive_pooled(()).or_packet();
+        Packet::Sent { stream, operation: true, result: Ok(()), .. } => {
+            stream.receive_pooled(true).or_packet();
         }
-        // The end, an error, or idle for too long: the connection goes with its last handle.
+        // The end, an error, or idle for too long: the connection goes with its last handle,
+        // without a `close_notify`: every response says how long it is.
         _ => {}
     }
 }
 
-/// What the server shows and knows; files of the form PEM.
+/// The certificate chain and the private key, from PEM files.
 pub fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, Box<dyn std::error::Error>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
     Ok(ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?)
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn serve(socket: ListenSocket, config: ServerConfig) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;
     let listener = port.associate(socket, None)?;
-    listener.accept_window(AcceptWindow::new(10).connections(10_000), || ())?;
+    listener.accept_window(AcceptWindow::new(10).connections(10_000), || true)?;
     let config = Arc::new(config);
     Workers::new(&port).run(move |port, packet| handle(&config, port, packet))?;
     Ok(())
@@ -130,7 +136,8 @@ pub fn serve(socket: ListenSocket, config: ServerConfig) -> io::Result<()> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [certificate, key, rest @ ..] = &arguments[..] else {
-        return Err("say which: https CERTIFICATE KEY [ADDRESS]".into());
+        eprintln!("say which: https CERTIFICATE KEY [ADDRESS]");
+        std::process::exit(2);
     };
     let address = rest.first().map_or("127.0.0.1:0", String::as_str);
     let socket = ListenSocket::bind(address, 1024)?;

@@ -1,7 +1,8 @@
-//! A WebSocket server that sends back what it is sent, by tokio-tungstenite on streams of the runtime.
+//! A WebSocket server that sends back what it is sent, by tokio-tungstenite on streams of the
+//! runtime.
 //!
-//! Run it with `cargo run --release -p examples --example websocket`, and then connect a browser or a client of
-//! WebSockets to `ws://127.0.0.1:3000`. Its handler may block.
+//! Run it with `cargo run --release -p examples --example websocket`, and then connect a browser or
+//! a client of WebSockets to `ws://127.0.0.1:3000`. Its handler may block.
 
 use futures_util::{SinkExt, StreamExt};
 use overlapped_runtime::net::{TcpListener, TcpStream};
@@ -13,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 /// A client that has not ended its handshake by then is given up.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long nothing is accepted after the system could not.
+/// The pause after a failed accept.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 async fn echo(stream: TcpStream) -> Result<(), Error> {
@@ -33,6 +34,7 @@ async fn echo(stream: TcpStream) -> Result<(), Error> {
 pub async fn serve(mut listener: TcpListener) -> io::Result<()> {
     loop {
         match listener.accept().await {
+            // The task goes on without its handle.
             Ok((stream, peer)) => drop(overlapped_runtime::spawn(async move {
                 if let Err(error) = echo(stream).await {
                     eprintln!("{peer}: {error}");

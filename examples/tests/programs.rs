@@ -100,9 +100,23 @@ fn curl_is_answered_by_the_api_over_sqlite() {
         assert!(length > 0, "the end after {answers}");
         answers.push_str(&String::from_utf8_lossy(&bytes[..length]));
     }
+    // It is the last answer, and whatever follows is none of it.
+    client.read_to_string(&mut answers).ok();
+    assert_eq!(answers.matches("HTTP/1.1").count(), 3, "{answers}");
     let ok = "HTTP/1.1 200 OK\r\nContent-Length:";
     let two = format!("{ok} 8\r\n\r\nvisit 1\n{ok} 6\r\n\r\nhello\nHTTP/1.1 400 Bad Request\r\n");
     assert!(answers.starts_with(&two), "{answers}");
+
+    // A body is not taken for a request.
+    let mut client = TcpStream::connect(address).expect("it can be connected");
+    client.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    let body = "GET /slow HTTP/1.1\r\n\r\n";
+    let head = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.write_all(format!("{head}{body}").as_bytes()).expect("it receives");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).ok();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
 
     let get = |path: &str| {
         let patience = PATIENCE.as_secs().to_string();

@@ -2,8 +2,8 @@
 //! operations of a port.
 //!
 //! Run it with `cargo run -p overlapped --example asking_client ADDRESS WORD...`; a server is
-//! `cargo run -p overlapped --example echo`. Each word is one question, asked when the answer to the one
-//! before has come.
+//! `cargo run -p overlapped --example echo`. Each word is one question, asked when the answer to
+//! the one before has come.
 
 use overlapped::{Packet, Port, Protocol, Received, TcpSocket};
 use std::io::{self, ErrorKind};
@@ -18,17 +18,22 @@ impl Protocol for Asking {
     type Message = ();
 }
 
-/// A server that says nothing for so long has failed.
+/// A server from which nothing comes for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks each question that is not empty, and gives back their answers: as many bytes as were asked, or more.
+/// Asks each question and gives back their answers: as many bytes as were asked, or more. A
+/// question without bytes is an error, since nothing answers it.
 pub fn ask(address: SocketAddr, questions: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>>> {
+    if questions.iter().any(Vec::is_empty) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "a question without bytes"));
+    }
     let port = Port::<Asking>::new()?;
     let socket = TcpSocket::for_address(address)?;
     let stream = port.associate(socket, ())?;
-    let mut questions = questions.iter().filter(|question| !question.is_empty());
+    let mut questions = questions.iter();
     let Some(mut asked) = questions.next().cloned() else { return Ok(Vec::new()) };
-    let (mut answers, mut answer) = (Vec::new(), Vec::new());
+    let mut answers = Vec::new();
+    let mut answer = Vec::new();
     // The first question goes along with the connect.
     stream.connect(address, asked.clone(), ())?;
     loop {
@@ -38,10 +43,10 @@ pub fn ask(address: SocketAddr, questions: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>
                 stream.receive_pooled(())?;
             }
             Packet::Received { stream, buffer, result, .. } => {
-                if result? == Received::End {
+                let Received::Data(_) = result? else {
                     let why = "the server ended the connection before its answer was whole";
                     return Err(io::Error::new(ErrorKind::UnexpectedEof, why));
-                }
+                };
                 // TCP keeps the order of bytes, and not what was sent together.
                 answer.extend_from_slice(&buffer);
                 if answer.len() < asked.len() {
@@ -63,14 +68,16 @@ pub fn ask(address: SocketAddr, questions: &[Vec<u8>]) -> io::Result<Vec<Vec<u8>
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_default().parse().map_err(|_| {
-        io::Error::new(ErrorKind::InvalidInput, "say where: asking_client ADDRESS:PORT WORD...")
-    })?;
+    let Some(Ok(address)) = arguments.next().map(|address| address.parse()) else {
+        eprintln!("say where: asking_client ADDRESS:PORT WORD...");
+        std::process::exit(2);
+    };
     let questions: Vec<_> =
         arguments.filter(|word| !word.is_empty()).map(String::into_bytes).collect();
-    for (question, answer) in questions.iter().zip(ask(address, &questions)?) {
-        let is_echo = if *question == answer { "as it was asked" } else { "something else" };
-        println!("{}: {is_echo}", String::from_utf8_lossy(&answer));
+    let answers = ask(address, &questions)?;
+    for (question, answer) in questions.iter().zip(&answers) {
+        let is_echo = if question == answer { "as it was asked" } else { "something else" };
+        println!("{}: {is_echo}", String::from_utf8_lossy(answer));
     }
-    Ok(())
+    if answers == questions { Ok(()) } else { Err(io::Error::other("it does not echo")) }
 }

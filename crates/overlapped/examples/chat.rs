@@ -1,12 +1,13 @@
-//! A chat server: each line that a client sends goes to all others.
-//!
-//! Run it with `cargo run -p overlapped --example chat [ADDRESS]`. In two other terminals, type something
-//! into `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! A chat server: each line that a client sends goes to all others. Run it with
+//! `cargo run -p overlapped --example chat [ADDRESS]`, and type something into two or more
+//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
 
-use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol};
-use overlapped::{Received, TcpStream, Workers};
+use overlapped::{
+    AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,
+};
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::{collections::HashMap, io, sync::Arc, sync::Mutex};
+use std::{collections::HashMap, io, sync::Arc};
 
 struct Chat;
 
@@ -22,39 +23,38 @@ struct Member {
     name: String,
     /// What was received since the last whole line.
     line: Mutex<Vec<u8>>,
-    /// How many bytes are sent to this client, and not gone yet. A client with too many is disconnected.
+    /// How many bytes are sent to this client and not gone yet. With too many it is disconnected.
     unsent: AtomicUsize,
 }
 
 const LONGEST_LINE: usize = 4 << 10;
 const MOST_UNSENT: usize = 1 << 20;
-
 /// Everybody who is here, by the number of the connection.
 type Room = Mutex<HashMap<u64, TcpStream<Chat>>>;
 
 fn tell_others(room: &Room, from: &TcpStream<Chat>, text: &[u8]) {
     // All sends share it. They are started under the lock, so that all get the texts in one order.
     let text: Arc<[u8]> = text.into();
-    for member in room.lock().expect("no panic").values().filter(|to| to.id() != from.id()) {
-        if member.key().unsent.fetch_add(text.len(), Relaxed) > MOST_UNSENT {
-            member.abort(); // The packet of the next send removes it.
+    for to in room.lock().values().filter(|to| to.id() != from.id()) {
+        if to.key().unsent.fetch_add(text.len(), Relaxed) > MOST_UNSENT {
+            to.abort(); // All its operations fail from here; the first failed packet removes it.
         }
-        member.send(Arc::clone(&text), ()).or_packet();
+        to.send(Arc::clone(&text), ()).or_packet();
     }
 }
 
 /// Takes what was received, and tells the lines that are whole.
 fn receive(room: &Room, from: &TcpStream<Chat>, bytes: &[u8]) {
-    let mut line = from.key().line.lock().expect("no panic");
+    let mut line = from.key().line.lock();
     for part in bytes.split_inclusive(|&byte| byte == b'\n') {
         line.extend_from_slice(part);
+        if line.len() > LONGEST_LINE {
+            return from.abort();
+        }
         if line.ends_with(b"\n") {
             tell_others(room, from, &[from.key().name.as_bytes(), b": ", &line].concat());
             line.clear();
         }
-    }
-    if line.len() > LONGEST_LINE {
-        from.abort();
     }
 }
 
@@ -62,10 +62,9 @@ fn handle(room: &Room, port: &Port<Chat>, packet: Packet<Chat>) {
     match packet {
         Packet::Accepted { result: Ok(accepted), .. } => {
             let member = Member { name: accepted.remote.to_string(), ..Member::default() };
-            if let Ok(stream) = port.associate(accepted.socket, member) {
-                room.lock().expect("no panic").insert(stream.id(), stream.clone());
-                stream.receive_pooled(()).or_packet();
-            }
+            let Ok(stream) = port.associate(accepted.socket, member) else { return };
+            room.lock().insert(stream.id(), stream.clone());
+            stream.receive_pooled(()).or_packet();
         }
         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
             receive(room, &stream, &buffer);
@@ -76,18 +75,19 @@ fn handle(room: &Room, port: &Port<Chat>, packet: Packet<Chat>) {
         }
         // The end, or an error, which every operation has after an abort: the client is gone.
         Packet::Received { stream, .. } | Packet::Sent { stream, .. } => {
-            room.lock().expect("no panic").remove(&stream.id());
+            room.lock().remove(&stream.id());
         }
         _ => {}
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn serve(socket: ListenSocket) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;
-    let (room, window) = (Room::default(), AcceptWindow::new(10).connections(1_000));
-    port.associate(socket, Member::default())?.accept_window(window, || ())?;
+    let listener = port.associate(socket, Member::default())?; // its key is not used
+    listener.accept_window(AcceptWindow::new(10).connections(1_000), || ())?;
+    let room = Room::default();
     Workers::new(&port).run(move |port, packet| handle(&room, port, packet))?;
     Ok(())
 }

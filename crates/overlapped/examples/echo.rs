@@ -1,7 +1,7 @@
 //! An echo server on a completion port: a few threads take the packets of all connections.
 //!
-//! Run it with `cargo run -p overlapped --example echo [ADDRESS]`, and talk to it with `nc 127.0.0.1 PORT`.
-//! Ctrl-C stops it.
+//! Run it with `cargo run -p overlapped --example echo [ADDRESS]`, and talk to it with
+//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 
@@ -13,8 +13,8 @@ impl Protocol for Echo {
     type Message = ();
 }
 
-/// What one connection does wrong ends that connection, never the thread. A start that is refused is
-/// a packet with an error, too, so there is one place for errors.
+/// What one connection does wrong ends that connection, never the thread. A start that is refused
+/// is a packet with an error, too, so there is one place for errors.
 fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     match packet {
         Packet::Accepted { result: Ok(accepted), .. } => {
@@ -33,12 +33,13 @@ fn handle(port: &Port<Echo>, packet: Packet<Echo>) {
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn run(socket: ListenSocket) -> std::io::Result<()> {
     let port = Port::<Echo>::new()?;
     port.watch_signals()?;
     let listener = port.associate(socket, ())?;
-    listener.accept_window(AcceptWindow::new(10), || ())?;
+    // Ten accepts are in flight until the listener is closed; `|| ()` makes the operation of each.
+    listener.accept_window(AcceptWindow::new(10).connections(10_000), || ())?;
     Workers::new(&port).name("echo").run(handle)?;
     Ok(())
 }

@@ -1,16 +1,18 @@
-//! A small executor for futures, and an echo server of `async` functions on it: the port is the queue of
-//! tasks that can go on, and the operations of the port are what they wait for.
+//! A small executor for futures, and an echo server of `async` functions on it: the port is the
+//! queue of tasks that can go on, and the operations of the port are what they wait for. Dropping
+//! the future of an operation does not cancel it here. Programs use `overlapped-runtime` instead.
 //!
-//! Run it with `cargo run -p overlapped --example executor [ADDRESS]`, and talk to it with `nc 127.0.0.1 PORT`.
-//! Ctrl-C stops it.
+//! Run it with `cargo run -p overlapped --example executor [ADDRESS]`, and talk to it with
+//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
 
 use overlapped::{
     AcceptWindow, Buffer, ListenSocket, OrPacket, Packet, PacketParts, Port, Protocol, TcpStream,
     Workers,
 };
+use parking_lot::Mutex;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 struct Tasks;
@@ -23,16 +25,19 @@ impl Protocol for Tasks {
     type Message = Arc<Task>;
 }
 
+type BoxedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A future that the port's threads run. It is queued at its start, and whenever it is woken.
 struct Task {
-    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    /// `None` when it has ended.
+    future: Mutex<Option<BoxedFuture>>,
     port: Port<Tasks>,
 }
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
         let port = self.port.clone();
-        // Queued for this thread if it is one of the port's, else posted. A closed port runs no task.
+        // Queued for this thread if it is one of the port's, else posted. A closed port runs none.
         port.defer(self).ok();
     }
 }
@@ -41,17 +46,17 @@ impl Task {
     fn run(self: Arc<Self>) {
         let waker = Waker::from(Arc::clone(&self));
         // If another thread polls it, this one blocks here until that is over, and polls it again.
-        let mut future = self.future.lock().expect("no panic");
-        let poll = future.as_mut().map(|task| task.as_mut().poll(&mut Context::from_waker(&waker)));
-        if let Some(Poll::Ready(())) = poll {
+        let mut future = self.future.lock();
+        let Some(task) = future.as_mut() else { return };
+        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             *future = None;
         }
     }
 }
 
 fn spawn(port: &Port<Tasks>, future: impl Future<Output = ()> + Send + 'static) {
-    let future = Mutex::new(Some(Box::pin(future) as _));
-    Arc::new(Task { future, port: port.clone() }).wake();
+    let future: BoxedFuture = Box::pin(future);
+    Arc::new(Task { future: Mutex::new(Some(future)), port: port.clone() }).wake();
 }
 
 /// The future of one operation: its buffer, empty at the end of a stream.
@@ -68,11 +73,13 @@ impl Completion {
     /// Called with the packet of the operation, after which the task goes on.
     fn complete(packet: PacketParts<Tasks>) {
         let buffer = packet.buffers.into_one().unwrap_or_else(Buffer::empty);
-        let mut state = packet.operation.0.lock().expect("no panic");
+        let mut state = packet.operation.0.lock();
         state.result = Some(packet.result.map(|()| buffer));
         let waker = state.waker.take();
         drop(state);
-        waker.inspect(Waker::wake_by_ref);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -80,7 +87,7 @@ impl Future for Completion {
     type Output = io::Result<Buffer>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.lock().expect("no panic");
+        let mut state = self.0.lock();
         state.waker = Some(context.waker().clone());
         state.result.take().map_or(Poll::Pending, Poll::Ready)
     }
@@ -116,17 +123,22 @@ fn handle(port: &Port<Tasks>, packet: Packet<Tasks>) {
             if let Ok(stream) = port.associate(accepted.socket, ()) {
                 spawn(port, async {
                     // What goes wrong with one connection ends its task, and nothing else.
-                    echo(stream).await.unwrap_or_else(|error| eprintln!("a client: {error}"));
+                    if let Err(error) = echo(stream).await {
+                        eprintln!("a client: {error}");
+                    }
                 });
             }
         }
         packet => {
-            packet.into_parts().map(Completion::complete).ok();
+            // Refused for posted values and signals, which have no operation.
+            if let Ok(parts) = packet.into_parts() {
+                Completion::complete(parts);
+            }
         }
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn serve(socket: ListenSocket) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;

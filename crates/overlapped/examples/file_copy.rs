@@ -1,9 +1,9 @@
 //! Copies a file by reads and writes in flight on one port.
 //!
-//! Run it with `cargo run -p overlapped --example file_copy SOURCE TARGET`. Each of a few slots reads a
-//! block, writes it to the same place, and goes on with the next block. So blocks complete in any order,
-//! and nothing waits for anything but its own block. The crate `overlapped-copy` does the same with
-//! holes, times, permissions and what else a copy needs.
+//! Run it with `cargo run -p overlapped --example file_copy SOURCE TARGET`. Each of a few slots
+//! reads a block, writes it to the same place, and goes on with the next block. So blocks complete in any
+//! order, and nothing waits for anything but its own block. The crate `overlapped-copy` does the
+//! same with holes, times, permissions and what else a copy needs.
 
 use overlapped::{Buffer, File, FileOptions, OpenFile, Packet, Port, Protocol};
 use std::io::{self, ErrorKind};
@@ -34,7 +34,9 @@ impl Rest {
     /// Starts to read the next block into `buffer`, if there is one.
     fn read_next(&mut self, buffer: Buffer) -> io::Result<()> {
         if self.next < self.size {
-            self.source.read_at(buffer, self.next, self.next)?;
+            let offset = self.next;
+            // The offset is also the operation, and so comes back with the packet.
+            self.source.read_at(buffer, offset, offset)?;
             self.next += BLOCK as u64;
             self.in_flight += 1;
         }
@@ -47,7 +49,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
     let port = Port::<Copying>::new()?;
     let source = OpenFile::open(source, &FileOptions::new().read(true))?;
     let size = source.metadata()?.len();
-    // One that is there is left alone.
+    // An existing target is not overwritten.
     let options = FileOptions::new().write(true).create_new(true);
     let target = port.associate(OpenFile::open(target, &options)?, ())?;
     let mut rest = Rest { source: port.associate(source, ())?, size, next: 0, in_flight: 0 };
@@ -66,7 +68,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
                 target.write_at(buffer, offset, offset)?;
             }
             Packet::Written { buffer, transferred, result, .. } => {
-                result?;
+                result?; // A write that did not take the whole block is an error.
                 copied += transferred as u64;
                 rest.in_flight -= 1;
                 rest.read_next(buffer)?;
@@ -76,7 +78,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
         }
     }
     // A copy that is told as done shall be on the disk.
-    target.flush(0)?;
+    target.flush(0)?; // the operation, an offset, is not used
     loop {
         if let Packet::Flushed { result, .. } = port.take()? {
             return result.map(|()| copied);
@@ -87,7 +89,8 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
 fn main() -> io::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [source, target] = &arguments[..] else {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "say what: file_copy SOURCE TARGET"));
+        eprintln!("say what: file_copy SOURCE TARGET");
+        std::process::exit(2);
     };
     println!("copied {} bytes", copy(source.as_ref(), target.as_ref())?);
     Ok(())

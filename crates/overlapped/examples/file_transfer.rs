@@ -1,19 +1,19 @@
 //! Sends a file to whoever asks, each time as one operation, and fetches it.
-//!
-//! Run `cargo run -p overlapped --example file_transfer send FILE`, and elsewhere, with the address that it
-//! prints, `cargo run -p overlapped --example file_transfer fetch ADDRESS TARGET`. First come 8 bytes, the
-//! length of the file, and then the file. The crate `overlapped-file-transfer` does the same with names,
-//! checksums, limits and what else a transfer needs.
+//! Run `cargo run -p overlapped --example file_transfer send FILE`, and in another terminal, with
+//! the address that it prints, `... --example file_transfer fetch ADDRESS TARGET`. First come 8
+//! bytes, the length of the file, and then the file. The crate `overlapped-file-transfer` does the
+//! same with names, checksums, limits and what else a transfer needs.
 
 use overlapped::{
     AcceptWindow, FileOptions, ListenSocket, OpenFile, OrPacket, Packet, Port, Protocol, Received,
     TcpSocket, Transmission,
 };
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Transfer;
 
@@ -22,6 +22,9 @@ impl Protocol for Transfer {
     type Operation = ();
     type Message = ();
 }
+
+/// A connection on which nothing goes either way for so long is ended.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends `path` to everybody who connects, until the port fails.
 pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
@@ -38,10 +41,9 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
                     .range(0, length)
                     .head(length.to_be_bytes().to_vec())
                     .end_stream(true);
-                // A start that is refused is a packet, too, with its error.
-                if let Ok(stream) = port.associate(accepted.socket, ()) {
-                    stream.transmit_file(all, ()).or_packet();
-                }
+                let Ok(stream) = port.associate(accepted.socket, ()) else { continue };
+                stream.set_idle_limit(Some(PATIENCE));
+                stream.transmit_file(all, ()).or_packet();
             }
             // Closed only when the fetcher has closed: it has everything then.
             Packet::Transmitted { stream, result: Ok(()), .. } => {
@@ -51,46 +53,49 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
             | Packet::Accepted { result: Err(error), .. } => {
                 eprintln!("somebody did not get the file: {error}");
             }
-            // The last handle of a connection goes with its packet, and closes it.
-            _ => {}
+            _ => {} // the last handle of a connection goes with its packet, and closes it
         }
     }
 }
 
-/// Fetches what is sent at `address` and writes it to `target`, which must not be there yet. Gives the
-/// number of bytes.
+/// Fetches what is sent at `address` into `target`, which must not be there yet.
 pub fn fetch(address: SocketAddr, target: &Path) -> io::Result<u64> {
+    receive(address, File::create_new(target)?).or_else(|error| {
+        fs::remove_file(target)?; // A part is of no use, and in the way of the next try.
+        Err(error)
+    })
+}
+
+fn receive(address: SocketAddr, mut target: File) -> io::Result<u64> {
     let port = Port::<Transfer>::new()?;
-    let socket = TcpSocket::for_address(address)?;
-    let stream = port.associate(socket, ())?;
-    stream.connect(address, (), ())?;
-    let mut target = File::create_new(target)?;
-    let (mut head, mut written) = (Vec::new(), 0);
+    let stream = port.associate(TcpSocket::for_address(address)?, ())?;
+    stream.connect(address, (), ())?; // nothing is sent with it
+    let mut head = Vec::new();
+    let mut written = 0;
+    let not_whole = || io::Error::new(ErrorKind::UnexpectedEof, "the file did not come whole");
     loop {
-        match port.take()? {
+        match port.take_timeout(PATIENCE)? {
             Packet::Connected { stream, result, .. } => {
                 result?;
                 stream.receive_pooled(())?;
             }
             Packet::Received { stream, buffer, result, .. } => {
-                if result? == Received::End {
-                    break;
-                }
+                // The end of a stream may also be that of a sender that was stopped.
+                let Received::Data(_) = result? else { return Err(not_whole()) };
                 // The length may come in pieces, too.
                 let (of_head, of_file) = buffer.split_at(buffer.len().min(8 - head.len()));
                 head.extend_from_slice(of_head);
                 target.write_all(of_file)?;
                 written += of_file.len() as u64;
+                if let Ok(length) = head[..].try_into().map(u64::from_be_bytes)
+                    && written >= length
+                {
+                    return if written == length { Ok(written) } else { Err(not_whole()) };
+                }
                 stream.receive_pooled(())?;
             }
-            // Nothing else was started.
-            _ => {}
+            _ => {} // nothing else was started
         }
-    }
-    // The end of a stream may also be that of a sender that was stopped.
-    match head.try_into().map(u64::from_be_bytes) {
-        Ok(length) if length == written => Ok(written),
-        _ => Err(io::Error::new(ErrorKind::UnexpectedEof, "the file did not come whole")),
     }
 }
 
@@ -107,6 +112,9 @@ fn main() -> io::Result<()> {
             println!("fetched {} bytes", fetch(address, target.as_ref())?);
             Ok(())
         }
-        _ => Err(io::Error::new(ErrorKind::InvalidInput, "send FILE, or fetch ADDRESS TARGET")),
+        _ => {
+            eprintln!("say what: send FILE, or fetch ADDRESS TARGET");
+            std::process::exit(2);
+        }
     }
 }

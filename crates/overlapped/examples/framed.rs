@@ -1,9 +1,11 @@
-//! The server of docs/tutorial.md: frames with their length in front, back-pressure, an idle limit, and a
-//! graceful stop. Run it with `cargo run -p overlapped --example framed`, and ask it with
+//! The server of docs/tutorial.md: frames with their length in front, back-pressure, an idle limit,
+//! and a graceful stop. Run it with `cargo run -p overlapped --example framed`, and ask it with
 //! `printf '\0\0\0\5hello' | nc -q 1 127.0.0.1 PORT`. Ctrl-C stops it.
 
-use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
-use overlapped::{TcpStream, Workers, is_timed_out};
+use overlapped::{
+    AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,
+    is_timed_out,
+};
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -19,7 +21,8 @@ impl Protocol for Framed {
 
 const LONGEST_FRAME: usize = 64 << 10;
 
-/// Takes one frame off the front, if it is whole: 4 bytes with its length, big-endian, and as many bytes.
+/// Takes one frame off the front, if it is whole: 4 bytes with its length, big-endian, and as many
+/// bytes.
 fn take_frame(received: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     let Some((length, rest)) = received.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*length) as usize;
@@ -37,20 +40,35 @@ fn answer(frame: &[u8]) -> Vec<u8> {
     frame.to_ascii_uppercase()
 }
 
-/// Answers every frame that is whole now.
-fn receive(stream: &TcpStream<Framed>, bytes: &[u8]) -> io::Result<()> {
+/// Answers every frame that is whole now, or receives more if there is none.
+fn go_on(stream: &TcpStream<Framed>, bytes: &[u8]) {
+    // A handler that panics loses its connection, and this lock with it: nobody finds it poisoned.
     let mut received = stream.key().lock().expect("no panic");
     received.extend_from_slice(bytes);
     let mut answers = Vec::new();
-    while let Some(frame) = take_frame(&mut received)? {
-        let answer = answer(&frame);
-        answers.extend_from_slice(&(answer.len() as u32).to_be_bytes());
-        answers.extend_from_slice(&answer);
+    let wrong = loop {
+        match take_frame(&mut received) {
+            Ok(Some(frame)) => {
+                let answer = answer(&frame);
+                answers.extend_from_slice(&(answer.len() as u32).to_be_bytes());
+                answers.extend_from_slice(&answer);
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    if !answers.is_empty() {
+        // Nothing is received until this is sent. So a client that does not read its answers is not
+        // asked for more.
+        stream.send(answers, ()).or_packet();
+    } else if wrong.is_none() {
+        stream.receive_pooled(()).or_packet();
     }
-    // Nothing is received until this is sent, also when it is empty. So a client that does not read its answers is
-    // not asked for more.
-    stream.send(answers, ()).or_packet();
-    Ok(())
+    if let Some(error) = wrong {
+        eprintln!("a client sent {error}");
+        // The answers go out as far as the system has taken them; `abort` would lose them.
+        stream.close();
+    }
 }
 
 fn handle(port: &Port<Framed>, packet: Packet<Framed>, idle_limit: Duration) {
@@ -62,10 +80,7 @@ fn handle(port: &Port<Framed>, packet: Packet<Framed>, idle_limit: Duration) {
             }
         }
         Packet::Received { stream, buffer, result: Ok(Received::Data(_)), .. } => {
-            if let Err(error) = receive(&stream, &buffer) {
-                eprintln!("a client sent {error}");
-                stream.close();
-            }
+            go_on(&stream, &buffer);
         }
         Packet::Sent { stream, result: Ok(()), .. } => {
             stream.receive_pooled(()).or_packet();
@@ -73,12 +88,12 @@ fn handle(port: &Port<Framed>, packet: Packet<Framed>, idle_limit: Duration) {
         Packet::Received { result: Err(error), .. } if is_timed_out(&error) => {
             eprintln!("a client said nothing for {idle_limit:?}");
         }
-        // The end, or another error. The connection's last handle goes with the packet, and closes it.
+        // The end, or another error: the connection's last handle goes, and closes it.
         _ => {}
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn serve(socket: ListenSocket, idle_limit: Duration) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;
@@ -86,10 +101,8 @@ pub fn serve(socket: ListenSocket, idle_limit: Duration) -> io::Result<()> {
     listener.accept_window(AcceptWindow::new(10).connections(1_000), || ())?;
     let workers = Workers::new(&port).stop_within(Duration::from_secs(5));
     let report = workers.run(move |port, packet| handle(port, packet, idle_limit))?;
-    println!(
-        "stopped; handlers and packets that were left: {}",
-        report.in_handler + report.discarded
-    );
+    let left = report.in_handler + report.discarded;
+    println!("stopped; handlers and packets that were left: {left}");
     Ok(())
 }
 

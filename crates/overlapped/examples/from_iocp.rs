@@ -1,5 +1,5 @@
 //! The echo server of docs/from-iocp.md: run it, talk to it with `nc 127.0.0.1 PORT`, stop it with
-//! Enter.
+//! Enter. It takes packets by hand, as a program for Windows does; `Workers` does that for others.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
 use std::io;

@@ -1,7 +1,7 @@
 //! A TCP proxy: whoever connects is connected with one other address.
 //!
-//! Run it with `cargo run -p overlapped --example proxy UPSTREAM [ADDRESS]`, for example with the address of a
-//! web server as UPSTREAM, and ask for a page with `curl http://127.0.0.1:PORT/`. Ctrl-C stops it.
+//! Run it with `cargo run -p overlapped --example proxy UPSTREAM [ADDRESS]`, for example with the
+//! address of a web server, and ask for a page with `curl http://127.0.0.1:PORT/`. Ctrl-C stops it.
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpSocket, TcpStream,
@@ -15,8 +15,8 @@ struct Proxy;
 
 impl Protocol for Proxy {
     type Key = ();
-    /// The other end. It travels with each operation, so there is no table of who belongs to whom; and
-    /// when neither end has an operation in flight any more, both are closed.
+    /// The other end. It travels with each operation, so there is no table of who belongs to whom;
+    /// and when neither end has an operation in flight any more, both are closed.
     type Operation = Option<TcpStream<Proxy>>;
     type Message = ();
 }
@@ -32,9 +32,10 @@ fn connect(port: &Port<Proxy>, client: TcpSocket, upstream: SocketAddr) -> io::R
     let server = port.associate(socket, ())?;
     client.set_idle_limit(Some(IDLE_LIMIT));
     server.set_idle_limit(Some(IDLE_LIMIT));
-    let connect = server.connect(upstream, (), Some(client))?;
+    // There is no first data to send, `()`. The client travels with the connect.
+    let connecting = server.connect(upstream, (), Some(client))?;
     // The only error would be that the connect is complete already.
-    server.set_limit(connect, Some(CONNECT_LIMIT)).ok();
+    server.set_limit(connecting, Some(CONNECT_LIMIT)).ok();
     Ok(())
 }
 
@@ -49,16 +50,12 @@ fn handle(upstream: SocketAddr, port: &Port<Proxy>, packet: Packet<Proxy>) {
             client.receive_pooled(Some(server.clone())).or_packet();
             server.receive_pooled(Some(client)).or_packet();
         }
+        // The client goes with this packet, and is closed.
         Packet::Connected { result: Err(error), .. } => eprintln!("{upstream}: {error}"),
-        // What came from one end goes to the other. Nothing more is received until it is sent, so a slow
-        // receiver slows the sender down, and a connection never holds more than one buffer each way.
-        Packet::Received {
-            stream: from,
-            buffer,
-            operation: Some(to),
-            result: Ok(Received::Data(_)),
-        } => {
-            to.send(buffer, Some(from)).or_packet();
+        // What came from one end goes to the other. Nothing more is received until it is sent, so a
+        // slow receiver slows the sender down, and a connection holds one buffer each way at most.
+        Packet::Received { stream, buffer, operation: Some(to), result: Ok(Received::Data(_)) } => {
+            to.send(buffer, Some(stream)).or_packet();
         }
         Packet::Sent { stream: to, operation: Some(from), result: Ok(()), .. } => {
             from.receive_pooled(Some(to)).or_packet();
@@ -78,18 +75,22 @@ fn handle(upstream: SocketAddr, port: &Port<Proxy>, packet: Packet<Proxy>) {
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C: `Workers::run` ends at a signal, and the handler sees none.
 pub fn serve(socket: ListenSocket, upstream: SocketAddr) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;
-    port.associate(socket, ())?.accept_window(AcceptWindow::new(10).connections(1_000), || None)?;
+    let listener = port.associate(socket, ())?;
+    listener.accept_window(AcceptWindow::new(10).connections(1_000), || None)?;
     Workers::new(&port).run(move |port, packet| handle(upstream, port, packet))?;
     Ok(())
 }
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let upstream = arguments.next().ok_or_else(|| io::Error::other("say where: proxy UPSTREAM"))?;
+    let Some(upstream) = arguments.next() else {
+        eprintln!("say where: proxy UPSTREAM [ADDRESS]");
+        std::process::exit(2);
+    };
     let address = arguments.next().unwrap_or("127.0.0.1:0".into());
     let socket = ListenSocket::bind(address, 1024)?;
     println!("listening on {}", socket.local_addr()?);

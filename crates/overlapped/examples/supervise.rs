@@ -1,7 +1,8 @@
 //! Runs a command again whenever it fails, until it succeeds, or Ctrl-C:
 //! cargo run -p overlapped --example supervise -- COMMAND ARGUMENT...
 
-use overlapped::{Packet, Port, Protocol};
+use overlapped::{Packet, Port, Process, Protocol, Signal};
+use std::ffi::OsString;
 use std::io;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -14,42 +15,67 @@ impl Protocol for Supervisor {
     type Message = ();
 }
 
-fn start(port: &Port<Supervisor>, command: &[String]) -> io::Result<()> {
+/// The pause before the command is run again. It doubles each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Starts the command, and the wait for its end. The wait holds the process as well.
+fn start(port: &Port<Supervisor>, command: &[OsString]) -> io::Result<Process<Supervisor>> {
     let child = Command::new(&command[0]).args(&command[1..]).spawn()?;
     let process = port.associate(child, ())?;
     println!("process {} runs", process.process_id());
     process.wait(())?;
-    Ok(())
+    Ok(process)
 }
 
-/// Runs the command until it succeeds, or a signal comes.
-pub fn supervise(command: &[String]) -> io::Result<()> {
+/// Runs the command until it succeeds, or a signal comes. When this returns, it runs no more.
+pub fn supervise(command: &[OsString]) -> io::Result<()> {
     let port = Port::<Supervisor>::new()?;
     port.watch_signals()?;
-    start(&port, command)?;
+    let mut running = Some(start(&port, command)?);
+    let mut pause = FIRST_PAUSE;
+    let mut is_ending = false;
     loop {
         match port.take()? {
             Packet::Exited { process, result, .. } => {
                 let status = result?;
                 println!("process {} has ended: {status}", process.process_id());
-                if status.success() {
+                if status.success() || is_ending {
                     return Ok(());
                 }
-                port.timer(Duration::from_millis(100), ())?;
+                running = None;
+                port.timer(pause, ())?;
             }
-            Packet::Timer { .. } => start(&port, command)?,
-            // The console has told the command as well.
-            Packet::Signal(_) => return Ok(()),
+            Packet::Timer { .. } => {
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                match start(&port, command) {
+                    Ok(process) => running = Some(process),
+                    // The system may be short of something, which passes.
+                    Err(error) => {
+                        eprintln!("{error}");
+                        port.timer(pause, ())?;
+                    }
+                }
+            }
+            Packet::Signal(signal) => {
+                let Some(process) = &running else { return Ok(()) };
+                // Of Ctrl-C the console has told the command as well, of anything else nobody has.
+                // A second signal ends one that goes on.
+                if signal != Signal::Interrupt || is_ending {
+                    process.kill()?;
+                }
+                is_ending = true;
+            }
             _ => {}
         }
     }
 }
 
 fn main() -> ExitCode {
-    let command: Vec<_> = std::env::args().skip(1).collect();
+    let command: Vec<_> = std::env::args_os().skip(1).collect();
     if command.is_empty() {
         eprintln!("which command is to run?");
-        return ExitCode::FAILURE;
+        return ExitCode::from(2);
     }
     match supervise(&command) {
         Ok(()) => ExitCode::SUCCESS,

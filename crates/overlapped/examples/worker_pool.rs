@@ -1,8 +1,8 @@
 //! A pool of threads that run jobs: the port is the queue of jobs.
 //!
-//! Run it with `cargo run -p overlapped --example worker_pool`. It runs jobs that compute, jobs that sleep, and
-//! one that panics. No more jobs compute at a time than there are processors, and up to 32 sleep at a
-//! time, since the port lets another thread run for each.
+//! Run it with `cargo run -p overlapped --example worker_pool`. It runs jobs that compute, jobs
+//! that sleep, and one that panics. No more jobs compute at a time than there are processors, and up
+//! to 32 sleep at a time, since the port lets another thread run for each.
 
 use overlapped::{Packet, Port, Protocol, Workers, WorkersEvent};
 use std::io;
@@ -46,7 +46,7 @@ pub fn run(jobs_of_each: usize) -> io::Result<usize> {
     for number in 0..jobs_of_each as u64 {
         let (slept, computed) = (done.clone(), done.clone());
         submit(&port, move || {
-            // The port sees for itself that this thread sleeps. `overlapped::blocking` says it at once.
+            // The port sees for itself that this thread sleeps; `overlapped::blocking` says it.
             thread::sleep(Duration::from_millis(10));
             slept.send(number).ok();
         })?;

@@ -157,6 +157,12 @@ fn the_server_of_the_tutorial_answers_frames_however_they_are_cut_and_ends_what_
     let mut client = connect(address);
     client.write_all(&[0, 1, 0, 1]).expect("it receives");
     assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "the frame is too long");
+    // A frame before it is answered all the same.
+    let mut client = connect(address);
+    client.write_all(&[&frame(b"hello")[..], &[0, 1, 0, 1]].concat()).expect("it receives");
+    let mut last = Vec::new();
+    client.read_to_end(&mut last).expect("it ends");
+    assert_eq!(last, frame(b"HELLO"));
 }
 
 #[test]
@@ -245,6 +251,27 @@ fn the_store_takes_commands_in_pieces_and_refuses_what_is_none() {
         let end = client.write_all(wrong).and_then(|()| client.read_to_end(&mut Vec::new()));
         assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     }
+}
+
+#[test]
+fn the_store_answers_a_client_that_asks_for_more_than_one_send_holds() {
+    const ASKED: usize = 400;
+    let mut client = connect(start(resp::serve));
+    let value = vec![b'v'; 40_000];
+    let set = [b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$40000\r\n", &value[..], b"\r\n"].concat();
+    client.write_all(&set).expect("it receives");
+    // They come together, and their answers are 16 MB.
+    client.write_all(&b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".repeat(ASKED)).expect("it receives");
+    let answer = [b"$40000\r\n", &value[..], b"\r\n"].concat();
+    let mut answers = vec![0; 5 + ASKED * answer.len()];
+    client.read_exact(&mut answers).expect("it answers all");
+    assert_eq!(&answers[..5], b"+OK\r\n");
+    assert!(answers[5..].chunks(answer.len()).all(|one| one == answer), "another answer");
+    // What is malformed takes no answer away from what came before.
+    client.write_all(b"*1\r\n$4\r\nPING\r\n*x\r\n").expect("it receives");
+    let mut last = Vec::new();
+    client.read_to_end(&mut last).expect("it ends");
+    assert_eq!(last, b"+PONG\r\n");
 }
 
 #[test]

@@ -27,10 +27,19 @@ fn the_command() {
 fn a_command_that_fails_is_run_again_until_it_succeeds() {
     let _ = fs::remove_file(runs());
     let this = std::env::current_exe().expect("it is known");
-    let this = this.to_str().expect("it is text").to_owned();
-    let command = [this, "--exact".into(), "the_command".into(), "--ignored".into()];
+    let command = [this.into(), "--exact".into(), "the_command".into(), "--ignored".into()];
     supervise::supervise(&command).expect("it succeeds in the end");
     assert_eq!(fs::read(runs()).expect("it has run").len(), 3);
-    let none = ["/there/is/no/such/command".to_owned()];
+    let none = ["/there/is/no/such/command".into()];
     assert_eq!(supervise::supervise(&none).expect_err("none").kind(), ErrorKind::NotFound);
+
+    // Here, since a signal reaches every supervisor of the process. The command asks this process to
+    // end, and would go on for long itself.
+    let number = runs().with_extension("pid");
+    let script = format!("echo $$ > '{}'; kill -TERM $PPID; exec sleep 1000", number.display());
+    let command = ["sh".into(), "-c".into(), script.into()];
+    supervise::supervise(&command).expect("it ends at the signal");
+    let number = fs::read_to_string(&number).expect("it has run");
+    let is_there = Path::new("/proc").join(number.trim()).exists();
+    assert!(!is_there, "the command goes on");
 }
