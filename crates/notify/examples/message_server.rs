@@ -1,17 +1,22 @@
 //! An echo server whose sockets report to an invisible window: one message for each event.
 //!
-//! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it with
-//! `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows does. An
-//! event is reported once, and again only after the call that enables it: a receive enables `READ`, and
-//! a send that found no room enables `WRITE`.
+//! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it
+//! with `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows
+//! does. An event is reported once, and again only after the call that enables it: a receive
+//! enables `READ`, and a send that found no room enables `WRITE`.
 
 use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket, SocketId};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
 
 /// The number of all our messages; a window may have others.
 const SOCKET_EVENT: u32 = 1;
+
+/// The pause after a failed accept: the system may be short of something for a while.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A connection, and what came from it and has not gone back yet.
 struct Client {
@@ -19,20 +24,30 @@ struct Client {
     unsent: Vec<u8>,
 }
 
+/// What a call gave, or `None` if it would have had to wait.
+fn at_once(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 impl Client {
-    /// Receives and sends back until a call would block, which is the error `WouldBlock`. `Ok` is the
-    /// end of the connection. (A client that sends without a pause keeps the thread here; a larger
-    /// server would leave after a few rounds. The receive has the next message sent.)
-    fn go_on(&mut self) -> io::Result<()> {
+    /// Receives and sends back until a call would have to wait. False at the end of the connection.
+    ///
+    /// A client that sends without a pause keeps the thread here. A larger server would leave after
+    /// a few rounds: each receive enables the next message.
+    fn go_on(&mut self) -> io::Result<bool> {
         loop {
             while !self.unsent.is_empty() {
-                let sent = self.socket.send(&self.unsent)?;
+                let Some(sent) = at_once(self.socket.send(&self.unsent))? else { return Ok(true) };
                 self.unsent.drain(..sent);
             }
             let mut buffer = [0; 8192];
-            match self.socket.receive(&mut buffer)? {
-                0 => return Ok(()),
-                length => self.unsent.extend_from_slice(&buffer[..length]),
+            match at_once(self.socket.receive(&mut buffer))? {
+                None => return Ok(true),
+                Some(0) => return Ok(false),
+                Some(length) => self.unsent.extend_from_slice(&buffer[..length]),
             }
         }
     }
@@ -56,21 +71,22 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
                     clients.insert(socket.id(), Client { socket, unsent: Vec::new() });
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => eprintln!("nobody was accepted: {error}"),
+                Err(error) => {
+                    eprintln!("nobody was accepted: {error}");
+                    thread::sleep(RETRY_AFTER);
+                }
             }
             continue;
         }
         // READ: there is data. WRITE: there is room. CLOSE: what is there is the last.
         let Some(client) = clients.get_mut(&socket) else { continue };
-        match client.go_on() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            ended => {
-                if let Err(error) = ended {
-                    eprintln!("a connection failed: {error}");
-                }
-                // Dropping the socket closes it, and none of its messages comes any more.
-                clients.remove(&socket);
-            }
+        let stays = client.go_on().unwrap_or_else(|error| {
+            eprintln!("a connection failed: {error}");
+            false
+        });
+        if !stays {
+            // Dropping the socket closes it, and none of its messages comes any more.
+            clients.remove(&socket);
         }
     }
 }

@@ -1,14 +1,19 @@
 //! An echo server with overlapped operations: each is started, and its end sets an event object.
 //!
-//! Run it with `cargo run -p overlapped-notify --example overlapped_event_server [ADDRESS]`, and talk to
-//! it with `nc 127.0.0.1 PORT`. The operation in flight owns its buffer, and gives it back at its end.
-//! A wait takes 64 event objects at the most, so one thread serves 63 clients.
+//! Run it with `cargo run -p overlapped-notify --example overlapped_event_server [ADDRESS]`, and
+//! talk to it with `nc 127.0.0.1 PORT`. The operation in flight owns its buffer, and gives it back
+//! at its end. A wait takes 64 event objects at the most, so one thread serves 63 clients.
 
 use overlapped_notify::{
     Completed, EventObject, Listener, Overlapped, Received, Stream, WAIT_MAX, Waited, wait_any,
 };
 use std::io;
 use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+/// The pause after a failed accept: the system may be short of something for a while.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// The one operation that a client has in flight.
 enum InFlight {
@@ -39,10 +44,9 @@ impl Client {
                 // It has ended, so this does not wait.
                 let Completed { buffer, result, .. } = receive.result();
                 match result? {
-                    Received::End => return Ok(false),
-                    Received::Data(_) | Received::Readable => {
-                        InFlight::Send(self.stream.send(buffer, &self.event)?)
-                    }
+                    Received::Data(_) => InFlight::Send(self.stream.send(buffer, &self.event)?),
+                    // A buffer without room is told `Readable`; this one has room.
+                    Received::End | Received::Readable => return Ok(false),
                 }
             }
             Some(InFlight::Send(send)) => {
@@ -57,14 +61,18 @@ impl Client {
         Ok(true)
     }
 
-    /// Goes on, and says what was wrong. False at the end; dropping the stream closes it then.
-    fn stays(&mut self) -> bool {
+    /// Serves a client whose event is set. False when its connection is over: dropping the stream
+    /// closes it.
+    fn serve(&mut self) -> bool {
         self.go_on().unwrap_or_else(|error| {
             eprintln!("a connection failed: {error}");
             false
         })
     }
 }
+
+/// There are no completion routines that a wait could run.
+const NOT_ALERTABLE: bool = false;
 
 /// Serves until the wait or the listener fails.
 pub fn serve(listener: TcpListener) -> io::Result<()> {
@@ -77,15 +85,22 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
         events.extend(clients.iter().map(|client| &client.event));
         // It tells the first one that is set; the others are looked at below, so that a busy client
         // hides nobody.
-        let Waited::Signaled(_) = wait_any(&events, None, false)? else { continue };
-        clients.retain_mut(|client| !client.event.is_set() || client.stays());
+        let Waited::Signaled(_) = wait_any(&events, None, NOT_ALERTABLE)? else { continue };
+        clients.retain_mut(|client| {
+            let is_ready = client.event.is_set();
+            !is_ready || client.serve()
+        });
         if !arrival.is_set() {
             continue;
         }
-        match accept.result().result.and_then(|accepted| Client::new(accepted.stream)) {
+        let Completed { result: accepted, .. } = accept.result();
+        match accepted.and_then(|accepted| Client::new(accepted.stream)) {
             Ok(client) if clients.len() + 1 < WAIT_MAX => clients.push(client),
             Ok(_) => eprintln!("a client was turned away: {} are here", clients.len()),
-            Err(error) => eprintln!("nobody was accepted: {error}"),
+            Err(error) => {
+                eprintln!("nobody was accepted: {error}");
+                thread::sleep(RETRY_AFTER);
+            }
         }
         // The start resets the event.
         accept = listener.accept(&arrival)?;

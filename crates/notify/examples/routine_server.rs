@@ -1,16 +1,24 @@
-//! An echo server with completion routines: each operation is started with the code that is to run at
-//! its end.
+//! An echo server with completion routines: each operation is started with the code that is to run
+//! at its end.
 //!
-//! Run it with `cargo run -p overlapped-notify --example routine_server [ADDRESS]`, and talk to it with
-//! `nc 127.0.0.1 PORT`. A routine runs on the thread that started its operation, and only while that
-//! thread is in an alertable wait. So everything here runs on one thread, and nothing needs a lock.
+//! Run it with `cargo run -p overlapped-notify --example routine_server [ADDRESS]`, and talk to it
+//! with `nc 127.0.0.1 PORT`. A routine runs on the thread that started its operation, and only
+//! while that thread is in an alertable wait. So everything here runs on one thread, and nothing
+//! needs a lock.
 
 use overlapped_notify::{
-    EventObject, Listener, Received, Stream, Waited, sleep_alertable, wait_any,
+    Completed, EventObject, Listener, Received, Stream, Waited, sleep_alertable, wait_any,
 };
 use std::io;
 use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
+
+/// The pause after a failed accept: the system may be short of something for a while.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The wait may run completion routines.
+const ALERTABLE: bool = true;
 
 /// Starts to receive; at its end the routine sends back what came.
 fn receive(stream: Stream, buffer: Vec<u8>) {
@@ -18,8 +26,8 @@ fn receive(stream: Stream, buffer: Vec<u8>) {
     let same = stream.clone();
     let started = stream.receive_then(buffer, move |ended| match ended.result {
         Ok(Received::Data(_)) => send(same, ended.buffer),
-        Ok(Received::Readable) => receive(same, ended.buffer),
-        Ok(Received::End) => {}
+        // A buffer without room is told `Readable`; this one has room.
+        Ok(Received::End | Received::Readable) => {}
         Err(error) => eprintln!("a receive failed: {error}"),
     });
     if let Err(refused) = started {
@@ -45,14 +53,19 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
     let arrival = EventObject::manual_reset()?;
     let mut accept = listener.accept(&arrival)?;
     loop {
-        // The event object is told before routines; so these have their turn first, without a wait.
+        // A set event is reported before queued routines run, and many arrivals would starve them.
+        // So these have their turn first, without a wait.
         sleep_alertable(Some(Duration::ZERO));
-        match wait_any(&[&arrival], None, true)? {
+        match wait_any(&[&arrival], None, ALERTABLE)? {
             Waited::RoutinesRan | Waited::TimedOut => {}
             Waited::Signaled(_) => {
-                match accept.result().result {
+                let Completed { result: accepted, .. } = accept.result();
+                match accepted {
                     Ok(accepted) => receive(accepted.stream, Vec::with_capacity(8192)),
-                    Err(error) => eprintln!("nobody was accepted: {error}"),
+                    Err(error) => {
+                        eprintln!("nobody was accepted: {error}");
+                        thread::sleep(RETRY_AFTER);
+                    }
                 }
                 accept = listener.accept(&arrival)?;
             }

@@ -1,13 +1,18 @@
 //! An echo server that asks which of its sockets are ready: `select`.
 //!
-//! Run it with `cargo run -p overlapped-notify --example select_server [ADDRESS]`, and talk to it with
-//! `nc 127.0.0.1 PORT`. One thread serves everybody, and no call but the select waits. Its price is
-//! that each select looks at every socket, also at those on which nothing has happened.
+//! Run it with `cargo run -p overlapped-notify --example select_server [ADDRESS]`, and talk to it
+//! with `nc 127.0.0.1 PORT`. One thread serves everybody, and no call but the select waits. Its
+//! price is that each select looks at every socket, also at those on which nothing has happened.
 
 use overlapped_notify::{Socket, SocketId, SocketSet, select};
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+/// The pause after a failed accept: the system may be short of something for a while.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A connection, and what came from it and has not gone back yet.
 struct Client {
@@ -15,35 +20,41 @@ struct Client {
     unsent: Vec<u8>,
 }
 
+/// What a call gave, or `None` if it would have had to wait.
+fn at_once(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 impl Client {
-    /// Sends what is owed, or else receives and sends it back. `Ok` is the end of the connection,
-    /// and the error `WouldBlock` means that it has to wait.
-    fn go_on(&mut self) -> io::Result<()> {
+    /// Sends what is owed, or else receives and sends it back, as far as no call has to wait. False
+    /// at the end of the connection.
+    fn go_on(&mut self) -> io::Result<bool> {
         if self.unsent.is_empty() {
             let mut buffer = [0; 8192];
-            match self.socket.receive(&mut buffer)? {
-                0 => return Ok(()),
-                length => self.unsent.extend_from_slice(&buffer[..length]),
+            match at_once(self.socket.receive(&mut buffer))? {
+                None => return Ok(true),
+                Some(0) => return Ok(false),
+                Some(length) => self.unsent.extend_from_slice(&buffer[..length]),
             }
         }
         // A send may take a part of what it is given.
         while !self.unsent.is_empty() {
-            let sent = self.socket.send(&self.unsent)?;
+            let Some(sent) = at_once(self.socket.send(&self.unsent))? else { return Ok(true) };
             self.unsent.drain(..sent);
         }
-        Err(ErrorKind::WouldBlock.into())
+        Ok(true)
     }
 
-    /// Goes on. False at the end of the connection; dropping the socket closes it then.
-    fn stays(&mut self) -> bool {
-        match self.go_on() {
-            Ok(()) => false,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
-            Err(error) => {
-                eprintln!("a connection failed: {error}");
-                false
-            }
-        }
+    /// Serves a client whose socket is ready. False when its connection is over: dropping the
+    /// socket closes it.
+    fn serve(&mut self) -> bool {
+        self.go_on().unwrap_or_else(|error| {
+            eprintln!("a connection failed: {error}");
+            false
+        })
     }
 }
 
@@ -69,12 +80,18 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
     let mut clients: Vec<Client> = Vec::new();
     loop {
         let ready = ready(&listener, &clients)?;
-        clients.retain_mut(|client| !ready.contains(&client.socket.id()) || client.stays());
+        clients.retain_mut(|client| {
+            let is_ready = ready.contains(&client.socket.id());
+            !is_ready || client.serve()
+        });
         if ready.contains(&listener.id()) {
             match listener.accept() {
                 Ok((socket, _)) => clients.push(Client { socket, unsent: Vec::new() }),
-                // The client may have gone again before it was accepted.
-                Err(error) => eprintln!("nobody was accepted: {error}"),
+                // The client may also have gone again before it was accepted.
+                Err(error) => {
+                    eprintln!("nobody was accepted: {error}");
+                    thread::sleep(RETRY_AFTER);
+                }
             }
         }
     }
