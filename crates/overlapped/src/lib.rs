@@ -8,7 +8,7 @@
 //!   data of an operation, and what is [posted](Port::post).
 //! - [`TcpListener`], [`TcpStream`] and [`UdpSocket`] are the handles that association makes. Each
 //!   method that starts an operation takes its buffer by value and returns at once.
-//!   On Linux Unix stream sockets have these handles, too.
+//!   On Linux Unix stream sockets have these handles, too, and on Windows named pipes.
 //! - [`OpenFile`] and [`File`] are the same for files. Reads, writes and flushes of a file are
 //!   independent: they may complete in any order.
 //! - [`WaitHandle`] waits for descriptors and handles that are not the library's, and [`Process`] for the exit of
@@ -84,7 +84,7 @@
 //!
 //! In the repository: `docs/rooms.md` (how the library is built), `docs/from-iocp.md` (each Win32
 //! call and what it is here), `docs/ownership.md` (what happens to buffers and handles when you
-//! drop, cancel or close), `docs/local-sockets.md` (Unix sockets), `docs/foreign-handles.md` (what is not the library's), `docs/scheduler.md` (which threads may run), `docs/workers.md` (the threads of a server), `docs/linux.md` and
+//! drop, cancel or close), `docs/local-sockets.md` (Unix sockets, named pipes), `docs/foreign-handles.md` (what is not the library's), `docs/scheduler.md` (which threads may run), `docs/workers.md` (the threads of a server), `docs/linux.md` and
 //! `docs/windows.md` (the drivers), `docs/limits.md` (every limit, and what happens at it), and
 //! `docs/contract.md` (what the port promises, and the test that checks each promise).
 #![deny(unsafe_code)]

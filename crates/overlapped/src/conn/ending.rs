@@ -85,6 +85,9 @@ impl<O: Operation> Handle<O> {
         at.admits_shutdown()?;
         let ends_receive = how != Shutdown::Write && !at.shut_receive;
         let ends_send = how != Shutdown::Read && !at.shut_send;
+        if ends_send {
+            at.open_socket()?.has_socket_option("the end of one direction")?;
+        }
         // What was sent before goes out first, so the end waits for what the system does not have.
         let waits = ends_send && at.sends_to_come() > 0;
         if ends_send && !waits {

@@ -8,6 +8,7 @@ use super::connection::{Connection, ConnectionState};
 use super::operation::{Direction, Operation, Role};
 use super::reuse::Origin;
 use crate::sys::code;
+use crate::sys::socket::Socket;
 use std::io;
 
 impl<O: Operation> Connection<O> {
@@ -43,6 +44,8 @@ impl<O: Operation> Connection<O> {
             (Role::Disconnect, State::Disconnecting) => Some(code::ALREADY),
             (Role::Transfer, State::Disconnecting) => Some(code::SHUT_DOWN),
             (Role::Transfer, _) if is_shut => Some(code::SHUT_DOWN),
+            // An instance of a pipe is whole when its client has gone.
+            (Role::Disconnect, _) if self.socket.as_ref().is_some_and(Socket::is_pipe) => None,
             (Role::Transfer | Role::Disconnect, _) => self.lost(),
         };
         refusal.map_or(Ok(()), |number| Err(code::error(number)))

@@ -91,14 +91,14 @@ macro_rules! become_standard {
             /// listener's limit, which is free then.
             ///
             /// # Errors
-            /// `Unsupported` for a socket of a simulated network, `InvalidInput` for a Unix socket, and
-            /// the system's. The socket is closed then.
+            /// `Unsupported` for a socket of a simulated network, `InvalidInput` for a Unix
+            /// socket or a named pipe, and the system's. The socket is closed then.
             fn try_from(socket: $ours) -> io::Result<Self> {
                 let socket = socket.into_inner();
                 if !socket.is_internet() {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidInput,
-                        "this is a Unix socket: make one of `std::os::unix::net` of it",
+                        socket.local_home(),
                     ));
                 }
                 match socket {

@@ -97,8 +97,8 @@ impl<P: Protocol> Kind<P> for Connect {
         } else {
             connection.state = ConnectionState::Unconnected;
             connection.ended = false;
-            if self.result.as_ref().is_err_and(is_aborted) {
-                // The system may go on with it.
+            let was_aborted = self.result.as_ref().is_err_and(is_aborted);
+            if was_aborted && self.target.remote.outlasts_cancel() {
                 connection.origin = Origin::Cancelled;
             }
         }

@@ -8,7 +8,8 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-/// A TCP connection associated with a port. On Linux it may also be a connection of Unix sockets.
+/// A TCP connection associated with a port. On Linux it may also be a connection of Unix sockets, and on
+/// Windows an end of a named pipe.
 ///
 /// A handle is shared by cloning; its methods take `&self`, and any number of operations may be in
 /// flight in each direction. Every operation in flight holds a handle and its packet gives it back;

@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
 use std::os::unix::net::SocketAddr as UnixAddr;
 
-/// What stands for the internet address of a Unix socket, which has none. No socket of the internet
-/// is at it or connected to it.
-#[cfg(target_os = "linux")]
+/// What stands for the internet address of a Unix socket or a named pipe, which has none. No socket of
+/// the internet is at it or connected to it.
 pub(crate) const NO_ADDRESS: SocketAddr = {
     let any = std::net::Ipv4Addr::UNSPECIFIED;
     SocketAddr::new(std::net::IpAddr::V4(any), 0)
@@ -20,6 +19,9 @@ pub(crate) enum Remote {
     Internet(SocketAddr),
     #[cfg(target_os = "linux")]
     Unix(UnixAddr),
+    /// Whoever opens the named pipe next, of which the stream is an instance.
+    #[cfg(windows)]
+    PipeClient,
 }
 
 impl Remote {
@@ -28,6 +30,18 @@ impl Remote {
             Self::Internet(address) => *address,
             #[cfg(target_os = "linux")]
             Self::Unix(_) => NO_ADDRESS,
+            #[cfg(windows)]
+            Self::PipeClient => NO_ADDRESS,
+        }
+    }
+
+    /// Whether the system may go on with a connect that was cancelled, so that nobody knows what became
+    /// of it. An instance of a named pipe waits for a client, or has one.
+    pub(crate) fn outlasts_cancel(&self) -> bool {
+        match self {
+            #[cfg(windows)]
+            Self::PipeClient => false,
+            _ => true,
         }
     }
 }
@@ -43,6 +57,9 @@ pub(crate) enum Family {
     /// Paths and other names of this machine.
     #[cfg(target_os = "linux")]
     Unix,
+    /// Named pipes, which are no sockets.
+    #[cfg(windows)]
+    Pipe,
 }
 
 impl Family {
@@ -57,6 +74,15 @@ impl Family {
 
     pub(crate) fn is_internet(self) -> bool {
         self == Self::V4 || self.is_v6()
+    }
+
+    /// Whether it is one of named pipes, which are no sockets.
+    pub(crate) fn is_pipe(self) -> bool {
+        match self {
+            #[cfg(windows)]
+            Self::Pipe => true,
+            _ => false,
+        }
     }
 
     /// Refuses an address that no socket of this family can have or reach. Systems would refuse it

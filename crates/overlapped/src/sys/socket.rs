@@ -1,6 +1,5 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
-#[cfg(target_os = "linux")]
 use super::code;
 use super::family::{Family, Remote};
 use super::files::{Request, SystemFile};
@@ -181,6 +180,8 @@ impl Socket {
             (Self::System(socket), Remote::Unix(address)) => socket.connect_unix(address),
             #[cfg(target_os = "linux")]
             (Self::Simulated(_), Remote::Unix(_)) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
+            #[cfg(windows)]
+            (_, Remote::PipeClient) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
         }
     }
 
@@ -195,12 +196,44 @@ impl Socket {
         }
     }
 
-    /// Fails for a Unix socket, in the name of what only TCP has.
+    /// Whether it is an end of a named pipe, of which there are some on Windows alone.
+    pub(crate) fn is_pipe(&self) -> bool {
+        match self {
+            Self::System(socket) => socket.family().is_pipe(),
+            Self::Simulated(_) => false,
+        }
+    }
+
+    /// What it is, for errors, if it is none of the internet.
+    pub(crate) fn local_kind(&self) -> &'static str {
+        if self.is_pipe() { "named pipe" } else { "Unix socket" }
+    }
+
+    /// What can be made of it instead of a socket of `std::net`, if it is none of the internet.
+    pub(crate) fn local_home(&self) -> &'static str {
+        match self.is_pipe() {
+            true => "this is a named pipe, which is no socket: associate it with another port",
+            false => "this is a Unix socket: make one of `std::os::unix::net` of it",
+        }
+    }
+
+    /// Fails for a Unix socket and for a named pipe, in the name of what only TCP has.
     pub(crate) fn has_tcp_option(&self, option: &str) -> io::Result<()> {
         if self.is_internet() {
             return Ok(());
         }
-        let why = format!("{option} is of TCP, and this is a Unix socket, which has no such thing");
+        let kind = self.local_kind();
+        let why = format!("{option} is of TCP, and this is a {kind}, which has no such thing");
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
+    /// Fails for a named pipe, in the name of what only sockets have.
+    pub(crate) fn has_socket_option(&self, option: &str) -> io::Result<()> {
+        if !self.is_pipe() {
+            return Ok(());
+        }
+        let why =
+            format!("{option} is of sockets, and this is a named pipe, which has no such thing");
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 

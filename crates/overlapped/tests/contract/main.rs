@@ -64,6 +64,7 @@ mod outcomes;
 mod outer_loop;
 mod ownership;
 mod packets;
+mod pipes;
 mod processes;
 mod queue;
 mod quiet;

@@ -10,6 +10,8 @@ mod linux;
 mod linux_unix;
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+mod windows_pipes;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{InKernel, WithKernel};

@@ -2,7 +2,7 @@
 
 use super::message::told_as_refusal;
 use super::request::Request;
-use super::{Iocp, status};
+use super::{Iocp, pipes, status};
 use crate::sys::files::SystemFile;
 use crate::sys::system::SystemSocket;
 use std::cell::UnsafeCell;
@@ -56,8 +56,8 @@ impl Finished {
 /// How an operation ended, raw (P170).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
-    status: NTSTATUS,
-    transferred: u32,
+    pub(super) status: NTSTATUS,
+    pub(super) transferred: u32,
 }
 
 impl Outcome {
@@ -121,6 +121,24 @@ impl Ended {
     }
 }
 
+/// Makes the starting call; whether the operation is done and the kernel has no packet of it.
+///
+/// # Safety
+/// As for [`Request::start`].
+unsafe fn begin(
+    request: Request<'_>,
+    socket: Option<&SystemSocket>,
+    overlapped: *mut OVERLAPPED,
+) -> io::Result<bool> {
+    if let Some(pipe) = socket.and_then(SystemSocket::pipe) {
+        // SAFETY: the caller vouches for what this asks for.
+        return unsafe { pipes::start(request, pipe, overlapped) };
+    }
+    // SAFETY: as above.
+    let done = unsafe { request.start(socket, overlapped)? };
+    Ok(done && socket.is_some_and(SystemSocket::skips_packets))
+}
+
 /// The operations of one handle that the kernel holds, each with a label of the handle's.
 ///
 /// The lock of the handle guards it. It is empty when the handle is dropped, since every operation
@@ -136,8 +154,8 @@ impl<L, B: Overlapped> InFlight<L, B> {
     }
 
     /// Starts an operation. When that fails, no packet will come, and it is given back (P33). It
-    /// returns what the kernel has no packet for, since it was done at once on a socket where such
-    /// packets are left out: [`InFlight::finish`] takes it, now or when its packet, which
+    /// returns what the kernel has no packet for, since it was done at once where such packets are left
+    /// out: [`InFlight::finish`] takes it, now or when its packet, which
     /// [`Iocp::post_finished`] queues, is taken.
     pub(crate) fn start(
         &mut self,
@@ -156,11 +174,10 @@ impl<L, B: Overlapped> InFlight<L, B> {
         let request = unsafe { &mut *body }.request();
         // SAFETY: what the request names belongs to the block, which stays where it is, untouched,
         // until `finish` finds its packet or this call has failed.
-        let started = unsafe { request.start(socket, block.cast::<OVERLAPPED>().as_ptr()) };
+        let started = unsafe { begin(request, socket, block.cast::<OVERLAPPED>().as_ptr()) };
         match started {
-            Ok(done) => {
+            Ok(is_left_out) => {
                 self.0.push((label, block));
-                let is_left_out = done && socket.is_some_and(SystemSocket::skips_packets);
                 Ok(is_left_out.then(|| Finished::left_out(block.cast())))
             }
             Err(error) => {

@@ -17,6 +17,7 @@
 //! - [`extensions`] are the functions that are asked of each socket's provider (X1).
 //! - [`skipping`] is the mode in which what is done at once has no packet of the kernel's.
 //! - [`message`] is a datagram with what goes with it.
+//! - [`pipes`] starts the operations of named pipes.
 //! - [`status`] maps the raw status, for each kind of consumer (P103, P170).
 //!
 //! Called by `sched::platform::windows`, which queues by it, and by
@@ -29,6 +30,7 @@ mod extensions;
 mod files;
 mod leaving;
 mod message;
+mod pipes;
 pub(crate) mod request;
 pub(crate) mod skipping;
 mod status;

@@ -32,6 +32,8 @@ pub(crate) enum Request<'a> {
     Accept(&'a mut AcceptRoom),
     /// Connect.
     Connect(SocketAddr),
+    /// Wait for a client of a named pipe.
+    ConnectPipe,
     /// End the connection in order.
     Disconnect,
     /// Receive one datagram, and its sender's address.
@@ -63,7 +65,7 @@ pub(crate) struct TransmitRequest<'a> {
 }
 
 /// The most that one call moves: lengths, and the count of a packet, have 32 bits.
-const CALL_BYTES_MAX: usize = 1 << 30;
+pub(super) const CALL_BYTES_MAX: usize = 1 << 30;
 
 /// The most buffers that one call takes. The system names no limit of its own; what it locks for a
 /// call grows with them, and with more than this some systems refuse a call as too long.
@@ -111,7 +113,9 @@ impl Request<'_> {
         let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
         let raw = socket.as_raw_socket() as SOCKET;
         match self {
-            Self::ReadAt(..) | Self::WriteAt(..) => Err(io::ErrorKind::Unsupported.into()),
+            Self::ReadAt(..) | Self::WriteAt(..) | Self::ConnectPipe => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
             Self::Receive(room) => {
                 let slice =
                     WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };

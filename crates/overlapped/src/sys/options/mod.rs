@@ -114,6 +114,7 @@ pub struct SocketDescriptor(pub(super) socket2::Socket);
 impl Socket {
     /// A duplicate of the system's descriptor.
     pub(crate) fn descriptor(&self) -> io::Result<SocketDescriptor> {
+        self.has_socket_option("a descriptor for options")?;
         match self {
             Self::System(socket) => SockRef::from(socket).try_clone().map(SocketDescriptor),
             Self::Simulated(_) => Err(io::Error::new(
@@ -158,10 +159,12 @@ impl Socket {
     }
 
     pub(crate) fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        self.has_socket_option("the size of a buffer")?;
         self.set(|socket| SockRef::from(socket).set_send_buffer_size(bytes))
     }
 
     pub(crate) fn set_receive_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        self.has_socket_option("the size of a buffer")?;
         self.set(|socket| SockRef::from(socket).set_recv_buffer_size(bytes))
     }
 

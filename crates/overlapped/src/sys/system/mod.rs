@@ -13,6 +13,8 @@ mod linux_unix;
 mod windows;
 #[cfg(windows)]
 mod windows_datagrams;
+#[cfg(windows)]
+mod windows_pipes;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::SystemSocket;
@@ -20,6 +22,8 @@ pub(crate) use linux::SystemSocket;
 pub(crate) use windows::SystemSocket;
 #[cfg(windows)]
 pub(in crate::sys) use windows::set_option;
+#[cfg(windows)]
+pub(crate) use windows_pipes::Pipe;
 
 use std::io;
 

@@ -3,16 +3,17 @@
 #![allow(unsafe_code)]
 
 use super::windows_datagrams::ask_for_information;
+use super::windows_pipes::Pipe;
 use crate::sys::code;
-use crate::sys::family::Family;
+use crate::sys::family::{Family, NO_ADDRESS};
 use crate::sys::iocp::{Extensions, ReceiveMessage, skipping};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
+use std::os::windows::io::{AsRawHandle, AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 use windows_sys::Win32::Networking::WinSock::{
     SO_EXCLUSIVEADDRUSE, SOCKET, SOL_SOCKET, setsockopt,
@@ -20,15 +21,30 @@ use windows_sys::Win32::Networking::WinSock::{
 
 #[derive(Debug)]
 pub(crate) struct SystemSocket {
-    pub(super) socket: Socket,
+    carrier: Carrier,
     pub(super) family: Family,
     /// What the provider was asked for; in a box, since most sockets need none of it.
     asked: OnceLock<Box<Asked>>,
-    /// Whether the kernel leaves out the packets of what is done at once, once that was asked for.
-    skips: OnceLock<bool>,
+    /// Whether the kernel leaves out the packets of what is done at once: one of the three below.
+    skips: AtomicU8,
     /// Datagrams of it may come several as one.
     pub(super) coalesces: AtomicBool,
 }
+
+/// What carries the bytes.
+#[derive(Debug)]
+enum Carrier {
+    Socket(Socket),
+    /// One end of a named pipe. It has the operations of streams and none of the calls below, which
+    /// are made on sockets. Boxed, since most are sockets and are to be small.
+    Pipe(Box<Pipe>),
+}
+
+/// Whether packets of success are left out was not asked for yet; it was, and they are queued; or they
+/// are left out.
+const NOT_ASKED: u8 = 0;
+const QUEUED: u8 = 1;
+const LEFT_OUT: u8 = 2;
 
 /// What the provider of a socket was asked for, each once (X1).
 #[derive(Debug, Default)]
@@ -65,7 +81,31 @@ impl SystemSocket {
 
     /// The socket as one of the standard library's.
     pub(crate) fn into_std<T: From<Socket>>(self) -> T {
-        self.socket.into()
+        match self.carrier {
+            Carrier::Socket(socket) => socket.into(),
+            Carrier::Pipe(_) => unreachable!("none is made of a named pipe, which is asked before"),
+        }
+    }
+
+    /// One end of a named pipe.
+    pub(crate) fn of_pipe(pipe: Pipe) -> Self {
+        Self::of(Carrier::Pipe(Box::new(pipe)), Family::Pipe)
+    }
+
+    /// The named pipe that it is an end of, if it is.
+    pub(crate) fn pipe(&self) -> Option<&Pipe> {
+        match &self.carrier {
+            Carrier::Pipe(pipe) => Some(pipe),
+            Carrier::Socket(_) => None,
+        }
+    }
+
+    /// The socket, for a call that named pipes do not have.
+    pub(super) fn socket(&self) -> io::Result<&Socket> {
+        match &self.carrier {
+            Carrier::Socket(socket) => Ok(socket),
+            Carrier::Pipe(_) => Err(no_socket()),
+        }
     }
 
     fn open(family: Family, kind: Type) -> io::Result<Socket> {
@@ -84,15 +124,15 @@ impl SystemSocket {
 
     fn non_blocking(socket: Socket, family: Family) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self::of(socket, family))
+        Ok(Self::of(Carrier::Socket(socket), family))
     }
 
-    fn of(socket: Socket, family: Family) -> Self {
+    fn of(carrier: Carrier, family: Family) -> Self {
         Self {
-            socket,
+            carrier,
             family,
             asked: OnceLock::new(),
-            skips: OnceLock::new(),
+            skips: AtomicU8::new(NOT_ASKED),
             coalesces: AtomicBool::new(false),
         }
     }
@@ -114,12 +154,16 @@ impl SystemSocket {
     /// Asks the kernel to leave out the packets of operations on this stream that are done at once;
     /// whether it does so from now on. No operation may be started meanwhile.
     pub(crate) fn skip_packets(&self) -> bool {
-        *self.skips.get_or_init(|| skipping::set(self))
+        if self.skips.load(Ordering::Relaxed) == NOT_ASKED {
+            let skips = self.pipe().is_none() && skipping::set(self);
+            self.skips.store(if skips { LEFT_OUT } else { QUEUED }, Ordering::Relaxed);
+        }
+        self.skips_packets()
     }
 
     /// Whether the kernel leaves out such packets.
     pub(crate) fn skips_packets(&self) -> bool {
-        self.skips.get() == Some(&true)
+        self.skips.load(Ordering::Relaxed) == LEFT_OUT
     }
 
     /// Binds the socket to an address that the system chooses, unless it is bound: an overlapped
@@ -141,22 +185,22 @@ impl SystemSocket {
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&self.socket).read(buffer)
+        self.socket()?.read(buffer)
     }
 
     /// Fills the first of the rooms with what is there. The kernel, which carries receives, fills all.
     pub(crate) fn receive_scattered(&self, rooms: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&self.socket).read_vectored(rooms)
+        self.socket()?.read_vectored(rooms)
     }
 
     /// Whether a receive would find data (`true`) or the end of the stream (`false`); takes nothing.
     pub(crate) fn peek(&self) -> io::Result<bool> {
         let mut byte = [MaybeUninit::uninit()];
-        Ok(self.socket.peek(&mut byte)? > 0)
+        Ok(self.socket()?.peek(&mut byte)? > 0)
     }
 
     pub(crate) fn send(&self, buffers: &[IoSlice<'_>], _more: bool) -> io::Result<usize> {
-        self.socket.send_vectored(buffers)
+        self.socket()?.send_vectored(buffers)
     }
 
     /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
@@ -169,7 +213,7 @@ impl SystemSocket {
         // SAFETY: bytes that are initialised may be seen as bytes that need not be, and the call
         // writes only initialised ones.
         let room_of_bytes = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
-        match self.socket.recv_from(room_of_bytes) {
+        match self.socket()?.recv_from(room_of_bytes) {
             Ok((length, from)) => {
                 let from = from.as_socket().ok_or(io::ErrorKind::AddrNotAvailable);
                 Ok((length, from.map_err(io::Error::from)))
@@ -188,14 +232,14 @@ impl SystemSocket {
         address: Option<SocketAddr>,
     ) -> io::Result<()> {
         let Some(address) = address else {
-            return self.socket.send_vectored(buffers).map(|_| ());
+            return self.socket()?.send_vectored(buffers).map(|_| ());
         };
         self.family.check(address)?;
-        self.socket.send_to_vectored(buffers, &address.into()).map(|_| ())
+        self.socket()?.send_to_vectored(buffers, &address.into()).map(|_| ())
     }
 
     pub(crate) fn accept(&self) -> io::Result<(Self, SocketAddr)> {
-        let (socket, address) = self.socket.accept()?;
+        let (socket, address) = self.socket()?.accept()?;
         let address = address.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok((Self::non_blocking(socket, self.family)?, address))
     }
@@ -203,12 +247,12 @@ impl SystemSocket {
     /// Starts to connect; `Ok` when it is done at once, `WouldBlock` when it goes on.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;
-        self.socket.connect(&address.into())
+        self.socket()?.connect(&address.into())
     }
 
     /// Whether a connection that was started is established: `Ok`, its error, or `WouldBlock`.
     pub(crate) fn connected(&self) -> io::Result<()> {
-        match (self.socket.take_error()?, self.socket.peer_addr()) {
+        match (self.socket()?.take_error()?, self.socket()?.peer_addr()) {
             (Some(error), _) => Err(error),
             (None, Ok(_)) => Ok(()),
             (None, Err(_)) => Err(io::ErrorKind::WouldBlock.into()),
@@ -217,33 +261,57 @@ impl SystemSocket {
 
     pub(crate) fn bind(&self, address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;
-        self.socket.bind(&address.into())
+        self.socket()?.bind(&address.into())
     }
 
     /// Ends our sending.
     pub(crate) fn end_sending(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
+        self.socket()?.shutdown(Shutdown::Write)
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        if self.family.is_pipe() {
+            return Ok(NO_ADDRESS);
+        }
+        self.socket()?
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        if let Some(pipe) = self.pipe() {
+            // A server's end has no peer before it was waited for, and its handle knows since when.
+            let is_connected = pipe.is_client();
+            return if is_connected {
+                Ok(NO_ADDRESS)
+            } else {
+                Err(code::error(code::NOT_CONNECTED))
+            };
+        }
+        self.socket()?.peer_addr()?.as_socket().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     pub(crate) fn set_blocking(&self, on: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(!on)
+        self.socket()?.set_nonblocking(!on)
     }
 
     pub(crate) fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.socket.set_tcp_nodelay(on)
+        self.socket()?.set_tcp_nodelay(on)
     }
 
     pub(crate) fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket.set_linger(linger)
+        if let Some(pipe) = self.pipe() {
+            pipe.set_discards(linger.is_some());
+            return Ok(());
+        }
+        self.socket()?.set_linger(linger)
     }
+}
+
+fn no_socket() -> io::Error {
+    let why = "this is a named pipe, which has no such operation";
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 /// Sets an option that is a number of 32 bits.
@@ -274,13 +342,20 @@ fn keep_address(socket: &Socket) -> io::Result<()> {
 
 impl AsSocket for SystemSocket {
     fn as_socket(&self) -> BorrowedSocket<'_> {
-        self.socket.as_socket()
+        match &self.carrier {
+            Carrier::Socket(socket) => socket.as_socket(),
+            Carrier::Pipe(_) => unreachable!("options of sockets are refused for a named pipe"),
+        }
     }
 }
 
 impl AsRawSocket for SystemSocket {
+    /// As the handle that it is: that of a named pipe is none of the socket functions.
     fn as_raw_socket(&self) -> RawSocket {
-        self.socket.as_raw_socket()
+        match &self.carrier {
+            Carrier::Socket(socket) => socket.as_raw_socket(),
+            Carrier::Pipe(pipe) => pipe.as_raw_handle() as RawSocket,
+        }
     }
 }
 
@@ -291,7 +366,7 @@ impl SystemSocket {
         prepared: io::Result<Family>,
     ) -> Result<Self, (io::Error, T)> {
         match prepared {
-            Ok(family) => Ok(Self::of(socket.into(), family)),
+            Ok(family) => Ok(Self::of(Carrier::Socket(socket.into()), family)),
             Err(error) => Err((error, socket)),
         }
     }

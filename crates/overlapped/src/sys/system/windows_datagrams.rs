@@ -23,20 +23,20 @@ impl SystemSocket {
     /// choice.
     pub(crate) fn set_multicast_interface_v4(&self, interface: u32) -> io::Result<()> {
         // An address of this form is an index.
-        self.socket.set_multicast_if_v4(&Ipv4Addr::from(interface))
+        self.socket()?.set_multicast_if_v4(&Ipv4Addr::from(interface))
     }
 
     /// Whether a datagram may be cut on its way. If not, one longer than the path takes is lost.
     pub(crate) fn set_fragmentation(&self, on: bool) -> io::Result<()> {
         if self.family != Family::V6 {
-            let set = set_option(&self.socket, IPPROTO_IP, IP_DONTFRAGMENT, (!on).into());
+            let set = set_option(self.socket()?, IPPROTO_IP, IP_DONTFRAGMENT, (!on).into());
             // A socket of both families need not take an option of IPv4.
             if self.family == Family::V4 {
                 set?;
             }
         }
         if self.family.is_v6() {
-            set_option(&self.socket, IPPROTO_IPV6, IPV6_DONTFRAG, (!on).into())?;
+            set_option(self.socket()?, IPPROTO_IPV6, IPV6_DONTFRAG, (!on).into())?;
         }
         Ok(())
     }
@@ -44,7 +44,7 @@ impl SystemSocket {
     /// Whether the system may join datagrams of one sender that come together (URO).
     pub(crate) fn set_coalescing(&self, on: bool) -> io::Result<()> {
         let most = if on { u32::from(u16::MAX) } else { 0 };
-        set_option(&self.socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, most)
+        set_option(self.socket()?, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, most)
             .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
         self.coalesces.store(on, Ordering::Relaxed);
         Ok(())
@@ -63,7 +63,10 @@ impl SystemSocket {
         static CUTS: OnceLock<bool> = OnceLock::new();
         // That each call may name its size is told by an option of the same name.
         *CUTS.get_or_init(|| {
-            set_option(&self.socket, IPPROTO_UDP, UDP_SEND_MSG_SIZE, 0).is_ok() && !is_wine()
+            let asked = self
+                .socket()
+                .and_then(|socket| set_option(socket, IPPROTO_UDP, UDP_SEND_MSG_SIZE, 0));
+            asked.is_ok() && !is_wine()
         })
     }
 
@@ -92,8 +95,8 @@ impl SystemSocket {
     /// now on.
     pub(crate) fn connect_datagrams(&self, address: SocketAddr) -> io::Result<()> {
         self.family.check(address)?;
-        self.socket.connect(&address.into())?;
-        report_unreachable(&self.socket, true)
+        self.socket()?.connect(&address.into())?;
+        report_unreachable(self.socket()?, true)
     }
 }
 

@@ -30,12 +30,15 @@ impl<O: Operation> Locked<'_, O> {
         if let Err(error) = pending.operation.prepare(with) {
             return Err((error, pending));
         }
+        let of_pipe = socket.is_pipe();
+        let several_writes = of_pipe && pending.operation.request().takes_several_writes();
         let operation = &pending.operation;
         let label = Label {
             id: pending.id,
             direction,
-            alone: goes_alone(operation),
-            in_steps: operation.goes_in_steps(),
+            // One of a pipe is alone in its direction: it may take another call.
+            alone: of_pipe || goes_alone(operation),
+            in_steps: several_writes || operation.goes_in_steps(),
             cancelled: false,
             timed_out: false,
             accepting: operation.accepts_on(),
@@ -142,19 +145,29 @@ impl<O: Operation> Locked<'_, O> {
         }
         let connection = &mut **self;
         let found = connection.with_kernel.in_flight.finish(iocp, finished);
-        let (mut label, mut pending, outcome) = found?;
+        let (mut label, mut pending, mut outcome) = found?;
         drop(label.silent.take());
         let socket = connection.socket.as_ref();
         let receive_size = &connection.receive_size;
         let with =
             socket.map(|socket| Surroundings { socket, pool: &connections.pool, receive_size });
         let is_over = with.is_none() || connections.is_closed();
+        let mut is_empty = false;
+        if socket.is_some_and(Socket::is_pipe) {
+            let is_receive = label.direction == Direction::Receive;
+            is_empty = is_receive && outcome.is_of_an_empty_write();
+            outcome = outcome.of_a_pipe(is_receive);
+        }
         let mut ended = pending.operation.ended(outcome);
         if (is_over || label.cancelled) && ended.result.is_err() {
             // However the kernel calls the end of an operation whose handle was closed (F30).
             ended.result = Err(aborted());
         }
-        let mut progress = pending.operation.finish(ended, with);
+        // A peer that writes nothing to a pipe has not ended: the receive is started again.
+        let mut progress = match is_empty {
+            true => Progress::Blocked,
+            false => pending.operation.finish(ended, with),
+        };
         if (is_over || label.cancelled) && !matches!(progress, Progress::Complete { .. }) {
             pending.operation.fail(aborted());
             progress = Progress::Complete { drained: false };

@@ -12,10 +12,12 @@ use crate::op::disconnect::{Disconnect, discard_unread};
 use crate::op::first_data::FirstData;
 use crate::protocol::Protocol;
 use crate::sys::code;
+use crate::sys::family::Remote;
 use crate::sys::iocp::block::Ended;
 use crate::sys::iocp::request::Request;
 use crate::sys::iocp::{self, complete_connect};
 use crate::sys::socket::Socket;
+use crate::sys::system::SystemSocket;
 use std::io;
 use std::os::windows::io::{AsRawSocket, RawSocket};
 
@@ -122,6 +124,10 @@ impl<P: Protocol> KindInKernel for AcceptInto<P> {
 impl KindInKernel for Connect {
     fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
         match with.socket {
+            _ if matches!(self.target.remote, Remote::PipeClient) => match with.socket.is_pipe() {
+                true => Ok(()),
+                false => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
+            },
             Socket::System(socket) => {
                 socket.family().check(self.target.remote.internet())?;
                 socket.bind_if_unbound()
@@ -133,9 +139,10 @@ impl KindInKernel for Connect {
     fn request(&mut self) -> Request<'_> {
         match self.target.stage {
             Stage::Connected => Request::Send(&self.buffers, self.target.transferred),
-            Stage::NotStarted | Stage::Connecting => {
-                Request::Connect(self.target.remote.internet())
-            }
+            Stage::NotStarted | Stage::Connecting => match &self.target.remote {
+                Remote::Internet(address) => Request::Connect(*address),
+                Remote::PipeClient => Request::ConnectPipe,
+            },
         }
     }
 
@@ -149,7 +156,7 @@ impl KindInKernel for Connect {
             (Err(error), _) => Err(error),
             (Ok(()), Some(Surroundings { socket: Socket::System(socket), .. })) => {
                 target.stage = Stage::Connected;
-                complete_connect(socket)
+                if socket.pipe().is_some() { Ok(()) } else { complete_connect(socket) }
             }
             (Ok(()), _) => Err(aborted()),
         };
@@ -167,6 +174,14 @@ impl KindInKernel for Connect {
 impl KindInKernel for Disconnect {
     /// Fails when the connection was lost before, which the call to end it might not say.
     fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
+        if let Socket::System(socket) = with.socket
+            && let Some(pipe) = socket.pipe()
+        {
+            // Refused, nothing has happened yet: the connection stays.
+            let renewed = pipe.renewed()?;
+            self.fresh = renewed.map(|pipe| Socket::System(SystemSocket::of_pipe(pipe)));
+            return Ok(());
+        }
         if self.was_ended { Ok(()) } else { discard_unread(with) }
     }
 
@@ -180,8 +195,13 @@ impl KindInKernel for Disconnect {
             (_, None) => Err(aborted()),
             (_, Some(with)) => {
                 self.has_ended = true;
-                let _ = discard_unread(with);
-                with.socket.fresh().map(|fresh| self.fresh = Some(fresh))
+                match with.socket.is_pipe() {
+                    true => Ok(()),
+                    false => {
+                        let _ = discard_unread(with);
+                        with.socket.fresh().map(|fresh| self.fresh = Some(fresh))
+                    }
+                }
             }
         };
         COMPLETE

@@ -6,9 +6,11 @@
 //!
 //! - [`connections`] are the operations that make and end connections; [`transfers`] those that move
 //!   data of streams; [`datagrams`] those of datagrams.
+//! - [`pipes`] is what only named pipes have.
 
 mod connections;
 mod datagrams;
+mod pipes;
 mod transfers;
 
 pub(in crate::op) use connections::AcceptRoom;

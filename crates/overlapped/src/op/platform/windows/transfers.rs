@@ -20,6 +20,14 @@ fn told_of_data(ended: Ended, with: Option<Surroundings<'_>>) -> io::Result<Surr
 }
 
 impl KindInKernel for Receive {
+    /// A pipe does not say that there is data, so a pooled receive has its buffer from the start.
+    fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
+        if with.socket.is_pipe() && self.buffer.as_ref().is_none() {
+            self.buffer.put(with.pool.get_of(with.receive_size.get().size()));
+        }
+        Ok(())
+    }
+
     fn request(&mut self) -> Request<'_> {
         match self.buffer.as_mut() {
             Some(buffer) if buffer.spare_len() > 0 => Request::Receive(buffer.spare_mut()),
