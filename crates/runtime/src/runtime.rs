@@ -8,7 +8,7 @@ use crate::executor::watch::{self, OnStall, Stall, Stalls};
 use crate::packets::Packets;
 #[cfg(feature = "tokio-compat")]
 use crate::tokio_thread::{self, TokioThread};
-use overlapped::{Counters, DriverChoice, Port, RunningWorkers, Snapshot, Workers};
+use overlapped::{Counters, DriverChoice, FilesChoice, Port, RunningWorkers, Snapshot, Workers};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -28,6 +28,7 @@ pub struct Builder {
     thread_name: String,
     stack_size: Option<usize>,
     driver: DriverChoice,
+    files: FilesChoice,
     shutdown_within: Duration,
     on_stall: OnStall,
 }
@@ -40,6 +41,7 @@ impl Default for Builder {
             thread_name: "runtime".to_owned(),
             stack_size: None,
             driver: DriverChoice::default(),
+            files: FilesChoice::default(),
             shutdown_within: Duration::from_secs(10),
             on_stall: OnStall::default(),
         }
@@ -79,6 +81,12 @@ impl Builder {
         self
     }
 
+    /// What carries the operations of files (default: what is best on the system).
+    pub fn files(mut self, files: FilesChoice) -> Self {
+        self.files = files;
+        self
+    }
+
     /// How long the drop of the runtime waits at most for what runs (default 10 s); see
     /// [`Runtime::shutdown`].
     pub fn shutdown_within(mut self, limit: Duration) -> Self {
@@ -108,8 +116,11 @@ impl Builder {
     /// # Errors
     /// The port cannot be made, or not even one thread can be started.
     pub fn build(self) -> io::Result<Runtime> {
-        let port =
-            Port::<Packets>::builder().concurrency(self.concurrency).driver(self.driver).build()?;
+        let port = Port::<Packets>::builder()
+            .concurrency(self.concurrency)
+            .driver(self.driver)
+            .files(self.files)
+            .build()?;
         #[cfg(feature = "tokio-compat")]
         let tokio = tokio_thread::runtime(&self.thread_name)?;
         let executor = Arc::new(Executor::new(

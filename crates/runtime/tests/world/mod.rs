@@ -1,7 +1,7 @@
 //! What tests of sockets and files run in.
 
-use overlapped_runtime::Runtime;
 use overlapped_runtime::time::{sleep, timeout};
+use overlapped_runtime::{Builder, Runtime};
 use std::time::Duration;
 
 /// No test waits for longer.
@@ -9,9 +9,14 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs a test on a runtime, and fails it when it takes too long or leaves a task, a socket or a file.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = Runtime::builder().concurrency(2).build().expect("a runtime starts");
+    run_with(Runtime::builder(), PATIENCE, test);
+}
+
+/// The same, on a runtime with these settings and within this time.
+pub fn run_with(settings: Builder, patience: Duration, test: impl Future<Output = ()>) {
+    let runtime = settings.concurrency(2).build().expect("a runtime starts");
     runtime.block_on(async {
-        timeout(PATIENCE, test).await.expect("it ends");
+        timeout(patience, test).await.expect("it ends");
         let gone = async {
             while runtime.handle().metrics().port.devices > 0 {
                 sleep(Duration::from_millis(1)).await;
