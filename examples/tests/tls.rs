@@ -92,6 +92,33 @@ fn both_versions_of_http_are_offered_and_the_end_is_told() {
         .expect("nothing fails");
 }
 
+#[test]
+fn what_was_chosen_in_the_handshake_is_spoken_and_nothing_else() {
+    let (server, mut client) = configs();
+    runtime().block_on(async {
+        let (listener, address) = listen();
+        drop(spawn(overlapped_runtime::serve(listener, app()).with_tls(server).into_future()));
+        for (protocol, request, status) in [
+            ("http/1.0", "GET /hello HTTP/1.0\r\n\r\n", Some("HTTP/1.0 200 OK\r\n")),
+            ("http/1.1", "OPTIONS /hello HTTP/9.9\r\n\r\n", Some("HTTP/1.1 400 Bad Request\r\n")),
+            ("h2", "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
+        ] {
+            client.alpn_protocols = vec![protocol.into()];
+            let mut stream = connect(address, &client).await.expect(protocol);
+            stream.write_all(request.as_bytes()).await.expect(protocol);
+            let mut answer = Vec::new();
+            let ended = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+            // What ends for an error may end without a `close_notify`.
+            drop(ended.expect("the connection ends"));
+            let answer = String::from_utf8_lossy(&answer);
+            match status {
+                Some(status) => assert!(answer.starts_with(status), "{protocol}: {answer}"),
+                None => assert!(!answer.contains("HTTP/1"), "{protocol}: {answer}"),
+            }
+        }
+    });
+}
+
 /// Until the server ends the connection.
 fn read_to_end(mut stream: std::net::TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).expect("it is connected");

@@ -77,7 +77,8 @@ pub struct Serve<S> {
 impl<S> Serve<S> {
     /// Serves over TLS, and not without it.
     ///
-    /// If `config` names no protocols (`alpn_protocols`), both versions of HTTP are offered. A client that does
+    /// If `config` names no protocols (`alpn_protocols`), all versions of HTTP are offered. A connection for which
+    /// HTTP/2 was chosen in the handshake is served that alone. A client that does
     /// not end its handshake [in time](Self::handshake_within), or fails in it, loses its connection; nobody
     /// else waits for it. When the server stops, handshakes that have not ended are given up.
     #[cfg(feature = "tls")]
@@ -137,6 +138,8 @@ where
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
             let (http, graceful) = (http(), GracefulShutdown::new());
+            #[cfg(feature = "tls")]
+            let http2 = http.clone().http2_only();
             loop {
                 let next = poll_fn(|context| {
                     if self.stop.as_mut().poll(context).is_ready() {
@@ -153,7 +156,10 @@ where
                 match next.await {
                     Next::Stop => break,
                     #[cfg(feature = "tls")]
-                    Next::Secured(stream) => begin(&http, &graceful, stream, &self.service),
+                    Next::Secured(stream) => {
+                        let http = if tls::has_chosen_http2(&stream) { &http2 } else { &http };
+                        begin(http, &graceful, stream, &self.service);
+                    }
                     Next::Accepted(Ok((stream, _))) => {
                         #[cfg(feature = "tls")]
                         if let Some(tls) = &mut self.tls {
@@ -206,10 +212,16 @@ fn begin<I, S, B>(
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let service = TowerToHyperService::new(service.clone());
-    let connection = http.serve_connection_with_upgrades(io, service);
-    let connection = graceful.watch(connection.into_owned());
     // How a connection ends concerns its client alone.
-    drop(crate::spawn(async { connection.await.is_ok() }));
+    if http.is_http1_available() {
+        let connection = http.serve_connection_with_upgrades(io, service);
+        let connection = graceful.watch(connection.into_owned());
+        drop(crate::spawn(async { connection.await.is_ok() }));
+    } else {
+        // Where upgrades are possible, hyper-util takes both versions, whatever the builder says.
+        let connection = graceful.watch(http.serve_connection(io, service).into_owned());
+        drop(crate::spawn(async { connection.await.is_ok() }));
+    }
 }
 
 /// Both versions of HTTP, on this runtime.

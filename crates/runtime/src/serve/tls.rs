@@ -18,6 +18,11 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// A connection whose handshake has ended. It is large.
 pub(super) type Secured = Box<TokioIo<TlsStream<TcpStream>>>;
 
+/// Whether the handshake has ended with HTTP/2.
+pub(super) fn has_chosen_http2(stream: &Secured) -> bool {
+    stream.inner().get_ref().1.alpn_protocol() == Some(b"h2")
+}
+
 /// What a server needs for TLS, and the handshakes that have not ended. They end with it.
 pub(super) struct Tls {
     acceptor: TlsAcceptor,
@@ -28,7 +33,9 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new(mut config: Arc<ServerConfig>) -> Self {
         if config.alpn_protocols.is_empty() {
-            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
+            // curl offers nothing but `http/1.0` when it is told to use that.
+            Arc::make_mut(&mut config).alpn_protocols =
+                vec![b"h2".into(), b"http/1.1".into(), b"http/1.0".into()];
         }
         Self {
             acceptor: TlsAcceptor::from(config),
