@@ -5,7 +5,8 @@ use crate::crew::{AtTheEnd, number, until};
 use crate::on_every_driver;
 use crate::world::{Numbers, PATIENCE, World};
 use overlapped::{
-    Packet, PacketKind, Port, Received, RunningWorkers, Workers, WorkersEvent, blocking,
+    Packet, PacketKind, Port, Received, RunningWorkers, Workers, WorkersCounters, WorkersEvent,
+    blocking,
 };
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,8 +112,10 @@ fn workers_without_need_end_down_to_the_least(world: &World) {
     gate.open();
     until(|| running.threads() == 2, || format!("{running:?}"));
     until(|| port.snapshot().waiting == 2, || format!("{:?}", port.snapshot()));
+    // A thread that goes is counted after it is no longer there.
+    let has_counted = |counters: WorkersCounters| counters.started == counters.ended + 2;
+    until(|| has_counted(running.counters()), || format!("{running:?}"));
     let counters = running.counters();
-    assert_eq!(counters.started, counters.ended + 2, "{counters:?}");
     assert_eq!(counters.handled, 8, "what ended threads have handled counts");
     // They are as good as before.
     post(&port, [1, 2, 3]);
@@ -277,9 +280,10 @@ fn each_thread_has_a_handler_of_its_own(world: &World) {
     until(|| gate.inside() == 2, || format!("{running:?}"));
     gate.open();
     post(&port, 0..10);
-    until(|| running.counters().handled == 12, || format!("{running:?}"));
+    // A packet counts when it is handed over, and its panic after that.
+    let is_over = |counters: WorkersCounters| (counters.handled, counters.panicked) == (12, 2);
+    until(|| is_over(running.counters()), || format!("{running:?}"));
     assert!(told.try_recv().is_err(), "both are there");
-    assert_eq!(running.counters().panicked, 2);
     assert_eq!(running.stop(PATIENCE).in_handler, 0);
     let counts: Vec<_> = told.iter().collect();
     assert_eq!((counts.len(), counts.iter().sum()), (2, 12), "{counts:?}");
