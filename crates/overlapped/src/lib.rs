@@ -12,7 +12,7 @@
 //! - [`OpenFile`] and [`File`] are the same for files. Reads, writes and flushes of a file are
 //!   independent: they may complete in any order.
 //! - [`WaitHandle`] waits for descriptors and handles that are not the library's, and [`Process`] for the exit of
-//!   a child process.
+//!   a child process; [`Directory`] tells what changes in a directory.
 //! - [`Packet`] is one finished operation or one posted value. It gives back the buffer, the data
 //!   of the operation and the handle, so the next operation starts from it.
 //! - A stream that is [disconnected](TcpStream::disconnect) is used again for the next connection,
@@ -114,7 +114,7 @@ pub use conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 pub use conn::timers::TimerId;
 pub use error::{OperationId, Refused, is_aborted, is_reset, is_timed_out};
 pub use file::{File, FileDescriptor, FilesChoice, OpenFile};
-pub use foreign::{Process, WaitDescriptor, WaitHandle};
+pub use foreign::{Directory, OpenDirectory, Process, WaitDescriptor, WaitHandle};
 pub use op::InPlace;
 pub use op::accept::Accepted;
 pub use op::or_packet::OrPacket;
@@ -136,6 +136,7 @@ pub use sched::binding::blocking;
 pub use sched::metrics::DelayHistogram;
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
+pub use sys::directories::Change;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
 pub use sys::options::{KeepAlive, PeerCredentials, SocketDescriptor, TcpInfo};
 pub use sys::signals::Signal;

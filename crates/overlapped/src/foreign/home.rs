@@ -1,10 +1,12 @@
 //! What a handle needs of the port that it is associated with, and what it gives it.
 
+use super::directory::Directory;
 use super::process::Process;
 use super::wait_handle::WaitHandle;
 use super::waits::Waits;
 use crate::protocol::Protocol;
 use crate::sys::Backend;
+use crate::sys::directories::Change;
 use crate::sys::waits::Readiness;
 use std::io;
 use std::process::ExitStatus;
@@ -27,5 +29,6 @@ pub(crate) trait Home<P: Protocol>: Send + Sync {
 /// A complete wait with everything that it gives back.
 pub(crate) enum Completed<P: Protocol> {
     Waited { handle: WaitHandle<P>, operation: P::Operation, result: io::Result<Readiness> },
+    Changed { directory: Directory<P>, operation: P::Operation, result: io::Result<Vec<Change>> },
     Exited { process: Process<P>, operation: P::Operation, result: io::Result<ExitStatus> },
 }

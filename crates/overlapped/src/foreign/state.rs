@@ -200,10 +200,10 @@ impl<P: Protocol> Way<P::Operation> for ToPacket<P> {
     }
 }
 
-fn in_flight() -> io::Error {
+pub(super) fn in_flight() -> io::Error {
     io::Error::new(
         io::ErrorKind::ResourceBusy,
-        "a wait of this handle is in flight, and it has one at a time: take its packet, or cancel it first",
+        "an operation of this handle is in flight, and it has one at a time: take its packet, or cancel it first",
     )
 }
 

@@ -1,6 +1,7 @@
 //! The waits of one port that are in flight.
 
 use super::home::Completed;
+use super::platform::Directories;
 use super::state::Core;
 use crate::error::{aborted, port_closed};
 use crate::protocol::Protocol;
@@ -17,6 +18,8 @@ pub(crate) struct Waits<P: Protocol> {
     pub(super) state: Mutex<State<P>>,
     /// Handles associated and not closed.
     pub(super) open: AtomicUsize,
+    /// What a kernel holds that tells changes by operations of its own.
+    pub(crate) directories: Directories<P>,
 }
 
 pub(super) struct State<P: Protocol> {
@@ -55,7 +58,11 @@ pub(super) trait Held<P: Protocol>: Send + Sync {
 impl<P: Protocol> Default for Waits<P> {
     fn default() -> Self {
         let state = State { last: 0, in_flight: HashMap::new(), closed: false };
-        Self { state: Mutex::new(state), open: AtomicUsize::new(0) }
+        Self {
+            state: Mutex::new(state),
+            open: AtomicUsize::new(0),
+            directories: Directories::default(),
+        }
     }
 }
 
@@ -113,6 +120,7 @@ impl<P: Protocol> Waits<P> {
 
     /// The port is closed: what was in flight is nobody's any more (P122).
     pub(crate) fn close(&self) -> impl Iterator<Item = Completed<P>> {
+        self.directories.close();
         let in_flight = {
             let mut state = self.state.lock();
             state.closed = true;

@@ -6,7 +6,7 @@ use super::udp_socket::UdpSocket;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::file::File;
-use crate::foreign::{Process, WaitHandle};
+use crate::foreign::{Directory, Process, WaitHandle};
 use crate::protocol::Protocol;
 use std::hash::{Hash, Hasher};
 
@@ -40,7 +40,7 @@ macro_rules! handles {
     )+ };
 }
 
-handles!(TcpStream, TcpListener, UdpSocket, File, WaitHandle, Process);
+handles!(TcpStream, TcpListener, UdpSocket, File, WaitHandle, Process, Directory);
 
 /// How sockets get out of their port again.
 macro_rules! handles_of_sockets {

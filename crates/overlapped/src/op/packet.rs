@@ -8,8 +8,9 @@ use super::transmit_file::Transmission;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffer, Buffers, Datagrams};
 use crate::file::{Completed, File};
-use crate::foreign::{self, Process, WaitHandle};
+use crate::foreign::{self, Directory, Process, WaitHandle};
 use crate::protocol::Protocol;
+use crate::sys::directories::Change;
 use crate::sys::signals::Signal;
 use crate::sys::waits::Readiness;
 use std::io;
@@ -213,6 +214,15 @@ pub enum Packet<P: Protocol> {
         /// What was seen, of what was waited for.
         result: io::Result<Readiness>,
     },
+    /// A wait for the changes of a directory has completed.
+    Changed {
+        /// The directory.
+        directory: Directory<P>,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// What has changed, in order.
+        result: io::Result<Vec<Change>>,
+    },
     /// A wait for the exit of a process has completed.
     Exited {
         /// The process.
@@ -257,6 +267,9 @@ impl<P: Protocol> From<foreign::Completed<P>> for Packet<P> {
         match completed {
             foreign::Completed::Waited { handle, operation, result } => {
                 Self::Waited { handle, operation, result }
+            }
+            foreign::Completed::Changed { directory, operation, result } => {
+                Self::Changed { directory, operation, result }
             }
             foreign::Completed::Exited { process, operation, result } => {
                 Self::Exited { process, operation, result }

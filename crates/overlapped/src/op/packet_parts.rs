@@ -7,7 +7,7 @@ use super::tcp_stream::TcpStream;
 use super::udp_socket::UdpSocket;
 use crate::buffer::{Buffers, Datagrams};
 use crate::file::File;
-use crate::foreign::{Process, WaitHandle};
+use crate::foreign::{Directory, Process, WaitHandle};
 use crate::protocol::Protocol;
 use std::io;
 
@@ -47,6 +47,8 @@ pub enum PacketKind {
     Flushed,
     /// A wait for what is not the library's.
     Waited,
+    /// A wait for the changes of a directory.
+    Changed,
     /// A wait for the exit of a process.
     Exited,
     /// A timer.
@@ -73,6 +75,8 @@ pub enum PacketHandle<P: Protocol> {
     File(File<P>),
     /// Of a wait.
     Wait(WaitHandle<P>),
+    /// Of a wait for the changes of a directory.
+    Directory(Directory<P>),
     /// Of a wait for the exit of a process.
     Process(Process<P>),
     /// A timer has none.
@@ -89,6 +93,7 @@ impl<P: Protocol> PacketHandle<P> {
             Self::Datagrams(socket) => Some(socket.key()),
             Self::File(file) => Some(file.key()),
             Self::Wait(handle) => Some(handle.key()),
+            Self::Directory(directory) => Some(directory.key()),
             Self::Process(process) => Some(process.key()),
             Self::None => None,
         }
@@ -136,6 +141,7 @@ impl<P: Protocol> Packet<P> {
             Self::Written { .. } => PacketKind::Written,
             Self::Flushed { .. } => PacketKind::Flushed,
             Self::Waited { .. } => PacketKind::Waited,
+            Self::Changed { .. } => PacketKind::Changed,
             Self::Exited { .. } => PacketKind::Exited,
             Self::Timer { .. } => PacketKind::Timer,
             Self::Signal(_) => PacketKind::Signal,
@@ -164,6 +170,7 @@ impl<P: Protocol> Packet<P> {
                 PacketHandle::File(file.clone())
             }
             Self::Waited { handle, .. } => PacketHandle::Wait(handle.clone()),
+            Self::Changed { directory, .. } => PacketHandle::Directory(directory.clone()),
             Self::Exited { process, .. } => PacketHandle::Process(process.clone()),
             Self::Timer { .. } | Self::Signal(_) | Self::Posted(_) => PacketHandle::None,
         }
@@ -188,6 +195,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Written { operation, .. }
             | Self::Flushed { operation, .. }
             | Self::Waited { operation, .. }
+            | Self::Changed { operation, .. }
             | Self::Exited { operation, .. }
             | Self::Timer { operation, .. } => Some(operation),
             Self::Signal(_) | Self::Posted(_) => None,
@@ -216,6 +224,7 @@ impl<P: Protocol> Packet<P> {
             Self::ReceivedScattered { result, .. } => of(result),
             Self::Read { result, .. } => of(result),
             Self::Waited { result, .. } => of(result),
+            Self::Changed { result, .. } => of(result),
             Self::Exited { result, .. } => of(result),
             Self::Connected { result, .. }
             | Self::Disconnected { result, .. }
@@ -288,6 +297,9 @@ impl<P: Protocol> Packet<P> {
             }
             Self::Waited { handle, operation, result } => {
                 (PacketHandle::Wait(handle), operation, nothing, result.map(|_| ()))
+            }
+            Self::Changed { directory, operation, result } => {
+                (PacketHandle::Directory(directory), operation, nothing, result.map(|_| ()))
             }
             Self::Exited { process, operation, result } => {
                 (PacketHandle::Process(process), operation, nothing, result.map(|_| ()))

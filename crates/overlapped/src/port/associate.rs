@@ -5,7 +5,9 @@ use crate::conn::connection::ConnectionState;
 use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::file::{File, FileHandle, Home, OpenFile};
-use crate::foreign::{self, Core, Process, ProcessCore, WaitHandle};
+use crate::foreign::{
+    self, Core, Directory, DirectoryCore, OpenDirectory, Process, ProcessCore, WaitHandle,
+};
 use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
 use crate::op::udp_socket::UdpSocket;
@@ -110,6 +112,19 @@ impl Associable for Owned {
     }
 }
 
+impl Associable for OpenDirectory {
+    type Handle<P: Protocol> = Directory<P>;
+
+    fn associate<P: Protocol>(
+        self,
+        port: &PortRef<'_, P>,
+        key: P::Key,
+    ) -> Association<Directory<P>, Self, P::Key> {
+        let home: Arc<dyn foreign::Home<P>> = Arc::clone(port.0) as _;
+        DirectoryCore::associate(home, self, key).map(Directory)
+    }
+}
+
 impl Associable for Child {
     type Handle<P: Protocol> = Process<P>;
 
@@ -156,7 +171,8 @@ standard_sockets! {
 
 pub(in crate::port) mod sealed {
     use super::{
-        Arc, Child, DatagramSocket, Inner, ListenSocket, OpenFile, Owned, Protocol, TcpSocket,
+        Arc, Child, DatagramSocket, Inner, ListenSocket, OpenDirectory, OpenFile, Owned, Protocol,
+        TcpSocket,
     };
 
     pub trait Sealed {}
@@ -166,6 +182,7 @@ pub(in crate::port) mod sealed {
     impl Sealed for OpenFile {}
     impl Sealed for Owned {}
     impl Sealed for Child {}
+    impl Sealed for OpenDirectory {}
 
     /// The port, as a type that no user can make.
     pub struct PortRef<'a, P: Protocol>(pub(crate) &'a Arc<Inner<P>>);

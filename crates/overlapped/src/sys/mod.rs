@@ -29,12 +29,14 @@
 //! after it, since the packet may be taken before that call returns.
 //!
 //! Files go another way, whatever carries the sockets: `uring` or `iocp` holds what they ask for, or the
-//! call waits; see [`files`]. What is not ours is only waited for; see [`waits`].
+//! call waits; see [`files`]. What is not ours is only waited for; see [`waits`],
+//! and [`directories`].
 //!
 //! Only this folder talks to an operating system. It knows nothing of packets, handles or threads.
 
 pub(crate) mod code;
 pub(crate) mod datagram_options;
+pub(crate) mod directories;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod family;

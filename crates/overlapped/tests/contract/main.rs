@@ -24,6 +24,7 @@ mod datagrams;
 mod deadlines;
 mod deadlines_held;
 mod deferring;
+mod directories;
 mod discarding;
 mod disconnecting;
 mod endurance;

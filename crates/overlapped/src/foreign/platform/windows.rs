@@ -7,8 +7,9 @@ use std::os::windows::io::{AsHandle, BorrowedHandle};
 impl<P: Protocol> Waits<P> {
     /// How many waits are over without their packets being taken.
     pub(crate) fn finished(&self) -> usize {
+        let directories = self.directories.finished();
         let state = self.state.lock();
-        state.in_flight.values().filter(|waiting| waiting.armed.has_fired()).count()
+        directories + state.in_flight.values().filter(|waiting| waiting.armed.has_fired()).count()
     }
 }
 

@@ -17,6 +17,7 @@ impl<P: Protocol> Inner<P> {
             Job::Event(event) => self.perform(event),
             Job::Finished(token, finished) => self.finish(token, &finished),
             Job::FileFinished(finished) => self.finish_file(&finished),
+            Job::DirectoryFinished(finished) => self.finish_directory(&finished),
         }
     }
 
@@ -33,6 +34,12 @@ impl<P: Protocol> Inner<P> {
     /// The packet of an operation on a file that the kernel has carried out.
     fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
         let completed = self.files.finish(finished)?;
+        self.unless_closed(Some(self.scheduler().exchange_own(completed.into()).0))
+    }
+
+    /// The same for what waits for changes of a directory.
+    fn finish_directory(&self, finished: &Finished) -> Option<Packet<P>> {
+        let completed = self.waits.directories.finish(self.scheduler().backend(), finished)?;
         self.unless_closed(Some(self.scheduler().exchange_own(completed.into()).0))
     }
 

@@ -3,7 +3,6 @@
 use super::message::told_as_refusal;
 use super::request::Request;
 use super::{Iocp, pipes, status};
-use crate::sys::files::SystemFile;
 use crate::sys::system::SystemSocket;
 use std::cell::UnsafeCell;
 use std::io;
@@ -210,18 +209,31 @@ impl<L, B: Overlapped> InFlight<L, B> {
     /// Asks the kernel to cancel what has this label; false when there is nothing, or it is
     /// finished already (P131). The packet comes either way (P133).
     pub(crate) fn cancel(&self, socket: &SystemSocket, is_it: impl Fn(&L) -> bool) -> bool {
+        self.cancel_on(socket.as_raw_socket() as HANDLE, is_it)
+    }
+
+    /// The same for an operation on a file or directory.
+    pub(crate) fn cancel_of_file(
+        &self,
+        file: &impl AsRawHandle,
+        is_it: impl Fn(&L) -> bool,
+    ) -> bool {
+        self.cancel_on(file.as_raw_handle(), is_it)
+    }
+
+    /// The handle's owner is borrowed by the callers.
+    fn cancel_on(&self, handle: HANDLE, is_it: impl Fn(&L) -> bool) -> bool {
         let Some((_, block)) = self.0.iter().find(|(label, _)| is_it(label)) else {
             return false;
         };
-        let handle = socket.as_raw_socket() as HANDLE;
         // SAFETY: the handle is open, and the block is in flight or its packet not taken.
         unsafe { CancelIoEx(handle, block.cast::<OVERLAPPED>().as_ptr()) != 0 }
     }
 
-    /// The same for each operation on a file that is given for its label; returns how many.
-    pub(crate) fn cancel_each(
+    /// The same for each operation on a file or directory that is given for its label; returns how many.
+    pub(crate) fn cancel_each<F: AsRawHandle>(
         &mut self,
-        mut file_of: impl FnMut(&mut L) -> Option<&SystemFile>,
+        mut file_of: impl FnMut(&mut L) -> Option<&F>,
     ) -> usize {
         let mut count = 0;
         for (label, block) in &mut self.0 {

@@ -38,6 +38,7 @@ mod status;
 mod tests;
 
 use super::Event;
+use super::directories::SystemDirectory;
 use super::files::SystemFile;
 use super::system::SystemSocket;
 use crate::sync::Mutex;
@@ -99,6 +100,8 @@ impl Marker {
 
 /// The key of all files: their operations are found by their blocks alone.
 const FILES: usize = usize::MAX - 3;
+/// The same for all directories.
+const DIRECTORIES: usize = usize::MAX - 4;
 
 /// What one packet of the kernel's queue is.
 #[derive(Debug)]
@@ -108,6 +111,8 @@ pub(crate) enum Taken {
     Finished(u64, Finished),
     /// An operation on a file has finished.
     FileFinished(Finished),
+    /// What waits for changes of a directory has finished.
+    DirectoryFinished(Finished),
     /// What a wait with this token was for has come.
     Signalled(u64),
 }
@@ -166,6 +171,11 @@ impl Iocp {
     /// Associates the file for life (P8).
     pub(crate) fn associate_file(&self, file: &SystemFile) -> io::Result<()> {
         self.associate_raw(file.as_raw_handle(), FILES as u64)
+    }
+
+    /// Associates the directory for life (P8).
+    pub(crate) fn associate_directory(&self, directory: &SystemDirectory) -> io::Result<()> {
+        self.associate_raw(directory.as_raw_handle(), DIRECTORIES as u64)
     }
 
     fn associate_raw(&self, handle: HANDLE, token: u64) -> io::Result<()> {
@@ -247,6 +257,7 @@ impl Iocp {
             match (entry.lpCompletionKey, Marker::of_key(entry.lpCompletionKey)) {
                 (_, Some(marker)) => Taken::Marker(marker),
                 (FILES, _) => Taken::FileFinished(Finished::new(entry)),
+                (DIRECTORIES, _) => Taken::DirectoryFinished(Finished::new(entry)),
                 (key, _) if key as u64 >= Event::WAITS => Taken::Signalled(key as u64),
                 (key, _) => Taken::Finished(key as u64, Finished::new(entry)),
             }

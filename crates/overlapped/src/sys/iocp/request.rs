@@ -15,7 +15,11 @@ use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, HANDLE};
 use windows_sys::Win32::Networking::WinSock::{
     SOCKET, WSABUF, WSAEMSGSIZE, WSARecv, WSARecvFrom, WSASend, WSASendTo,
 };
-use windows_sys::Win32::Storage::FileSystem::{ReadFile, WriteFile};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_NOTIFY_CHANGE_ATTRIBUTES, FILE_NOTIFY_CHANGE_DIR_NAME, FILE_NOTIFY_CHANGE_FILE_NAME,
+    FILE_NOTIFY_CHANGE_LAST_WRITE, FILE_NOTIFY_CHANGE_SIZE, ReadDirectoryChangesW, ReadFile,
+    WriteFile,
+};
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_0_0};
 
 /// What the kernel is to do.
@@ -51,6 +55,8 @@ pub(crate) enum Request<'a> {
     ReadAt(HANDLE, &'a mut [u8], u64),
     /// Write to this place of a file.
     WriteAt(HANDLE, &'a [u8], u64),
+    /// Tell the changes of a directory, and of all below it if this is true.
+    DirectoryChanges(HANDLE, &'a mut [u32], bool),
 }
 
 /// A part of a file, and what goes out before it.
@@ -70,6 +76,13 @@ pub(super) const CALL_BYTES_MAX: usize = 1 << 30;
 /// The most buffers that one call takes. The system names no limit of its own; what it locks for a
 /// call grows with them, and with more than this some systems refuse a call as too long.
 pub(crate) const CALL_BUFFERS_MAX: usize = 1_024;
+
+/// What is told of a directory.
+const CHANGES: u32 = FILE_NOTIFY_CHANGE_FILE_NAME
+    | FILE_NOTIFY_CHANGE_DIR_NAME
+    | FILE_NOTIFY_CHANGE_ATTRIBUTES
+    | FILE_NOTIFY_CHANGE_SIZE
+    | FILE_NOTIFY_CHANGE_LAST_WRITE;
 
 /// Whether one call of a stream takes all of the buffers. If not, it takes several.
 pub(crate) fn fit_one_call(buffers: &Buffers) -> bool {
@@ -108,14 +121,32 @@ impl Request<'_> {
                     unsafe { WriteFile(file, bytes.as_ptr(), length, null_mut(), overlapped) };
                 return started(done != 0);
             }
+            Self::DirectoryChanges(directory, room, recursive) => {
+                // SAFETY: the caller vouches for the directory, the room and the block.
+                let started_it = unsafe {
+                    ReadDirectoryChangesW(
+                        directory,
+                        room.as_mut_ptr().cast(),
+                        size_of_val(room) as u32,
+                        recursive.into(),
+                        CHANGES,
+                        null_mut(),
+                        overlapped,
+                        None,
+                    )
+                };
+                // Also what is there already comes with its packet.
+                return started(started_it != 0);
+            }
             _ => {}
         }
         let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
         let raw = socket.as_raw_socket() as SOCKET;
         match self {
-            Self::ReadAt(..) | Self::WriteAt(..) | Self::ConnectPipe => {
-                Err(io::ErrorKind::Unsupported.into())
-            }
+            Self::ReadAt(..)
+            | Self::WriteAt(..)
+            | Self::ConnectPipe
+            | Self::DirectoryChanges(..) => Err(io::ErrorKind::Unsupported.into()),
             Self::Receive(room) => {
                 let slice =
                     WSABUF { len: room.len().min(CALL_BYTES_MAX) as u32, buf: room.as_mut_ptr() };

@@ -44,7 +44,7 @@ fn closed_by_others() -> io::Error {
 }
 
 /// The error of an association on a network in memory.
-fn not_simulated() -> io::Error {
+pub(crate) fn not_simulated() -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
         "a port on a simulated network has its own sockets only: descriptors and handles of the system \

@@ -216,6 +216,7 @@ impl<T> KernelPort<T> {
             Taken::Marker(Marker::Look) => None,
             Taken::Finished(token, finished) => Some(Job::Finished(token, finished)),
             Taken::FileFinished(finished) => Some(Job::FileFinished(finished)),
+            Taken::DirectoryFinished(finished) => Some(Job::DirectoryFinished(finished)),
             Taken::Signalled(token) => {
                 let (readable, writable, ended) = (true, false, false);
                 Some(Job::Event(Event { token, readable, writable, ended }))

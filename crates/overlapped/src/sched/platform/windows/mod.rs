@@ -29,6 +29,8 @@ pub(crate) enum Job<T> {
     Finished(u64, Finished),
     /// An operation on a file has finished.
     FileFinished(Finished),
+    /// What waits for changes of a directory has finished.
+    DirectoryFinished(Finished),
 }
 
 impl<T> From<Work<T, Event>> for Job<T> {
