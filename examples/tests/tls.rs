@@ -8,7 +8,7 @@ use axum::Router;
 use axum::routing::get;
 use overlapped_runtime::net::{TcpListener, TcpStream};
 use overlapped_runtime::time::timeout;
-use overlapped_runtime::{JoinError, Runtime, blocking, spawn};
+use overlapped_runtime::{JoinError, Runtime, blocking, spawn, yield_now};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::io::{self, Read, Write};
@@ -140,6 +140,7 @@ fn who_ends_no_handshake_is_given_up_and_holds_up_nobody() {
     runtime().block_on(async {
         let (listener, address) = listen();
         let server = overlapped_runtime::serve(listener, app()).with_tls(server);
+        let metrics = server.metrics();
         drop(spawn(server.handshake_within(Duration::from_secs(3)).into_future()));
         let silent = std::net::TcpStream::connect(address).expect("the server listens");
         let mut plain = std::net::TcpStream::connect(address).expect("the server listens");
@@ -151,6 +152,26 @@ fn who_ends_no_handshake_is_given_up_and_holds_up_nobody() {
         assert!(!read_to_end(plain).starts_with(b"HTTP"), "nothing is answered without TLS");
         assert_eq!(read_to_end(silent), b"");
         assert_eq!(ask(address, &client, "GET /hello\r\n").await.expect("it is served"), "hello");
+        while metrics.failed_handshakes() < 3 || metrics.open() > 0 {
+            yield_now().await;
+        }
+        assert_eq!((metrics.accepted(), metrics.failed_handshakes()), (5, 3));
+    });
+}
+
+#[test]
+fn a_handshake_has_a_place_until_it_is_given_up() {
+    let (server, client) = configs();
+    runtime().block_on(async {
+        let (listener, address) = listen();
+        let server = overlapped_runtime::serve(listener, app()).with_tls(server);
+        let server = server.handshake_within(Duration::from_secs(3)).max_connections(1);
+        let metrics = server.metrics();
+        drop(spawn(server.into_future()));
+        let silent = std::net::TcpStream::connect(address).expect("the server listens");
+        assert_eq!(ask(address, &client, "GET /hello\r\n").await.expect("it is served"), "hello");
+        assert_eq!((metrics.peak(), metrics.accepted(), metrics.failed_handshakes()), (1, 2, 1));
+        drop(silent);
     });
 }
 

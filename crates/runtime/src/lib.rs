@@ -93,7 +93,7 @@ pub use join_set::JoinSet;
 pub use overlapped::{Buffer, Buffers, DatagramInfo, Datagrams, blocking};
 pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport};
 #[cfg(feature = "serve")]
-pub use serve::{Serve, serve};
+pub use serve::{ClientAddress, Serve, ServeMetrics, serve};
 pub use task_local::{AccessError, LocalKey, TaskLocalFuture};
 
 #[cfg(feature = "tls")]

@@ -1,11 +1,19 @@
 //! A server for a tower service, such as an axum router.
+//!
+//! This accepts, and begins a task for each connection; `tls` does the handshakes before that. A
+//! `connection` is what hyper reads and writes; `metrics` counts, and keeps the places.
 
+mod connection;
+mod metrics;
 #[cfg(feature = "tls")]
 mod tls;
+
+pub use metrics::ServeMetrics;
 
 use crate::adapters::hyper::{HyperExecutor, HyperTimer};
 use crate::net::{TcpListener, TcpStream};
 use crate::time::{sleep, timeout};
+use connection::{Connection, Silence};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
@@ -13,21 +21,39 @@ use hyper::{Request, Response};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use metrics::Place;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 #[cfg(feature = "tls")]
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tower_service::Service;
 
 /// How long nothing is accepted after the system could not.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// How long the head of a request may take, if nothing else is said.
+const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// The address of the client that sent a request: [`serve`] puts it into the extensions of each one.
+///
+/// ```
+/// use axum::Extension;
+/// use overlapped_runtime::ClientAddress;
+///
+/// async fn greet(Extension(ClientAddress(client)): Extension<ClientAddress>) -> String {
+///     format!("hello, {client}")
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(greet));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientAddress(pub SocketAddr);
 
 /// Serves a tower service over HTTP/1.1 and HTTP/2, each connection in a task of its own. Its
 /// handlers may block.
@@ -58,6 +84,9 @@ pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
         service,
         stop: Box::pin(pending()),
         drain_within: Duration::from_secs(30),
+        max_connections: usize::MAX,
+        limits: Silence { first: REQUEST_HEAD_WITHIN, idle: None },
+        metrics: ServeMetrics::default(),
         #[cfg(feature = "tls")]
         tls: None,
     }
@@ -70,6 +99,9 @@ pub struct Serve<S> {
     service: S,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     drain_within: Duration,
+    max_connections: usize,
+    limits: Silence,
+    metrics: ServeMetrics,
     #[cfg(feature = "tls")]
     tls: Option<tls::Tls>,
 }
@@ -95,6 +127,35 @@ impl<S> Serve<S> {
             tls.handshake_within = limit;
         }
         self
+    }
+
+    /// How many connections may be open at once (default: any number; at least 1). While there are so many,
+    /// nothing is accepted: further clients wait in the backlog of the system until one ends. Connections in
+    /// their handshake count, and those that were upgraded do until they end.
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most.max(1);
+        self
+    }
+
+    /// How long a client may take until its first byte, and one of HTTP/1.1 for the head of each request,
+    /// from the response before it on (default 30 s). The connection ends then, without an answer.
+    pub fn request_head_within(mut self, limit: Duration) -> Self {
+        self.limits.first = limit;
+        self
+    }
+
+    /// How long a connection may go on while nothing comes on it and nothing of a response is taken (default:
+    /// any time). It ends then, also while a handler works, and also when it was upgraded. It is the only limit
+    /// for a client of HTTP/2 that asks for nothing, and for one that does not read.
+    pub fn idle_within(mut self, limit: Duration) -> Self {
+        self.limits.idle = Some(limit);
+        self
+    }
+
+    /// What the server counts, to be read while it runs.
+    #[must_use]
+    pub fn metrics(&self) -> ServeMetrics {
+        self.metrics.clone()
     }
 
     /// Stops when `signal` has ended: nothing is accepted any more, and each connection ends with the
@@ -137,9 +198,12 @@ where
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (http, graceful) = (http(), GracefulShutdown::new());
+            let (http, graceful) = (http(self.limits.first), GracefulShutdown::new());
             #[cfg(feature = "tls")]
             let http2 = http.clone().http2_only();
+            let (metrics, most) = (self.metrics, self.max_connections);
+            let server =
+                |http| Server { http, limits: self.limits, graceful: &graceful, metrics: &metrics };
             loop {
                 let next = poll_fn(|context| {
                     if self.stop.as_mut().poll(context).is_ready() {
@@ -147,33 +211,38 @@ where
                     }
                     #[cfg(feature = "tls")]
                     if let Some(tls) = &mut self.tls
-                        && let Poll::Ready(stream) = tls.poll_secured(context)
+                        && let Poll::Ready(secured) = tls.poll_secured(context)
                     {
-                        return Poll::Ready(Next::Secured(stream));
+                        return Poll::Ready(Next::Secured(secured));
                     }
+                    ready!(metrics.poll_room(most, context));
                     self.listener.poll_accept(context).map(Next::Accepted)
                 });
                 match next.await {
                     Next::Stop => break,
                     #[cfg(feature = "tls")]
-                    Next::Secured(stream) => {
-                        let http = if tls::has_chosen_http2(&stream) { &http2 } else { &http };
-                        begin(http, &graceful, stream, &self.service);
+                    Next::Secured(secured) => {
+                        let http = if tls::has_chosen_http2(&secured) { &http2 } else { &http };
+                        server(http).begin(secured, &self.service);
                     }
-                    Next::Accepted(Ok((stream, _))) => {
+                    Next::Accepted(Ok((io, client))) => {
+                        let accepted = Accepted { io, client, place: metrics.take_place(most) };
                         #[cfg(feature = "tls")]
                         if let Some(tls) = &mut self.tls {
-                            tls.begin(stream);
+                            tls.begin(accepted, &metrics);
                             continue;
                         }
-                        begin(&http, &graceful, stream, &self.service);
+                        server(&http).begin(accepted, &self.service);
                     }
                     Next::Accepted(Err(error)) if is_of_the_client(&error) => {}
                     // The runtime has ended.
                     Next::Accepted(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                         return Err(error);
                     }
-                    Next::Accepted(Err(_)) => sleep(RETRY_AFTER).await,
+                    Next::Accepted(Err(_)) => {
+                        metrics.accept_failed();
+                        sleep(RETRY_AFTER).await;
+                    }
                 }
             }
             drop(self.listener);
@@ -194,40 +263,86 @@ enum Next {
     Secured(tls::Secured),
 }
 
-/// Serves a connection, in a task of its own.
-fn begin<I, S, B>(
-    http: &auto::Builder<HyperExecutor>,
-    graceful: &GracefulShutdown,
+/// A connection that was accepted, and whose it is.
+struct Accepted<I> {
     io: I,
-    service: &S,
-) where
-    I: Read + Write + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    client: SocketAddr,
+    place: Place,
+}
+
+/// What connections are served with.
+struct Server<'a> {
+    http: &'a auto::Builder<HyperExecutor>,
+    limits: Silence,
+    graceful: &'a GracefulShutdown,
+    metrics: &'a ServeMetrics,
+}
+
+impl Server<'_> {
+    /// Serves a connection, in a task of its own.
+    fn begin<I, S, B>(&self, accepted: Accepted<I>, service: &S)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Accepted { io, client, place } = accepted;
+        let io = Connection::new(io, self.limits, place);
+        let service = OfClient { client, service: TowerToHyperService::new(service.clone()) };
+        if self.http.is_http1_available() {
+            let connection = self.http.serve_connection_with_upgrades(io, service);
+            self.spawn(self.graceful.watch(connection.into_owned()));
+        } else {
+            // Where upgrades are possible, hyper-util takes both versions, whatever the builder says.
+            let connection = self.http.serve_connection(io, service);
+            self.spawn(self.graceful.watch(connection.into_owned()));
+        }
+    }
+
+    /// How a connection ends is counted, before its client sees it, and concerns that alone.
+    fn spawn<E>(&self, connection: impl Future<Output = Result<(), E>> + Send + 'static)
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let metrics = self.metrics.clone();
+        drop(crate::spawn(async move {
+            let mut connection = pin!(connection);
+            if let Err(error) = connection.as_mut().await {
+                metrics.connection_failed(&*error.into());
+            }
+        }));
+    }
+}
+
+/// A service whose requests say which client they are of.
+struct OfClient<S> {
+    client: SocketAddr,
+    service: S,
+}
+
+impl<S: hyper::service::Service<Request<Incoming>>> hyper::service::Service<Request<Incoming>>
+    for OfClient<S>
 {
-    let service = TowerToHyperService::new(service.clone());
-    // How a connection ends concerns its client alone.
-    if http.is_http1_available() {
-        let connection = http.serve_connection_with_upgrades(io, service);
-        let connection = graceful.watch(connection.into_owned());
-        drop(crate::spawn(async { connection.await.is_ok() }));
-    } else {
-        // Where upgrades are possible, hyper-util takes both versions, whatever the builder says.
-        let connection = graceful.watch(http.serve_connection(io, service).into_owned());
-        drop(crate::spawn(async { connection.await.is_ok() }));
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(ClientAddress(self.client));
+        self.service.call(request)
     }
 }
 
 /// Both versions of HTTP, on this runtime.
-fn http() -> auto::Builder<HyperExecutor> {
+fn http(request_head_within: Duration) -> auto::Builder<HyperExecutor> {
     let mut http = auto::Builder::new(HyperExecutor);
-    http.http1().timer(HyperTimer);
+    http.http1().timer(HyperTimer).header_read_timeout(request_head_within);
     http.http2().timer(HyperTimer);
     http
 }
