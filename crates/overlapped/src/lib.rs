@@ -132,7 +132,7 @@ pub use port::counters::Counters;
 pub use port::{Port, Snapshot};
 pub use protocol::Protocol;
 pub use sched::TakeError;
-pub use sched::binding::blocking;
+pub use sched::binding::{blocking, was_seen_asleep};
 pub use sched::metrics::DelayHistogram;
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;

@@ -148,6 +148,48 @@ fn a_task_that_blocks_unsaid_holds_up_nobody() {
     sixteen_at_once(Barrier::wait);
 }
 
+/// It says so beforehand in the next 15 polls, and then waits to be seen again.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_task_that_was_seen_to_block_is_expected_to_block_again() {
+    /// The future is polled again at once.
+    async fn once(mut poll: impl FnMut()) {
+        let mut is_polled = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_polled, true) {
+                return Poll::Ready(());
+            }
+            poll();
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    let runtime = runtime(1);
+    let handle = runtime.handle().clone();
+    let paused = move || handle.metrics().port.paused;
+    runtime.block_on(async {
+        let task = spawn(async move {
+            let (told, is_told) = mpsc::channel();
+            let other = spawn(async move { told.send(()).expect("it is awaited") });
+            // The other one runs when the monitor has seen this one asleep.
+            once(move || is_told.recv_timeout(PATIENCE).expect("the other one ran")).await;
+            other.await.expect("it does not panic");
+            // Of the 15 polls, the one that awaited the other may have been one, and the end of the sleep another.
+            for poll in 0..13 {
+                once(|| assert!(paused() >= 1, "poll {poll} did not say that it blocks")).await;
+            }
+            let (deadline, mut says) = (Instant::now() + PATIENCE, true);
+            while says {
+                assert!(Instant::now() < deadline, "a task that blocks no more says so still");
+                once(|| says = paused() >= 1).await;
+            }
+        });
+        task.await.expect("it does not panic");
+    });
+}
+
 /// A task that is woken by another one, which then blocks until that has run.
 #[test]
 #[cfg(target_os = "linux")]

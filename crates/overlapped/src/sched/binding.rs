@@ -275,6 +275,31 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Whether the calling thread was seen asleep by the blocked-thread monitor of its port, which has let
+/// another thread in for it, since the last such call on this thread.
+///
+/// Who asks after each piece of work learns which kinds of work block without saying so, and can do the
+/// next ones of the kind in [`blocking`], which lets another thread in at once. A sleep in which nothing
+/// waited for a thread is not looked for, and so it is not seen.
+///
+/// # Platform
+/// On Windows the system sees who blocks, and tells nobody: this is always false.
+///
+/// ```
+/// fn report() { /* code that may block */ }
+///
+/// let mut says_that_it_blocks = false;
+/// for _ in 0..2 {
+///     if says_that_it_blocks { overlapped::blocking(report) } else { report() }
+///     says_that_it_blocks |= overlapped::was_seen_asleep();
+/// }
+/// ```
+#[inline]
+#[must_use]
+pub fn was_seen_asleep() -> bool {
+    with_binding(|binding| Some(binding.member.take_seen_asleep())).unwrap_or(false)
+}
+
 /// What `view` sees of the calling thread's binding, if it has one.
 #[inline]
 fn with_binding<R>(view: impl FnOnce(&Binding) -> Option<R>) -> Option<R> {

@@ -111,6 +111,8 @@ impl<T, E> Robber<T, E> {
 pub(crate) struct ThreadState {
     /// It holds a slot, so what it completes may go into its own queue. Written under the lock.
     holds_slot: AtomicBool,
+    /// It was seen asleep with a slot, which it lost. Written under the lock, and cleared by the thread itself.
+    seen_asleep: AtomicBool,
     /// How often it has taken something from its own queue. Only the thread itself writes.
     moves: AtomicU64,
     /// Packets that the thread has queued and taken past the shared queue. Only the thread itself
@@ -123,6 +125,7 @@ impl ThreadState {
     pub(super) fn new() -> Self {
         Self {
             holds_slot: AtomicBool::new(false),
+            seen_asleep: AtomicBool::new(false),
             moves: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             taken: AtomicU64::new(0),
@@ -136,6 +139,20 @@ impl ThreadState {
 
     pub(super) fn set_holds_slot(&self, holds_slot: bool) {
         self.holds_slot.store(holds_slot, Ordering::Release);
+    }
+
+    pub(super) fn saw_asleep(&self) {
+        self.seen_asleep.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was seen asleep since the last such call, which only the thread itself makes.
+    #[inline]
+    pub(super) fn take_seen_asleep(&self) -> bool {
+        let seen = self.seen_asleep.load(Ordering::Relaxed);
+        if seen {
+            self.seen_asleep.store(false, Ordering::Relaxed);
+        }
+        seen
     }
 
     #[inline]

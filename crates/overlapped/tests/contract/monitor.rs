@@ -269,6 +269,19 @@ fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it(worl
     until(|| crew.shape().queued == 0, || format!("{:?}", crew.shape()));
 }
 
+fn t9_who_was_seen_asleep_is_told_so_once(world: &World) {
+    let (crew, sleeper) = with_a_silent_sleeper(world, 2);
+    crew[1].take();
+    crew.post([1]);
+    assert_eq!(crew[1].posted(), 1);
+    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    sleeper.release();
+    let asked = || (overlapped::was_seen_asleep(), overlapped::was_seen_asleep());
+    assert_eq!(crew.run(0, move |_| asked()), (true, false));
+    assert_eq!(crew.run(1, move |_| asked()), (false, false));
+    assert_eq!(asked(), (false, false), "a thread that is bound to no port");
+}
+
 fn t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it(world: &World) {
     let (mut crew, sleeper) = with_a_silent_sleeper(world, 2);
     crew[1].take();
@@ -360,6 +373,7 @@ on_every_driver! {
     p83_without_a_monitor_only_blocking_lets_others_in,
     p83_the_port_says_how_blocked_threads_are_noticed,
     t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it,
+    t9_who_was_seen_asleep_is_told_so_once,
     t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it,
     t12_p107_a_sleeper_that_ends_within_a_batch_leaves_the_rest_as_the_monitor_sees_it,
     t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once,

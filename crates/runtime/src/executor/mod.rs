@@ -6,9 +6,11 @@
 //!   may steal from. The port knows of it, so no task waits for a thread that blocks.
 //! - [`task`] is how tasks are spawned, awaited and aborted; [`owned`] is the list of all of them,
 //!   by which a runtime ends: a task that waits is kept alive by what it waits for, and by nobody else.
+//! - [`expectation`] is whether a task will block, as it did lately.
 //! - [`current`] is the runtime of the calling thread; [`watch`] sees who holds a thread for long.
 
 pub(crate) mod current;
+mod expectation;
 mod in_place;
 #[cfg(all(test, loom))]
 mod models;

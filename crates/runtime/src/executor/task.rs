@@ -1,6 +1,7 @@
 //! Tasks: how they are spawned, awaited and aborted.
 
 use super::Runnable;
+use super::expectation::Expectation;
 use super::owned::{Owned, TaskNumber};
 use crate::sync::Mutex;
 use async_task::{FallibleTask, ScheduleInfo, WithInfo};
@@ -19,6 +20,7 @@ pin_project! {
     struct Contained<F> {
         #[pin]
         future: F,
+        expectation: Expectation,
         place: Place,
     }
 }
@@ -48,7 +50,8 @@ impl<F: Future> Future for Contained<F> {
         }
         #[cfg(feature = "tracing")]
         let _in_span = this.place.span.enter();
-        match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
+        let poll = || this.expectation.poll(|| this.future.poll(context));
+        match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(JoinError(Some(Mutex::new(panic))))),
         }
@@ -77,7 +80,7 @@ impl Owned {
                 parent: None, "task", number = number.number(), spawned_at = %spawned_at
             ),
         };
-        let contained = Contained { future, place };
+        let contained = Contained { future, expectation: Expectation::default(), place };
         let task = async_task::Builder::new().metadata(number);
         let (runnable, task) = task.spawn(move |_| contained, WithInfo(schedule));
         self.occupy(number, runnable.waker());

@@ -20,7 +20,7 @@ pub use family::{Family, Tcp};
 pub use listener::{Listener, TcpListener};
 pub use lookup::{ToAddresses, lookup_host};
 pub use receive::ReadHalf;
-pub use send::WriteHalf;
+pub use send::{SendAll, WriteHalf};
 pub use stream::{Stream, TcpStream};
 pub use udp::{UdpSender, UdpSocket};
 #[cfg(target_os = "linux")]

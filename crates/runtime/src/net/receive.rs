@@ -49,8 +49,8 @@ impl ReadHalf {
     ///
     /// # Errors
     /// The connection was lost.
-    pub async fn receive(&mut self) -> io::Result<Option<Buffer>> {
-        poll_fn(|context| self.poll_receive(context)).await
+    pub fn receive(&mut self) -> impl Future<Output = io::Result<Option<Buffer>>> + '_ {
+        poll_fn(|context| self.poll_receive(context))
     }
 
     /// The same, to be polled.

@@ -10,10 +10,10 @@ use crate::executor::Executor;
 use crate::packets::Operation;
 use overlapped::{Buffer, Buffers, Packet, Started};
 use std::fmt;
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -68,6 +68,87 @@ impl Sending {
     }
 }
 
+/// A send of [`TcpStream::send`](super::TcpStream::send), to be awaited: it begins when it is polled first.
+///
+/// It gives the buffers back. Dropping it takes nothing back: a send that has begun goes out whole.
+///
+/// # Panics
+/// When it is polled after it has ended.
+// A future by hand: one of an `async fn` would hold the buffers twice, and each waiting task holds it.
+#[must_use = "nothing is sent before the future is polled"]
+pub struct SendAll<'a> {
+    stream: &'a Handle,
+    step: Step,
+}
+
+enum Step {
+    Start(Buffers),
+    InFlight,
+    Ended,
+}
+
+impl Future for SendAll<'_> {
+    type Output = (io::Result<()>, Buffers);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let stream = self.stream;
+        let mut sending = State::of(stream).sending.lock();
+        match mem::replace(&mut self.step, Step::Ended) {
+            Step::Start(buffers) => {
+                if let Some(error) = sending.error.take() {
+                    return Poll::Ready((Err(error), buffers));
+                }
+                sending.number += 1;
+                let number = sending.number;
+                match stream.send_in_place(buffers, Operation::Send(number)) {
+                    Ok(Started::Complete(Packet::Sent { buffers, result, .. })) => {
+                        return Poll::Ready((result, buffers));
+                    }
+                    Ok(Started::Complete(_)) => unreachable!("a send was started"),
+                    Ok(Started::InFlight(_)) => sending.awaited = Awaited::InFlight(number),
+                    Err(refused) => {
+                        return Poll::Ready((Err(refused.error), refused.returned.0));
+                    }
+                }
+            }
+            Step::InFlight => {}
+            Step::Ended => panic!("a send was polled after it had ended"),
+        }
+        match mem::take(&mut sending.awaited) {
+            Awaited::Done(buffers, result) => Poll::Ready((result, buffers)),
+            in_flight => {
+                sending.awaited = in_flight;
+                remember(&mut sending.waker, context);
+                self.step = Step::InFlight;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for SendAll<'_> {
+    fn drop(&mut self) {
+        if !matches!(self.step, Step::InFlight) {
+            return;
+        }
+        // Nobody awaits the send any more.
+        let mut sending = State::of(self.stream).sending.lock();
+        let awaited = mem::take(&mut sending.awaited);
+        sending.waker = None;
+        if let Awaited::Done(buffers, result) = awaited {
+            sending.error = result.err();
+            drop(sending);
+            drop(buffers);
+        }
+    }
+}
+
+impl fmt::Debug for SendAll<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendAll").finish_non_exhaustive()
+    }
+}
+
 /// The half of a [`TcpStream`](super::TcpStream) that sends.
 ///
 /// Dropping it ends sending, behind everything that was sent before, if the stream was
@@ -91,53 +172,8 @@ impl WriteHalf {
     ///
     /// # Errors
     /// The connection was lost, or sending was ended.
-    pub async fn send(&mut self, buffers: impl Into<Buffers>) -> (io::Result<()>, Buffers) {
-        /// Nobody awaits the send any more.
-        struct Left<'a>(&'a State);
-
-        impl Drop for Left<'_> {
-            fn drop(&mut self) {
-                let mut sending = self.0.sending.lock();
-                let awaited = mem::take(&mut sending.awaited);
-                sending.waker = None;
-                if let Awaited::Done(buffers, result) = awaited {
-                    sending.error = result.err();
-                    drop(sending);
-                    drop(buffers);
-                }
-            }
-        }
-
-        let state = State::of(&self.stream);
-        {
-            let mut sending = state.sending.lock();
-            if let Some(error) = sending.error.take() {
-                return (Err(error), buffers.into());
-            }
-            sending.number += 1;
-            let number = sending.number;
-            match self.stream.send_in_place(buffers, Operation::Send(number)) {
-                Ok(Started::Complete(Packet::Sent { buffers, result, .. })) => {
-                    return (result, buffers);
-                }
-                Ok(Started::Complete(_)) => unreachable!("a send was started"),
-                Ok(Started::InFlight(_)) => sending.awaited = Awaited::InFlight(number),
-                Err(refused) => return (Err(refused.error), refused.returned.0),
-            }
-        }
-        let _left = Left(state);
-        poll_fn(|context| {
-            let mut sending = state.sending.lock();
-            match mem::take(&mut sending.awaited) {
-                Awaited::Done(buffers, result) => Poll::Ready((result, buffers)),
-                in_flight => {
-                    sending.awaited = in_flight;
-                    remember(&mut sending.waker, context);
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+    pub fn send(&mut self, buffers: impl Into<Buffers>) -> SendAll<'_> {
+        SendAll { stream: &self.stream, step: Step::Start(buffers.into()) }
     }
 
     /// Ends sending; see [`TcpStream::end_sending`](super::TcpStream::end_sending).

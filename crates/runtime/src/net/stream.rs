@@ -2,7 +2,7 @@
 
 use super::family::{Family, Tcp};
 use super::receive::{ReadHalf, Receiving};
-use super::send::{Sending, WriteHalf};
+use super::send::{SendAll, Sending, WriteHalf};
 use crate::arrival::{change, wake};
 use crate::executor::{Executor, current};
 use crate::packets::{Key, Operation, Packets};
@@ -77,8 +77,8 @@ impl<F> Stream<F> {
     ///
     /// # Errors
     /// The connection was lost.
-    pub async fn receive(&mut self) -> io::Result<Option<Buffer>> {
-        self.reader.receive().await
+    pub fn receive(&mut self) -> impl Future<Output = io::Result<Option<Buffer>>> + '_ {
+        self.reader.receive()
     }
 
     /// Sends all of `buffers`, and gives them back when the system has every byte.
@@ -89,8 +89,8 @@ impl<F> Stream<F> {
     /// # Errors
     /// The connection was lost, or sending was ended. An error of a send whose future was dropped comes
     /// with the next one.
-    pub async fn send(&mut self, buffers: impl Into<Buffers>) -> (io::Result<()>, Buffers) {
-        self.writer.send(buffers).await
+    pub fn send(&mut self, buffers: impl Into<Buffers>) -> SendAll<'_> {
+        self.writer.send(buffers)
     }
 
     /// What has come, without waiting, as [`receive`](Self::receive) gives it. If nothing has, a receive

@@ -69,6 +69,12 @@ impl<E, K> Member<E, K> {
     fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
         Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0), found: 0 }
     }
+
+    /// See [`was_seen_asleep`](super::binding::was_seen_asleep).
+    #[inline]
+    pub(super) fn take_seen_asleep(&self) -> bool {
+        self.state.take_seen_asleep()
+    }
 }
 
 impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Bound for Dispatcher<T, E, K, B>

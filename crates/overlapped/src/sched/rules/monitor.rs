@@ -124,6 +124,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             (Standing::Released, true) => {
                 member.standing = Standing::Presumed;
                 member.state.set_holds_slot(false);
+                member.state.saw_asleep();
                 self.active -= 1;
                 self.paused += 1;
                 self.reclaim(id);
