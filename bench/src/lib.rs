@@ -3,10 +3,12 @@
 //! - [`server`]: options, listening socket, message framing and handler cost of every echo server,
 //!   so that the servers differ in how they wait and dispatch and in nothing else. Used by the four
 //!   server binaries.
+//! - [`child`]: a server in a process of its own. Used by `beside-slow` and `http-cpu`.
 //! - [`statistics`]: median and spread. Used by `transmit-ways` and `posts`.
-//! - [`paired`]: ratios over rounds. Used by `posts` and `hot-path-table`.
+//! - [`paired`]: ratios over rounds. Used by `posts`, `hot-path-table`, `beside-slow` and `http-cpu`.
 //! - `writes`: what a message costs in atomic writes. Used by `overlapped-echo`, in a build that counts.
 
+pub mod child;
 pub mod paired;
 pub mod server;
 pub mod statistics;

@@ -4,12 +4,13 @@
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
+use overlapped_bench::child::Server;
 use overlapped_bench::paired::Interval;
 use overlapped_bench::statistics::Summary;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -104,28 +105,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A server that ends with this.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn measure(arguments: &Arguments, command: &str) -> anyhow::Result<Found> {
-    let mut words = command.split_whitespace();
-    let program = words.next().context("a command is needed")?;
-    let child = Command::new(program).args(words).stdout(Stdio::piped()).spawn();
-    let mut server = Server(child.with_context(|| format!("cannot start {program}"))?);
-    let mut line = String::new();
-    BufReader::new(server.0.stdout.take().context("its output is piped")?).read_line(&mut line)?;
-    let address =
-        line.trim().strip_prefix("listening on ").context("it does not say where it listens")?;
-    let address: SocketAddr = address.parse()?;
-
+    let server = Server::start(command)?;
+    let address = server.address();
     let (is_over, slow_answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let connections = arguments.connections.get();
     std::thread::scope(|scope| {
@@ -141,7 +123,7 @@ fn measure(arguments: &Arguments, command: &str) -> anyhow::Result<Found> {
         }
         // What a server needs until it has its threads does not count.
         std::thread::sleep(Duration::from_millis(500));
-        let cpu_before = processor_time(server.0.id())?;
+        let cpu_before = server.processor_time()?;
         let slow_before = slow_answers.load(Ordering::Relaxed);
         let start = Instant::now();
         let end = start + Duration::from_secs(arguments.seconds.into());
@@ -162,7 +144,7 @@ fn measure(arguments: &Arguments, command: &str) -> anyhow::Result<Found> {
             }
         }
         let taken = start.elapsed().as_secs_f64();
-        let cpu = processor_time(server.0.id())? - cpu_before;
+        let cpu = server.processor_time()? - cpu_before;
         let slow = slow_answers.load(Ordering::Relaxed) - slow_before;
         is_over.store(true, Ordering::Relaxed);
         if let Some(error) = failure {
@@ -236,14 +218,4 @@ fn is_whole(answer: &[u8]) -> anyhow::Result<bool> {
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
     let length: usize = length.context("the answer has no length")?.trim().parse()?;
     Ok(answer.len() >= head + 4 + length)
-}
-
-/// Processor time of a process so far.
-fn processor_time(process: u32) -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let fields = stat.rsplit_once(')').context("the kernel tells of the process")?.1;
-    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<u64>);
-    let (user, system) =
-        (ticks.next().context("user time")??, ticks.next().context("system time")??);
-    Ok(Duration::from_millis(10 * (user + system)))
 }

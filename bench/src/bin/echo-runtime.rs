@@ -23,25 +23,32 @@ fn run(options: &ServerOptions) -> anyhow::Result<()> {
     options.prepare_process()?;
     let listener = options.listen()?;
     let runtime = Runtime::builder().concurrency(options.threads.get()).build()?;
-    let cost = options.cost();
+    // All connections share it, since each holds what its task captures.
+    let cost: &'static Cost = Box::leak(Box::new(options.cost()));
     let server = runtime.spawn(async move {
         let mut listener = TcpListener::from_std(listener)?;
         server::announce(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             // A connection that fails is over, which is all that an echo server has to say about it.
-            drop(overlapped_runtime::spawn(async move { echo(stream, cost).await.ok() }));
+            drop(overlapped_runtime::spawn(echo(stream, cost)));
         }
     });
     runtime.block_on(server)?
 }
 
-async fn echo(mut stream: TcpStream, cost: Cost) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut framing = Framing::default();
-    while let Some(buffer) = stream.receive().await? {
-        cost.charge(&mut framing, &buffer);
-        stream.send(buffer).await.0?;
+// An `async fn` would hold its arguments twice: as they came, and as variables of its body.
+fn echo(
+    mut stream: TcpStream,
+    cost: &'static Cost,
+) -> impl Future<Output = std::io::Result<()>> + Send {
+    async move {
+        stream.set_nodelay(true)?;
+        let mut framing = Framing::default();
+        while let Some(buffer) = stream.receive().await? {
+            cost.charge(&mut framing, &buffer);
+            stream.send(buffer).await.0?;
+        }
+        Ok(())
     }
-    Ok(())
 }
