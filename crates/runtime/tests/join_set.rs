@@ -1,6 +1,6 @@
 //! Tasks that are awaited together.
 
-use overlapped_runtime::time::sleep;
+use overlapped_runtime::time::{sleep, timeout};
 use overlapped_runtime::{Handle, JoinSet, Runtime, blocking, yield_now};
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -147,14 +147,16 @@ fn all_results_or_the_first_error() {
     let runtime = runtime();
     runtime.block_on(async {
         let tasks: JoinSet<u32> = (0..50).map(|number| async move { number }).collect();
-        let mut results = tasks.join_all().await.expect("none panics");
+        let ended = timeout(PATIENCE, tasks.join_all()).await;
+        let mut results = ended.expect("all end").expect("none panics");
         results.sort_unstable();
         assert_eq!(results, (0..50).collect::<Vec<_>>());
 
         let mut tasks = JoinSet::new();
         tasks.spawn(pending::<()>());
         tasks.spawn(pending()).abort();
-        let error = tasks.join_all().await.expect_err("one is aborted");
+        let ended = timeout(PATIENCE, tasks.join_all()).await;
+        let error = ended.expect("it waits for no other").expect_err("one is aborted");
         assert!(error.is_aborted(), "{error}");
         until_tasks_are(0).await;
     });

@@ -2,6 +2,7 @@
 
 use crate::crew::{Crew, Shape, poll_number, shape};
 use crate::on_every_driver;
+use crate::rounds::rounds;
 use crate::world::{PATIENCE, World};
 use overlapped::{Buffer, Packet, Port, Protocol, Received};
 
@@ -88,17 +89,17 @@ fn p24_a_post_goes_to_the_tail_as_a_completion_does(world: &World) {
 }
 
 fn p25_the_queue_has_no_limit(world: &World) {
-    const POSTS: u64 = 200_000;
+    let posts = rounds(200_000);
     let port = world.exact_port(1);
-    for number in 0..POSTS {
+    for number in 0..posts {
         port.post(number).expect("a post is not refused for want of room");
     }
-    assert_eq!(shape(&port).queued as u64, POSTS);
-    for expected in 0..POSTS {
+    assert_eq!(shape(&port).queued as u64, posts);
+    for expected in 0..posts {
         assert_eq!(poll_number(&port), expected);
     }
     let counters = port.counters();
-    assert_eq!((counters.posted, counters.queued, counters.taken), (POSTS, POSTS, POSTS));
+    assert_eq!((counters.posted, counters.queued, counters.taken), (posts, posts, posts));
 }
 
 on_every_driver! {

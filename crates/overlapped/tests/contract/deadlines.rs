@@ -5,6 +5,7 @@ use crate::errno;
 use crate::files_world::{Scratch, open};
 use crate::on_every_driver;
 use crate::packets::{assert_nothing_comes, code, connected, next, outcome, received, sent};
+use crate::rounds::rounds;
 use crate::world::{Numbers, PATIENCE, World};
 use overlapped::{Buffer, FileOptions, LeastRate, Packet, Port, Received, Transmission};
 use std::io;
@@ -157,8 +158,7 @@ fn an_operation_that_ends_in_its_time_ends_once_with_its_result(world: &World) {
 
 /// Two threads take, so that data and the end of the time come to different ones.
 fn p46_a_completion_and_the_end_of_its_time_yield_one_packet_and_lose_no_byte(world: &World) {
-    const ROUNDS: u64 = 10_000;
-    let rounds = if world.is_kernel() { ROUNDS / 10 } else { ROUNDS };
+    let rounds = if world.is_kernel() { 1_000 } else { rounds(10_000) };
     let port = world.exact_port(2);
     let (stream, peer) = world.stream(&port, 7);
     let (packets, taken) = std::sync::mpsc::channel();

@@ -2,6 +2,7 @@
 
 use crate::crew::AtTheEnd;
 use crate::on_every_driver;
+use crate::rounds::rounds;
 use crate::world::{PATIENCE, World};
 use overlapped::{AcceptWindow, Buffer, OrPacket, Packet, Port, Protocol, Received, TakeError};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -102,9 +103,7 @@ fn one_cycle(world: &World, cycle: usize) {
 }
 
 fn f14_a_thousand_cycles_of_a_port_end_whatever_races(world: &World) {
-    // Under Wine a cycle costs several times as much.
-    let cycles = if std::env::var_os("OVERLAPPED_WINE").is_some() { 250 } else { 1_000 };
-    (0..cycles).for_each(|cycle| one_cycle(world, cycle));
+    (0..rounds(1_000) as usize).for_each(|cycle| one_cycle(world, cycle));
 }
 
 /// Each post says when it was made.
@@ -125,8 +124,7 @@ fn many_posts_to_short_waits(world: &World, monitor: bool) {
     let is_wine = std::env::var_os("OVERLAPPED_WINE").is_some();
     let posts = match std::env::var_os("OVERLAPPED_LONG_TESTS") {
         Some(_) => 1_000_000,
-        None if is_wine => 20_000,
-        None => 100_000,
+        None => rounds(100_000) as usize,
     };
     let port: Port<Stamped> =
         world.port(|builder| builder.concurrency(2).blocked_thread_monitor(monitor));

@@ -8,6 +8,7 @@ use crate::files_world::{Backend, Scratch, bytes_at, open, read, read_write, wri
 use crate::files_world::{backends, ring_is_there};
 use crate::on_every_backend;
 use crate::packets::{assert_nothing_comes, code, next, outcome, received};
+use crate::rounds::rounds;
 use crate::world::{Numbers, PATIENCE, SYSTEM, World, wine_differs};
 use overlapped::{Buffer, FileOptions, FilesChoice, OpenFile, Packet, Port};
 use std::io::{self, ErrorKind};
@@ -239,15 +240,15 @@ fn f42_operations_on_one_file_do_not_wait_for_each_other(backend: Backend) {
 }
 
 fn f8_every_one_of_100_000_operations_comes_back_with_4096_in_flight(backend: Backend) {
-    const OPERATIONS: u64 = 100_000;
     const IN_FLIGHT: u64 = 4_096;
+    let operations = rounds(100_000);
     let port = backend.port();
     let scratch = Scratch::holding(&[0; 1 << 16]);
     let file = scratch.file(&port, 7);
-    let mut seen = vec![false; OPERATIONS as usize];
+    let mut seen = vec![false; operations as usize];
     let (mut started, mut taken) = (0, 0);
-    while taken < OPERATIONS {
-        while started < OPERATIONS && started - taken < IN_FLIGHT {
+    while taken < operations {
+        while started < operations && started - taken < IN_FLIGHT {
             let offset = (started * 64) % (1 << 16);
             let start = if started % 4 == 0 {
                 file.write_at(Buffer::from(&[0; 64]), offset, started)

@@ -10,6 +10,7 @@ use crate::files_world::{Backend, Scratch, descriptors_on, read};
 use crate::files_world::{backends, pipe, ring_is_there};
 use crate::on_every_backend;
 use crate::packets::{assert_nothing_comes, next, outcome};
+use crate::rounds::rounds;
 use crate::world::{Numbers, PATIENCE};
 use overlapped::{Buffer, Port, Protocol};
 use std::io::{ErrorKind, PipeWriter, Write};
@@ -247,7 +248,7 @@ fn f55_operations_that_follow_each_other_do_not_mix_up(backend: Backend) {
     let ids: Vec<_> = (0..256)
         .map(|place| file.read_at(Buffer::with_capacity(1), place, place).expect("it is started"))
         .collect();
-    for _ in 0..10_000 {
+    for _ in 0..rounds(10_000) {
         let packet = read(&port);
         assert_eq!(packet.buffer[..], [packet.operation as u8]);
         let next = (packet.operation * 7 + 3) % 256;

@@ -8,6 +8,7 @@ use crate::packets::{
     assert_nothing_comes, code, connected, expect_queued, next, outcome, received, sent,
     transmitted, wait_for_data,
 };
+use crate::rounds::rounds;
 use crate::stay::Stay;
 use crate::transmitting::readable;
 use crate::world::{Numbers, Peer, World};
@@ -317,7 +318,7 @@ fn p150_what_is_left_in_a_batch_is_owed(world: &World) {
 
 /// Two threads start receives, one of them in place where that can be; nobody sees them out of order.
 fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queued(world: &World) {
-    const RECEIVES: u64 = 20_000;
+    let receives = rounds(20_000);
     let (port, stream, peer) = with_data(world, b"x");
     assert_eq!(byte(in_place(one_byte(&stream, 0))), (0, b'x'));
     // Whoever has it starts the next receive, so that the numbers say in which order they were
@@ -325,11 +326,11 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
     let (turn, stay) = (Mutex::new(0), Stay::default());
     std::thread::scope(|scope| {
         let _held = stay.hold();
-        scope.spawn(|| (0..RECEIVES).for_each(|number| peer.send(&[number as u8])));
+        scope.spawn(|| (0..receives).for_each(|number| peer.send(&[number as u8])));
         scope.spawn(|| {
             loop {
                 let mut number = turn.lock().expect("nobody panics with it");
-                if *number >= RECEIVES {
+                if *number >= receives {
                     break;
                 }
                 if number.is_multiple_of(3) {
@@ -343,10 +344,10 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
             stay.until_let_go();
         });
         let mut taken = 0;
-        while taken < RECEIVES {
+        while taken < receives {
             let mut number = turn.lock().expect("nobody panics with it");
             let mut packet = None;
-            if *number < RECEIVES && !number.is_multiple_of(3) {
+            if *number < receives && !number.is_multiple_of(3) {
                 packet = one_byte(&stream, *number).expect("it can be started").complete();
                 *number += 1;
             }
@@ -358,7 +359,7 @@ fn p150_one_taker_sees_the_order_of_what_completes_in_place_and_of_what_is_queue
             }
             let (operation, byte) = byte(packet.unwrap_or_else(|| next(&port)));
             if operation != taken {
-                *turn.lock().expect("nobody panics with it") = RECEIVES;
+                *turn.lock().expect("nobody panics with it") = receives;
             }
             assert_eq!((operation, byte), (taken, taken as u8));
             taken += 1;

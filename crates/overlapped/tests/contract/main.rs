@@ -73,6 +73,7 @@ mod receive_sizes;
 mod receiving;
 mod refusals_as_packets;
 mod reusing;
+mod rounds;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;

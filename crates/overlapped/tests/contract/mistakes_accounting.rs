@@ -8,6 +8,7 @@ use crate::on_every_driver;
 use crate::packets::{
     assert_nothing_comes, code, expect_queued, next, outcome, received, sent, wait_for_data,
 };
+use crate::rounds::rounds;
 use crate::threads::{Worker, until};
 use crate::world::{Numbers, PATIENCE, World};
 use overlapped::simulated::Network;
@@ -172,12 +173,12 @@ fn use_a_connection(world: &World, port: &Port<Numbers>) -> usize {
 
 /// So many operations leave as many open as there were after the first few.
 fn assert_flat(world: &World, open: impl Fn() -> usize) {
-    const OPERATIONS: usize = 100_000;
+    let operations = rounds(100_000) as usize;
     let port = world.exact_port(1);
     use_a_connection(world, &port);
     let before = open();
     let mut started = 0;
-    while started < OPERATIONS {
+    while started < operations {
         started += use_a_connection(world, &port);
         assert_eq!(open(), before, "after {started} operations");
     }

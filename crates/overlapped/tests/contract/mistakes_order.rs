@@ -4,6 +4,7 @@
 use crate::crew::AtTheEnd;
 use crate::on_every_driver;
 use crate::packets::{assert_nothing_comes, code, received, send_until_one_waits, sent};
+use crate::rounds::rounds;
 use crate::world::{Numbers, PATIENCE, World, wine_differs};
 use overlapped::{AcceptWindow, Buffer, Packet, Port, Protocol, Received};
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use std::time::{Duration, Instant};
 /// Each byte makes the stream readable, and each receive makes it unreadable again, at any moment
 /// of the other thread's wait.
 fn f33_no_readiness_is_lost_over_a_hundred_thousand_toggles(world: &World) {
-    const TOGGLES: u64 = 100_000;
     let port: Port<Numbers> =
         world.port(|builder| builder.concurrency(2).blocked_thread_monitor(false));
     let (stream, peer) = world.stream(&port, 7);
@@ -37,7 +37,7 @@ fn f33_no_readiness_is_lost_over_a_hundred_thousand_toggles(world: &World) {
             });
         }
         let _takers_end = AtTheEnd(|| port.close());
-        for toggle in 1..=TOGGLES {
+        for toggle in 1..=rounds(100_000) {
             peer.send(b"x");
             // Mostly one at a time, so that each is an edge of its own; at times two meet.
             let owed = toggle - u64::from(toggle % 16 == 0);

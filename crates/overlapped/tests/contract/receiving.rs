@@ -4,6 +4,7 @@
 use crate::errno;
 use crate::on_every_driver_and_family;
 use crate::packets::{assert_nothing_comes, code, expect_queued, received, sent, wait_for_data};
+use crate::rounds::rounds;
 use crate::stay::Stay;
 use crate::world::{PATIENCE, Peer, World, wine_differs};
 use overlapped::simulated::{Call, Network};
@@ -137,7 +138,7 @@ fn f41_a_receive_started_when_data_is_there_does_not_overtake_those_that_wait(wo
 /// One thread takes while another one starts: what the starter's calls complete themselves and
 /// what the taker performs must still come in the order of the starts.
 fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(world: &World) {
-    const RECEIVES: u64 = 20_000;
+    let receives = rounds(20_000);
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
     // All three keep close together, so that data comes now before a receive and now after it.
@@ -145,7 +146,7 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
     std::thread::scope(|scope| {
         let _held = stay.hold();
         scope.spawn(|| {
-            for number in 0..RECEIVES {
+            for number in 0..receives {
                 while number > taken.load(Ordering::Relaxed) + 3 {
                     std::thread::yield_now();
                 }
@@ -154,19 +155,19 @@ fn p150_one_taker_sees_the_order_although_another_thread_starts_the_receives(wor
             stay.until_let_go();
         });
         scope.spawn(|| {
-            for number in 0..RECEIVES {
+            for number in 0..receives {
                 while number > taken.load(Ordering::Relaxed) + 3 {
                     std::thread::yield_now();
                 }
                 peer.send(&[number as u8]);
             }
         });
-        for number in 0..RECEIVES {
+        for number in 0..receives {
             let packet = received(&port);
             // Told before the check, lest the others wait for ever when it fails.
             taken.fetch_add(1, Ordering::Relaxed);
             if packet.operation != number {
-                taken.store(RECEIVES, Ordering::Relaxed);
+                taken.store(receives, Ordering::Relaxed);
             }
             assert_eq!(packet.result.expect("nothing fails"), Received::Data(1), "{number}");
             assert_eq!((packet.operation, packet.buffer[0]), (number, number as u8));

@@ -7,6 +7,7 @@ use crate::disconnecting::{
 use crate::errno;
 use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, connected, next, outcome, sent};
+use crate::rounds::rounds;
 use crate::world::{Numbers, World};
 use overlapped::simulated::{Call, Network};
 use overlapped::{AcceptWindow, Packet, Port, TcpListener, TcpStream};
@@ -299,10 +300,9 @@ fn p46_each_accept_into_a_stream_completes_once_whoever_closes_or_cancels(world:
 
 /// No client comes here, so nobody else would ever end the accept.
 fn p136_a_stream_that_is_closed_while_its_accept_is_posted_ends_it(world: &World) {
-    const ROUNDS: u64 = 1_000;
     let port = world.exact_port(1);
     let (listener, _) = world.listen(&port, 1);
-    for round in 0..ROUNDS {
+    for round in 0..rounds(1_000) {
         let stream = free_stream(world, &port, &listener, 7);
         let start = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {

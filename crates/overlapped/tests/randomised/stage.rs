@@ -12,13 +12,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// How many operations one run starts. Under Wine each costs several times as much, so it starts
-/// fewer there, and says so.
+/// How many operations one run starts. `OVERLAPPED_SHORT_TESTS` is for surroundings in which each takes several
+/// times as long.
 pub static OPERATIONS: LazyLock<u64> = LazyLock::new(|| {
-    if std::env::var_os("OVERLAPPED_WINE").is_none() {
+    if std::env::var_os("OVERLAPPED_SHORT_TESTS").is_none() {
         return 100_000;
     }
-    println!("under Wine these are 25,000 operations");
+    println!("short: 25,000 operations");
     25_000
 });
 const DISTURBERS: u64 = 3;
