@@ -22,7 +22,7 @@ pub struct Arguments {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run a server on a completion port: of echoes, or of the files of a folder by HTTP.
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     /// Talk to an echo server: each line of standard input is a message, and q or its end ends the talk.
     Client(client::ClientArguments),
     /// Load an echo server with many connections and verify every byte that comes back.

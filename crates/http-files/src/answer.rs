@@ -18,11 +18,25 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 /// No more of a request's first line goes into the log.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// A response that is ready to be sent. Where its answer has a part of a file, that follows.
+/// A response. Where its answer has a part of a file, that is its body.
 pub(crate) struct Reply {
     pub(crate) answer: Box<Answer>,
-    /// The head, and the body where that is a text.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) head: Head,
+    /// The body where that is a text.
+    pub(crate) text: String,
+    minor_version: u8,
+}
+
+impl Reply {
+    /// The response as it goes out in HTTP/1, but for the part of a file.
+    pub(crate) fn written(self) -> (Box<Answer>, Vec<u8>) {
+        let Self { mut answer, head, text, minor_version } = self;
+        let goes_on = matches!(answer.after, After::Next(_));
+        let mut bytes = head.finish(answer.status, goes_on, minor_version);
+        answer.head_left = bytes.len();
+        bytes.extend_from_slice(text.as_bytes());
+        (answer, bytes)
+    }
 }
 
 /// Who answers: the folder and the rules.
@@ -115,66 +129,64 @@ impl Site {
     }
 }
 
-fn cut(line: &[u8]) -> Box<[u8]> {
+/// What of a first line goes into the log.
+pub(crate) fn cut(line: &[u8]) -> Box<[u8]> {
     line[..line.len().min(LINE_BYTES_MAX)].into()
 }
 
 impl Frame<'_> {
-    fn head(&self, status: u16) -> Head {
-        Head::new(status, self.date)
+    fn head(&self) -> Head {
+        Head::new(self.date)
     }
 
-    fn reply(self, status: u16, head: Head, text: &str, file: Option<Part>) -> Reply {
-        let goes_on = matches!(self.after, After::Next(_));
-        let mut bytes = head.finish(goes_on, self.minor_version);
-        let head_left = bytes.len();
-        if !self.is_head {
-            bytes.extend_from_slice(text.as_bytes());
+    fn reply(self, status: u16, head: Head, mut text: String, file: Option<Part>) -> Reply {
+        if self.is_head {
+            text.clear();
         }
         let file = file.filter(|part| part.length > 0 && !self.is_head);
-        let Self { after, line, .. } = self;
-        let answer = Answer { status, head_left, file, body_sent: 0, after, line };
-        Reply { answer: Box::new(answer), bytes }
+        let Self { after, line, minor_version, .. } = self;
+        let answer = Answer { status, head_left: 0, file, body_sent: 0, after, line };
+        Reply { answer: Box::new(answer), head, text, minor_version }
     }
 
-    fn text(self, status: u16, head: Head, kind: &str, text: &str) -> Reply {
+    fn text(self, status: u16, head: Head, kind: &str, text: String) -> Reply {
         let head = head.header("Content-Type", kind).header("Content-Length", text.len());
         self.reply(status, head, text, None)
     }
 
     /// A status from 400 on, with its name as the body.
     fn refusal(self, status: u16) -> Reply {
-        let mut head = self.head(status);
+        let mut head = self.head();
         match status {
             405 => head = head.header("Allow", METHODS),
             503 => head = head.header("Retry-After", 1),
             _ => {}
         }
-        self.text(status, head, "text/plain; charset=utf-8", &words(status))
+        self.text(status, head, "text/plain; charset=utf-8", words(status))
     }
 
     fn options(self) -> Reply {
-        let head = self.head(200).header("Allow", METHODS).header("Content-Length", 0);
-        self.reply(200, head, "", None)
+        let head = self.head().header("Allow", METHODS).header("Content-Length", 0);
+        self.reply(200, head, String::new(), None)
     }
 
     fn redirect(self, place: &Place, query: Option<&str>) -> Reply {
-        let head = self.head(301).header("Location", place.redirect(query));
-        self.text(301, head, "text/plain; charset=utf-8", &words(301))
+        let head = self.head().header("Location", place.redirect(query));
+        self.text(301, head, "text/plain; charset=utf-8", words(301))
     }
 
     /// A page that is made for this request. Nobody knows whether the next one is the same.
     fn page(self, request: &Request<'_>, page: String) -> Reply {
         match judge(request, &Version::default(), self.now) {
             Verdict::NotModified => {
-                let head = self.head(304);
-                self.reply(304, head, "", None)
+                let head = self.head();
+                self.reply(304, head, String::new(), None)
             }
             Verdict::Failed => self.refusal(412),
             // Of such a page there are no parts.
             Verdict::Whole | Verdict::Part(..) | Verdict::Unsatisfiable => {
-                let head = self.head(200).header("X-Content-Type-Options", "nosniff");
-                self.text(200, head, "text/html; charset=utf-8", &page)
+                let head = self.head().header("X-Content-Type-Options", "nosniff");
+                self.text(200, head, "text/html; charset=utf-8", page)
             }
         }
     }
@@ -185,24 +197,24 @@ impl Frame<'_> {
             Verdict::Whole => (200, 0, size),
             Verdict::Part(offset, length) => (206, offset, length),
             Verdict::NotModified => {
-                let head = self.head(304).headers(&file.tag_header);
-                return self.reply(304, head, "", None);
+                let head = self.head().headers(&file.tag_header);
+                return self.reply(304, head, String::new(), None);
             }
             Verdict::Failed => return self.refusal(412),
             Verdict::Unsatisfiable => {
-                let head = self.head(416).header("Content-Range", format_args!("bytes */{size}"));
-                return self.text(416, head, "text/plain; charset=utf-8", &words(416));
+                let head = self.head().header("Content-Range", format_args!("bytes */{size}"));
+                return self.text(416, head, "text/plain; charset=utf-8", words(416));
             }
         };
         // Who asked under If-Range has the rest of what describes the file.
         let has_rest = status == 206 && request.if_range.is_some();
         let headers = if has_rest { &file.tag_header } else { &file.headers };
-        let mut head = self.head(status).headers(headers).header("Content-Length", length);
+        let mut head = self.head().headers(headers).header("Content-Length", length);
         if status == 206 {
             let last = offset + length - 1;
             head = head.header("Content-Range", format_args!("bytes {offset}-{last}/{size}"));
         }
-        self.reply(status, head, "", Some(Part { file, offset, length }))
+        self.reply(status, head, String::new(), Some(Part { file, offset, length }))
     }
 }
 
@@ -215,7 +227,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH;
         let after = After::End;
         let frame = Frame { now, date: "", minor_version: 1, is_head: false, after, line: None };
-        let text = String::from_utf8(frame.refusal(503).bytes).expect("text");
+        let text = String::from_utf8(frame.refusal(503).written().1).expect("text");
         assert!(
             text.starts_with("HTTP/1.1 503 ") && text.contains("\r\nRetry-After: 1\r\n"),
             "{text}"

@@ -39,6 +39,11 @@
 //! `deadline` ends what takes too long, and `server` starts and stops it all; `counters` and
 //! `access_log` note what was done. The list of connections, the threads and their end are those of
 //! `overlapped-serving`, as every server on one port has them.
+//!
+//! # On another server
+//!
+//! With the feature `responder` there is a `Responder`, which gives the same answers to requests that a server of
+//! another library has read, such as hyper over TLS.
 
 mod access_log;
 mod answer;
@@ -53,6 +58,8 @@ mod deadline;
 mod folder;
 mod listing;
 mod request;
+#[cfg(feature = "responder")]
+mod responder;
 mod response;
 mod server;
 mod settings;
@@ -63,5 +70,7 @@ mod worker;
 pub use access_log::{AccessLog, LogTrouble};
 pub use counters::Status;
 pub use overlapped_serving::{Errors, Threads};
+#[cfg(feature = "responder")]
+pub use responder::{Body, Responder};
 pub use server::{Server, Stopped};
 pub use settings::{Settings, TimeLimits};

@@ -170,7 +170,8 @@ fn too_long(bytes: &[u8], settings: &Settings) -> Option<u16> {
     is_full.then(|| if line.is_none() { of_line() } else { 431 })
 }
 
-fn understand<'a>(
+/// What a head says, and how its body is framed; or the status to refuse it with.
+pub(crate) fn understand<'a>(
     request: &httparse::Request<'_, 'a>,
     settings: &Settings,
 ) -> Result<(Request<'a>, Body), u16> {

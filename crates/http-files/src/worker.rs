@@ -179,7 +179,7 @@ impl Worker {
     }
 
     fn respond(&self, stream: Stream, reply: Reply) {
-        let Reply { answer, bytes } = reply;
+        let (answer, bytes) = reply.written();
         if answer.file.is_some() {
             self.transmit(stream, answer, bytes)
         } else {

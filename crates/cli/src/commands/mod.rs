@@ -20,7 +20,7 @@ use crate::arguments::{Command, public};
 pub fn run(command: Option<Command>) -> anyhow::Result<()> {
     match command {
         None => Ok(()),
-        Some(Command::Serve(arguments)) => serve::run(arguments),
+        Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Client(arguments)) => client::run(arguments),
         Some(Command::Stress(arguments)) => stress::run(arguments),
         Some(Command::Compare(arguments)) => compare::run(*arguments),

@@ -4,7 +4,7 @@ use crate::process::{Running, run};
 use crate::system;
 
 /// Runs the tool and checks that it says one line that contains all of `parts`.
-fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
+pub fn refused(arguments: &[&str], code: i32, parts: &[&str]) {
     let ended = run(arguments);
     assert_eq!(ended.code(), code, "{arguments:?}: {ended:?}");
     assert_eq!(ended.output, "", "{arguments:?}");

@@ -35,4 +35,5 @@ mod started_oddly;
 mod stress;
 mod system;
 mod telling;
+mod tls;
 mod transfer;

@@ -10,6 +10,7 @@ use overlapped_http_files::{AccessLog, Server as FileServer, TimeLimits};
 use overlapped_models::{Limits, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
 
+use super::secured::{self, TlsSettings};
 use crate::exit::{self, Usage};
 use crate::values;
 
@@ -39,6 +40,17 @@ pub struct FilesArguments {
     /// process; 0 is any number [default: three quarters of those it takes] (files only).
     #[arg(long, value_name = "N")]
     connections_per_client: Option<u32>,
+    /// Serve over TLS, by HTTP/1.1 and HTTP/2 (files only). --head-timeout is then also for handshakes and
+    /// for the wait for a next request in HTTP/1.1, and --idle-timeout for a client that takes nothing; there
+    /// is no --stall-timeout, --least-rate, --connections-per-client or --posted-accepts.
+    #[arg(long, requires = "certificate", requires = "key")]
+    pub(super) tls: bool,
+    /// The certificate of the server and those that lead to its root, in that order, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    certificate: Option<PathBuf>,
+    /// The private key of the certificate, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    key: Option<PathBuf>,
 }
 
 /// What is served from where, also as it travels to worker processes.
@@ -51,6 +63,7 @@ pub struct FilesSettings {
     pub stall_timeout: Option<Duration>,
     pub least_rate: Option<u64>,
     pub connections_per_client: Option<u32>,
+    pub tls: Option<TlsSettings>,
 }
 
 impl FilesSettings {
@@ -70,6 +83,7 @@ impl FilesArguments {
             ("--stall-timeout", self.stall_timeout.is_some()),
             ("--least-rate", self.least_rate.is_some()),
             ("--connections-per-client", self.connections_per_client.is_some()),
+            ("--tls", self.tls),
         ];
         match given.iter().find(|(_, given)| *given) {
             None => Ok(()),
@@ -89,6 +103,7 @@ impl FilesArguments {
             )
             .into());
         }
+        let tls = self.tls()?;
         Ok(FilesSettings {
             folder,
             listing: self.listing,
@@ -97,7 +112,33 @@ impl FilesArguments {
             stall_timeout: self.stall_timeout,
             least_rate: self.least_rate,
             connections_per_client: self.connections_per_client,
+            tls,
         })
+    }
+
+    /// What --tls needs. The files are read once before anything listens.
+    fn tls(&self) -> anyhow::Result<Option<TlsSettings>> {
+        let (true, Some(certificate), Some(key)) = (self.tls, &self.certificate, &self.key) else {
+            return Ok(None);
+        };
+        let given = [
+            ("--stall-timeout", self.stall_timeout.is_some(), "--idle-timeout is for that as well"),
+            ("--least-rate", self.least_rate.is_some(), "--idle-timeout ends who takes nothing"),
+            (
+                "--connections-per-client",
+                self.connections_per_client.is_some(),
+                "--max-connections is for all of them",
+            ),
+        ];
+        if let Some((option, _, instead)) = given.iter().find(|(_, given, _)| *given) {
+            return Err(Usage(format!(
+                "{option} means nothing with --tls: leave it out; {instead}"
+            ))
+            .into());
+        }
+        let tls = TlsSettings { certificate: certificate.clone(), key: key.clone() };
+        tls.load()?;
+        Ok(Some(tls))
     }
 }
 
@@ -140,6 +181,9 @@ pub fn start(
         on_log_trouble: Some(|trouble| exit::complain(&trouble.to_string())),
         ..by_itself
     };
+    if let Some(tls) = &files.tls {
+        return secured::start(tls, &files.folder, &settings, limits, listener);
+    }
     let server =
         FileServer::start(listener, &files.folder, &settings).context("cannot serve the folder")?;
     Ok(Box::new(Files(server)))
@@ -152,12 +196,7 @@ impl Server for Files {
 
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
         let stopped = self.0.stop(deadline);
-        let lost = stopped.status.log_lines_lost;
-        if lost > 0 {
-            exit::complain(&format!(
-                "{lost} lines of the access log were lost, since it could not be written in time"
-            ));
-        }
+        tell_of_lost_lines(stopped.status.log_lines_lost);
         Stopped { status: translate(&stopped.status), left: stopped.left }
     }
 
@@ -166,8 +205,17 @@ impl Server for Files {
     }
 }
 
+/// Complains of lines that the access log does not have.
+pub fn tell_of_lost_lines(lost: u64) {
+    if lost > 0 {
+        exit::complain(&format!(
+            "{lost} lines of the access log were lost, since it could not be written in time"
+        ));
+    }
+}
+
 /// The messages of a file server are its responses, and the bytes those of their bodies.
-fn translate(status: &overlapped_http_files::Status) -> Status {
+pub fn translate(status: &overlapped_http_files::Status) -> Status {
     Status {
         connected: status.connected,
         peak_connected: status.peak_connected,

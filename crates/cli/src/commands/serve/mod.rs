@@ -1,7 +1,7 @@
 //! `serve`: an echo server, on a completion port or by any other model, or a server of files.
 //!
 //! `settings` turns the options into what a server needs, `model` says which options a model has;
-//! `service` is one running server, and `files` makes it of the files of a folder;
+//! `service` is one running server, `files` makes it of the files of a folder, and `secured` does so over TLS;
 //! `single` runs it in this process, `family` in several that share one listening socket;
 //! `telling` is `--print` and `--log`, whose lines `journal` writes;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
@@ -12,6 +12,7 @@ mod files;
 mod journal;
 mod model;
 mod reporter;
+mod secured;
 mod service;
 mod settings;
 mod single;
@@ -145,11 +146,11 @@ pub struct ServeWorkerArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    let address = address(&arguments)?;
+pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
+    let address = address(arguments)?;
     family::check(arguments.processes)?;
     let descriptors = overlapped_load::limits::raise_descriptors()?;
-    let settings = settings::resolve(&arguments, descriptors)?;
+    let settings = settings::resolve(arguments, descriptors)?;
     let listener = listen::listen(address, arguments.stack, settings.backlog)?;
     if settings.processes > 1 {
         family::run(&settings, listener, arguments.end)

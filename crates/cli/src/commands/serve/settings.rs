@@ -106,6 +106,12 @@ fn files(arguments: &ServeArguments) -> anyhow::Result<Option<FilesSettings>> {
     match arguments.folder.clone().or_else(alone) {
         None => usage("--app files needs the folder to serve: overlapped serve --app files DIR"),
         Some(folder) => {
+            if arguments.files.tls && arguments.posted_accepts.is_some() {
+                return usage(
+                    "--posted-accepts means nothing with --tls, where one accept is posted at a time: \
+                     leave it out",
+                );
+            }
             let settings = arguments.files.resolve(folder, arguments.processes)?;
             if arguments.json && settings.logs_to_output() {
                 return usage(
