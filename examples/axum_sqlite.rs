@@ -3,7 +3,7 @@
 //!     cargo run --release -p examples --example axum_sqlite [CERTIFICATE KEY]
 //!
 //! Then `curl -d "buy milk" http://127.0.0.1:3000/notes` and `curl http://127.0.0.1:3000/notes`.
-//! With a certificate and its key, from PEM files, it speaks TLS.
+//! With a certificate and its key, from PEM files, it speaks TLS. Ctrl-C ends it.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use overlapped_runtime::{net::TcpListener, rustls, serve};

@@ -41,11 +41,15 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
 
 impl Session {
     /// Takes what was received, answers each request that is whole, and gives what is to be sent.
-    /// An error ends the connection when that is sent, such as the alert that tells the client.
+    /// After an error the connection ends once that is sent, which may be an alert for the client.
     fn receive(&mut self, mut received: &[u8]) -> (Vec<u8>, io::Result<()>) {
         let mut result = Ok(());
         while !received.is_empty() && result.is_ok() {
-            result = self.tls.read_tls(&mut received).and_then(|_| self.process());
+            result = match self.tls.read_tls(&mut received) {
+                // TLS takes nothing after the client's `close_notify`.
+                Ok(0) => Err(io::Error::other("it goes on after it has ended")),
+                taken => taken.and_then(|_| self.process()),
+            };
         }
         let mut to_send = Vec::new();
         while self.tls.wants_write() {

@@ -1,6 +1,7 @@
 //! The programs, each driven by a client that is not of this project: `curl`, `openssl s_client`. What is not
 //! installed is skipped by name.
 
+mod certificates;
 #[path = "../http_sqlite.rs"]
 #[expect(dead_code, reason = "only its `main` is left out")]
 mod http_sqlite;
@@ -14,6 +15,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -199,4 +201,28 @@ fn curl_and_openssl_are_answered_over_tls() {
     if let Some(pages) = output_of("curl", &ask, b"") {
         assert_eq!(pages, "hello\nhello\n");
     }
+}
+
+#[test]
+fn who_goes_on_after_the_end_of_tls_loses_the_connection() {
+    let (server, client) = certificates::configs();
+    let (socket, address) = listen();
+    // It serves until the test program ends.
+    thread::spawn(move || https::serve(socket, server).expect("it serves on"));
+    let name = "localhost".try_into().expect("it is a name");
+    let mut tls = rustls::ClientConnection::new(Arc::new(client), name).expect("it can begin");
+    let mut stream = TcpStream::connect(address).expect("it can be connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    let mut asking = rustls::Stream::new(&mut tls, &mut stream);
+    asking.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is connected");
+    asking.read_exact(&mut [0; 15]).expect("it is answered");
+    tls.send_close_notify();
+    tls.write_tls(&mut stream).expect("it is connected");
+    // The server may be told of the end first, and have closed.
+    let _ = stream.write_all(&[23, 3, 3, 0, 1, 0]);
+    let end = stream.read_to_end(&mut Vec::new());
+    let has_waited = |error: &std::io::Error| {
+        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+    };
+    assert!(!end.as_ref().is_err_and(has_waited), "{end:?}");
 }

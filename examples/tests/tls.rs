@@ -3,14 +3,16 @@
 #[path = "../axum_sqlite.rs"]
 #[expect(dead_code, reason = "its `main` and the reading of files are left out")]
 mod axum_sqlite;
+mod certificates;
 
 use axum::Router;
 use axum::routing::get;
+use certificates::configs;
 use overlapped_runtime::net::{TcpListener, TcpStream};
 use overlapped_runtime::time::timeout;
 use overlapped_runtime::{JoinError, Runtime, blocking, spawn, yield_now};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,19 +23,6 @@ use tokio_rustls::client::TlsStream;
 
 /// No test waits for longer.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A server of `localhost`, and a client that trusts nobody else.
-fn configs() -> (ServerConfig, ClientConfig) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
-    let rcgen::CertifiedKey { cert, signing_key } = made.expect("a certificate is made");
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
-    let chain = vec![cert.der().clone()];
-    let server = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-    let mut roots = RootCertStore::empty();
-    roots.add(cert.der().clone()).expect("it is a certificate");
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    (server.expect("they belong together"), client)
-}
 
 async fn connect(address: SocketAddr, config: &ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;

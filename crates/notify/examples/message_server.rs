@@ -2,8 +2,8 @@
 //!
 //! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it
 //! with `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows
-//! does. An event is reported once, and again only after the call that enables it: a receive
-//! enables `READ`, and a send that found no room enables `WRITE`.
+//! does. An event is reported once, and again only after the call that enables it: an accept
+//! enables `ACCEPT`, a receive `READ`, and a send that found no room `WRITE`.
 
 use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket, SocketId};
 use std::collections::HashMap;
@@ -57,13 +57,14 @@ impl Client {
 pub fn serve(listener: TcpListener) -> io::Result<()> {
     let listener = Socket::try_from(listener)?;
     let window = MessageWindow::new()?;
-    // An accepted socket reports like its listener, so all events are asked for here.
+    // From here on the listener does not block. An accepted socket does not either, and reports
+    // like its listener, so all events are asked for here.
     let events =
         NetworkEvents::ACCEPT | NetworkEvents::READ | NetworkEvents::WRITE | NetworkEvents::CLOSE;
     listener.select_messages(&window, SOCKET_EVENT, events)?;
     let mut clients: HashMap<SocketId, Client> = HashMap::new();
     loop {
-        let Some(Message::Network { socket, event, .. }) = window.next(None)? else { continue };
+        let Some(Message::Network { socket: id, event, .. }) = window.next(None)? else { continue };
         if event == NetworkEvents::ACCEPT {
             match listener.accept() {
                 // Its first messages may be queued already; they are taken after this one.
@@ -79,14 +80,14 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
             continue;
         }
         // READ: there is data. WRITE: there is room. CLOSE: what is there is the last.
-        let Some(client) = clients.get_mut(&socket) else { continue };
+        let Some(client) = clients.get_mut(&id) else { continue };
         let stays = client.go_on().unwrap_or_else(|error| {
             eprintln!("a connection failed: {error}");
             false
         });
         if !stays {
             // Dropping the socket closes it, and none of its messages comes any more.
-            clients.remove(&socket);
+            clients.remove(&id);
         }
     }
 }

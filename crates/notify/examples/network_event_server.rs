@@ -31,7 +31,7 @@ fn at_once(result: io::Result<usize>) -> io::Result<Option<usize>> {
 impl Client {
     fn new(socket: Socket) -> io::Result<Self> {
         let event = EventObject::manual_reset()?;
-        // It reported to the event object of the listener. What is recorded already sets this one.
+        // It reported to its listener's object. What is recorded already sets its own one at once.
         let events = NetworkEvents::READ | NetworkEvents::WRITE | NetworkEvents::CLOSE;
         socket.select_events(&event, events)?;
         Ok(Self { socket, event, unsent: Vec::new() })
@@ -87,14 +87,14 @@ fn accept(listener: &Socket, event: &EventObject, clients: &mut Vec<Client>) -> 
     Ok(())
 }
 
-/// There are no completion routines that a wait could run.
+/// An alertable wait also runs completion routines, as in `routine_server`; there are none here.
 const NOT_ALERTABLE: bool = false;
 
 /// Serves until the wait or the listener fails.
 pub fn serve(listener: TcpListener) -> io::Result<()> {
     let listener = Socket::try_from(listener)?;
     let arrival = EventObject::manual_reset()?;
-    listener.select_events(&arrival, NetworkEvents::ACCEPT)?;
+    listener.select_events(&arrival, NetworkEvents::ACCEPT)?; // and it does not block any more
     let mut clients: Vec<Client> = Vec::new();
     loop {
         let mut events = vec![&arrival];

@@ -31,6 +31,7 @@ struct Client {
 impl Client {
     /// Begins with a receive.
     fn new(stream: Stream) -> io::Result<Self> {
+        // Starting an operation resets it, and the operation's end sets it.
         let event = EventObject::manual_reset()?;
         let receive = stream.receive(Vec::with_capacity(8192), &event)?;
         Ok(Self { stream, event, in_flight: Some(InFlight::Receive(receive)) })
@@ -45,7 +46,7 @@ impl Client {
                 let Completed { buffer, result, .. } = receive.result();
                 match result? {
                     Received::Data(_) => InFlight::Send(self.stream.send(buffer, &self.event)?),
-                    // A buffer without room is told `Readable`; this one has room.
+                    // `Readable` is for receives into a buffer without room.
                     Received::End | Received::Readable => return Ok(false),
                 }
             }
@@ -71,7 +72,7 @@ impl Client {
     }
 }
 
-/// There are no completion routines that a wait could run.
+/// An alertable wait also runs completion routines, as in `routine_server`; there are none here.
 const NOT_ALERTABLE: bool = false;
 
 /// Serves until the wait or the listener fails.
@@ -102,7 +103,6 @@ pub fn serve(listener: TcpListener) -> io::Result<()> {
                 thread::sleep(RETRY_AFTER);
             }
         }
-        // The start resets the event.
         accept = listener.accept(&arrival)?;
     }
 }

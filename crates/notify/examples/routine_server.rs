@@ -26,7 +26,7 @@ fn receive(stream: Stream, buffer: Vec<u8>) {
     let same = stream.clone();
     let started = stream.receive_then(buffer, move |ended| match ended.result {
         Ok(Received::Data(_)) => send(same, ended.buffer),
-        // A buffer without room is told `Readable`; this one has room.
+        // `Readable` is for receives into a buffer without room.
         Ok(Received::End | Received::Readable) => {}
         Err(error) => eprintln!("a receive failed: {error}"),
     });

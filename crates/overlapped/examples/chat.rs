@@ -1,6 +1,5 @@
-//! A chat server: each line that a client sends goes to all others. Run it with
-//! `cargo run -p overlapped --example chat [ADDRESS]`, and type something into two or more
-//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! A chat server: each line of a client goes to all others. Run it with `cargo run -p overlapped
+//! --example chat [ADDRESS]`, and type into two or more `nc 127.0.0.1 PORT`. Ctrl-C stops it.
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,
@@ -86,6 +85,7 @@ pub fn serve(socket: ListenSocket) -> io::Result<()> {
     let port = Port::new()?;
     port.watch_signals()?;
     let listener = port.associate(socket, Member::default())?; // its key is not used
+    // 10 accepts in flight, 1,000 clients at a time; `|| ()` makes the operation of each accept.
     listener.accept_window(AcceptWindow::new(10).connections(1_000), || ())?;
     let room = Room::default();
     Workers::new(&port).run(move |port, packet| handle(&room, port, packet))?;

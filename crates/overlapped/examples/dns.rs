@@ -1,4 +1,4 @@
-//! A DNS server that answers questions for an address of IPv4 with 127.0.0.1, 64 at a time.
+//! A DNS server that answers questions for addresses with 127.0.0.1, 64 at a time. Ctrl-C ends it.
 //! Run it with `cargo run -p overlapped --example dns`, then `dig -p 5300 @127.0.0.1 example.org`.
 
 use overlapped::{DatagramSocket, Datagrams, OrPacket, Packet, Port};
@@ -18,11 +18,11 @@ fn answer(bytes: &[u8]) -> Option<Vec<u8>> {
     reply.build_bytes_vec_compressed().ok()
 }
 
-/// Serves until the port is closed.
+/// Serves until the port is closed. The receive in flight holds the socket.
 pub fn serve(port: &Port<()>, socket: DatagramSocket) -> io::Result<()> {
     port.associate(socket, ())?.receive_batch(Datagrams::with_room(64, 1_232), ())?;
     while let Ok(packet) = port.take() {
-        // The receive holds the socket. Sends may fail unseen: who gets no answer asks again.
+        // Sends may fail unseen: who gets no answer asks again.
         let Packet::ReceivedBatch { socket, datagrams, .. } = packet else { continue };
         let mut answers = Datagrams::new();
         for question in datagrams.iter() {
@@ -30,7 +30,7 @@ pub fn serve(port: &Port<()>, socket: DatagramSocket) -> io::Result<()> {
             answers.push(question.info.reply(), &bytes);
         }
         socket.send_batch(answers, ()).or_packet();
-        socket.receive_batch(datagrams, ())?; // also after one that failed, which has no datagrams
+        socket.receive_batch(datagrams, ())?; // the same room again; after an error it is empty
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn run(socket: ListenSocket) -> std::io::Result<()> {
     let port = Port::<Echo>::new()?;
     port.watch_signals()?;
     let listener = port.associate(socket, ())?;
-    // Ten accepts are in flight until the listener is closed; `|| ()` makes the operation of each.
+    // 10 accepts in flight, 10,000 clients at a time; `|| ()` makes the operation of each accept.
     listener.accept_window(AcceptWindow::new(10).connections(10_000), || ())?;
     Workers::new(&port).name("echo").run(handle)?;
     Ok(())

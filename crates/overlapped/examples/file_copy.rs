@@ -27,7 +27,8 @@ struct Rest {
     source: File<Copying>,
     size: u64,
     next: u64,
-    in_flight: usize,
+    /// Blocks that are being read or written.
+    busy_slots: usize,
 }
 
 impl Rest {
@@ -38,7 +39,7 @@ impl Rest {
             // The offset is also the operation, and so comes back with the packet.
             self.source.read_at(buffer, offset, offset)?;
             self.next += BLOCK as u64;
-            self.in_flight += 1;
+            self.busy_slots += 1;
         }
         Ok(())
     }
@@ -52,14 +53,15 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
     // An existing target is not overwritten.
     let options = FileOptions::new().write(true).create_new(true);
     let target = port.associate(OpenFile::open(target, &options)?, ())?;
-    let mut rest = Rest { source: port.associate(source, ())?, size, next: 0, in_flight: 0 };
+    let mut rest = Rest { source: port.associate(source, ())?, size, next: 0, busy_slots: 0 };
     for _ in 0..SLOTS {
         rest.read_next(Buffer::with_capacity(BLOCK))?;
     }
     let mut copied = 0;
-    while rest.in_flight > 0 {
+    while rest.busy_slots > 0 {
         match port.take()? {
             Packet::Read { buffer, operation: offset, result, .. } => {
+                // A read is short only at the end of the file.
                 let expected = (size - offset).min(BLOCK as u64);
                 if (result? as u64) < expected {
                     let why = "the source became shorter while it was copied";
@@ -70,7 +72,7 @@ pub fn copy(source: &Path, target: &Path) -> io::Result<u64> {
             Packet::Written { buffer, transferred, result, .. } => {
                 result?; // A write that did not take the whole block is an error.
                 copied += transferred as u64;
-                rest.in_flight -= 1;
+                rest.busy_slots -= 1;
                 rest.read_next(buffer)?;
             }
             // Nothing else was started.

@@ -45,7 +45,7 @@ pub fn send(socket: ListenSocket, path: &Path) -> io::Result<()> {
                 stream.set_idle_limit(Some(PATIENCE));
                 stream.transmit_file(all, ()).or_packet();
             }
-            // Closed only when the fetcher has closed: it has everything then.
+            // This receive keeps the connection until the fetcher, who has it all then, closes it.
             Packet::Transmitted { stream, result: Ok(()), .. } => {
                 stream.receive_pooled(()).or_packet();
             }

@@ -66,7 +66,8 @@ fn go_on(stream: &TcpStream<Framed>, bytes: &[u8]) {
     }
     if let Some(error) = wrong {
         eprintln!("a client sent {error}");
-        // The answers go out as far as the system has taken them; `abort` would lose them.
+        // `close` takes back what the system has not taken of the send. What it has taken goes out,
+        // unless the client is still sending; `abort` would drop that, too.
         stream.close();
     }
 }
@@ -99,6 +100,8 @@ pub fn serve(socket: ListenSocket, idle_limit: Duration) -> io::Result<()> {
     port.watch_signals()?;
     let listener = port.associate(socket, Mutex::default())?;
     listener.accept_window(AcceptWindow::new(10).connections(1_000), || ())?;
+    // After the signal nobody is accepted. Handlers and sends have 5 s to end, and what clients
+    // send meanwhile is answered; then all connections are closed.
     let workers = Workers::new(&port).stop_within(Duration::from_secs(5));
     let report = workers.run(move |port, packet| handle(port, packet, idle_limit))?;
     let left = report.in_handler + report.discarded;

@@ -28,7 +28,7 @@ fn start(port: &Port<Supervisor>, command: &[OsString]) -> io::Result<Process<Su
     Ok(process)
 }
 
-/// Runs the command until it succeeds, or a signal comes. When this returns, it runs no more.
+/// Runs the command until it succeeds, or a signal comes. When this returns `Ok`, it runs no more.
 pub fn supervise(command: &[OsString]) -> io::Result<()> {
     let port = Port::<Supervisor>::new()?;
     port.watch_signals()?;
@@ -59,8 +59,8 @@ pub fn supervise(command: &[OsString]) -> io::Result<()> {
             }
             Packet::Signal(signal) => {
                 let Some(process) = &running else { return Ok(()) };
-                // Of Ctrl-C the console has told the command as well, of anything else nobody has.
-                // A second signal ends one that goes on.
+                // The console gives Ctrl-C to the command as well. Other signals reach only us,
+                // so it is killed; and so it is at the second one.
                 if signal != Signal::Interrupt || is_ending {
                     process.kill()?;
                 }
