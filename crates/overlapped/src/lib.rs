@@ -8,7 +8,7 @@
 //!   data of an operation, and what is [posted](Port::post).
 //! - [`TcpListener`], [`TcpStream`] and [`UdpSocket`] are the handles that association makes. Each
 //!   method that starts an operation takes its buffer by value and returns at once.
-//!   On Linux Unix stream sockets have these handles, too, and on Windows named pipes.
+//!   On Linux Unix sockets have these handles, too, and on Windows named pipes.
 //! - [`OpenFile`] and [`File`] are the same for files. Reads, writes and flushes of a file are
 //!   independent: they may complete in any order.
 //! - [`WaitHandle`] waits for descriptors and handles that are not the library's, and [`Process`] for the exit of

@@ -52,7 +52,10 @@ impl<'a, O: Operation> Locked<'a, O> {
         if event.readable {
             connection.receive_ready = Ready(true);
         }
-        if event.writable {
+        // A send that is tried again by the time may cause such an event itself: a Unix datagram that
+        // finds no room at its receiver takes some of the send buffer, and gives it back. It would be
+        // tried without end.
+        if event.writable && !connection.retry_is_due {
             connection.send_ready = Ready(true);
         }
         self.advance(delivery)

@@ -11,6 +11,7 @@ use crate::file::{Completed, File};
 use crate::foreign::{self, Directory, Process, WaitHandle};
 use crate::protocol::Protocol;
 use crate::sys::directories::Change;
+use crate::sys::family::UnixAddr;
 use crate::sys::signals::Signal;
 use crate::sys::waits::Readiness;
 use std::io;
@@ -118,6 +119,19 @@ pub enum Packet<P: Protocol> {
         /// Who sent the datagram. "Message too long" when it did not fit into the buffer, which
         /// then holds its beginning.
         result: io::Result<SocketAddr>,
+    },
+    /// A receive of a datagram of a Unix socket has completed. On Linux alone.
+    ReceivedFromUnix {
+        /// The socket.
+        socket: UdpSocket<P>,
+        /// The buffer given at the start, or the pooled one; its filled part is the datagram.
+        buffer: Buffer,
+        /// The per-operation data given at the start.
+        operation: P::Operation,
+        /// Who sent the datagram; one whose socket was not bound has no name. "Message too long" when
+        /// it did not fit into the buffer, which then holds its beginning. Boxed, since it is large
+        /// and every other packet is small.
+        result: io::Result<Box<UnixAddr>>,
     },
     /// A send has completed.
     Sent {

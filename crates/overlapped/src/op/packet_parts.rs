@@ -29,6 +29,8 @@ pub enum PacketKind {
     ReceivedBatch,
     /// A receive of a datagram.
     ReceivedFrom,
+    /// A receive of a datagram of a Unix socket.
+    ReceivedFromUnix,
     /// [`Packet::ReceivedScattered`].
     ReceivedScattered,
     /// A send.
@@ -132,6 +134,7 @@ impl<P: Protocol> Packet<P> {
             Self::Received { .. } => PacketKind::Received,
             Self::ReceivedBatch { .. } => PacketKind::ReceivedBatch,
             Self::ReceivedFrom { .. } => PacketKind::ReceivedFrom,
+            Self::ReceivedFromUnix { .. } => PacketKind::ReceivedFromUnix,
             Self::ReceivedScattered { .. } => PacketKind::ReceivedScattered,
             Self::Sent { .. } => PacketKind::Sent,
             Self::SentBatch { .. } => PacketKind::SentBatch,
@@ -164,6 +167,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Transmitted { stream, .. } => PacketHandle::Stream(stream.clone()),
             Self::ReceivedBatch { socket, .. }
             | Self::ReceivedFrom { socket, .. }
+            | Self::ReceivedFromUnix { socket, .. }
             | Self::SentBatch { socket, .. }
             | Self::SentTo { socket, .. } => PacketHandle::Datagrams(socket.clone()),
             Self::Read { file, .. } | Self::Written { file, .. } | Self::Flushed { file, .. } => {
@@ -186,6 +190,7 @@ impl<P: Protocol> Packet<P> {
             | Self::Received { operation, .. }
             | Self::ReceivedBatch { operation, .. }
             | Self::ReceivedFrom { operation, .. }
+            | Self::ReceivedFromUnix { operation, .. }
             | Self::ReceivedScattered { operation, .. }
             | Self::Sent { operation, .. }
             | Self::SentBatch { operation, .. }
@@ -221,6 +226,7 @@ impl<P: Protocol> Packet<P> {
             Self::AcceptedInto { result, .. } => of(result),
             Self::Received { result, .. } => of(result),
             Self::ReceivedFrom { result, .. } => of(result),
+            Self::ReceivedFromUnix { result, .. } => of(result),
             Self::ReceivedScattered { result, .. } => of(result),
             Self::Read { result, .. } => of(result),
             Self::Waited { result, .. } => of(result),
@@ -271,6 +277,9 @@ impl<P: Protocol> Packet<P> {
                 (Stream(stream), operation, buffers, result.map(|_| ()))
             }
             Self::ReceivedFrom { socket, buffer, operation, result } => {
+                (Of::Datagrams(socket), operation, buffer.into(), result.map(|_| ()))
+            }
+            Self::ReceivedFromUnix { socket, buffer, operation, result } => {
                 (Of::Datagrams(socket), operation, buffer.into(), result.map(|_| ()))
             }
             Self::ReceivedBatch { socket, datagrams, operation, result }

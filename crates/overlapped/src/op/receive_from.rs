@@ -9,29 +9,50 @@ use crate::conn::handle::Handle;
 use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
 use crate::protocol::Protocol;
+use crate::sys::code;
+use crate::sys::family::Remote;
+use crate::sys::socket::Socket;
 use std::io;
-use std::net::SocketAddr;
 
 pub(super) struct ReceiveFrom {
     /// None for a pooled receive that has not met a datagram yet.
     pub(super) buffer: MaybeBuffer,
+    /// Its packet has the name of a Unix socket.
+    pub(super) of_unix: bool,
     /// A datagram was taken, even if it was too large.
     pub(super) has_taken: bool,
     /// Boxed, since an address is large and every connection has room for one operation.
-    pub(super) result: io::Result<Box<SocketAddr>>,
+    pub(super) result: io::Result<Box<Remote>>,
     /// Where a kernel writes the sender's address.
     #[allow(dead_code, reason = "needed where the kernel carries operations")]
     pub(super) from: SenderRoom,
 }
 
 impl ReceiveFrom {
-    fn new(buffer: Option<Buffer>) -> Self {
+    pub(super) fn new(buffer: Option<Buffer>) -> Self {
         Self {
             buffer: buffer.map(Buffer::cleared).into(),
+            of_unix: false,
             has_taken: false,
             result: not_performed(),
             from: SenderRoom::default(),
         }
+    }
+    fn receive(
+        &self,
+        socket: &Socket,
+        room: &mut [u8],
+    ) -> io::Result<(usize, io::Result<Box<Remote>>)> {
+        Ok(match self.of_unix {
+            false => {
+                let (filled, sender) = socket.receive_from(room)?;
+                (filled, sender.map(|sender| Box::new(Remote::Internet(sender))))
+            }
+            true => {
+                let (filled, sender) = socket.receive_from_unix(room)?;
+                (filled, sender.map(|sender| Box::new(Remote::Unix(sender))))
+            }
+        })
     }
 }
 
@@ -42,7 +63,7 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
         let own = self.buffer.take();
         let pooled = own.is_none();
         let mut buffer = own.unwrap_or_else(|| with.pool.get());
-        match with.socket.receive_from(buffer.room_mut()) {
+        match self.receive(with.socket, buffer.room_mut()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if !pooled {
                     self.buffer.put(buffer);
@@ -56,7 +77,7 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
             Ok((filled, sender)) => {
                 buffer.set_filled(filled);
                 self.has_taken = true;
-                self.result = sender.map(Box::new);
+                self.result = sender;
             }
         }
         self.buffer.put(buffer);
@@ -73,11 +94,19 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
     }
 
     fn into_packet(mut self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
-        Packet::ReceivedFrom {
-            socket: UdpSocket(handle),
-            buffer: self.buffer.take().unwrap_or_else(Buffer::empty),
-            operation,
-            result: self.result.map(|sender| *sender),
+        let socket = UdpSocket(handle);
+        let buffer = self.buffer.take().unwrap_or_else(Buffer::empty);
+        match self.of_unix {
+            false => {
+                let result = self.result.map(|sender| sender.internet());
+                Packet::ReceivedFrom { socket, buffer, operation, result }
+            }
+            true => {
+                let result = self.result.and_then(|sender| {
+                    sender.into_unix().ok_or_else(|| code::error(code::FAMILY_NOT_SUPPORTED))
+                });
+                Packet::ReceivedFromUnix { socket, buffer, operation, result }
+            }
         }
     }
 }

@@ -10,17 +10,18 @@ use crate::conn::operation::{Direction, Progress, Role, Surroundings};
 use crate::error::{OperationId, Refused, not_performed};
 use crate::protocol::Protocol;
 use crate::sys::code;
+use crate::sys::family::Remote;
 use crate::sys::socket::{SEND_BUFFERS_MAX, Socket};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-/// No datagram is longer, whatever the network.
+/// No datagram of the internet is longer, whatever the network.
 const NONE_LONGER_BYTES: usize = u16::MAX as usize;
 
 pub(super) struct SendTo {
     pub(super) buffers: Buffers,
     /// `None` goes to the peer of a connected socket.
-    pub(super) address: Option<SocketAddr>,
+    pub(super) to: Option<Remote>,
     /// The datagram in one piece, if one call of a kernel that carries it does not take it otherwise.
     #[allow(dead_code, reason = "needed where the kernel carries operations")]
     pub(super) joined: Joined,
@@ -31,8 +32,12 @@ impl<P: Protocol> Kind<P> for SendTo {
     const ROLE: Role = Role::Free;
 
     fn attempt(&mut self, with: Surroundings<'_>) -> Progress {
-        match send_whole(with.socket, &self.buffers, self.address) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Progress::Blocked,
+        match send_whole(with.socket, &self.buffers, self.to.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.to {
+                // The queue of the receiver is full, and the system will not tell of room in it.
+                Some(Remote::Unix(_)) => Progress::Deferred,
+                _ => Progress::Blocked,
+            },
             outcome => {
                 self.result = outcome;
                 Progress::Complete { drained: false }
@@ -56,22 +61,27 @@ impl<P: Protocol> Kind<P> for SendTo {
     }
 }
 
-fn send_whole(socket: &Socket, buffers: &Buffers, address: Option<SocketAddr>) -> io::Result<()> {
+fn send_whole(socket: &Socket, buffers: &Buffers, to: Option<&Remote>) -> io::Result<()> {
     if let Some(one) = buffers.as_one() {
-        return socket.send_to(&[IoSlice::new(one)], address);
+        return socket.send_to(&[IoSlice::new(one)], to);
     }
-    if let Some(joined) = in_one_piece(buffers, SEND_BUFFERS_MAX)? {
-        return socket.send_to(&[IoSlice::new(&joined)], address);
+    if let Some(joined) = in_one_piece(socket, buffers, SEND_BUFFERS_MAX)? {
+        return socket.send_to(&[IoSlice::new(&joined)], to);
     }
     let mut slices = [IoSlice::new(&[]); SEND_BUFFERS_MAX];
     let count = buffers.rest(0, &mut slices);
-    socket.send_to(&slices[..count], address)
+    socket.send_to(&slices[..count], to)
 }
 
 /// One call sends a datagram, so more buffers than a call takes are joined before. What is too long
-/// for any datagram is not joined, nor given to the system.
-pub(super) fn in_one_piece(buffers: &Buffers, most: usize) -> io::Result<Option<Vec<u8>>> {
-    if buffers.byte_len() > NONE_LONGER_BYTES {
+/// for any datagram is not joined, nor given to the system. How long one of a Unix socket may be is for
+/// the system to say.
+pub(super) fn in_one_piece(
+    socket: &Socket,
+    buffers: &Buffers,
+    most: usize,
+) -> io::Result<Option<Vec<u8>>> {
+    if buffers.byte_len() > NONE_LONGER_BYTES && socket.is_internet() {
         return Err(code::error(code::MESSAGE_TOO_LONG));
     }
     Ok((buffers.part_count() > most).then(|| buffers.joined()))
@@ -100,7 +110,7 @@ impl<P: Protocol> UdpSocket<P> {
         address: SocketAddr,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        self.start_send(buffers.into(), Some(address), operation)
+        self.start_send(buffers.into(), Some(Remote::Internet(address)), operation)
     }
 
     /// Starts to send like [`send_to`](Self::send_to), to the peer of a
@@ -118,13 +128,13 @@ impl<P: Protocol> UdpSocket<P> {
         self.start_send(buffers.into(), None, operation)
     }
 
-    fn start_send(
+    pub(super) fn start_send(
         &self,
         buffers: Buffers,
-        address: Option<SocketAddr>,
+        to: Option<Remote>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        let send = SendTo { buffers, address, joined: Joined::default(), result: not_performed() };
+        let send = SendTo { buffers, to, joined: Joined::default(), result: not_performed() };
         Op::start(
             &self.0,
             Direction::Send,

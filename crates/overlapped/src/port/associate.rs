@@ -22,7 +22,8 @@ pub type Association<Handle, Socket, Key> = Result<Handle, Refused<(Socket, Key)
 
 /// Sockets and files that can be associated with a port. The library implements it for its own, and
 /// for the sockets of the standard library: a connected `TcpStream`, a `TcpListener`, a
-/// `UdpSocket` that is not connected, and on Linux a connected `UnixStream` and a `UnixListener`. It makes these non-blocking. One that is refused comes back as
+/// `UdpSocket` that is not connected, and on Linux a connected `UnixStream`, a `UnixListener` and a
+/// `UnixDatagram`. It makes these non-blocking. One that is refused comes back as
 /// one that blocks. Everything else that can be waited for is associated as an `OwnedFd` of Linux or an
 /// `OwnedHandle` of Windows, and a child process as its `Child`.
 pub trait Associable: Sized + sealed::Sealed {

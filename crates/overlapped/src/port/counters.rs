@@ -23,8 +23,8 @@ pub struct Counters {
     /// How often the blocked-thread monitor looked whether the running threads really run.
     pub monitor_looks: u64,
     /// How often an accept or a disconnect was put off because descriptors or memory ran short, or
-    /// an accept of a window because its closure panicked, or a connect because the backlog of a Unix
-    /// listener was full.
+    /// an accept of a window because its closure panicked, a connect because the backlog of a Unix
+    /// listener was full, or a send because the queue of a Unix datagram's receiver was.
     pub accept_deferrals: u64,
     /// The time from a packet's completion to its taking, of every sixteenth queued packet.
     pub queue_delay: DelayHistogram,

@@ -20,9 +20,24 @@ pub(crate) enum DatagramOption {
     Coalescing(bool),
 }
 
+impl DatagramOption {
+    /// What it is called in errors.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Join(..) | Self::Leave(..) => "a group",
+            Self::MulticastInterface(_) | Self::MulticastLoop(_) | Self::MulticastTtl(_) => {
+                "an option of groups"
+            }
+            Self::Fragmentation(_) => "fragmentation",
+            Self::Coalescing(_) => "coalescing",
+        }
+    }
+}
+
 impl Socket {
     /// Whether datagrams may be sent to everybody.
     pub(crate) fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.has_udp_option("broadcast")?;
         match self {
             Self::System(socket) => SockRef::from(socket).set_broadcast(on),
             Self::Simulated(_) => Ok(()),
@@ -31,6 +46,7 @@ impl Socket {
 
     /// Sets the option. A simulated network has no groups, and does not limit what is sent.
     pub(crate) fn set_datagram_option(&self, option: DatagramOption) -> io::Result<()> {
+        self.has_udp_option(option.name())?;
         match self {
             Self::System(socket) => set(socket, option),
             Self::Simulated(_) => match option {

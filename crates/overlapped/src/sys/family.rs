@@ -4,7 +4,11 @@ use super::code;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(target_os = "linux")]
-use std::os::unix::net::SocketAddr as UnixAddr;
+pub(crate) use std::os::unix::net::SocketAddr as UnixAddr;
+
+/// The name of a Unix socket. There are none here.
+#[cfg(windows)]
+pub(crate) use std::convert::Infallible as UnixAddr;
 
 /// What stands for the internet address of a Unix socket or a named pipe, which has none. No socket of
 /// the internet is at it or connected to it.
@@ -13,12 +17,12 @@ pub(crate) const NO_ADDRESS: SocketAddr = {
     SocketAddr::new(std::net::IpAddr::V4(any), 0)
 };
 
-/// Whom a stream connects to.
+/// Whom a stream connects to, or who is at the other side of a datagram.
 #[derive(Debug)]
 pub(crate) enum Remote {
     Internet(SocketAddr),
-    #[cfg(target_os = "linux")]
-    Unix(UnixAddr),
+    /// Boxed, since it is large and datagrams of the internet are many.
+    Unix(Box<UnixAddr>),
     /// Whoever opens the named pipe next, of which the stream is an instance.
     #[cfg(windows)]
     PipeClient,
@@ -28,10 +32,17 @@ impl Remote {
     pub(crate) fn internet(&self) -> SocketAddr {
         match self {
             Self::Internet(address) => *address,
-            #[cfg(target_os = "linux")]
             Self::Unix(_) => NO_ADDRESS,
             #[cfg(windows)]
             Self::PipeClient => NO_ADDRESS,
+        }
+    }
+
+    /// The name of a Unix socket, if it is one.
+    pub(crate) fn into_unix(self) -> Option<Box<UnixAddr>> {
+        match self {
+            Self::Unix(name) => Some(name),
+            _ => None,
         }
     }
 

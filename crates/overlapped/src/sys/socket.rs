@@ -1,7 +1,7 @@
 //! One socket, of the system or of a simulated network, and the calls that operations make on it.
 
 use super::code;
-use super::family::{Family, Remote};
+use super::family::{Family, Remote, UnixAddr};
 use super::files::{Request, SystemFile};
 use super::simulated::SimulatedSocket;
 use super::system::SystemSocket;
@@ -131,25 +131,48 @@ impl Socket {
         either!(self, socket => socket.receive_from(buffer))
     }
 
-    /// Sends the buffers, at most [`SEND_BUFFERS_MAX`] of them, as one datagram; without an address,
-    /// to the peer of a connected socket.
-    pub(crate) fn send_to(
+    /// The same for a Unix socket, whose senders have names.
+    pub(crate) fn receive_from_unix(
         &self,
-        buffers: &[IoSlice<'_>],
-        address: Option<SocketAddr>,
-    ) -> io::Result<()> {
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<Box<UnixAddr>>)> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::System(socket) => socket.receive_from_unix(buffer),
+            _ => {
+                let _ = buffer;
+                let why = "this is no Unix socket: receive by `receive_from`";
+                Err(io::Error::new(io::ErrorKind::Unsupported, why))
+            }
+        }
+    }
+
+    /// Sends the buffers, at most [`SEND_BUFFERS_MAX`] of them, as one datagram; without a
+    /// destination, to the peer of a connected socket.
+    pub(crate) fn send_to(&self, buffers: &[IoSlice<'_>], to: Option<&Remote>) -> io::Result<()> {
+        let address = match (self, to) {
+            (_, None) => None,
+            (_, Some(Remote::Internet(address))) => Some(*address),
+            #[cfg(target_os = "linux")]
+            (Self::System(socket), Some(Remote::Unix(name))) => {
+                return socket.send_to_unix(buffers, name);
+            }
+            _ => return Err(code::error(code::FAMILY_NOT_SUPPORTED)),
+        };
         either!(self, socket => socket.send_to(buffers, address))
     }
 
     /// Receives what is there into the slots of the datagrams, which are empty.
     #[allow(dead_code, reason = "needed where the kernel carries no operations")]
     pub(crate) fn receive_batch(&self, datagrams: &mut Datagrams) -> io::Result<()> {
+        self.has_udp_option("a batch")?;
         either!(self, socket => socket.receive_batch(datagrams))
     }
 
     /// Sends the datagrams after the first `skip` ones, as many as one call takes; gives how many
     /// that were, at least one.
     pub(crate) fn send_batch(&self, datagrams: &Datagrams, skip: usize) -> io::Result<usize> {
+        self.has_udp_option("a batch")?;
         either!(self, socket => socket.send_batch(datagrams, skip))
     }
 
@@ -178,8 +201,7 @@ impl Socket {
             (Self::Simulated(socket), Remote::Internet(address)) => socket.connect(*address),
             #[cfg(target_os = "linux")]
             (Self::System(socket), Remote::Unix(address)) => socket.connect_unix(address),
-            #[cfg(target_os = "linux")]
-            (Self::Simulated(_), Remote::Unix(_)) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
+            (_, Remote::Unix(_)) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
             #[cfg(windows)]
             (_, Remote::PipeClient) => Err(code::error(code::FAMILY_NOT_SUPPORTED)),
         }
@@ -219,11 +241,21 @@ impl Socket {
 
     /// Fails for a Unix socket and for a named pipe, in the name of what only TCP has.
     pub(crate) fn has_tcp_option(&self, option: &str) -> io::Result<()> {
+        self.has_internet_option(option, "TCP")
+    }
+
+    /// Fails for a Unix socket, in the name of what only UDP has.
+    pub(crate) fn has_udp_option(&self, option: &str) -> io::Result<()> {
+        self.has_internet_option(option, "UDP")
+    }
+
+    fn has_internet_option(&self, option: &str, protocol: &str) -> io::Result<()> {
         if self.is_internet() {
             return Ok(());
         }
         let kind = self.local_kind();
-        let why = format!("{option} is of TCP, and this is a {kind}, which has no such thing");
+        let why =
+            format!("{option} is of {protocol}, and this is a {kind}, which has no such thing");
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 

@@ -87,6 +87,8 @@ mod transmitting;
 mod transmitting_ends;
 #[cfg(target_os = "linux")]
 mod unix;
+#[cfg(target_os = "linux")]
+mod unix_datagrams;
 mod unread;
 mod workers;
 mod workers_exhausted;

@@ -1,12 +1,12 @@
-//! Unix stream sockets that belong to no port yet.
+//! Unix sockets that belong to no port yet.
 
 use crate::conn::reuse::Origin;
-use crate::conn::sockets::{ListenSocket, TcpSocket};
+use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::sys::family::Family;
 use crate::sys::socket::Socket;
 use crate::sys::system::SystemSocket;
 use std::io;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
 /// Unix sockets, of Linux only. They are connections as those of TCP are, with the same operations.
 impl TcpSocket {
@@ -115,4 +115,5 @@ unix_sockets! {
     UnixStream, TcpSocket,
         socket => Self { origin: Origin::Unknown, ..socket }, given => given.socket;
     UnixListener, ListenSocket, socket => socket, given => given.into_socket();
+    UnixDatagram, DatagramSocket, socket => socket, given => given.into_socket();
 }

@@ -40,7 +40,7 @@ impl<P: Protocol> TcpStream<P> {
         first_data: impl Into<Buffers>,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffers, P::Operation)>> {
-        self.connect_to(Remote::Unix(address), first_data.into(), operation)
+        self.connect_to(Remote::Unix(Box::new(address)), first_data.into(), operation)
     }
 
     /// Our address: a path, an abstract name, or none, as for a client that was not bound.
@@ -84,7 +84,7 @@ impl<P: Protocol> TcpListener<P> {
     }
 }
 
-fn of_system(socket: &Socket) -> io::Result<&SystemSocket> {
+pub(super) fn of_system(socket: &Socket) -> io::Result<&SystemSocket> {
     match socket {
         Socket::System(socket) => Ok(socket),
         Socket::Simulated(_) => Err(io::Error::new(

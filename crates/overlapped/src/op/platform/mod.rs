@@ -4,6 +4,8 @@
 mod linux;
 #[cfg(target_os = "linux")]
 mod linux_unix;
+#[cfg(target_os = "linux")]
+mod linux_unix_datagrams;
 #[cfg(windows)]
 mod windows;
 

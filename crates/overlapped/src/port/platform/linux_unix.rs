@@ -1,12 +1,13 @@
 //! Unix sockets of the standard library are associated as they are.
 
-use crate::conn::sockets::{ListenSocket, TcpSocket};
+use crate::conn::sockets::{DatagramSocket, ListenSocket, TcpSocket};
 use crate::error::Refused;
 use crate::op::tcp_listener::TcpListener;
 use crate::op::tcp_stream::TcpStream;
+use crate::op::udp_socket::UdpSocket;
 use crate::port::associate::{Associable, Association, sealed};
 use crate::protocol::Protocol;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 macro_rules! unix_sockets {
     ($($standard:ident => $socket:ident, $handle:ident;)+) => { $(
@@ -35,4 +36,5 @@ macro_rules! unix_sockets {
 unix_sockets! {
     UnixStream => TcpSocket, TcpStream;
     UnixListener => ListenSocket, TcpListener;
+    UnixDatagram => DatagramSocket, UdpSocket;
 }

@@ -189,6 +189,9 @@ impl SystemSocket {
         if filled < length {
             return Ok((filled, Err(Errno::MSGSIZE.into())));
         }
+        if self.family == Family::Unix {
+            return Ok((filled, Ok(NO_ADDRESS)));
+        }
         let from = from.ok_or(Errno::AFNOSUPPORT).and_then(SocketAddr::try_from);
         Ok((filled, from.map_err(io::Error::from)))
     }

@@ -1,4 +1,4 @@
-//! Unix stream sockets: those whose names are paths, or names that only Linux has.
+//! Unix sockets: those whose names are paths, or names that only Linux has.
 
 use super::fate::Fate;
 use super::linux::SystemSocket;
@@ -6,10 +6,12 @@ use crate::sys::code;
 use crate::sys::family::Family;
 use crate::sys::options::PeerCredentials;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, SocketAddrUnix, sockopt};
-use std::io;
+use rustix::net::{self, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, sockopt};
+use std::ffi::OsStr;
+use std::io::{self, IoSlice};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
 impl SystemSocket {
     /// A non-blocking socket that listens on `address`.
@@ -29,6 +31,54 @@ impl SystemSocket {
         let address = system_address(address)?;
         retry_on_intr(|| net::connect(&self.descriptor, &address))?;
         self.stands();
+        Ok(())
+    }
+
+    /// Whom a datagram socket exchanges datagrams with from now on.
+    pub(crate) fn connect_datagrams_unix(&self, address: &SocketAddr) -> io::Result<()> {
+        if self.family != Family::Unix {
+            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
+        }
+        let address = system_address(address)?;
+        Ok(retry_on_intr(|| net::connect(&self.descriptor, &address))?)
+    }
+
+    /// Takes one datagram: how many bytes of it fitted, and who sent it, or "message too long" when
+    /// more did not fit and are lost.
+    pub(crate) fn receive_from_unix(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<Box<SocketAddr>>)> {
+        if self.family != Family::Unix {
+            return Err(not_unix());
+        }
+        let (filled, length, from) =
+            retry_on_intr(|| net::recvfrom(&self.descriptor, &mut *buffer, RecvFlags::TRUNC))?;
+        if filled < length {
+            return Ok((filled, Err(Errno::MSGSIZE.into())));
+        }
+        Ok((filled, name_of(from).map(Box::new)))
+    }
+
+    /// Sends the buffers as one datagram.
+    pub(crate) fn send_to_unix(
+        &self,
+        buffers: &[IoSlice<'_>],
+        address: &SocketAddr,
+    ) -> io::Result<()> {
+        if self.family != Family::Unix {
+            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
+        }
+        let address = system_address(address)?;
+        retry_on_intr(|| {
+            net::sendmsg_addr(
+                &self.descriptor,
+                &address,
+                buffers,
+                &mut net::SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL,
+            )
+        })?;
         Ok(())
     }
 
@@ -71,6 +121,25 @@ fn system_address(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     }
 }
 
+/// The name of a sender, who may have none.
+fn name_of(sender: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
+    let Some(sender) = sender else { return SocketAddr::from_pathname("") };
+    if sender.addr_len() as usize > size_of::<SunPath>() + size_of::<u16>() {
+        // The system counts a zero that no address has room for, and nothing could be sent there.
+        let why = "the sender's path has 108 bytes, one more than an address has room for";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    let sender = SocketAddrUnix::try_from(sender)?;
+    match (sender.path_bytes(), sender.abstract_name()) {
+        (Some(path), _) => SocketAddr::from_pathname(OsStr::from_bytes(path)),
+        (None, Some(name)) => SocketAddr::from_abstract_name(name),
+        (None, None) => SocketAddr::from_pathname(""),
+    }
+}
+
+/// The room that an address of the system has for a name, behind its family.
+type SunPath = [u8; 108];
+
 fn not_unix() -> io::Error {
     let why = "this is no Unix socket: it has addresses of the internet";
     io::Error::new(io::ErrorKind::Unsupported, why)
@@ -89,5 +158,13 @@ impl TryFrom<UnixListener> for SystemSocket {
 
     fn try_from(listener: UnixListener) -> Result<Self, Self::Error> {
         Self::adopt(listener, Fate::default())
+    }
+}
+
+impl TryFrom<UnixDatagram> for SystemSocket {
+    type Error = (io::Error, UnixDatagram);
+
+    fn try_from(socket: UnixDatagram) -> Result<Self, Self::Error> {
+        Self::adopt(socket, Fate::default())
     }
 }

@@ -142,6 +142,7 @@ impl KindInKernel for Connect {
             Stage::NotStarted | Stage::Connecting => match &self.target.remote {
                 Remote::Internet(address) => Request::Connect(*address),
                 Remote::PipeClient => Request::ConnectPipe,
+                Remote::Unix(never) => match **never {},
             },
         }
     }

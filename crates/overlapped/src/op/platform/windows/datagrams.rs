@@ -9,11 +9,13 @@ use crate::op::receive_from::ReceiveFrom;
 use crate::op::send_batch::SendBatch;
 use crate::op::send_to::{SendTo, in_one_piece};
 use crate::sys::code;
+use crate::sys::family::Remote;
 use crate::sys::iocp::block::{Ended, Outcome};
 use crate::sys::iocp::request::{CALL_BUFFERS_MAX, Request};
 use crate::sys::iocp::{AddressRoom, MessageRoom};
 use crate::sys::socket::Socket;
 use std::io;
+use std::net::SocketAddr;
 
 /// Of a datagram that did not fit, the beginning was taken.
 fn is_too_long(ended: &Ended) -> bool {
@@ -60,25 +62,32 @@ impl KindInKernel for ReceiveFrom {
             buffer.set_filled(if self.has_taken { filled } else { 0 });
         }
         self.result = ended.result.and_then(|()| match &self.from {
-            Some(from) => from.decode().map(Box::new),
+            Some(from) => from.decode().map(|sender| Box::new(Remote::Internet(sender))),
             None => Err(aborted()),
         });
         COMPLETE
     }
 }
 
+impl SendTo {
+    /// Where it goes: here all addresses are of the internet.
+    fn internet(&self) -> Option<SocketAddr> {
+        self.to.as_ref().map(Remote::internet)
+    }
+}
+
 impl KindInKernel for SendTo {
     fn prepare(&mut self, with: Surroundings<'_>) -> io::Result<()> {
         if let Socket::System(socket) = with.socket {
-            self.address.map_or(Ok(()), |address| socket.family().check(address))?;
+            self.internet().map_or(Ok(()), |address| socket.family().check(address))?;
         }
-        let joined = in_one_piece(&self.buffers, CALL_BUFFERS_MAX)?;
+        let joined = in_one_piece(with.socket, &self.buffers, CALL_BUFFERS_MAX)?;
         self.joined = joined.map(|joined| Box::new(joined.into()));
         Ok(())
     }
 
     fn request(&mut self) -> Request<'_> {
-        Request::SendTo(self.joined.as_deref().unwrap_or(&self.buffers), self.address)
+        Request::SendTo(self.joined.as_deref().unwrap_or(&self.buffers), self.internet())
     }
 
     fn ended(&self, outcome: Outcome) -> Ended {
