@@ -37,7 +37,10 @@ fn run(options: &ServerOptions) -> anyhow::Result<()> {
     runtime.block_on(server)?
 }
 
-// An `async fn` would hold its arguments twice: as they came, and as variables of its body.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an async fn holds its arguments twice, and each connection with them"
+)]
 fn echo(
     mut stream: TcpStream,
     cost: &'static Cost,
