@@ -1,10 +1,37 @@
-//! A server in a process of its own, and the processor time that it takes.
+//! Servers in processes of their own that are measured in turns, and the processor time that they take.
 
 use anyhow::Context;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// Measures servers that are given as `NAME=COMMAND`, each once in every round, of which each begins with another
+/// one; gives their names and what was found.
+///
+/// # Errors
+/// A server is given otherwise; or a measurement fails, in the name of its server.
+pub fn in_turns<T>(
+    servers: &[String],
+    rounds: NonZeroUsize,
+    measure: impl Fn(&str) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<(String, Vec<T>)>> {
+    let split = |server: &String| {
+        let (name, command) = server.split_once('=').context("a server is NAME=COMMAND")?;
+        anyhow::Ok((name.to_owned(), command.to_owned()))
+    };
+    let servers: Vec<_> = servers.iter().map(split).collect::<Result<_, _>>()?;
+    let mut found: Vec<_> = servers.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    for round in 0..rounds.get() {
+        for turn in 0..servers.len() {
+            let place = (round + turn) % servers.len();
+            let (name, command) = &servers[place];
+            found[place].1.push(measure(command).with_context(|| format!("server {name}"))?);
+        }
+    }
+    Ok(found)
+}
 
 /// A server, which ends with this.
 #[derive(Debug)]

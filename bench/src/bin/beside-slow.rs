@@ -4,7 +4,7 @@
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
-use overlapped_bench::child::Server;
+use overlapped_bench::child::{Server, in_turns};
 use overlapped_bench::paired::Interval;
 use overlapped_bench::statistics::Summary;
 use std::io::{Read, Write};
@@ -59,34 +59,21 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let split = |server: &String| {
-        let (name, command) = server.split_once('=').context("a server is NAME=COMMAND")?;
-        anyhow::Ok((name.to_owned(), command.to_owned()))
-    };
-    let servers: Vec<_> = arguments.server.iter().map(split).collect::<Result<_, _>>()?;
-    let mut found: Vec<Vec<Found>> = vec![Vec::new(); servers.len()];
-    for round in 0..arguments.rounds.get() {
-        for turn in 0..servers.len() {
-            let place = (round + turn) % servers.len();
-            let (name, command) = &servers[place];
-            let one = measure(arguments, command).with_context(|| format!("server {name}"))?;
-            found[place].push(one);
-        }
-    }
+    let found =
+        in_turns(&arguments.server, arguments.rounds, |command| measure(arguments, command))?;
+    let (first, of_first) = found.first().context("a server is needed")?;
     println!(
         "| server | p50, ms | p99, ms | p99, times {} | max, ms | slow answers/s | processors |",
-        servers[0].0
+        first
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
-    for (place, (name, _)) in servers.iter().enumerate() {
+    for (name, of_server) in &found {
         let median = |figure: fn(&Found) -> f64| {
-            Summary::of(found[place].iter().map(figure).collect())
-                .map_or(f64::NAN, |all| all.median)
+            Summary::of(of_server.iter().map(figure).collect()).map_or(f64::NAN, |all| all.median)
         };
-        let ratios =
-            found[place].iter().zip(&found[0]).map(|(own, first)| own.p99_ms / first.p99_ms);
+        let ratios = of_server.iter().zip(of_first).map(|(own, first)| own.p99_ms / first.p99_ms);
         let ratio = match Interval::of(&ratios.collect::<Vec<_>>()) {
-            Some(interval) if place > 0 => interval.to_string(),
+            Some(interval) if name != first => interval.to_string(),
             _ => "-".to_owned(),
         };
         println!(

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use overlapped_bench::child::Server;
+use overlapped_bench::child::{Server, in_turns};
 use overlapped_bench::paired::Interval;
 use overlapped_bench::statistics::Summary;
 use std::num::NonZeroUsize;
@@ -47,34 +47,21 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let split = |server: &String| {
-        let (name, command) = server.split_once('=').context("a server is NAME=COMMAND")?;
-        anyhow::Ok((name.to_owned(), command.to_owned()))
-    };
-    let servers: Vec<_> = arguments.server.iter().map(split).collect::<Result<_, _>>()?;
-    let mut found: Vec<Vec<Found>> = vec![Vec::new(); servers.len()];
-    for round in 0..arguments.rounds.get() {
-        for turn in 0..servers.len() {
-            let place = (round + turn) % servers.len();
-            let (name, command) = &servers[place];
-            let one = measure(arguments, command).with_context(|| format!("server {name}"))?;
-            found[place].push(one);
-        }
-    }
-    let (last, base) = (servers.len() - 1, &servers[servers.len() - 1].0);
+    let found =
+        in_turns(&arguments.server, arguments.rounds, |command| measure(arguments, command))?;
+    let (base, of_base) = found.last().context("a server is needed")?;
     println!(
         "| server | us/request | times {base} | p99, ms | p99, times {base} | requests/s |\n|---|---:|---:|---:|---:|---:|"
     );
-    for (place, (name, _)) in servers.iter().enumerate() {
+    for (name, of_server) in &found {
         let median = |figure: fn(&Found) -> f64| {
-            Summary::of(found[place].iter().map(figure).collect())
-                .map_or(f64::NAN, |all| all.median)
+            Summary::of(of_server.iter().map(figure).collect()).map_or(f64::NAN, |all| all.median)
         };
         let ratio = |figure: fn(&Found) -> f64| {
-            let ratios = found[place].iter().zip(&found[last]);
+            let ratios = of_server.iter().zip(of_base);
             let ratios: Vec<_> = ratios.map(|(own, base)| figure(own) / figure(base)).collect();
             match Interval::of(&ratios) {
-                Some(interval) if place != last => interval.to_string(),
+                Some(interval) if name != base => interval.to_string(),
                 _ => "-".to_owned(),
             }
         };
