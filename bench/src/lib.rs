@@ -4,7 +4,7 @@
 //!   so that the servers differ in how they wait and dispatch and in nothing else. Used by the four
 //!   server binaries.
 //! - [`child`]: a server in a process of its own. Used by `beside-slow` and `http-cpu`.
-//! - [`statistics`]: median and spread. Used by `transmit-ways` and `posts`.
+//! - [`statistics`]: median and spread. Used by whoever shows figures of several rounds.
 //! - [`paired`]: ratios over rounds. Used by `posts`, `hot-path-table`, `beside-slow` and `http-cpu`.
 //! - `writes`: what a message costs in atomic writes. Used by `overlapped-echo`, in a build that counts.
 

@@ -32,6 +32,11 @@ impl Interval {
     }
 }
 
+/// The interval of ratios as a table has it, or that there is none.
+pub fn text_of(ratios: &[f64]) -> String {
+    Interval::of(ratios).map_or_else(|| "-".to_owned(), |interval| interval.to_string())
+}
+
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3} ({:.3} to {:.3})", self.ratio, self.low, self.high)

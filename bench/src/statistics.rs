@@ -22,6 +22,11 @@ impl Summary {
     }
 }
 
+/// The middle one of `values`; of none, no number.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    Summary::of(values.into_iter().collect()).map_or(f64::NAN, |summary| summary.median)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,8 +5,8 @@ use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
 use overlapped_bench::child::{Server, in_turns};
-use overlapped_bench::paired::Interval;
-use overlapped_bench::statistics::Summary;
+use overlapped_bench::paired::text_of;
+use overlapped_bench::statistics;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
@@ -68,14 +68,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for (name, of_server) in &found {
-        let median = |figure: fn(&Found) -> f64| {
-            Summary::of(of_server.iter().map(figure).collect()).map_or(f64::NAN, |all| all.median)
-        };
+        let median = |figure: fn(&Found) -> f64| statistics::median(of_server.iter().map(figure));
         let ratios = of_server.iter().zip(of_first).map(|(own, first)| own.p99_ms / first.p99_ms);
-        let ratio = match Interval::of(&ratios.collect::<Vec<_>>()) {
-            Some(interval) if name != first => interval.to_string(),
-            _ => "-".to_owned(),
-        };
+        let ratio =
+            if name == first { "-".to_owned() } else { text_of(&ratios.collect::<Vec<_>>()) };
         println!(
             "| {name} | {:.3} | {:.3} | {ratio} | {:.2} | {:.0} | {:.2} |",
             median(|found| found.p50_ms),

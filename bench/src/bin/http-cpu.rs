@@ -4,8 +4,8 @@
 use anyhow::{Context, ensure};
 use clap::Parser;
 use overlapped_bench::child::{Server, in_turns};
-use overlapped_bench::paired::Interval;
-use overlapped_bench::statistics::Summary;
+use overlapped_bench::paired::text_of;
+use overlapped_bench::statistics;
 use std::num::NonZeroUsize;
 use std::process::{Command, ExitCode};
 
@@ -54,16 +54,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "| server | us/request | times {base} | p99, ms | p99, times {base} | requests/s |\n|---|---:|---:|---:|---:|---:|"
     );
     for (name, of_server) in &found {
-        let median = |figure: fn(&Found) -> f64| {
-            Summary::of(of_server.iter().map(figure).collect()).map_or(f64::NAN, |all| all.median)
-        };
+        let median = |figure: fn(&Found) -> f64| statistics::median(of_server.iter().map(figure));
         let ratio = |figure: fn(&Found) -> f64| {
             let ratios = of_server.iter().zip(of_base);
-            let ratios: Vec<_> = ratios.map(|(own, base)| figure(own) / figure(base)).collect();
-            match Interval::of(&ratios) {
-                Some(interval) if name != base => interval.to_string(),
-                _ => "-".to_owned(),
-            }
+            let ratios = ratios.map(|(own, base)| figure(own) / figure(base));
+            if name == base { "-".to_owned() } else { text_of(&ratios.collect::<Vec<_>>()) }
         };
         println!(
             "| {name} | {:.2} | {} | {:.2} | {} | {:.0} |",

@@ -3,8 +3,8 @@
 
 use clap::Parser;
 use overlapped::{Packet, Port, Protocol, Workers, blocking};
-use overlapped_bench::paired::Interval;
-use overlapped_bench::statistics::Summary;
+use overlapped_bench::paired::text_of;
+use overlapped_bench::statistics::median;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -84,22 +84,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("|---|---:|---:|");
     for ((name, _), own) in WAYS.iter().zip(&times) {
         let ratios: Vec<f64> = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();
-        let ratio = match Interval::of(&ratios) {
-            Some(interval) if !std::ptr::eq(own, &raw const times[0]) => interval.to_string(),
-            _ => "-".to_owned(),
-        };
-        println!("| {name} | {:.0} | {ratio} |", median(own));
+        let is_first = std::ptr::eq(own, &raw const times[0]);
+        let ratio = if is_first { "-".to_owned() } else { text_of(&ratios) };
+        println!("| {name} | {:.0} | {ratio} |", median(own.iter().copied()));
     }
     println!("\n| empty jobs, one thread puts in, one takes out | millions a second |\n|---|---:|");
     for (name, own) in ["a channel", "a port"].iter().zip(&rates) {
-        println!("| {name} | {:.1} |", median(own) / 1e6);
+        println!("| {name} | {:.1} |", median(own.iter().copied()) / 1e6);
     }
     println!("\n{} rounds.", arguments.rounds);
     Ok(())
-}
-
-fn median(figures: &[f64]) -> f64 {
-    Summary::of(figures.to_vec()).map_or(f64::NAN, |summary| summary.median)
 }
 
 /// Milliseconds until all jobs are done.

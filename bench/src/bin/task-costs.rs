@@ -2,8 +2,8 @@
 //! process, in turns.
 
 use clap::Parser;
-use overlapped_bench::paired::Interval;
-use overlapped_bench::statistics::Summary;
+use overlapped_bench::paired::text_of;
+use overlapped_bench::statistics::median;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
 use std::pin::pin;
@@ -148,9 +148,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let own: Vec<f64> = rounds.iter().map(|(own, _)| own[number]).collect();
         let peer: Vec<f64> = rounds.iter().map(|(_, peer)| peer[number]).collect();
         let ratios: Vec<f64> = own.iter().zip(&peer).map(|(own, peer)| own / peer).collect();
-        let ratio =
-            Interval::of(&ratios).map_or_else(|| "-".to_owned(), |interval| interval.to_string());
-        let median = |figures| Summary::of(figures).map_or(f64::NAN, |summary| summary.median);
+        let ratio = text_of(&ratios);
         println!("| {name} | {:.0} | {:.0} | {ratio} |", median(own), median(peer));
     }
     println!("\n{} rounds, {threads} threads each.", arguments.rounds);

@@ -29,15 +29,16 @@ pub(super) struct ReceiveFrom {
 }
 
 impl ReceiveFrom {
-    pub(super) fn new(buffer: Option<Buffer>) -> Self {
+    fn new(buffer: Option<Buffer>, of_unix: bool) -> Self {
         Self {
             buffer: buffer.map(Buffer::cleared).into(),
-            of_unix: false,
+            of_unix,
             has_taken: false,
             result: not_performed(),
             from: SenderRoom::default(),
         }
     }
+
     fn receive(
         &self,
         socket: &Socket,
@@ -94,30 +95,29 @@ impl<P: Protocol> Kind<P> for ReceiveFrom {
     }
 
     fn into_packet(mut self, handle: Handle<Op<P>>, operation: P::Operation) -> Packet<P> {
-        let socket = UdpSocket(handle);
         let buffer = self.buffer.take().unwrap_or_else(Buffer::empty);
-        match self.of_unix {
-            false => {
-                let result = self.result.map(|sender| sender.internet());
-                Packet::ReceivedFrom { socket, buffer, operation, result }
-            }
-            true => {
-                let result = self.result.and_then(|sender| {
-                    sender.into_unix().ok_or_else(|| code::error(code::FAMILY_NOT_SUPPORTED))
-                });
-                Packet::ReceivedFromUnix { socket, buffer, operation, result }
-            }
-        }
+        packet(handle, buffer, operation, self.of_unix, self.result)
     }
 }
 
-/// The packet of one that was refused.
-fn refused<P: Protocol>(
+/// The packet of a receive that has completed or was refused; `of_unix` says of which kind.
+fn packet<P: Protocol>(
     handle: Handle<Op<P>>,
-    (buffer, operation): (Buffer, P::Operation),
-    error: io::Error,
+    buffer: Buffer,
+    operation: P::Operation,
+    of_unix: bool,
+    result: io::Result<Box<Remote>>,
 ) -> Packet<P> {
-    Packet::ReceivedFrom { socket: UdpSocket(handle), buffer, operation, result: Err(error) }
+    let socket = UdpSocket(handle);
+    if of_unix {
+        let result = result.and_then(|sender| {
+            sender.into_unix().ok_or_else(|| code::error(code::FAMILY_NOT_SUPPORTED))
+        });
+        Packet::ReceivedFromUnix { socket, buffer, operation, result }
+    } else {
+        let result = result.map(|sender| sender.internet());
+        Packet::ReceivedFrom { socket, buffer, operation, result }
+    }
 }
 
 impl<P: Protocol> UdpSocket<P> {
@@ -144,17 +144,7 @@ impl<P: Protocol> UdpSocket<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let receive = ReceiveFrom::new(Some(buffer));
-        Op::start(
-            &self.0,
-            Direction::Receive,
-            receive,
-            operation,
-            |mut receive, operation| {
-                (receive.buffer.take().unwrap_or_else(Buffer::empty), operation)
-            },
-            refused,
-        )
+        self.start_receive(buffer, false, operation)
     }
 
     /// Starts to receive one datagram into a buffer of the port's pool, which is taken when the
@@ -174,13 +164,43 @@ impl<P: Protocol> UdpSocket<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
+        self.start_receive_pooled(false, operation)
+    }
+
+    pub(super) fn start_receive(
+        &self,
+        buffer: Buffer,
+        of_unix: bool,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
         Op::start(
             &self.0,
             Direction::Receive,
-            ReceiveFrom::new(None),
+            ReceiveFrom::new(Some(buffer), of_unix),
+            operation,
+            |mut receive, operation| {
+                (receive.buffer.take().unwrap_or_else(Buffer::empty), operation)
+            },
+            move |handle, (buffer, operation), error| {
+                packet(handle, buffer, operation, of_unix, Err(error))
+            },
+        )
+    }
+
+    pub(super) fn start_receive_pooled(
+        &self,
+        of_unix: bool,
+        operation: P::Operation,
+    ) -> Result<OperationId, Refused<P::Operation>> {
+        Op::start(
+            &self.0,
+            Direction::Receive,
+            ReceiveFrom::new(None, of_unix),
             operation,
             |_, operation| operation,
-            |handle, operation, error| refused(handle, (Buffer::empty(), operation), error),
+            move |handle, operation, error| {
+                packet(handle, Buffer::empty(), operation, of_unix, Err(error))
+            },
         )
     }
 }

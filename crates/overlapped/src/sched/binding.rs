@@ -297,7 +297,7 @@ pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
 #[inline]
 #[must_use]
 pub fn was_seen_asleep() -> bool {
-    with_binding(|binding| Some(binding.member.take_seen_asleep())).unwrap_or(false)
+    with_binding(|binding| Some(binding.member.state.take_seen_asleep())).unwrap_or(false)
 }
 
 /// What `view` sees of the calling thread's binding, if it has one.

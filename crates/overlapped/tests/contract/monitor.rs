@@ -21,6 +21,16 @@ fn with_a_silent_sleeper(world: &World, size: usize) -> (Crew, Held) {
     (crew, sleeper)
 }
 
+/// The same, and the monitor has let worker 1 in for it.
+fn with_a_sleeper_that_was_seen(world: &World) -> (Crew, Held) {
+    let (crew, sleeper) = with_a_silent_sleeper(world, 2);
+    crew[1].take();
+    crew.post([1]);
+    assert_eq!(crew[1].posted(), 1);
+    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    (crew, sleeper)
+}
+
 fn sleep_silently(crew: &Crew) -> Held {
     crew.hold(0, |inside, go_on| {
         let _ = inside.send(());
@@ -270,11 +280,7 @@ fn t9_t10_a_sleeper_that_runs_again_is_counted_again_as_the_monitor_sees_it(worl
 }
 
 fn t9_who_was_seen_asleep_is_told_so_once(world: &World) {
-    let (crew, sleeper) = with_a_silent_sleeper(world, 2);
-    crew[1].take();
-    crew.post([1]);
-    assert_eq!(crew[1].posted(), 1);
-    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    let (crew, sleeper) = with_a_sleeper_that_was_seen(world);
     sleeper.release();
     let asked = || (overlapped::was_seen_asleep(), overlapped::was_seen_asleep());
     assert_eq!(crew.run(0, move |_| asked()), (true, false));
@@ -283,22 +289,14 @@ fn t9_who_was_seen_asleep_is_told_so_once(world: &World) {
 }
 
 fn t12_a_sleeper_that_ends_is_gone_as_the_monitor_sees_it(world: &World) {
-    let (mut crew, sleeper) = with_a_silent_sleeper(world, 2);
-    crew[1].take();
-    crew.post([1]);
-    assert_eq!(crew[1].posted(), 1);
-    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    let (mut crew, sleeper) = with_a_sleeper_that_was_seen(world);
     sleeper.release();
     crew.dismiss(0);
     crew.expect(Shape { released: 1, ..Shape::EMPTY });
 }
 
 fn t10_a_sleeper_that_blocks_by_the_guard_too_is_paused_once(world: &World) {
-    let (crew, sleeper) = with_a_silent_sleeper(world, 2);
-    crew[1].take();
-    crew.post([1]);
-    assert_eq!(crew[1].posted(), 1);
-    crew.expect(Shape { released: 1, paused: 1, ..Shape::EMPTY });
+    let (crew, sleeper) = with_a_sleeper_that_was_seen(world);
     sleeper.release();
     let said = crew.pause(0);
     assert_eq!(crew.shape().paused, 1);

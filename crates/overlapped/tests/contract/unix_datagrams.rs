@@ -40,6 +40,12 @@ fn unbound(port: &Port<Numbers>) -> UdpSocket<Numbers> {
     port.associate(socket, 5).expect("a socket of the standard library is associated")
 }
 
+/// One of a pair on the port, and the other one outside of it.
+fn pair(port: &Port<Numbers>) -> (UdpSocket<Numbers>, UnixDatagram) {
+    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
+    (port.associate(ours, 5).expect("one of a pair is associated"), peer)
+}
+
 /// Binds a socket outside of the port, whose calls do not wait for ever.
 fn outside(address: &SocketAddr) -> UnixDatagram {
     let socket = UnixDatagram::bind_addr(address).expect("the address is free");
@@ -74,16 +80,19 @@ fn receive_one(port: &Port<Numbers>, socket: &UdpSocket<Numbers>) -> (Vec<u8>, S
     (buffer.to_vec(), *result.expect("a datagram came"))
 }
 
-/// Starts sends, numbered from 0, until one finds no room; returns its number.
-fn send_until_one_waits(port: &Port<Numbers>, mut send: impl FnMut(u64)) -> u64 {
-    for number in 0..10_000 {
+/// Sends to the peer, numbered from 0, until a send finds no room; gives its number. The packets of those before it
+/// are taken.
+fn send_until_one_waits(port: &Port<Numbers>, client: &UdpSocket<Numbers>) -> u64 {
+    let waits = (0..10_000).find(|number| {
         let queued = port.snapshot().queued;
-        send(number);
-        if port.snapshot().queued == queued {
-            return number;
-        }
+        client.send(vec![*number as u8; 3], *number).expect("a full queue is no error");
+        port.snapshot().queued == queued
+    });
+    let waits = waits.expect("the receiver takes everything although it does not receive");
+    for number in 0..waits {
+        assert_sent(port, number, 3);
     }
-    panic!("the receiver takes everything although it does not receive");
+    waits
 }
 
 /// Fills the receiver's queue with what others send.
@@ -158,8 +167,7 @@ fn datagrams_keep_their_bounds_and_name_their_sender() {
 #[test]
 fn a_datagram_larger_than_the_buffer_is_cut_and_the_next_one_is_whole() {
     let port = World::System.exact_port(1);
-    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
-    let ours = port.associate(ours, 5).expect("one of a pair is associated");
+    let (ours, peer) = pair(&port);
     peer.send(b"too large").expect("there is room");
     peer.send(b"fits").expect("there is room");
     ours.receive_from_unix(Buffer::with_capacity(4), 1).expect("a receive can be started");
@@ -171,8 +179,7 @@ fn a_datagram_larger_than_the_buffer_is_cut_and_the_next_one_is_whole() {
 #[test]
 fn a_datagram_may_be_longer_than_one_of_udp_up_to_the_send_buffer() {
     let port = World::System.exact_port(1);
-    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
-    let ours = port.associate(ours, 5).expect("one of a pair is associated");
+    let (ours, peer) = pair(&port);
     peer.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
     // More buffers than one call of the system takes, and more bytes than any datagram of UDP has.
     let parts: Vec<Buffer> = (0..100).map(|part| Buffer::from(vec![part; 1_000])).collect();
@@ -259,12 +266,7 @@ fn a_send_waits_for_room_at_its_peer_and_goes_on_when_that_receives() {
     let server = outside(&address);
     let client = unbound(&port);
     client.connect_unix(&address).expect("somebody is there");
-    let waits = send_until_one_waits(&port, |number| {
-        client.send(vec![number as u8; 3], number).expect("a full queue is no error");
-    });
-    for number in 0..waits {
-        assert_sent(&port, number, 3);
-    }
+    let waits = send_until_one_waits(&port, &client);
     assert_nothing_comes(&port);
     let mut room = [0; 10];
     assert_eq!(server.recv(&mut room).expect("it was sent"), 3);
@@ -276,12 +278,7 @@ fn a_send_waits_for_room_at_its_peer_and_goes_on_when_that_receives() {
     }
 
     // The peer goes while a send waits for it.
-    let waits = send_until_one_waits(&port, |number| {
-        client.send(vec![number as u8; 3], number).expect("a full queue is no error");
-    });
-    for number in 0..waits {
-        assert_sent(&port, number, 3);
-    }
+    let waits = send_until_one_waits(&port, &client);
     drop(server);
     let (operation, transferred, result) = sent_to(&port);
     assert_eq!((operation, transferred), (waits, 0));
@@ -330,8 +327,7 @@ fn a_send_to_a_name_whose_queue_others_have_filled_waits_and_may_be_given_up() {
 #[test]
 fn receives_are_cancelled_and_closed_as_those_of_udp_and_no_datagram_is_lost() {
     let port = World::System.exact_port(1);
-    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
-    let ours = port.associate(ours, 5).expect("one of a pair is associated");
+    let (ours, peer) = pair(&port);
     let id = ours.receive_from_unix(Buffer::with_capacity(9), 1).expect("a receive starts");
     ours.receive_from_unix_pooled(2).expect("a receive starts");
     ours.cancel(id).expect("it is in flight");
@@ -359,8 +355,7 @@ fn receives_are_cancelled_and_closed_as_those_of_udp_and_no_datagram_is_lost() {
 #[test]
 fn what_only_udp_has_is_refused_by_a_line_that_says_so() {
     let port = World::System.exact_port(1);
-    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
-    let ours = port.associate(ours, 5).expect("one of a pair is associated");
+    let (ours, peer) = pair(&port);
     peer.send(b"here").expect("there is room");
     let group = "224.0.0.251".parse().expect("an address");
     let mut batch = Datagrams::new();
@@ -417,8 +412,7 @@ fn the_family_of_a_socket_must_be_that_of_the_address_and_of_the_receive() {
 #[test]
 fn a_socket_of_the_standard_library_comes_and_goes_with_what_it_has() {
     let port = World::System.exact_port(1);
-    let (ours, peer) = UnixDatagram::pair().expect("a pair can be made");
-    let ours = port.associate(ours, 5).expect("one of a pair is associated");
+    let (ours, peer) = pair(&port);
     peer.send(b"kept").expect("there is room");
     let socket = ours.into_socket().expect("it is the last handle");
     let ours = UnixDatagram::try_from(socket).expect("it is a Unix socket");

@@ -2,12 +2,7 @@
 
 use super::linux_unix::of_system;
 use crate::buffer::{Buffer, Buffers};
-use crate::conn::handle::Handle;
-use crate::conn::operation::Direction;
 use crate::error::{OperationId, Refused};
-use crate::op::Op;
-use crate::op::packet::Packet;
-use crate::op::receive_from::ReceiveFrom;
 use crate::op::udp_socket::UdpSocket;
 use crate::protocol::Protocol;
 use crate::sys::family::Remote;
@@ -72,7 +67,7 @@ impl<P: Protocol> UdpSocket<P> {
     /// Starts to send the filled parts of `buffers`, in order, as one datagram to the Unix socket at
     /// `address`, a path or an abstract name.
     ///
-    /// Completes as [`send_to`](Self::send_to) does, with [`Packet::SentTo`]. While the receiver's
+    /// Completes as [`send_to`](Self::send_to) does, with [`Packet::SentTo`](crate::Packet::SentTo). While the receiver's
     /// queue is full (10 datagrams at first, `net.unix.max_dgram_qlen`) the send waits, and with it
     /// the sends of this socket behind it, also those to others. The system does not say when there
     /// is room, so it is tried again every 50 ms, and each time counts as
@@ -101,7 +96,7 @@ impl<P: Protocol> UdpSocket<P> {
 
     /// Starts to receive one datagram into `buffer`, as [`receive_from`](Self::receive_from) does.
     ///
-    /// Completes with [`Packet::ReceivedFromUnix`] and the sender's name. Descriptors that come with
+    /// Completes with [`Packet::ReceivedFromUnix`](crate::Packet::ReceivedFromUnix) and the sender's name. Descriptors that come with
     /// a datagram are closed by the system. A sender whose path has 108 bytes, which no address of
     /// the standard library takes, is the error `InvalidData`; the buffer has its datagram.
     ///
@@ -115,22 +110,12 @@ impl<P: Protocol> UdpSocket<P> {
         buffer: Buffer,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<(Buffer, P::Operation)>> {
-        let receive = ReceiveFrom { of_unix: true, ..ReceiveFrom::new(Some(buffer)) };
-        Op::start(
-            &self.0,
-            Direction::Receive,
-            receive,
-            operation,
-            |mut receive, operation| {
-                (receive.buffer.take().unwrap_or_else(Buffer::empty), operation)
-            },
-            refused,
-        )
+        self.start_receive(buffer, true, operation)
     }
 
     /// Starts to receive one datagram into a buffer of the port's pool, as
     /// [`receive_from_pooled`](Self::receive_from_pooled) does. Completes with
-    /// [`Packet::ReceivedFromUnix`] and the sender's name.
+    /// [`Packet::ReceivedFromUnix`](crate::Packet::ReceivedFromUnix) and the sender's name.
     ///
     /// # Errors
     /// As for [`receive_from_unix`](Self::receive_from_unix); the operation is given back.
@@ -138,23 +123,6 @@ impl<P: Protocol> UdpSocket<P> {
         &self,
         operation: P::Operation,
     ) -> Result<OperationId, Refused<P::Operation>> {
-        let receive = ReceiveFrom { of_unix: true, ..ReceiveFrom::new(None) };
-        Op::start(
-            &self.0,
-            Direction::Receive,
-            receive,
-            operation,
-            |_, operation| operation,
-            |handle, operation, error| refused(handle, (Buffer::empty(), operation), error),
-        )
+        self.start_receive_pooled(true, operation)
     }
-}
-
-/// The packet of one that was refused.
-fn refused<P: Protocol>(
-    handle: Handle<Op<P>>,
-    (buffer, operation): (Buffer, P::Operation),
-    error: io::Error,
-) -> Packet<P> {
-    Packet::ReceivedFromUnix { socket: UdpSocket(handle), buffer, operation, result: Err(error) }
 }

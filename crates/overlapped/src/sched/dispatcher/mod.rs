@@ -52,7 +52,7 @@ pub(crate) struct Member<E, K> {
     events: Vec<E>,
     /// The thread's own queue. What type it has depends on what the scheduler queues.
     own: Box<dyn Any>,
-    state: Arc<ThreadState>,
+    pub(super) state: Arc<ThreadState>,
     /// How often in a row the thread has taken from its own queue.
     streak: Cell<u32>,
     /// How many events the thread found in the backend the last time.
@@ -68,12 +68,6 @@ impl<E, K> Member<E, K> {
 
     fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
         Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0), found: 0 }
-    }
-
-    /// See [`was_seen_asleep`](super::binding::was_seen_asleep).
-    #[inline]
-    pub(super) fn take_seen_asleep(&self) -> bool {
-        self.state.take_seen_asleep()
     }
 }
 

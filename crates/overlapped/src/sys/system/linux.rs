@@ -183,17 +183,26 @@ impl SystemSocket {
         if self.coalesces.load(Ordering::Relaxed) {
             return Err(super::cannot_take_apart());
         }
+        let (filled, from) = self.take_datagram(buffer)?;
+        let sender = from.and_then(|from| {
+            if self.family == Family::Unix {
+                return Ok(NO_ADDRESS);
+            }
+            Ok(from.ok_or(Errno::AFNOSUPPORT).and_then(SocketAddr::try_from)?)
+        });
+        Ok((filled, sender))
+    }
+
+    /// The same for a socket of any family, whose senders may have no address.
+    pub(super) fn take_datagram(
+        &self,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, io::Result<Option<net::SocketAddrAny>>)> {
         // With this flag the length is that of the datagram, not of what fitted.
         let (filled, length, from) =
             retry_on_intr(|| net::recvfrom(&self.descriptor, &mut *buffer, RecvFlags::TRUNC))?;
-        if filled < length {
-            return Ok((filled, Err(Errno::MSGSIZE.into())));
-        }
-        if self.family == Family::Unix {
-            return Ok((filled, Ok(NO_ADDRESS)));
-        }
-        let from = from.ok_or(Errno::AFNOSUPPORT).and_then(SocketAddr::try_from);
-        Ok((filled, from.map_err(io::Error::from)))
+        let fits = filled == length;
+        Ok((filled, if fits { Ok(from) } else { Err(Errno::MSGSIZE.into()) }))
     }
 
     /// Sends the buffers as one datagram; without an address, to the peer of a connected socket.

@@ -6,7 +6,7 @@ use crate::sys::code;
 use crate::sys::family::Family;
 use crate::sys::options::PeerCredentials;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, sockopt};
+use rustix::net::{self, SendFlags, SocketAddrAny, SocketAddrUnix, sockopt};
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::linux::net::SocketAddrExt;
@@ -25,10 +25,7 @@ impl SystemSocket {
 
     /// Connects, or says that the backlog is full: by the system's number, since this does not go on.
     pub(crate) fn connect_unix(&self, address: &SocketAddr) -> io::Result<()> {
-        if self.family != Family::Unix {
-            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
-        }
-        let address = system_address(address)?;
+        let address = self.destination(address)?;
         retry_on_intr(|| net::connect(&self.descriptor, &address))?;
         self.stands();
         Ok(())
@@ -36,10 +33,7 @@ impl SystemSocket {
 
     /// Whom a datagram socket exchanges datagrams with from now on.
     pub(crate) fn connect_datagrams_unix(&self, address: &SocketAddr) -> io::Result<()> {
-        if self.family != Family::Unix {
-            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
-        }
-        let address = system_address(address)?;
+        let address = self.destination(address)?;
         Ok(retry_on_intr(|| net::connect(&self.descriptor, &address))?)
     }
 
@@ -52,12 +46,8 @@ impl SystemSocket {
         if self.family != Family::Unix {
             return Err(not_unix());
         }
-        let (filled, length, from) =
-            retry_on_intr(|| net::recvfrom(&self.descriptor, &mut *buffer, RecvFlags::TRUNC))?;
-        if filled < length {
-            return Ok((filled, Err(Errno::MSGSIZE.into())));
-        }
-        Ok((filled, name_of(from).map(Box::new)))
+        let (filled, from) = self.take_datagram(buffer)?;
+        Ok((filled, from.and_then(name_of).map(Box::new)))
     }
 
     /// Sends the buffers as one datagram.
@@ -66,10 +56,7 @@ impl SystemSocket {
         buffers: &[IoSlice<'_>],
         address: &SocketAddr,
     ) -> io::Result<()> {
-        if self.family != Family::Unix {
-            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
-        }
-        let address = system_address(address)?;
+        let address = self.destination(address)?;
         retry_on_intr(|| {
             net::sendmsg_addr(
                 &self.descriptor,
@@ -80,6 +67,14 @@ impl SystemSocket {
             )
         })?;
         Ok(())
+    }
+
+    /// An address of the system, for a socket that may have to do with it.
+    fn destination(&self, address: &SocketAddr) -> io::Result<SocketAddrUnix> {
+        if self.family != Family::Unix {
+            return Err(code::error(code::FAMILY_NOT_SUPPORTED));
+        }
+        system_address(address)
     }
 
     /// A duplicate that the standard library asks: it reads whatever name a peer has chosen.
