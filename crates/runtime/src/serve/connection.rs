@@ -58,7 +58,28 @@ impl<I> Connection<I> {
         }
     }
 
-    /// The result of an operation that waits: none, or that the time is over.
+    /// What an operation gave; for one that waits, nothing, or that the time is over.
+    fn or_timed_out<T>(
+        &mut self,
+        polled: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_pending() { self.poll_silence(context) } else { polled }
+    }
+
+    /// The same for one that has written. That is a sign of the client: there is room when it has taken what was
+    /// written before.
+    fn written(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if polled.is_ready() {
+            self.has_moved();
+        }
+        self.or_timed_out(polled, context)
+    }
+
     fn poll_silence<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         let Some(end) = self.limit().and_then(|limit| self.last.checked_add(limit)) else {
             return Poll::Pending;
@@ -86,30 +107,11 @@ impl<I: Read + Unpin> Read for Connection<I> {
         room: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_read(context, room) {
-            Poll::Ready(result) => {
-                this.has_come();
-                Poll::Ready(result)
-            }
-            Poll::Pending => this.poll_silence(context),
+        let polled = Pin::new(&mut this.io).poll_read(context, room);
+        if polled.is_ready() {
+            this.has_come();
         }
-    }
-}
-
-impl<I: Write + Unpin> Connection<I> {
-    /// Writes, which is a sign of the client: there is room when it has taken what was written before.
-    fn poll_out(
-        &mut self,
-        context: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut I>, &mut Context<'_>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        match write(Pin::new(&mut self.io), context) {
-            Poll::Ready(result) => {
-                self.has_moved();
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.poll_silence(context),
-        }
+        this.or_timed_out(polled, context)
     }
 }
 
@@ -119,7 +121,9 @@ impl<I: Write + Unpin> Write for Connection<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_out(context, |io, context| io.poll_write(context, bytes))
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.written(polled, context)
     }
 
     fn poll_write_vectored(
@@ -127,7 +131,9 @@ impl<I: Write + Unpin> Write for Connection<I> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_out(context, |io, context| io.poll_write_vectored(context, buffers))
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.io).poll_write_vectored(context, buffers);
+        this.written(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -136,17 +142,13 @@ impl<I: Write + Unpin> Write for Connection<I> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_flush(context) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => this.poll_silence(context),
-        }
+        let polled = Pin::new(&mut this.io).poll_flush(context);
+        this.or_timed_out(polled, context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_shutdown(context) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => this.poll_silence(context),
-        }
+        let polled = Pin::new(&mut this.io).poll_shutdown(context);
+        this.or_timed_out(polled, context)
     }
 }
