@@ -32,7 +32,7 @@ impl Reply {
     pub(crate) fn written(self) -> (Box<Answer>, Vec<u8>) {
         let Self { mut answer, head, text, minor_version } = self;
         let goes_on = matches!(answer.after, After::Next(_));
-        let mut bytes = head.finish(answer.status, goes_on, minor_version);
+        let mut bytes = head.finish(goes_on, minor_version);
         answer.head_left = bytes.len();
         bytes.extend_from_slice(text.as_bytes());
         (answer, bytes)
@@ -135,8 +135,8 @@ pub(crate) fn cut(line: &[u8]) -> Box<[u8]> {
 }
 
 impl Frame<'_> {
-    fn head(&self) -> Head {
-        Head::new(self.date)
+    fn head(&self, status: u16) -> Head {
+        Head::new(status, self.date)
     }
 
     fn reply(self, status: u16, head: Head, mut text: String, file: Option<Part>) -> Reply {
@@ -156,7 +156,7 @@ impl Frame<'_> {
 
     /// A status from 400 on, with its name as the body.
     fn refusal(self, status: u16) -> Reply {
-        let mut head = self.head();
+        let mut head = self.head(status);
         match status {
             405 => head = head.header("Allow", METHODS),
             503 => head = head.header("Retry-After", 1),
@@ -166,12 +166,12 @@ impl Frame<'_> {
     }
 
     fn options(self) -> Reply {
-        let head = self.head().header("Allow", METHODS).header("Content-Length", 0);
+        let head = self.head(200).header("Allow", METHODS).header("Content-Length", 0);
         self.reply(200, head, String::new(), None)
     }
 
     fn redirect(self, place: &Place, query: Option<&str>) -> Reply {
-        let head = self.head().header("Location", place.redirect(query));
+        let head = self.head(301).header("Location", place.redirect(query));
         self.text(301, head, "text/plain; charset=utf-8", words(301))
     }
 
@@ -179,13 +179,13 @@ impl Frame<'_> {
     fn page(self, request: &Request<'_>, page: String) -> Reply {
         match judge(request, &Version::default(), self.now) {
             Verdict::NotModified => {
-                let head = self.head();
+                let head = self.head(304);
                 self.reply(304, head, String::new(), None)
             }
             Verdict::Failed => self.refusal(412),
             // Of such a page there are no parts.
             Verdict::Whole | Verdict::Part(..) | Verdict::Unsatisfiable => {
-                let head = self.head().header("X-Content-Type-Options", "nosniff");
+                let head = self.head(200).header("X-Content-Type-Options", "nosniff");
                 self.text(200, head, "text/html; charset=utf-8", page)
             }
         }
@@ -197,19 +197,19 @@ impl Frame<'_> {
             Verdict::Whole => (200, 0, size),
             Verdict::Part(offset, length) => (206, offset, length),
             Verdict::NotModified => {
-                let head = self.head().headers(&file.tag_header);
+                let head = self.head(304).headers(&file.tag_header);
                 return self.reply(304, head, String::new(), None);
             }
             Verdict::Failed => return self.refusal(412),
             Verdict::Unsatisfiable => {
-                let head = self.head().header("Content-Range", format_args!("bytes */{size}"));
+                let head = self.head(416).header("Content-Range", format_args!("bytes */{size}"));
                 return self.text(416, head, "text/plain; charset=utf-8", words(416));
             }
         };
         // Who asked under If-Range has the rest of what describes the file.
         let has_rest = status == 206 && request.if_range.is_some();
         let headers = if has_rest { &file.tag_header } else { &file.headers };
-        let mut head = self.head().headers(headers).header("Content-Length", length);
+        let mut head = self.head(status).headers(headers).header("Content-Length", length);
         if status == 206 {
             let last = offset + length - 1;
             head = head.header("Content-Range", format_args!("bytes {offset}-{last}/{size}"));

@@ -41,14 +41,14 @@ pub(crate) fn words(status: u16) -> String {
     format!("{status} {}{more}\n", reason(status))
 }
 
-/// A head that is being written: its headers, each with its line end.
+/// A head that is being written.
 pub(crate) struct Head(String);
 
 impl Head {
-    pub(crate) fn new(date: &str) -> Self {
+    pub(crate) fn new(status: u16, date: &str) -> Self {
         let mut text = String::with_capacity(320);
         // Writing to a string cannot fail.
-        let _ = write!(text, "Date: {date}\r\n");
+        let _ = write!(text, "HTTP/1.1 {status} {}\r\nDate: {date}\r\n", reason(status));
         Self(text)
     }
 
@@ -66,18 +66,19 @@ impl Head {
     /// The names and values of its headers.
     #[cfg(feature = "responder")]
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split("\r\n").filter_map(|line| line.split_once(": "))
+        let headers = self.0.split("\r\n").skip(1);
+        headers.filter_map(|line| line.split_once(": "))
     }
 
     /// The whole head, with what it says of the connection's future.
-    pub(crate) fn finish(self, status: u16, keeps_alive: bool, minor_version: u8) -> Vec<u8> {
-        let connection = match (keeps_alive, minor_version) {
-            (false, _) => "Connection: close\r\n",
-            (true, 0) => "Connection: keep-alive\r\n",
-            (true, _) => "",
-        };
-        let headers = self.0;
-        format!("HTTP/1.1 {status} {}\r\n{headers}{connection}\r\n", reason(status)).into_bytes()
+    pub(crate) fn finish(mut self, keeps_alive: bool, minor_version: u8) -> Vec<u8> {
+        match (keeps_alive, minor_version) {
+            (false, _) => self.0.push_str("Connection: close\r\n"),
+            (true, 0) => self.0.push_str("Connection: keep-alive\r\n"),
+            (true, _) => {}
+        }
+        self.0.push_str("\r\n");
+        self.0.into_bytes()
     }
 }
 
