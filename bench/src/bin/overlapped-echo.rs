@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use overlapped::{
     AcceptWindow, ListenSocket, Packet, Port, Protocol, Received, Started, TakeError, TcpSocket,
-    TcpStream,
+    TcpStream, Workers,
 };
 use overlapped_bench::server::{self, Cost, Framing, ServerOptions};
 use overlapped_bench::writes;
@@ -36,6 +36,14 @@ struct Arguments {
     /// Go on with operations that complete in place, without taking their packets.
     #[arg(long)]
     in_place: bool,
+
+    /// Let the library run the threads.
+    #[arg(long, conflicts_with = "in_place")]
+    workers: bool,
+
+    /// With --workers: do not look for handlers that hold their thread for long.
+    #[arg(long, requires = "workers")]
+    no_stalls: bool,
 
     /// Do not watch for handlers that block.
     #[arg(long, alias = "no-doorman")]
@@ -86,6 +94,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let listener = port.associate(socket, ()).context("cannot associate the listener")?;
     listener.accept_window(AcceptWindow::new(WINDOW), Framing::default)?;
     let (cost, batch, in_place) = (options.cost(), arguments.batch, arguments.in_place);
+    if arguments.workers {
+        let mut workers = Workers::new(&port).least(concurrency + 1).most(pool);
+        if arguments.no_stalls {
+            workers = workers.stall_after(None);
+        }
+        server::announce(address)?;
+        workers.run(move |port, packet| handle(port, cost, packet))?;
+        return Ok(());
+    }
     let (ended, end) = std::sync::mpsc::channel();
     for _ in 0..pool {
         let (port, ended) = (port.clone(), ended.clone());

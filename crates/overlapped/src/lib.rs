@@ -100,6 +100,7 @@ mod panics;
 mod port;
 mod protocol;
 mod sched;
+mod stalls;
 mod sync;
 mod sys;
 #[cfg(all(test, not(loom)))]
@@ -134,6 +135,10 @@ pub use protocol::Protocol;
 pub use sched::TakeError;
 pub use sched::binding::{blocking, was_seen_asleep};
 pub use sched::metrics::DelayHistogram;
+pub use stalls::seat::{StallSeat, doing};
+pub use stalls::table::{StallSummary, StalledThread};
+pub use stalls::watch::StallWatch;
+pub use stalls::{Stall, StallKind, Stalls};
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
 pub use sys::directories::Change;

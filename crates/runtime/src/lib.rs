@@ -70,6 +70,7 @@ mod blocking;
 mod executor;
 pub mod fs;
 mod join_set;
+mod named;
 pub mod net;
 mod packets;
 mod runtime;
@@ -88,9 +89,13 @@ pub use adapters::hyper::{HyperExecutor, HyperTimer};
 pub use blocking::{spawn_blocking, yield_now};
 pub use executor::owned::TaskInfo;
 pub use executor::task::{AbortHandle, JoinError, JoinHandle};
-pub use executor::watch::{Stall, StallKind, Stalls};
+pub use executor::watch::Stall;
 pub use join_set::JoinSet;
-pub use overlapped::{Buffer, Buffers, DatagramInfo, Datagrams, blocking};
+pub use named::{Named, named};
+pub use overlapped::{
+    Buffer, Buffers, DatagramInfo, Datagrams, StallKind, StallSummary, StalledThread, Stalls,
+    blocking, doing,
+};
 pub use runtime::{Builder, EnterGuard, Handle, Metrics, Runtime, ShutdownReport};
 #[cfg(feature = "serve")]
 pub use serve::{ClientAddress, Serve, ServeMetrics, serve};

@@ -4,11 +4,14 @@ use crate::executor::Executor;
 use crate::executor::current::{self, Entered};
 use crate::executor::owned::TaskInfo;
 use crate::executor::task::JoinHandle;
-use crate::executor::watch::{self, OnStall, Stall, Stalls};
+use crate::executor::watch::{OnStall, Stall};
 use crate::packets::Packets;
 #[cfg(feature = "tokio-compat")]
 use crate::tokio_thread::{self, TokioThread};
-use overlapped::{Counters, DriverChoice, FilesChoice, Port, RunningWorkers, Snapshot, Workers};
+use overlapped::{
+    Counters, DriverChoice, FilesChoice, Port, RunningWorkers, Snapshot, StallSummary,
+    StalledThread, Stalls, Workers,
+};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -98,8 +101,8 @@ impl Builder {
     /// is, and where it was spawned, says the [`Stall`].
     ///
     /// It is called once for each such poll, within a quarter of `after` or so, by a thread that does nothing
-    /// else; what it takes long for delays the next call. Without it, stalls of 100 ms are counted all
-    /// the same ([`Metrics::stalls`]), and with the feature `tracing` each is an event.
+    /// else; what it takes long for delays the next call. Without it, stalls of 25 ms are counted all
+    /// the same ([`Metrics::stalls`], [`Handle::stalls`]), and with the feature `tracing` each is an event.
     ///
     /// A task that blocks costs others nothing but a thread. One that computes costs them a processor.
     pub fn on_stall(
@@ -125,20 +128,24 @@ impl Builder {
         let tokio = tokio_thread::runtime(&self.thread_name)?;
         let executor = Arc::new(Executor::new(
             port,
+            &self.thread_name,
+            self.on_stall,
             #[cfg(feature = "tokio-compat")]
             tokio.handle().clone(),
         ));
         #[cfg(feature = "tokio-compat")]
         let tokio = Some(TokioThread::start(tokio, &executor, &self.thread_name)?);
-        let mut workers =
-            Workers::new(&executor.port).name(&self.thread_name).most(self.most_threads);
+        // Its packets are many tasks; who polls one says which.
+        let mut workers = Workers::new(&executor.port)
+            .name(&self.thread_name)
+            .most(self.most_threads)
+            .stall_after(None);
         if let Some(bytes) = self.stack_size {
             workers = workers.stack_size(bytes);
         }
         // The threads keep the executor until they end, which they do with the runtime.
         let of_threads = Arc::clone(&executor);
         let workers = workers.start(move |_, packet| of_threads.handle(packet))?;
-        watch::start(&executor, self.on_stall, &self.thread_name);
         Ok(Runtime {
             handle: Handle(executor),
             workers: Some(workers),
@@ -378,14 +385,24 @@ impl Handle {
         Metrics {
             tasks: executor.owned.count(),
             spawned: executor.owned.spawned(),
-            polls: executor.watch.polls(),
-            running: executor.watch.running().len(),
+            polls: executor.watch.begun(),
+            running: executor.watch.labels().len(),
             in_run_queues: executor.queues.tasks(),
             robbed: executor.queues.robbed(),
-            stalls: executor.watch.stalls(),
+            stalls: executor.watch.counts(),
             port: executor.port.snapshot(),
             counters: executor.port.counters(),
         }
+    }
+
+    /// The tasks that have held a thread for long, by name, the last seen first; see [`Builder::on_stall`].
+    pub fn stalls(&self) -> Vec<StallSummary> {
+        self.0.watch.summaries()
+    }
+
+    /// The threads that tasks hold for long at this moment.
+    pub fn stalled(&self) -> Vec<StalledThread> {
+        self.0.watch.stalled()
     }
 
     /// The tasks that exist, in the order in which they were spawned.

@@ -1,6 +1,8 @@
 //! To see what a runtime does: its figures, its tasks, and who holds a thread for long.
 
-use overlapped_runtime::{Handle, JoinSet, Runtime, Stall, StallKind, blocking, spawn, yield_now};
+use overlapped_runtime::{
+    Handle, JoinSet, Runtime, Stall, StallKind, blocking, named, spawn, yield_now,
+};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -26,7 +28,7 @@ fn told() -> (Runtime, mpsc::Receiver<Stall>) {
     let tell = Mutex::new(tell);
     let runtime = Runtime::builder().concurrency(1).on_stall(LONG, move |stall| {
         // The test may have ended.
-        let _ = tell.lock().expect("nobody panics").send(*stall);
+        let _ = tell.lock().expect("nobody panics").send(stall.clone());
     });
     (runtime.build().expect("a runtime starts"), told)
 }
@@ -51,6 +53,26 @@ fn a_task_that_blocks_for_long_is_named_while_it_does() {
     runtime.block_on(task).expect("it ends");
     let stalls = runtime.handle().metrics().stalls;
     assert_eq!((stalls.blocked + stalls.unknown, stalls.computed), (1, 0), "{stalls:?}");
+}
+
+#[test]
+fn a_task_that_blocks_goes_by_its_name_and_by_the_call_in_which_it_sleeps() {
+    let (runtime, told) = told();
+    let (release, wait) = mpsc::channel::<()>();
+    let task = runtime.spawn(named("the report", async move {
+        yield_now().await;
+        let _ = wait.recv_timeout(PATIENCE);
+    }));
+    let stall = told.recv_timeout(PATIENCE).expect("it is told");
+    assert_eq!(stall.name, "the report");
+    assert!(!cfg!(target_os = "linux") || stall.asleep_in.as_deref() == Some("futex"), "{stall:?}");
+    until("it is listed", || runtime.handle().stalled().len() == 1);
+    drop(release);
+    runtime.block_on(task).expect("it ends");
+    until("it is over", || runtime.handle().stalled().is_empty());
+    let stalls = runtime.handle().stalls();
+    assert_eq!((stalls.len(), stalls[0].count), (1, 1), "{stalls:?}");
+    assert_eq!(stalls[0].name, "the report");
 }
 
 /// The system knows late that a thread has waited for a processor. So one of several tries is enough.

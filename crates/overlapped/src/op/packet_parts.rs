@@ -61,6 +61,34 @@ pub enum PacketKind {
     Posted,
 }
 
+impl PacketKind {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 22] = [
+        Self::Accepted,
+        Self::AcceptedInto,
+        Self::Connected,
+        Self::Disconnected,
+        Self::Received,
+        Self::ReceivedBatch,
+        Self::ReceivedFrom,
+        Self::ReceivedFromUnix,
+        Self::ReceivedScattered,
+        Self::Sent,
+        Self::SentBatch,
+        Self::SentTo,
+        Self::Transmitted,
+        Self::Read,
+        Self::Written,
+        Self::Flushed,
+        Self::Waited,
+        Self::Changed,
+        Self::Exited,
+        Self::Timer,
+        Self::Signal,
+        Self::Posted,
+    ];
+}
+
 /// The handle of a packet.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -53,6 +53,7 @@ pub(crate) mod simulated;
 pub(crate) mod sleep;
 pub(crate) mod socket;
 pub(crate) mod system;
+pub(crate) mod thread_view;
 #[cfg(target_os = "linux")]
 pub(crate) mod uring;
 pub(crate) mod waits;

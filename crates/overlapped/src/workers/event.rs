@@ -2,6 +2,7 @@
 
 use crate::op::packet_parts::{PacketHandle, PacketKind};
 use crate::protocol::Protocol;
+use crate::stalls::Stall;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,13 @@ pub enum WorkersEvent<P: Protocol> {
         handle: PacketHandle<P>,
         /// What the panic said.
         message: String,
+    },
+    /// A handler has held its thread for long, and holds it still. It is told once for each, on a thread that does
+    /// nothing else; see [`stall_after`](crate::Workers::stall_after).
+    #[non_exhaustive]
+    HandlerStalled {
+        /// What it is called, for how long, and what the thread does. The label is of no use here.
+        stall: Stall,
     },
     /// All of the most threads are blocked, none has come back for 20 ms (or the time given to
     /// [`shed_when_exhausted`](crate::Workers::shed_when_exhausted)), and work waits.
@@ -38,6 +46,35 @@ pub enum WorkersEvent<P: Protocol> {
         /// Why it could not be started.
         error: io::Error,
     },
+}
+
+#[cfg(feature = "tracing")]
+impl<P: Protocol> WorkersEvent<P> {
+    /// Tells it to the subscriber of the program.
+    pub(super) fn trace(&self) {
+        match self {
+            Self::HandlerPanicked { kind, message, .. } => {
+                tracing::error!(?kind, message, "a handler has panicked; its connection is reset");
+            }
+            Self::HandlerStalled { stall } => match stall.kind {
+                crate::stalls::StallKind::Blocks => tracing::debug!(
+                    name = %stall.name, lasted = ?stall.lasted, asleep_in = stall.asleep_in,
+                    "a handler blocks its thread; another one was let in"
+                ),
+                _ => tracing::warn!(
+                    name = %stall.name, lasted = ?stall.lasted,
+                    "a handler holds its thread for long"
+                ),
+            },
+            Self::Exhausted { threads } => {
+                tracing::warn!(threads, "all threads there may be are blocked, and packets wait");
+            }
+            Self::Recovered => tracing::info!("a thread waits for packets again"),
+            Self::ThreadNotStarted { threads, error } => {
+                tracing::error!(threads, %error, "a thread could not be started");
+            }
+        }
+    }
 }
 
 /// What a pool has counted since it was started.

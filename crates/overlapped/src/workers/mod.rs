@@ -4,7 +4,7 @@
 //! - [`pool`] is what its threads share. Each of them takes a packet, sees to it that another thread
 //!   waits in the port, and calls the handler. So a thread is started before it is needed, and by the
 //!   thread that takes the last one's place: nobody has to look for that by a timer.
-//! - [`seat`] is one thread, as the others see it.
+//! - [`sight`] is all of them, as the supervisor sees them.
 //! - [`supervisor`] is the thread that sees when even the most threads are blocked. It sleeps while a
 //!   thread waits in the port.
 //! - [`running`] is what users hold: figures, and the stop in phases.
@@ -13,7 +13,7 @@
 pub(crate) mod event;
 mod pool;
 pub(crate) mod running;
-mod seat;
+mod sight;
 mod supervisor;
 
 use crate::op::packet::Packet;
@@ -22,9 +22,13 @@ use crate::protocol::Protocol;
 use event::WorkersEvent;
 use pool::Pool;
 use running::{RunningWorkers, StopReport};
+use std::any::type_name;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// After this time a handler is a stall, if nothing else is said. One of 50 ms is seen, whenever the looks are.
+const STALL_AFTER: Duration = Duration::from_millis(25);
 
 /// Takes a packet in the place of the handler.
 type Shed<P> = Box<dyn Fn(&Port<P>, Packet<P>) + Send + Sync>;
@@ -76,6 +80,8 @@ pub struct Workers<P: Protocol> {
     stack_size: Option<usize>,
     stop_within: Duration,
     when_exhausted: WhenExhausted<P>,
+    stall_after: Option<Duration>,
+    handler_name: Option<String>,
     tell: Option<Tell<P>>,
 }
 
@@ -98,6 +104,8 @@ impl<P: Protocol> Workers<P> {
             stack_size: None,
             stop_within: Duration::from_secs(10),
             when_exhausted: WhenExhausted::Wait,
+            stall_after: Some(STALL_AFTER),
+            handler_name: None,
             tell: None,
         }
     }
@@ -176,6 +184,24 @@ impl<P: Protocol> Workers<P> {
         self
     }
 
+    /// How long a handler may hold its thread until that is a stall (default 25 ms), or `None`: nobody looks.
+    ///
+    /// Stalls are counted by the name of the handler ([`RunningWorkers::stalls`]), each with what the thread does
+    /// meanwhile, and told of ([`WorkersEvent::HandlerStalled`]). A handler says by [`doing`](crate::doing) what it
+    /// works on. They are looked for four times as often as this time says, and not at all while no packet comes.
+    #[must_use]
+    pub fn stall_after(mut self, limit: Option<Duration>) -> Self {
+        self.stall_after = limit;
+        self
+    }
+
+    /// What the handler is called where stalls are told of (default: what the compiler calls it).
+    #[must_use]
+    pub fn handler_name(mut self, name: &str) -> Self {
+        self.handler_name = Some(name.to_owned());
+        self
+    }
+
     /// `tell` is called with what happens to the pool, on the thread that meets it. If it panics, that
     /// ends there.
     #[must_use]
@@ -196,7 +222,7 @@ impl<P: Protocol> Workers<P> {
         self,
         handler: impl Fn(&Port<P>, Packet<P>) + Send + Sync + 'static,
     ) -> io::Result<RunningWorkers<P>> {
-        Pool::start(self, shared(handler), false).map(RunningWorkers::new)
+        self.named_like(&handler).begin(shared(handler), false)
     }
 
     /// Starts the pool like [`start`](Self::start), with a handler for each thread: `make` is called on
@@ -231,14 +257,14 @@ impl<P: Protocol> Workers<P> {
     /// # Errors
     /// Those of [`start`](Self::start).
     pub fn start_with<H>(
-        self,
+        mut self,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> io::Result<RunningWorkers<P>>
     where
         H: FnMut(&Port<P>, Packet<P>) + 'static,
     {
-        let make = Box::new(move || Box::new(make()) as ThreadHandler<P>);
-        Pool::start(self, make, false).map(RunningWorkers::new)
+        self.handler_name.get_or_insert_with(|| type_name::<H>().to_owned());
+        self.begin(Box::new(move || Box::new(make()) as ThreadHandler<P>), false)
     }
 
     /// Runs the pool until the port is closed or a signal comes, and then stops it within
@@ -254,9 +280,19 @@ impl<P: Protocol> Workers<P> {
         handler: impl Fn(&Port<P>, Packet<P>) + Send + Sync + 'static,
     ) -> io::Result<StopReport> {
         let limit = self.stop_within;
-        let running = RunningWorkers::new(Pool::start(self, shared(handler), true)?);
+        let running = self.named_like(&handler).begin(shared(handler), true)?;
         running.wait_for_end();
         Ok(running.stop(limit))
+    }
+
+    fn begin(self, make: Make<P>, takes_signals: bool) -> io::Result<RunningWorkers<P>> {
+        Pool::start(self, make, takes_signals).map(RunningWorkers::new)
+    }
+
+    /// The handler has the compiler's name, if it has none.
+    fn named_like<H>(mut self, _: &H) -> Self {
+        self.handler_name.get_or_insert_with(|| type_name::<H>().to_owned());
+        self
     }
 
     fn least_threads(&self) -> usize {

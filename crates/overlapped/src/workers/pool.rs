@@ -1,7 +1,7 @@
 //! What the threads of a pool share, and what each of them does.
 
 use super::event::{Counts, WorkersCounters, WorkersEvent};
-use super::seat::{Seat, Sight};
+use super::sight::Sight;
 use super::supervisor::{self, Alarm};
 use super::{Make, Shared, Tell, WhenExhausted, Workers};
 use crate::op::packet::Packet;
@@ -11,12 +11,15 @@ use crate::port::Port;
 use crate::protocol::Protocol;
 use crate::sched::parker::Parker;
 use crate::sched::{Deadline, TakeError};
+use crate::stalls::Stall;
+use crate::stalls::seat::StallSeat;
+use crate::stalls::watch::StallWatch;
 use crate::sync::Mutex;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ pub(super) struct Pool<P: Protocol> {
     pub(super) port: Port<P>,
     make: Make<P>,
     pub(super) when_exhausted: WhenExhausted<P>,
+    /// Missing if nobody is to look for handlers that hold their threads for long.
+    pub(super) watch: Option<StallWatch>,
     tell: Option<Tell<P>>,
     name: String,
     least: usize,
@@ -48,7 +53,7 @@ pub(super) struct Pool<P: Protocol> {
 
 #[derive(Default)]
 struct Staff {
-    seats: Vec<Arc<Seat>>,
+    seats: Vec<Arc<StallSeat>>,
     /// Those of threads that have not ended, and some others.
     handles: Vec<JoinHandle<()>>,
     /// How many threads were numbered.
@@ -64,7 +69,11 @@ impl<P: Protocol> Pool<P> {
     ) -> io::Result<Shared<P>> {
         let least = settings.least_threads();
         let Workers { port, name, most, idle, stack_size, when_exhausted, tell, .. } = settings;
-        let pool = Arc::new(Self {
+        let handler_name = settings.handler_name.unwrap_or_default();
+        let pool = Arc::new_cyclic(|pool: &Weak<Self>| Self {
+            watch: settings
+                .stall_after
+                .map(|after| watch(&name, handler_name, after, Weak::clone(pool))),
             port,
             make,
             when_exhausted,
@@ -171,7 +180,7 @@ impl<P: Protocol> Pool<P> {
     }
 
     pub(super) fn counters(&self) -> WorkersCounters {
-        let handled = self.staff.lock().seats.iter().map(|seat| seat.handled()).sum();
+        let handled = self.staff.lock().seats.iter().map(|seat| seat.begun()).sum();
         self.counts.read(handled)
     }
 
@@ -220,6 +229,8 @@ impl<P: Protocol> Pool<P> {
     pub(super) fn tell(&self, event: impl FnOnce() -> WorkersEvent<P>) {
         contained(|| {
             let event = event();
+            #[cfg(feature = "tracing")]
+            event.trace();
             if let Some(tell) = &self.tell {
                 tell(&event);
             }
@@ -227,10 +238,31 @@ impl<P: Protocol> Pool<P> {
     }
 }
 
+/// Looks for handlers that hold their threads for long.
+fn watch<P: Protocol>(
+    pool_name: &str,
+    handler_name: String,
+    after: Duration,
+    pool: Weak<Pool<P>>,
+) -> StallWatch {
+    let describe = move |label| {
+        let kind = PacketKind::ALL.into_iter().find(|kind| *kind as u64 == label);
+        Some(
+            kind.map_or_else(|| handler_name.clone(), |kind| format!("{handler_name} ({kind:?})"))
+                .into(),
+        )
+    };
+    StallWatch::start(pool_name, after, describe, move |stall: &Stall| {
+        if let Some(pool) = pool.upgrade() {
+            pool.tell(|| WorkersEvent::HandlerStalled { stall: stall.clone() });
+        }
+    })
+}
+
 /// A thread's place in the pool, which it gives up at its end, however that comes.
 struct OnDuty<P: Protocol> {
     pool: Shared<P>,
-    seat: Arc<Seat>,
+    seat: Arc<StallSeat>,
     /// It was started because no thread waited, and has not come back from its first take.
     is_newcomer: bool,
     /// Its thread runs.
@@ -240,7 +272,10 @@ struct OnDuty<P: Protocol> {
 impl<P: Protocol> OnDuty<P> {
     /// Counted before its thread is started, so that nobody overlooks it; and the thread's number.
     fn new(pool: &Shared<P>, is_newcomer: bool) -> (Self, usize) {
-        let seat = Arc::new(Seat::default());
+        let seat = match &pool.watch {
+            Some(watch) => watch.seat(),
+            None => Arc::new(StallSeat::unwatched()),
+        };
         let mut staff = pool.staff.lock();
         staff.seats.push(Arc::clone(&seat));
         staff.numbers += 1;
@@ -251,6 +286,9 @@ impl<P: Protocol> OnDuty<P> {
 
     fn work(mut self) {
         self.has_begun = true;
+        if self.pool.watch.is_some() {
+            self.seat.sit();
+        }
         Counts::add(&self.pool.counts.started, 1);
         let mut handler = (self.pool.make)();
         loop {
@@ -267,12 +305,12 @@ impl<P: Protocol> OnDuty<P> {
     }
 
     fn handle(&self, packet: Packet<P>, handler: &mut dyn FnMut(&Port<P>, Packet<P>)) {
-        self.seat.step();
+        self.seat.begin(packet.kind() as u64);
         if !self.pool.somebody_waits() {
             self.pool.add_one();
         }
         self.pool.hand_over(packet, handler);
-        self.seat.step();
+        self.seat.end();
     }
 
     fn has_arrived(&mut self) {
@@ -295,6 +333,9 @@ impl<P: Protocol> OnDuty<P> {
 
     fn give_up(&self, staff: &mut Staff) {
         staff.seats.retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+        if let Some(watch) = &self.pool.watch {
+            watch.leave(&self.seat);
+        }
         self.pool.threads.store(staff.seats.len(), Ordering::SeqCst);
     }
 }
@@ -310,7 +351,7 @@ impl<P: Protocol> Drop for OnDuty<P> {
             self.give_up(&mut staff);
             staff.seats.len()
         };
-        Counts::add(&pool.counts.handled, self.seat.handled());
+        Counts::add(&pool.counts.handled, self.seat.begun());
         Counts::add(&pool.counts.ended, u64::from(self.has_begun));
         if left == 0 {
             pool.alarm.end();

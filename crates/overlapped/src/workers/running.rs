@@ -4,6 +4,8 @@ use super::Shared;
 use super::event::WorkersCounters;
 use crate::port::Port;
 use crate::protocol::Protocol;
+use crate::stalls::table::{StallSummary, StalledThread};
+use crate::stalls::watch::StallWatch;
 use std::time::{Duration, Instant};
 
 /// How often a stop looks whether all is done.
@@ -56,6 +58,17 @@ impl<P: Protocol> RunningWorkers<P> {
     /// What was counted so far.
     pub fn counters(&self) -> WorkersCounters {
         self.pool.counters()
+    }
+
+    /// The handlers that have held a thread for long, by name, the last seen first; see
+    /// [`Workers::stall_after`](crate::Workers::stall_after).
+    pub fn stalls(&self) -> Vec<StallSummary> {
+        self.pool.watch.as_ref().map(StallWatch::summaries).unwrap_or_default()
+    }
+
+    /// The threads whose handlers hold them for long at this moment.
+    pub fn stalled(&self) -> Vec<StalledThread> {
+        self.pool.watch.as_ref().map(StallWatch::stalled).unwrap_or_default()
     }
 
     /// Waits until all is done: nothing is queued, no handler runs, no send is under way, and `is_done`

@@ -3,7 +3,7 @@
 
 use super::event::{Counts, WorkersEvent};
 use super::pool::Pool;
-use super::seat::Sight;
+use super::sight::Sight;
 use super::{Shared, WhenExhausted};
 use crate::protocol::Protocol;
 use crate::sched::parker::Parker;

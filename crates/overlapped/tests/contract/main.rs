@@ -77,6 +77,7 @@ mod rounds;
 mod sending;
 #[cfg(target_os = "linux")]
 mod signals;
+mod stalls;
 mod stay;
 mod stream_probes;
 mod stream_states;

@@ -21,13 +21,13 @@ pub(crate) mod watch;
 
 use crate::packets::{self, Message, Packets};
 use async_task::ScheduleInfo;
-use overlapped::{Packet, Port};
+use overlapped::{Packet, Port, StallWatch};
 use owned::{Owned, TaskInfo, TaskNumber};
 use run_queue::Queues;
 use std::panic::Location;
 use std::sync::Arc;
 use task::JoinHandle;
-use watch::Watch;
+use watch::OnStall;
 
 /// A task that is ready.
 pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
@@ -35,7 +35,7 @@ pub(crate) type Runnable = async_task::Runnable<TaskNumber>;
 pub(crate) struct Executor {
     pub(crate) port: Port<Packets>,
     pub(crate) owned: Arc<Owned>,
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) watch: StallWatch,
     pub(crate) queues: Queues,
     #[cfg(feature = "signals")]
     pub(crate) signals: crate::signal::Arrived,
@@ -47,12 +47,15 @@ pub(crate) struct Executor {
 impl Executor {
     pub(crate) fn new(
         port: Port<Packets>,
+        thread_name: &str,
+        on_stall: OnStall,
         #[cfg(feature = "tokio-compat")] tokio: tokio::runtime::Handle,
     ) -> Self {
+        let owned = Arc::default();
         Self {
             port,
-            owned: Arc::default(),
-            watch: Arc::default(),
+            watch: watch::start(thread_name, on_stall, &owned),
+            owned,
             queues: Queues::default(),
             #[cfg(feature = "signals")]
             signals: crate::signal::Arrived::default(),
@@ -80,7 +83,7 @@ impl Executor {
 
     fn run(&self, runnable: Runnable) {
         let task = runnable.metadata().number();
-        self.watch.poll(task, || {
+        watch::poll(&self.watch, task, || {
             runnable.run();
         });
     }
@@ -114,7 +117,7 @@ impl Executor {
 
     /// The tasks that exist, in the order in which they were spawned.
     pub(crate) fn tasks(&self) -> Vec<TaskInfo> {
-        let running = self.watch.running();
+        let running = self.watch.labels();
         let mut tasks = self.owned.list();
         for task in &mut tasks {
             task.is_running = running.contains(&task.number);
