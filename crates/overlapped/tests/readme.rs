@@ -43,8 +43,9 @@ fn anchors(page: &str) -> BTreeSet<String> {
 #[test]
 fn every_link_between_the_pages_leads_somewhere() {
     let mut pages = files(&root(), "md");
-    pages.extend(files(&root().join("docs"), "md"));
-    pages.extend(files(&root().join("bench"), "md"));
+    for folder in ["docs", "docs/models", "bench"] {
+        pages.extend(files(&root().join(folder), "md"));
+    }
     let (mut links, mut broken) = (0, Vec::new());
     for page in &pages {
         let text = read(page);
@@ -76,6 +77,26 @@ fn every_link_between_the_pages_leads_somewhere() {
 }
 
 #[test]
+fn every_page_is_in_the_book() {
+    let docs = root().join("docs");
+    let summary = read(&docs.join("SUMMARY.md"));
+    let named: BTreeSet<_> = between(&summary, "](", ")").into_iter().map(str::to_owned).collect();
+    let models = files(&docs.join("models"), "md");
+    let pages = files(&docs, "md").into_iter().chain(models).map(|page| {
+        let within = page.strip_prefix(&docs).expect("it lies there");
+        within.to_string_lossy().replace('\\', "/")
+    });
+    let pages: BTreeSet<_> = pages.filter(|page| page != "SUMMARY.md").collect();
+    assert!(pages.len() > 30, "only {pages:?} were found");
+    let missing: Vec<_> = pages.difference(&named).collect();
+    let gone: Vec<_> = named.difference(&pages).collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "docs/SUMMARY.md lacks {missing:?}, and names pages that there are not: {gone:?}"
+    );
+}
+
+#[test]
 fn the_readmes_of_the_repository_and_of_the_library_have_the_same_example() {
     let of = |page: &str| {
         let text = read(&root().join(page));
@@ -101,23 +122,24 @@ fn every_crate_has_a_readme_and_the_licences() {
 
 #[test]
 fn the_pages_quote_the_whole_example() {
-    quotes("from-iocp.md", "from_iocp.rs");
-    quotes("datagrams.md", "dns.rs");
-    quotes("tutorial.md", "framed.rs");
-    quotes("foreign-handles.md", "supervise.rs");
+    quotes("from-iocp.md", "overlapped/examples/from_iocp.rs", "```rust\n");
+    quotes("datagrams.md", "overlapped/examples/dns.rs", "```rust\n");
+    quotes("tutorial.md", "overlapped/examples/framed.rs", "```rust\n");
+    quotes("foreign-handles.md", "overlapped/examples/supervise.rs", "```rust\n");
+    quotes("from-tokio.md", "runtime/examples/from_tokio.rs", "```rust,no_run\n");
 }
 
-fn quotes(page: &str, example: &str) {
+fn quotes(page: &str, example: &str, fence: &str) {
     let (of_page, of_example) = (page, example);
     let page = read(&root().join("docs").join(page));
-    let example = read(&root().join("crates/overlapped/examples").join(example));
+    let example = read(&root().join("crates").join(example));
     // What the file says of itself is not quoted.
     let (_, program) = example.split_once("\n\n").expect("a comment, then the program");
-    let quoted = between(&page, "```rust\n", "```");
+    let quoted = between(&page, fence, "```");
     assert_eq!(quoted.len(), 1, "the page quotes one program");
     assert!(
         quoted[0] == program,
-        "docs/{of_page} and examples/{of_example} differ; the page should quote this:\n{program}"
+        "docs/{of_page} and {of_example} differ; the page should quote this:\n{program}"
     );
 }
 
