@@ -152,6 +152,7 @@ pub use sys::{DriverChoice, DriverReport};
 pub use workers::Workers;
 pub use workers::event::{WorkersCounters, WorkersEvent};
 pub use workers::running::{RunningWorkers, StopReport};
+pub use workers::snapshot::PoolSnapshot;
 
 /// The example of the README, compiled with the documentation's tests.
 #[cfg(doctest)]

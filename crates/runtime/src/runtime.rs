@@ -9,8 +9,8 @@ use crate::packets::Packets;
 #[cfg(feature = "tokio-compat")]
 use crate::tokio_thread::{self, TokioThread};
 use overlapped::{
-    Counters, DriverChoice, FilesChoice, Port, RunningWorkers, Snapshot, StallSummary,
-    StalledThread, Stalls, Workers,
+    Counters, DriverChoice, FilesChoice, PoolSnapshot, Port, RunningWorkers, Snapshot,
+    StallSummary, StalledThread, Stalls, Workers,
 };
 use std::fmt;
 use std::future::Future;
@@ -212,6 +212,16 @@ impl Runtime {
     /// What can be cloned, and given to other threads.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// The threads and the port of the runtime at this moment. Packets that were handled are no measure of work here: one may
+    /// be many polls.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        let workers = self.workers.as_ref().expect("it runs until its shutdown, which takes it");
+        let mut snapshot = workers.snapshot();
+        snapshot.stalls = self.handle.stalls();
+        snapshot.stalled = self.handle.stalled();
+        snapshot
     }
 
     /// See [`Handle::block_on`].

@@ -22,7 +22,7 @@ use crate::sync::unmodelled::{AtomicBool, AtomicU64};
 use crate::sys::Event;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.
@@ -40,7 +40,7 @@ pub(crate) struct Connections<O: Operation> {
     pub(super) reservations: Mutex<HashMap<u64, u64>>,
     closed: AtomicBool,
     /// Accept windows post nothing.
-    pub(super) accepts_paused: AtomicBool,
+    pub(super) accepts_paused: AtomicU8,
     deferrals: AtomicU64,
     pub(super) completed_in_place: Tally,
 }
@@ -59,7 +59,7 @@ impl<O: Operation> Connections<O> {
             discard,
             reservations: Mutex::new(HashMap::new()),
             closed: AtomicBool::new(false),
-            accepts_paused: AtomicBool::new(false),
+            accepts_paused: AtomicU8::new(0),
             deferrals: AtomicU64::new(0),
             completed_in_place: Tally::default(),
         })

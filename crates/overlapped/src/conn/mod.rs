@@ -52,7 +52,7 @@ pub(crate) mod silent;
 mod simulated;
 pub(crate) mod sockets;
 mod standard;
-mod standstill;
+pub(crate) mod standstill;
 mod table;
 pub(crate) mod timers;
 mod wheel;

@@ -9,16 +9,28 @@ use crate::panics::Panics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Why nothing is to be accepted for a while. Each is one bit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WhyPaused {
+    /// All threads there may be are blocked.
+    Exhausted = 1,
+    /// The user asked for it.
+    Asked = 2,
+}
+
 impl<O: Operation> Connections<O> {
-    /// Accept windows post no accepts until [`Connections::resume_accepts`]. What is posted stays so.
-    pub(crate) fn pause_accepts(&self) {
-        self.accepts_paused.store(true, Ordering::SeqCst);
+    /// Accept windows post no accepts until [`Connections::resume_accepts`] for the same reason. What is posted stays so.
+    pub(crate) fn pause_accepts(&self, why: WhyPaused) {
+        self.accepts_paused.fetch_or(why as u8, Ordering::SeqCst);
     }
 
-    /// Accept windows are filled again.
-    pub(crate) fn resume_accepts(self: &Arc<Self>) {
+    /// Accept windows are filled again, if there is no other reason to pause.
+    pub(crate) fn resume_accepts(self: &Arc<Self>, why: WhyPaused) {
         // Before the listeners' locks: a refill that saw it paused has let its window go by then.
-        self.accepts_paused.store(false, Ordering::SeqCst);
+        let before = self.accepts_paused.fetch_and(!(why as u8), Ordering::SeqCst);
+        if before != why as u8 {
+            return;
+        }
         let mut panics = Panics::default();
         for token in self.table.tokens() {
             let listener = self.find(token).and_then(|at| Some(at.rare.accepting()?.listener()));
@@ -30,7 +42,7 @@ impl<O: Operation> Connections<O> {
     }
 
     pub(super) fn accepts_are_paused(&self) -> bool {
-        self.accepts_paused.load(Ordering::SeqCst)
+        self.accepts_paused.load(Ordering::SeqCst) != 0
     }
 
     /// Closes every listener: nothing is accepted any more. What goes wrong in code of the user's that

@@ -23,6 +23,7 @@ mod timer;
 mod waits;
 
 use crate::buffer::{Buffer, cache};
+use crate::conn::standstill::WhyPaused;
 use crate::error::Refused;
 use crate::op::packet::Packet;
 use crate::protocol::Protocol;
@@ -233,6 +234,19 @@ impl<P: Protocol> Port<P> {
     pub fn leave(&self) {
         self.inner().scheduler().leave();
         cache::leave(&self.inner().connections.pool);
+    }
+
+    /// Accept windows post no accepts until [`resume_accepts`](Self::resume_accepts): further clients wait in the backlog, or are
+    /// turned away by the system when that is full. Accepts that are posted already may complete. Connections go on.
+    pub fn pause_accepts(&self) {
+        self.inner().connections.pause_accepts(WhyPaused::Asked);
+    }
+
+    /// Accept windows are filled again after [`pause_accepts`](Self::pause_accepts). Where the threads of the port are
+    /// exhausted and that pauses accepts as well
+    /// ([`Workers::pause_accepts_when_exhausted`](crate::Workers::pause_accepts_when_exhausted)), they go on when both are over.
+    pub fn resume_accepts(&self) {
+        self.inner().connections.resume_accepts(WhyPaused::Asked);
     }
 
     /// Closes the port. Threads that wait return with [`TakeError::Abandoned`]. Packets still

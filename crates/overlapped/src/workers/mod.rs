@@ -8,12 +8,13 @@
 //! - [`supervisor`] is the thread that sees when even the most threads are blocked. It sleeps while a
 //!   thread waits in the port.
 //! - [`running`] is what users hold: figures, and the stop in phases.
-//! - [`event`] is what they are told.
+//! - [`snapshot`] is a pool at one moment, and [`event`] is what users are told.
 
 pub(crate) mod event;
 mod pool;
 pub(crate) mod running;
 mod sight;
+pub(crate) mod snapshot;
 mod supervisor;
 
 use crate::op::packet::Packet;

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::event::WorkersCounters;
+use super::snapshot::PoolSnapshot;
 use crate::port::Port;
 use crate::protocol::Protocol;
 use crate::stalls::table::{StallSummary, StalledThread};
@@ -58,6 +59,11 @@ impl<P: Protocol> RunningWorkers<P> {
     /// What was counted so far.
     pub fn counters(&self) -> WorkersCounters {
         self.pool.counters()
+    }
+
+    /// The pool and its port at this moment.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        PoolSnapshot::of(&self.pool)
     }
 
     /// The handlers that have held a thread for long, by name, the last seen first; see

@@ -5,6 +5,7 @@ use super::event::{Counts, WorkersEvent};
 use super::pool::Pool;
 use super::sight::Sight;
 use super::{Shared, WhenExhausted};
+use crate::conn::standstill::WhyPaused;
 use crate::protocol::Protocol;
 use crate::sched::parker::Parker;
 use crate::sched::{Deadline, TakeError};
@@ -136,7 +137,7 @@ impl<P: Protocol> View<'_, P> {
         if !std::mem::replace(&mut self.is_exhausted, true) {
             Counts::add(&pool.counts.exhausted, 1);
             if let WhenExhausted::PauseAccepts = pool.when_exhausted {
-                pool.port.inner().connections.pause_accepts();
+                pool.port.inner().connections.pause_accepts(WhyPaused::Exhausted);
             }
             pool.tell(|| WorkersEvent::Exhausted { threads: sight.threads });
         }
@@ -150,7 +151,7 @@ impl<P: Protocol> View<'_, P> {
         self.stalled = None;
         if std::mem::take(&mut self.is_exhausted) {
             if let WhenExhausted::PauseAccepts = self.pool.when_exhausted {
-                self.pool.port.inner().connections.resume_accepts();
+                self.pool.port.inner().connections.resume_accepts(WhyPaused::Exhausted);
             }
             self.pool.tell(|| WorkersEvent::Recovered);
         }

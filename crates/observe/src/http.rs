@@ -1,0 +1,98 @@
+//! Addresses on which a server shows itself, on threads and a port of their own.
+
+mod answers;
+
+use crate::view::View;
+use overlapped_runtime::net::TcpListener;
+use overlapped_runtime::time::timeout;
+use overlapped_runtime::{Runtime, serve};
+use std::future::IntoFuture;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Connections of one address at a time. More wait in the backlog.
+const CONNECTIONS_MAX: usize = 64;
+
+/// How long a client may take for the head of a request, may be silent, and may take nothing of an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for answers that are under way.
+const DRAIN_WITHIN: Duration = Duration::from_millis(500);
+
+/// The server that is shown.
+pub trait Source: Send + Sync + 'static {
+    /// What it shows at this moment. It is called at most ten times a second, and must not block for long.
+    fn view(&self) -> View;
+}
+
+/// What is to be seen on one address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    /// `/metrics`: figures for Prometheus.
+    pub metrics: bool,
+    /// `/live` and `/ready`: whether the process lives, and whether it accepts clients.
+    pub health: bool,
+    /// `/`: a page that shows it all.
+    pub page: bool,
+}
+
+/// A server's addresses. When it is dropped, nothing listens there any more.
+#[derive(Debug)]
+pub struct Observer {
+    runtime: Option<Runtime>,
+    stop: watch::Sender<bool>,
+}
+
+impl Observer {
+    /// Shows `source` on each of these listeners.
+    ///
+    /// It has one thread that runs, a port of its own, and at most 64 connections on each address, so that nobody who asks
+    /// costs the clients of the server more than that. Who sends no request, or does not read its answer, is let go after
+    /// 5 s.
+    ///
+    /// # Errors
+    /// No port or no thread is to be had.
+    pub fn start(
+        listeners: Vec<(std::net::TcpListener, Pages)>,
+        source: Arc<dyn Source>,
+    ) -> io::Result<Self> {
+        let runtime =
+            Runtime::builder().concurrency(1).most_threads(4).thread_name("observe").build()?;
+        let (stop, stopped) = watch::channel(false);
+        let shown = Arc::new(answers::Shown::new(source));
+        let _entered = runtime.handle().enter();
+        for (listener, pages) in listeners {
+            let listener = TcpListener::from_std(listener)?;
+            let mut stopped = stopped.clone();
+            let server = serve(listener, answers::Answers::new(&shown, pages))
+                .max_connections(CONNECTIONS_MAX)
+                .request_head_within(PATIENCE)
+                .idle_within(PATIENCE)
+                .drain_within(DRAIN_WITHIN)
+                // It ends as well when nobody can say so any more.
+                .with_graceful_shutdown(async move { drop(stopped.wait_for(|stop| *stop).await) });
+            drop(runtime.spawn(server.into_future()));
+        }
+        Ok(Self { runtime: Some(runtime), stop })
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // Nobody listens any more if they have all ended.
+        let _ = self.stop.send(true);
+        if let Some(runtime) = self.runtime.take() {
+            let tasks = runtime.handle().clone();
+            let all_have_ended = async move {
+                while !tasks.tasks().is_empty() {
+                    overlapped_runtime::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            // What is left then goes with the runtime.
+            let _ = runtime.block_on(async { timeout(DRAIN_WITHIN, all_have_ended).await });
+            runtime.shutdown(Duration::ZERO);
+        }
+    }
+}
