@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::words;
+use crate::{recent, words};
 
 /// The command line asks for something that cannot be.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ pub fn code_of(result: anyhow::Result<()>) -> ExitCode {
 /// Writes one line `overlapped: ...` to standard error.
 pub fn complain(message: &str) {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    recent::note(&message);
     // Without standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "overlapped: {}", words::plain(&message));
 }

@@ -9,7 +9,7 @@ use crate::deadline::Deadlines;
 use crate::folder::Folder;
 use crate::worker::Worker;
 use crate::{Settings, Status};
-use overlapped::{AcceptWindow, ListenSocket, Port, RunningWorkers, TcpListener};
+use overlapped::{AcceptWindow, ListenSocket, PoolSnapshot, Port, RunningWorkers, TcpListener};
 use overlapped_serving::{Addresses, Meters, workers};
 use std::io;
 use std::path::Path;
@@ -124,7 +124,8 @@ impl Server {
             let worker = Worker::new(&serving);
             move |_: &Port<Serving>, packet| worker.serve(packet)
         };
-        let workers = workers::start(&shared.port, settings.threads, &shared.connections, make)?;
+        let workers =
+            workers::start(&shared.port, "files", settings.threads, &shared.connections, make)?;
         // From here on, dropping it on an error ends what was started.
         let server = Self { shared, listener, workers: Some(workers) };
         server.shared.port.timer(server.shared.deadlines.tick(), Work::Other)?;
@@ -139,6 +140,19 @@ impl Server {
     /// What the server has counted so far; cheap enough to be asked several times a second.
     pub fn status(&self) -> Status {
         Status { threads: self.shared.port.snapshot().into(), ..self.shared.figures() }
+    }
+
+    /// The port and the threads at this moment.
+    pub fn snapshot(&self) -> Option<PoolSnapshot> {
+        self.workers.as_ref().map(RunningWorkers::snapshot)
+    }
+
+    /// Lets new clients wait in the backlog, or takes them again; see [`Port::pause_accepts`].
+    pub fn pause_accepts(&self, is_paused: bool) {
+        match is_paused {
+            true => self.shared.port.pause_accepts(),
+            false => self.shared.port.resume_accepts(),
+        }
     }
 
     /// How connections are carried and how the folder is kept, in a sentence.

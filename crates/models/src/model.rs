@@ -1,7 +1,7 @@
 //! What a model is: the two traits, what they are told and what they report.
 
 use crate::handler::Handler;
-use overlapped::DriverChoice;
+use overlapped::{DriverChoice, PoolSnapshot};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -38,6 +38,17 @@ pub trait Model: Send + Sync {
 pub trait Server: Send {
     /// What the server has counted so far; cheap enough to be asked several times a second.
     fn status(&self) -> Status;
+
+    /// The port and the threads of the server at this moment, if it has a port.
+    fn snapshot(&self) -> Option<PoolSnapshot> {
+        None
+    }
+
+    /// Lets new clients wait in the backlog, or takes them again. Says whether the server can do that; accepts that are
+    /// posted already may complete.
+    fn pause_accepts(&self, _is_paused: bool) -> bool {
+        false
+    }
 
     /// Ends the server in phases: nothing is accepted any more; a connection is closed as soon as
     /// everything that came from it is answered; what is still open after `deadline` is ended by

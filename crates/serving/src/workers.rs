@@ -9,7 +9,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Starts the threads of a server: as many as are needed, and at most `most`; 0 is the library's own limit.
+/// Starts the threads of a server: as many as are needed, and at most `most`; 0 is the library's own limit. Where a handler
+/// holds its thread for long, it is called `name`.
 /// `make` makes what takes the packets of one thread, see [`Workers::start_with`].
 ///
 /// When that panics, the panic hook tells of it, the packet's connection is reset and taken out of the list,
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 /// Not even one thread can be started.
 pub fn start<P, H>(
     port: &Port<P>,
+    name: &str,
     most: usize,
     connections: &Arc<Connections<TcpStream<P>>>,
     make: impl Fn() -> H + Send + Sync + 'static,
@@ -28,7 +30,8 @@ where
     H: FnMut(&Port<P>, Packet<P>) + 'static,
 {
     let connections = Arc::clone(connections);
-    let mut workers = Workers::new(port).on_event(move |event| contained(&connections, event));
+    let mut workers =
+        Workers::new(port).handler_name(name).on_event(move |event| contained(&connections, event));
     if most > 0 {
         workers = workers.most(most);
     }

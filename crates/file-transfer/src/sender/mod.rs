@@ -137,7 +137,7 @@ impl Sender {
             let shared = Arc::clone(&of_workers);
             move |_: &Port<Sending>, packet| Worker(&shared).serve(packet)
         };
-        let workers = workers::start(&shared.port, 0, &shared.connections, make)?;
+        let workers = workers::start(&shared.port, "sender", 0, &shared.connections, make)?;
         // From here on, dropping it on an error ends what was started.
         let sender = Self { shared, listener, workers: Some(workers) };
         sender.shared.port.timer(settings.tick, Work::Other)?;

@@ -40,7 +40,7 @@ use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
 use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
 use connection::{Connection, Receive, Serving, Stream};
-use overlapped::{AcceptWindow, ListenSocket, Port, RunningWorkers, TcpListener};
+use overlapped::{AcceptWindow, ListenSocket, PoolSnapshot, Port, RunningWorkers, TcpListener};
 use overlapped_serving::workers;
 use std::io;
 use std::sync::Arc;
@@ -113,8 +113,13 @@ impl Model for CompletionPort {
             let worker = Worker::new(&serving);
             move |_: &Port<Serving>, packet| worker.serve(packet)
         };
-        let workers =
-            workers::start(&shared.port, limits.threads, &shared.common.connections, make)?;
+        let workers = workers::start(
+            &shared.port,
+            "handler",
+            limits.threads,
+            &shared.common.connections,
+            make,
+        )?;
         let mut running = Running { shared, entrance: Entrance::Shut, workers: Some(workers) };
         if let Some(sweep) = &running.shared.sweep {
             running.shared.port.timer(sweep.tick(), Receive::Waits)?;
@@ -150,6 +155,21 @@ impl Server for Running {
         // The port knows its own threads; the one that accepts waits elsewhere.
         status.threads.waiting += usize::from(matches!(self.entrance, Entrance::Thread(_)));
         status
+    }
+
+    fn snapshot(&self) -> Option<PoolSnapshot> {
+        self.workers.as_ref().map(RunningWorkers::snapshot)
+    }
+
+    fn pause_accepts(&self, is_paused: bool) -> bool {
+        // A thread that accepts goes on.
+        let can = matches!(self.entrance, Entrance::Posted(_));
+        match is_paused {
+            true if can => self.shared.port.pause_accepts(),
+            false if can => self.shared.port.resume_accepts(),
+            _ => {}
+        }
+        can
     }
 
     fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {

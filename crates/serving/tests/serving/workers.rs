@@ -29,7 +29,7 @@ fn start(world: &Arc<World>, most: usize) -> RunningWorkers<Serving> {
         let world = Arc::clone(&serving);
         move |_: &Port<Serving>, packet| echo(&world, packet)
     };
-    workers::start(&world.port, most, &world.list, make).expect("threads")
+    workers::start(&world.port, "handler", most, &world.list, make).expect("threads")
 }
 
 /// A connection that is listed and waits for its client.
@@ -88,7 +88,7 @@ fn at_the_deadline_the_rest_is_ended_by_force_and_a_busy_thread_is_left_to_itsel
             freed.send(released.is_ok()).expect("somebody waits");
         }
     };
-    let running = workers::start(&world.port, 1, &world.list, make).expect("a thread");
+    let running = workers::start(&world.port, "handler", 1, &world.list, make).expect("a thread");
     client.write_all(b"hello").expect("connected");
     stream.receive_pooled(()).expect("it is connected");
     begun.recv_timeout(PATIENCE).expect("the thread is busy");
@@ -129,7 +129,7 @@ fn each_thread_has_a_handler_of_its_own() {
         counts.fetch_add(1, Ordering::SeqCst);
         |_: &Port<Serving>, _| {}
     };
-    let running = workers::start(&world.port, 1, &world.list, make).expect("a thread");
+    let running = workers::start(&world.port, "handler", 1, &world.list, make).expect("a thread");
     world.port.post(()).expect("the port is open");
     assert_eq!(workers::stop(running, &world.list, patience()), 0);
     assert_eq!(made.load(Ordering::SeqCst), 1);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use overlapped::PoolSnapshot;
 use overlapped_http_files::{AccessLog, Server as FileServer, TimeLimits};
 use overlapped_models::{Limits, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
@@ -198,6 +199,15 @@ impl Server for Files {
         let stopped = self.0.stop(deadline);
         tell_of_lost_lines(stopped.status.log_lines_lost);
         Stopped { status: translate(&stopped.status), left: stopped.left }
+    }
+
+    fn snapshot(&self) -> Option<PoolSnapshot> {
+        self.0.snapshot()
+    }
+
+    fn pause_accepts(&self, is_paused: bool) -> bool {
+        self.0.pause_accepts(is_paused);
+        true
     }
 
     fn describe(&self) -> String {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::exit;
+use crate::{exit, recent};
 
 /// How many lines wait at the most.
 const QUEUE: usize = 1_024;
@@ -93,6 +93,7 @@ impl Journal {
 
     /// Queues a line, which has no line end yet; never waits.
     pub fn line(&self, line: String) {
+        recent::note(&line);
         if self.queue.try_send(Entry::Line(line)).is_err() {
             self.lost.untold.fetch_add(1, Ordering::Relaxed);
         }

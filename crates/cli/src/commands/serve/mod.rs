@@ -3,6 +3,8 @@
 //! `settings` turns the options into what a server needs, `model` says which options a model has;
 //! `service` is one running server, `files` makes it of the files of a folder, and `secured` does so over TLS;
 //! `single` runs it in this process, `family` in several that share one listening socket;
+//! `showing` is the server as who looks sees it, and `observing` the addresses on which it is seen;
+//! `slowness` is a handler that is slow on purpose;
 //! `telling` is `--print` and `--log`, whose lines `journal` writes;
 //! `figures` is what a server counts, and `reporter` says it once a second and at the end.
 
@@ -11,11 +13,14 @@ mod figures;
 mod files;
 mod journal;
 mod model;
+mod observing;
 mod reporter;
 mod secured;
 mod service;
 mod settings;
+mod showing;
 mod single;
+mod slowness;
 mod telling;
 
 use std::net::SocketAddr;
@@ -99,6 +104,10 @@ pub struct ServeArguments {
     end: EndArguments,
     #[command(flatten)]
     telling: telling::TellingArguments,
+    #[command(flatten)]
+    slowness: slowness::SlownessArguments,
+    #[command(flatten)]
+    observing: observing::ObservingArguments,
     /// Print no status lines.
     #[arg(long)]
     quiet: bool,
@@ -152,10 +161,11 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(arguments, descriptors)?;
     let listener = listen::listen(address, arguments.stack, settings.backlog)?;
+    let places = arguments.observing.listen()?;
     if settings.processes > 1 {
-        family::run(&settings, listener, arguments.end)
+        family::run(&settings, listener, places, arguments.end)
     } else {
-        single::run(&settings, listener, arguments.end)
+        single::run(&settings, listener, places, arguments.end)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use overlapped::PoolSnapshot;
 use overlapped_http_files::{Body, Responder, Settings as FileServerSettings};
 use overlapped_models::{Errors, Limits, Server, Status, Stopped};
 use overlapped_runtime::time::{sleep, timeout};
@@ -153,6 +154,10 @@ impl Server for Secured {
     fn status(&self) -> Status {
         let threads = self.runtime.handle().metrics().port.into();
         Status { threads, ..figures(&self.responder, &self.metrics) }
+    }
+
+    fn snapshot(&self) -> Option<PoolSnapshot> {
+        Some(self.runtime.snapshot())
     }
 
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {

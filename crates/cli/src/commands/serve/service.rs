@@ -22,6 +22,7 @@ pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<d
         true => telling.handler(journal.as_ref(), ReceiveOnly),
         false => telling.handler(journal.as_ref(), Echo),
     };
+    let handler = settings.slowness.handler(handler);
     let limits = Limits { observer: telling.observer(journal.as_ref()), ..settings.limits() };
     let server = model.start(listener, handler, &limits).context("cannot start the server")?;
     Ok(match journal {

@@ -1,5 +1,6 @@
 //! What a server needs to know, checked against what this machine allows.
 
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use overlapped_models::{Accepting, Limits};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, FilesSettings};
+use super::slowness::SlownessArguments;
 use super::telling::TellingArguments;
 use super::{Accept, App, Driver, ServeArguments, model};
 use crate::exit::Usage;
@@ -39,6 +41,7 @@ pub struct Settings {
     /// What is served instead of echoes.
     pub files: Option<FilesSettings>,
     pub telling: TellingArguments,
+    pub slowness: SlownessArguments,
     pub processes: u32,
     pub drain: Duration,
     pub quiet: bool,
@@ -49,6 +52,7 @@ pub struct Settings {
 pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<Settings> {
     model::check(arguments)?;
     arguments.telling.check(arguments.app == App::Files)?;
+    arguments.slowness.check(arguments.app == App::Files)?;
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let concurrency = arguments.concurrency.unwrap_or(0);
     let runnable = if concurrency == 0 { processors } else { concurrency };
@@ -73,6 +77,7 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         receive_only: arguments.receive_only,
         files: files(arguments)?,
         telling: arguments.telling.clone(),
+        slowness: arguments.slowness.clone(),
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
         quiet: arguments.quiet,
@@ -160,6 +165,14 @@ fn connections_of_one_process(
 }
 
 impl Settings {
+    /// What a server at `address` is called for who looks at it.
+    pub fn shown_as(&self, address: SocketAddr) -> String {
+        match &self.files {
+            Some(files) => format!("files of {} on {address}", files.folder.display()),
+            None => format!("echo by {} on {address}", self.model),
+        }
+    }
+
     /// The limits of one process's server.
     pub fn limits(&self) -> Limits {
         Limits {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use overlapped::PoolSnapshot;
 use overlapped_models::{Departure, Handler, Observer, Reply, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,14 @@ impl Server for Told {
     fn status(&self) -> Status {
         let status = self.server.status();
         Status { log_lines_lost: status.log_lines_lost + self.journal.lost(), ..status }
+    }
+
+    fn snapshot(&self) -> Option<PoolSnapshot> {
+        self.server.snapshot()
+    }
+
+    fn pause_accepts(&self, is_paused: bool) -> bool {
+        self.server.pause_accepts(is_paused)
     }
 
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {

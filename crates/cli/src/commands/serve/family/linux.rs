@@ -7,16 +7,20 @@
 
 use std::net::TcpListener;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use overlapped_observe::Observer;
 use serde::{Deserialize, Serialize};
 
 use super::super::figures::Figures;
+use super::super::observing::Places;
 use super::super::reporter::Reporter;
 use super::super::service;
 use super::super::settings::Settings;
+use super::super::showing::Showing;
 use super::Event;
 use super::worker_slot::WorkerSlot;
 use crate::children::Said;
@@ -64,17 +68,28 @@ struct Family<'a> {
     sender: Sender<Event>,
     /// There once all workers serve.
     reporter: Option<Reporter>,
+    showing: Arc<Showing>,
+    /// Where it is to be shown once all workers serve.
+    places: Option<Places>,
+    observer: Option<Observer>,
     stopping: Option<Instant>,
 }
 
 /// Serves by worker processes until Ctrl-C.
-pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> anyhow::Result<()> {
+pub fn run(
+    settings: &Settings,
+    listener: TcpListener,
+    places: Places,
+    end: EndArguments,
+) -> anyhow::Result<()> {
     let (sender, events) = channel();
     let interrupted = sender.clone();
     // Workers that do not end in time are killed after this.
     interrupt::on_first_or(end, settings.drain + GRACE, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
+    let name = settings.shown_as(listener.local_addr()?);
+    let showing = Showing::of_processes(name, settings.processes);
     let mut slots: Vec<WorkerSlot> =
         (0..settings.processes as usize).map(WorkerSlot::new).collect();
     for slot in &mut slots {
@@ -86,6 +101,9 @@ pub fn run(settings: &Settings, listener: TcpListener, end: EndArguments) -> any
         slots,
         sender,
         reporter: None,
+        showing,
+        places: Some(places),
+        observer: None,
         stopping: None,
     };
     family.watch(&events)?;
@@ -135,6 +153,7 @@ impl Family<'_> {
     fn stop(&mut self) {
         self.stopping = Some(Instant::now());
         self.listener = None;
+        self.showing.drains();
         self.slots.iter().for_each(WorkerSlot::interrupt);
     }
 
@@ -151,6 +170,9 @@ impl Family<'_> {
                 let Settings { quiet, json, processes, .. } = *self.settings;
                 if !quiet && !json {
                     output::status(&driver);
+                }
+                if let Some(places) = self.places.take() {
+                    self.observer = places.show(&self.showing, json)?;
                 }
                 self.reporter = Some(Reporter::new(quiet, json, processes));
             }
@@ -179,6 +201,8 @@ impl Family<'_> {
 
     /// Does what is due.
     fn look_around(&mut self) -> anyhow::Result<()> {
+        let sum = self.sum().0;
+        self.showing.tell(sum);
         if let Some(since) = self.stopping {
             if since.elapsed() > self.settings.drain + GRACE {
                 self.slots.iter_mut().try_for_each(WorkerSlot::kill)?;
@@ -192,7 +216,6 @@ impl Family<'_> {
                 slot.replace_after(&format!("{error:#}"));
             }
         }
-        let sum = self.sum().0;
         if let Some(reporter) = self.reporter.as_mut().filter(|it| it.wait().is_zero()) {
             reporter.status(&sum);
         }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use super::super::observing::Places;
 use super::super::settings::Settings;
 use crate::interrupt::EndArguments;
 
@@ -16,7 +17,12 @@ pub fn check(processes: u32) -> anyhow::Result<()> {
 }
 
 /// Never called: see [`check`].
-pub fn run(settings: &Settings, _listener: TcpListener, _end: EndArguments) -> anyhow::Result<()> {
+pub fn run(
+    settings: &Settings,
+    _listener: TcpListener,
+    _places: Places,
+    _end: EndArguments,
+) -> anyhow::Result<()> {
     check(settings.processes)
 }
 

@@ -1,0 +1,144 @@
+//! A server as it is shown to who looks: its view, and its phase.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use overlapped::PoolSnapshot;
+use overlapped_models::{Server, Stopped};
+use overlapped_observe::Source;
+use overlapped_observe::view::{
+    BusyThread, Connections, Errors, FORMAT, Phase, PortView, StallLine, Traffic, View,
+};
+
+use super::figures::Figures;
+use crate::recent;
+
+/// What is shown of the server, while it runs and ends.
+pub struct Showing {
+    name: String,
+    started: Instant,
+    processes: u32,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Missing where several processes serve, and once it is told to end.
+    server: Option<Box<dyn Server>>,
+    phase: Phase,
+    figures: Figures,
+    pool: Option<PoolSnapshot>,
+}
+
+impl Showing {
+    /// Shows a server of this process.
+    pub fn new(name: String, server: Box<dyn Server>) -> Arc<Self> {
+        Self::of(name, 1, Some(server))
+    }
+
+    /// Shows a server of several processes, whose figures are [told](Self::tell).
+    #[cfg_attr(windows, expect(dead_code, reason = "one process serves there"))]
+    pub fn of_processes(name: String, processes: u32) -> Arc<Self> {
+        Self::of(name, processes, None)
+    }
+
+    fn of(name: String, processes: u32, server: Option<Box<dyn Server>>) -> Arc<Self> {
+        let (phase, figures, pool) = (Phase::Serving, Figures::default(), None);
+        let state = Mutex::new(State { server, phase, figures, pool });
+        Arc::new(Self { name, started: Instant::now(), processes, state })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The figures of the server at this moment.
+    pub fn figures(&self) -> Figures {
+        let mut state = self.state();
+        state.look();
+        state.figures
+    }
+
+    /// The figures of all processes.
+    #[cfg_attr(windows, expect(dead_code, reason = "one process serves there"))]
+    pub fn tell(&self, figures: Figures) {
+        self.state().figures = figures;
+    }
+
+    /// The server ends from now on.
+    pub fn drains(&self) {
+        self.state().phase = Phase::Draining;
+    }
+
+    /// Stops the server; see [`Server::stop`]. What is shown meanwhile is how it was before. None if there is no server.
+    pub fn stop(&self, deadline: Duration) -> Option<Stopped> {
+        self.drains();
+        let server = {
+            let mut state = self.state();
+            state.look();
+            state.server.take()
+        };
+        server.map(|server| server.stop(deadline))
+    }
+
+    /// Lets new clients wait, or takes them again. Says whether the server can do that.
+    #[allow(dead_code, reason = "it is for the live screen")]
+    pub fn pause(&self, is_paused: bool) -> bool {
+        let mut state = self.state();
+        let can = state.server.as_ref().is_some_and(|server| server.pause_accepts(is_paused));
+        if can && state.phase != Phase::Draining {
+            state.phase = if is_paused { Phase::Paused } else { Phase::Serving };
+        }
+        can
+    }
+}
+
+impl State {
+    fn look(&mut self) {
+        if let Some(server) = &self.server {
+            self.figures = Figures::of(&server.status());
+            self.pool = server.snapshot();
+        }
+    }
+}
+
+impl Source for Showing {
+    fn view(&self) -> View {
+        let mut state = self.state();
+        state.look();
+        let (figures, pool, now) = (&state.figures, state.pool.as_ref(), Instant::now());
+        let errors = figures.errors;
+        View {
+            format: FORMAT.to_owned(),
+            name: self.name.clone(),
+            at_ms: recent::now_ms(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            phase: state.phase,
+            processes: self.processes,
+            connections: Connections {
+                open: figures.connected,
+                peak: figures.peak_connected,
+                accepted: figures.accepted,
+                refused: figures.refused,
+                accept_deferrals: figures.accept_deferrals,
+            },
+            traffic: Traffic { messages: figures.messages, bytes: figures.bytes },
+            errors: Errors {
+                reset: errors.reset,
+                timed_out: errors.timed_out,
+                aborted: errors.aborted,
+                other: errors.other,
+            },
+            processor_seconds: figures.processor_time.as_secs_f64(),
+            port: pool.map(PortView::from),
+            stalls: pool.map_or_else(Vec::new, |pool| {
+                pool.stalls.iter().map(|stall| StallLine::of(stall, now)).collect()
+            }),
+            busy: pool.map_or_else(Vec::new, |pool| {
+                let mut busy: Vec<_> = pool.stalled.iter().map(BusyThread::from).collect();
+                busy.sort_by_key(|thread| std::cmp::Reverse(thread.for_ms));
+                busy
+            }),
+            log: recent::lines(),
+        }
+    }
+}
