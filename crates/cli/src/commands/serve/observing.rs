@@ -39,6 +39,27 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Each address once, with all that is to be seen there, and the first option that names it. A port that is to be found is
+/// another one each time.
+fn gathered<'a>(
+    asked: impl IntoIterator<Item = (&'a str, Option<SocketAddr>, Pages)>,
+) -> Vec<(&'a str, SocketAddr, Pages)> {
+    let mut places: Vec<(&str, SocketAddr, Pages)> = Vec::new();
+    for (option, address, pages) in asked {
+        let Some(address) = address else { continue };
+        let mut same = places.iter_mut().filter(|(_, other, _)| *other == address);
+        match same.next().filter(|_| address.port() != 0) {
+            None => places.push((option, address, pages)),
+            Some((_, _, there)) => {
+                there.metrics |= pages.metrics;
+                there.health |= pages.health;
+                there.page |= pages.page;
+            }
+        }
+    }
+    places
+}
+
 /// What listens for those who look.
 #[derive(Debug, Default)]
 pub struct Places(Vec<(TcpListener, Pages)>);
@@ -61,23 +82,11 @@ impl ObservingArguments {
             ("--health", self.health, Pages { health: true, ..Pages::default() }),
             ("--live-page", self.live_page, Pages { page: true, ..Pages::default() }),
         ];
-        let mut places: Vec<(SocketAddr, TcpListener, Pages)> = Vec::new();
-        for (option, address, pages) in asked {
-            let Some(address) = address else { continue };
-            let same = |(other, _, _): &&mut (SocketAddr, TcpListener, Pages)| {
-                *other == address && address.port() != 0
-            };
-            if let Some((_, _, there)) = places.iter_mut().find(same) {
-                there.metrics |= pages.metrics;
-                there.health |= pages.health;
-                there.page |= pages.page;
-                continue;
-            }
-            let listener = listen::listen(address, StackArguments::default(), BACKLOG)
-                .with_context(|| option.to_owned())?;
-            places.push((address, listener, pages));
-        }
-        Ok(Places(places.into_iter().map(|(_, listener, pages)| (listener, pages)).collect()))
+        let places = gathered(asked).into_iter().map(|(option, address, pages)| {
+            let listener = listen::listen(address, StackArguments::default(), BACKLOG);
+            Ok((listener.with_context(|| option.to_owned())?, pages))
+        });
+        places.collect::<anyhow::Result<_>>().map(Places)
     }
 }
 
@@ -107,5 +116,30 @@ impl Places {
         }
         let observer = Observer::start(self.0, Arc::clone(showing) as _);
         observer.context("cannot show the server").map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_one_of_this_machine_for_itself() {
+        assert_eq!(address("9100"), Ok(SocketAddr::from(([127, 0, 0, 1], 9100))));
+        assert_eq!(address("0.0.0.0:9100"), Ok(SocketAddr::from(([0, 0, 0, 0], 9100))));
+        assert!(address("99999").is_err());
+    }
+
+    #[test]
+    fn an_address_that_is_named_twice_has_both() {
+        let metrics = Pages { metrics: true, ..Pages::default() };
+        let page = Pages { page: true, ..Pages::default() };
+        let both = Pages { page: true, ..metrics };
+        for (port, expected) in [(9100, vec![both]), (0, vec![metrics, page])] {
+            let at = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+            let places = gathered([("a", at, metrics), ("b", None, page), ("c", at, page)]);
+            let pages: Vec<_> = places.iter().map(|(_, _, pages)| *pages).collect();
+            assert_eq!(pages, expected);
+        }
     }
 }
