@@ -161,11 +161,8 @@ fn who_never_reads_costs_the_clients_nothing() {
     let mut client = connect(address);
     echo(&mut client, 200);
     drop((client, crowd));
-    assert_eq!(
-        view(at.page)["traffic"]["messages"],
-        200,
-        "there is room again when they have gone"
-    );
+    // There is room again when they have gone. A view is not made for each who asks, so it may be one from before.
+    until(at.page, |seen| seen["traffic"]["messages"] == 200);
     assert_eq!(server.interrupt().code(), 0);
 }
 
