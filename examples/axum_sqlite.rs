@@ -1,9 +1,13 @@
 //! An axum app over SQLite. Its handlers block, and nothing in them says so.
 //!
-//!     cargo run --release -p examples --example axum_sqlite [CERTIFICATE KEY]
+//! ```sh
+//! cargo run --release -p examples --example axum_sqlite
+//! # in another terminal:
+//! curl -d "buy milk" http://127.0.0.1:3000/notes
+//! curl http://127.0.0.1:3000/notes
+//! ```
 //!
-//! Then `curl -d "buy milk" http://127.0.0.1:3000/notes` and `curl http://127.0.0.1:3000/notes`.
-//! With a certificate and its key, from PEM files, it speaks TLS. Ctrl-C ends it.
+//! With a certificate and its key, from PEM files, as two arguments it speaks TLS. Ctrl-C ends it.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use overlapped_runtime::{net::TcpListener, rustls, serve};

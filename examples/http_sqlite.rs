@@ -1,5 +1,11 @@
 //! An HTTP API over SQLite whose handlers block and do not say so: `/slow` answers when its row is
-//! on the disk, `/` is quick beside it. Run it with `cargo run -p examples --example http_sqlite`.
+//! on the disk, `/` is quick beside it.
+//!
+//! ```sh
+//! cargo run -p examples --example http_sqlite
+//! # in another terminal:
+//! curl http://127.0.0.1:PORT/slow
+//! ```
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 use rusqlite::Connection;

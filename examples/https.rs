@@ -1,12 +1,16 @@
-//! A web server with TLS, which answers every request with one page.
+//! A web server with TLS, which answers every request with one page. Ctrl-C stops it.
 //!
 //! It needs a certificate and its key. For a try, make them yourself:
 //!
-//!     openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
-//!         -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//!     cargo run -p examples --example https cert.pem key.pem [ADDRESS]
+//! ```sh
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+//!     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
+//! cargo run -p examples --example https cert.pem key.pem
+//! # in another terminal:
+//! curl --cacert cert.pem https://localhost:PORT/
+//! ```
 //!
-//! Then `curl --cacert cert.pem https://localhost:PORT/`. Ctrl-C stops it.
+//! The address to listen on may follow.
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,

@@ -1,8 +1,12 @@
 //! A WebSocket server that sends back what it is sent, by tokio-tungstenite on streams of the
 //! runtime.
 //!
-//! Run it with `cargo run --release -p examples --example websocket`, and then connect a browser or
-//! a client of WebSockets to `ws://127.0.0.1:3000`. Its handler may block. Ctrl-C ends it.
+//! ```sh
+//! cargo run --release -p examples --example websocket
+//! ```
+//!
+//! Then connect a browser or a client of WebSockets to `ws://127.0.0.1:3000`. Its handler may block.
+//! Ctrl-C ends it.
 
 use futures_util::{SinkExt, StreamExt};
 use overlapped_runtime::net::{TcpListener, TcpStream};

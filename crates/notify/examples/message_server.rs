@@ -1,9 +1,14 @@
 //! An echo server whose sockets report to an invisible window: one message for each event.
 //!
-//! Run it with `cargo run -p overlapped-notify --example message_server [ADDRESS]`, and talk to it
-//! with `nc 127.0.0.1 PORT`. One thread takes the messages one by one, as a program with windows
-//! does. An event is reported once, and again only after the call that enables it: an accept
-//! enables `ACCEPT`, a receive `READ`, and a send that found no room `WRITE`.
+//! ```sh
+//! cargo run -p overlapped-notify --example message_server
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. One thread takes the messages one by one, as a program
+//! with windows does. An event is reported once, and again only after the call that enables it: an
+//! accept enables `ACCEPT`, a receive `READ`, and a send that found no room `WRITE`.
 
 use overlapped_notify::{Message, MessageWindow, NetworkEvents, Socket, SocketId};
 use std::collections::HashMap;

@@ -1,8 +1,14 @@
 //! An echo server with an event object for each socket: the network events of a socket are
 //! recorded, and set its event object.
-//! Run it with `cargo run -p overlapped-notify --example network_event_server [ADDRESS]`, and talk
-//! to it with `nc 127.0.0.1 PORT`. A wait takes 64 event objects at the most, so one thread serves
-//! 63 clients; more need more threads.
+//!
+//! ```sh
+//! cargo run -p overlapped-notify --example network_event_server
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. A wait takes 64 event objects at the most, so one thread
+//! serves 63 clients; more need more threads.
 
 use overlapped_notify::{EventObject, NetworkEvents, Socket, WAIT_MAX, Waited, wait_any};
 use std::io::{self, ErrorKind};

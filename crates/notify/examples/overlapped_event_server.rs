@@ -1,7 +1,12 @@
 //! An echo server with overlapped operations: each is started, and its end sets an event object.
 //!
-//! Run it with `cargo run -p overlapped-notify --example overlapped_event_server [ADDRESS]`, and
-//! talk to it with `nc 127.0.0.1 PORT`. The operation in flight owns its buffer, and gives it back
+//! ```sh
+//! cargo run -p overlapped-notify --example overlapped_event_server
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. The operation in flight owns its buffer, and gives it back
 //! at its end. A wait takes 64 event objects at the most, so one thread serves 63 clients.
 
 use overlapped_notify::{

@@ -1,10 +1,15 @@
 //! An echo server with completion routines: each operation is started with the code that is to run
 //! at its end.
 //!
-//! Run it with `cargo run -p overlapped-notify --example routine_server [ADDRESS]`, and talk to it
-//! with `nc 127.0.0.1 PORT`. A routine runs on the thread that started its operation, and only
-//! while that thread is in an alertable wait. So everything here runs on one thread, and nothing
-//! needs a lock.
+//! ```sh
+//! cargo run -p overlapped-notify --example routine_server
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. A routine runs on the thread that started its operation,
+//! and only while that thread is in an alertable wait. So everything here runs on one thread, and
+//! nothing needs a lock.
 
 use overlapped_notify::{
     Completed, EventObject, Listener, Received, Stream, Waited, sleep_alertable, wait_any,

@@ -1,8 +1,14 @@
 //! An echo server that asks which of its sockets are ready: `select`.
 //!
-//! Run it with `cargo run -p overlapped-notify --example select_server [ADDRESS]`, and talk to it
-//! with `nc 127.0.0.1 PORT`. One thread serves everybody, and no call but the select waits. Its
-//! price is that each select looks at every socket, also at those on which nothing has happened.
+//! ```sh
+//! cargo run -p overlapped-notify --example select_server
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. One thread serves everybody, and no call but the select
+//! waits. Its price is that each select looks at every socket, also at those on which nothing has
+//! happened.
 
 use overlapped_notify::{Socket, SocketId, SocketSet, select};
 use std::collections::HashSet;

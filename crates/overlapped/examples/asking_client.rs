@@ -1,9 +1,13 @@
 //! A client that asks an echo server and checks what comes back: connect, send and receive are
 //! operations of a port.
 //!
-//! Run it with `cargo run -p overlapped --example asking_client ADDRESS WORD...`; a server is
-//! `cargo run -p overlapped --example echo`. Each word is one question, asked when the answer to
-//! the one before has come.
+//! ```sh
+//! cargo run -p overlapped --example echo
+//! # in another terminal:
+//! cargo run -p overlapped --example asking_client ADDRESS hello again
+//! ```
+//!
+//! Each word is one question, asked when the answer to the one before has come.
 
 use overlapped::{Packet, Port, Protocol, Received, TcpSocket};
 use std::io::{self, ErrorKind};

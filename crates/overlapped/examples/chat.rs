@@ -1,5 +1,12 @@
-//! A chat server: each line of a client goes to all others. Run it with `cargo run -p overlapped
-//! --example chat [ADDRESS]`, and type into two or more `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! A chat server: each line of a client goes to all others. Ctrl-C stops it.
+//!
+//! ```sh
+//! cargo run -p overlapped --example chat
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. A second client sees what the first one types.
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,

@@ -1,5 +1,10 @@
 //! A DNS server that answers questions for addresses with 127.0.0.1, 64 at a time. Ctrl-C ends it.
-//! Run it with `cargo run -p overlapped --example dns`, then `dig -p 5300 @127.0.0.1 example.org`.
+//!
+//! ```sh
+//! cargo run -p overlapped --example dns
+//! # in another terminal:
+//! dig -p 5300 @127.0.0.1 example.org
+//! ```
 
 use overlapped::{DatagramSocket, Datagrams, OrPacket, Packet, Port};
 use simple_dns::{self as dns, CLASS, PacketFlag, QTYPE, ResourceRecord, TYPE, rdata::RData};

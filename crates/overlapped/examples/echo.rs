@@ -1,7 +1,12 @@
 //! An echo server on a completion port: a few threads take the packets of all connections.
 //!
-//! Run it with `cargo run -p overlapped --example echo [ADDRESS]`, and talk to it with
-//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! ```sh
+//! cargo run -p overlapped --example echo
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. Ctrl-C stops it.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, Workers};
 

@@ -2,8 +2,13 @@
 //! queue of tasks that can go on, and the operations of the port are what they wait for. Dropping
 //! the future of an operation does not cancel it here. Programs use `overlapped-runtime` instead.
 //!
-//! Run it with `cargo run -p overlapped --example executor [ADDRESS]`, and talk to it with
-//! `nc 127.0.0.1 PORT`. Ctrl-C stops it.
+//! ```sh
+//! cargo run -p overlapped --example executor
+//! # in another terminal:
+//! nc -N 127.0.0.1 PORT
+//! ```
+//!
+//! It also takes an address to listen on. Ctrl-C stops it.
 
 use overlapped::{
     AcceptWindow, Buffer, ListenSocket, OrPacket, Packet, PacketParts, Port, Protocol, TcpStream,

@@ -1,9 +1,12 @@
 //! Copies a file by reads and writes in flight on one port.
 //!
-//! Run it with `cargo run -p overlapped --example file_copy SOURCE TARGET`. Each of a few slots
-//! reads a block, writes it to the same place, and goes on with the next block. So blocks complete
-//! in any order, and nothing waits for anything but its own block. The crate `overlapped-copy`
-//! does the same with holes, times, permissions and what else a copy needs.
+//! ```sh
+//! cargo run -p overlapped --example file_copy SOURCE TARGET
+//! ```
+//!
+//! Each of a few slots reads a block, writes it to the same place, and goes on with the next block.
+//! So blocks complete in any order, and nothing waits for anything but its own block. The crate
+//! `overlapped-copy` does the same with holes, times, permissions and what else a copy needs.
 
 use overlapped::{Buffer, File, FileOptions, OpenFile, Packet, Port, Protocol};
 use std::io::{self, ErrorKind};

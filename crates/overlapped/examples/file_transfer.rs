@@ -1,8 +1,14 @@
 //! Sends a file to whoever asks, each time as one operation, and fetches it.
-//! Run `cargo run -p overlapped --example file_transfer send FILE`, and in another terminal, with
-//! the address that it prints, `... --example file_transfer fetch ADDRESS TARGET`. First come 8
-//! bytes, the length of the file, and then the file. The crate `overlapped-file-transfer` does the
-//! same with names, checksums, limits and what else a transfer needs.
+//!
+//! ```sh
+//! cargo run -p overlapped --example file_transfer send FILE
+//! # in another terminal:
+//! cargo run -p overlapped --example file_transfer fetch ADDRESS TARGET
+//! ```
+//!
+//! First come 8 bytes, the length of the file, and then the file. The crate
+//! `overlapped-file-transfer` does the same with names, checksums, limits and what else a transfer
+//! needs.
 
 use overlapped::{
     AcceptWindow, FileOptions, ListenSocket, OpenFile, OrPacket, Packet, Port, Protocol, Received,

@@ -1,6 +1,11 @@
 //! The server of docs/tutorial.md: frames with their length in front, back-pressure, an idle limit,
-//! and a graceful stop. Run it with `cargo run -p overlapped --example framed`, and ask it with
-//! `printf '\0\0\0\5hello' | nc -q 1 127.0.0.1 PORT`. Ctrl-C stops it.
+//! and a graceful stop. Ctrl-C stops it.
+//!
+//! ```sh
+//! cargo run -p overlapped --example framed
+//! # in another terminal:
+//! printf '\0\0\0\5hello' | nc -q 1 127.0.0.1 PORT
+//! ```
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream, Workers,

@@ -1,5 +1,11 @@
-//! The echo server of docs/from-iocp.md: run it, talk to it with `nc 127.0.0.1 PORT`, stop it with
-//! Enter. It takes packets by hand, as a program for Windows does; `Workers` does that for others.
+//! The echo server of docs/from-iocp.md, which Enter stops. It takes packets by hand, as a program
+//! for Windows does; `Workers` does that for others.
+//!
+//! ```sh
+//! cargo run -p overlapped --example from_iocp
+//! ```
+//!
+//! Talk to it with `nc 127.0.0.1 PORT`.
 
 use overlapped::{AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received};
 use std::io;

@@ -1,7 +1,14 @@
-//! A TCP proxy: whoever connects is connected with one other address.
+//! A TCP proxy: whoever connects is connected with one other address. Ctrl-C stops it.
 //!
-//! Run it with `cargo run -p overlapped --example proxy UPSTREAM [ADDRESS]`, for example with the
-//! address of a web server, and ask for a page with `curl http://127.0.0.1:PORT/`. Ctrl-C stops it.
+//! ```sh
+//! overlapped serve 127.0.0.1:8000 DIR --app files
+//! # in another terminal:
+//! cargo run -p overlapped --example proxy 127.0.0.1:8000
+//! # in another terminal:
+//! curl http://127.0.0.1:PORT/
+//! ```
+//!
+//! The address to listen on may follow.
 
 use overlapped::{
     AcceptWindow, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpSocket, TcpStream,

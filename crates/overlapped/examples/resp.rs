@@ -1,6 +1,14 @@
 //! A store of keys and values in memory, without a limit, that speaks the protocol of Redis: GET,
-//! SET and PING. Run it with `cargo run --release -p overlapped --example resp [ADDRESS]`, then
-//! `redis-cli -p PORT` or `redis-benchmark -p PORT -t get,set -P 16`. Ctrl-C stops it.
+//! SET and PING. Ctrl-C stops it.
+//!
+//! ```sh
+//! cargo run --release -p overlapped --example resp
+//! # in another terminal:
+//! redis-cli -p PORT set key value
+//! redis-benchmark -p PORT -t get,set -P 16
+//! ```
+//!
+//! It also takes an address to listen on.
 
 use overlapped::{
     AcceptWindow, Buffer, ListenSocket, OrPacket, Packet, Port, Protocol, Received, TcpStream,

@@ -1,5 +1,8 @@
-//! Runs a command again whenever it fails, until it succeeds, or Ctrl-C:
-//! cargo run -p overlapped --example supervise -- COMMAND ARGUMENT...
+//! Runs a command again whenever it fails, until it succeeds, or Ctrl-C.
+//!
+//! ```sh
+//! cargo run -p overlapped --example supervise -- grep -q file DIR/index.html
+//! ```
 
 use overlapped::{Packet, Port, Process, Protocol, Signal};
 use std::ffi::OsString;

@@ -1,8 +1,12 @@
 //! A pool of threads that run jobs: the port is the queue of jobs.
 //!
-//! Run it with `cargo run -p overlapped --example worker_pool`. It runs jobs that compute, jobs
-//! that sleep, and one that panics. No more jobs compute at a time than there are processors,
-//! and up to 32 sleep at a time, since the port lets another thread run for each.
+//! ```sh
+//! cargo run -p overlapped --example worker_pool
+//! ```
+//!
+//! It runs jobs that compute, jobs that sleep, and one that panics. No more jobs compute at a time
+//! than there are processors, and up to 32 sleep at a time, since the port lets another thread run
+//! for each.
 
 use overlapped::{Packet, Port, Protocol, Workers, WorkersEvent};
 use std::io;

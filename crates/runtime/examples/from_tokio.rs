@@ -1,5 +1,10 @@
-//! The echo server of docs/from-tokio.md, which shouts and whose handler blocks: run it with
-//! `cargo run -p overlapped-runtime --example from_tokio`, and talk to it with `nc 127.0.0.1 7000`.
+//! The echo server of docs/from-tokio.md, which shouts and whose handler blocks.
+//!
+//! ```sh
+//! cargo run -p overlapped-runtime --example from_tokio
+//! # in another terminal:
+//! nc -N 127.0.0.1 7000
+//! ```
 
 use overlapped_runtime::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
