@@ -4,6 +4,7 @@
 //!   packets with, [`counters`] and [`Snapshot`] what they see.
 //! - [`inner`] ties the scheduler to the handles, the buffers and the timers.
 //! - [`files`] is what the files of a port ask it for; [`waits`] the same for what is not the library's.
+//! - [`recorder`] notes each move of threads and packets while it runs.
 //! - [`signals`] is what the process is told from outside; without the feature of that name there is
 //!   nothing of it.
 
@@ -14,6 +15,7 @@ pub(crate) mod counters;
 mod files;
 pub(crate) mod inner;
 mod platform;
+pub(crate) mod recorder;
 #[cfg(feature = "signals")]
 mod signals;
 #[cfg(not(feature = "signals"))]

@@ -17,6 +17,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread::Thread;
 
 thread_local! {
     static BOUND: RefCell<Option<Binding>> = const { RefCell::new(None) };
@@ -300,6 +301,11 @@ pub fn was_seen_asleep() -> bool {
     with_binding(|binding| Some(binding.member.state.take_seen_asleep())).unwrap_or(false)
 }
 
+/// The number of the calling thread in the scheduler that it is bound to.
+pub(super) fn calling_member() -> Option<MemberId> {
+    with_binding(|binding| Some(binding.member.id))
+}
+
 /// What `view` sees of the calling thread's binding, if it has one.
 #[inline]
 fn with_binding<R>(view: impl FnOnce(&Binding) -> Option<R>) -> Option<R> {
@@ -309,13 +315,15 @@ fn with_binding<R>(view: impl FnOnce(&Binding) -> Option<R>) -> Option<R> {
 /// How others wake a bound thread, and see whether it sleeps.
 #[derive(Debug)]
 pub(crate) struct BoundThread {
+    thread: Thread,
     parker: Parker,
     probe: Option<SleepProbe>,
 }
 
 impl BoundThread {
     fn calling() -> Self {
-        Self { parker: Parker::default(), probe: SleepProbe::of_this_thread().ok() }
+        let probe = SleepProbe::of_this_thread().ok();
+        Self { thread: std::thread::current(), parker: Parker::default(), probe }
     }
 }
 
@@ -326,5 +334,9 @@ impl Park for Arc<BoundThread> {
 
     fn asleep(&self) -> Option<bool> {
         self.probe.as_ref()?.asleep()
+    }
+
+    fn name(&self) -> Option<String> {
+        self.thread.name().map(str::to_owned)
     }
 }

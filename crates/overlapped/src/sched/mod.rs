@@ -12,6 +12,7 @@
 //! - [`binding`] is which scheduler the calling thread is bound to.
 //! - [`allowance`] is how many completions a thread may have in place before it takes again.
 //! - [`metrics`] is what a scheduler counts.
+//! - [`moves`] is what a recording says.
 //! - `models` are the loom models of rules, lock and waiting; `checks` the tests of the rules alone.
 //!
 //! A wake-up costs one futex call (a parked thread) or one `eventfd` write (a thread in the
@@ -23,6 +24,7 @@ pub(crate) mod binding;
 mod dispatcher;
 pub(crate) mod metrics;
 mod monitor;
+pub(crate) mod moves;
 mod own_queue;
 pub(crate) mod parker;
 mod platform;

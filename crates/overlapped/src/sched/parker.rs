@@ -10,6 +10,11 @@ pub(crate) trait Park {
 
     /// Whether the thread sleeps in the kernel at this instant; `None` when that cannot be seen.
     fn asleep(&self) -> Option<bool>;
+
+    /// What the thread is called, if it has a name.
+    fn name(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The flag and condition variable that a parked thread waits on.

@@ -71,6 +71,7 @@ mod queue;
 mod quiet;
 mod receive_sizes;
 mod receiving;
+mod recording;
 mod refusals_as_packets;
 mod reusing;
 mod rounds;

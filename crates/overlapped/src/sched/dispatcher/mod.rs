@@ -7,6 +7,7 @@
 //! one of the two sees the other.
 
 mod own;
+mod recording;
 
 #[cfg(all(test, loom))]
 pub(super) use own::HARVEST_AGAIN_FROM;
@@ -176,6 +177,9 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         self.word.store(rules.word(), Ordering::Release);
         fence(Ordering::SeqCst);
         queued.append(&mut rules.close(&mut wakes));
+        if rules.is_recorded() {
+            self.note(&mut rules);
+        }
         drop(rules);
         self.wake(wakes.unless_empty());
         queued
@@ -314,6 +318,9 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         let mut rules = self.rules.lock();
         let result = transition(&mut rules, &mut wakes);
         self.publish(&mut rules, &mut wakes);
+        if rules.is_recorded() {
+            self.note(&mut rules);
+        }
         drop(rules);
         (result, wakes.unless_empty())
     }

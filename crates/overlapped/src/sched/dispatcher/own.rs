@@ -14,6 +14,9 @@ use std::time::Duration;
 /// After so much from its own queue in a row, a thread looks at the backend without waiting.
 const LOOK_AROUND_EVERY: u32 = 64;
 
+/// While one of these holds, nothing goes into a thread's own queue.
+const NOT_FOR_OWN: u32 = word::CLOSED | word::QUEUED | word::WATCHED | word::RECORDED;
+
 /// A thread that found so many events the last time mostly finds more at once. With fewer it goes to
 /// wait without having looked: a look that finds nothing costs more than what it may save.
 pub(in crate::sched) const HARVEST_AGAIN_FROM: usize = 4;
@@ -30,7 +33,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         packet: &mut Option<T>,
     ) -> Option<Wakes<K>> {
         let own = own_queue::<T, E, K>(member);
-        if self.word.load(Ordering::Acquire) & (word::CLOSED | word::QUEUED | word::WATCHED) != 0
+        if self.word.load(Ordering::Acquire) & NOT_FOR_OWN != 0
             || !member.state.holds_slot()
             || !own.has_room()
         {
@@ -73,7 +76,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     /// lies in the shared queue. It is counted.
     #[inline]
     pub(in crate::sched) fn pass(&self, member: &Member<E, K>) -> bool {
-        let passes = self.word.load(Ordering::Acquire) & word::QUEUED == 0;
+        let passes = self.word.load(Ordering::Acquire) & (word::QUEUED | word::RECORDED) == 0;
         if passes {
             member.state.count_queued();
             member.state.count_taken();
@@ -99,7 +102,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     #[inline(always)]
     pub(in crate::sched) fn take_own(&self, member: &Member<E, K>) -> Option<Work<T, E>> {
         if member.streak.get() >= LOOK_AROUND_EVERY
-            || self.word.load(Ordering::Acquire) & word::CLOSED != 0
+            || self.word.load(Ordering::Acquire) & (word::CLOSED | word::RECORDED) != 0
             || !member.state.holds_slot()
         {
             return None;
@@ -139,7 +142,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     /// comes before these events. `None` when there is nothing, or one of that does not hold.
     #[inline(never)]
     fn harvest(&self, member: &mut Member<E, K>) -> Option<Work<T, E>> {
-        const KIND: u32 = word::CLOSED | word::QUEUED | word::READY | word::FULL;
+        const KIND: u32 = word::CLOSED | word::QUEUED | word::READY | word::FULL | word::RECORDED;
         let Member { events, own, state, streak, found, .. } = member;
         let own: &OwnQueue<Queued<T>, E> = own.downcast_ref().expect(OWN_QUEUE_TYPE);
         *found = 0;

@@ -10,6 +10,7 @@
 //! polling threads the kernel wakes is the kernel's business, so work for "a polling thread" lies
 //! in one queue from which whoever comes back takes first.
 //!
+//! - [`recording`] is what is noted of it while a recording runs.
 //! - [`robbing`] is how what lies in threads' own queues comes back into the shared one.
 //! - [`steps`] are the words in which rules and dispatcher speak.
 //! - [`taking`] is a thread on its way to work; [`queueing`] what comes in and who gets it.
@@ -18,6 +19,7 @@
 
 pub(crate) mod monitor;
 mod queueing;
+mod recording;
 mod robbing;
 pub(crate) mod steps;
 mod taking;
@@ -28,6 +30,7 @@ use super::metrics::Counts;
 use super::own_queue::OwnQueue;
 use crate::sys::BATCH_MAX;
 use monitor::Monitor;
+use recording::Recorder;
 use std::collections::VecDeque;
 use steps::{MemberId, Work};
 use threads::Member;
@@ -55,6 +58,8 @@ pub(super) mod word {
     pub(crate) const WATCHED: u32 = 64;
     /// A thread waits for which there is no work yet.
     pub(crate) const SOMEBODY_WAITS: u32 = 128;
+    /// A recording runs: nothing may move without the lock.
+    pub(crate) const RECORDED: u32 = 256;
 }
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
@@ -90,6 +95,10 @@ pub(crate) struct Rules<T, E, K> {
     /// Somebody waits for the backend together with others of their own.
     watched: bool,
     counts: Counts,
+    /// The recording that runs.
+    recorder: Option<Box<Recorder>>,
+    /// One that has ended and was not fetched yet.
+    recorded: Option<Box<Recorder>>,
 }
 
 impl<T, E, K: Clone> Rules<T, E, K> {
@@ -116,6 +125,8 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             closed: false,
             watched: false,
             counts: Counts::default(),
+            recorder: None,
+            recorded: None,
         }
     }
 
@@ -152,6 +163,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             | bit(!self.ready.is_empty(), word::READY)
             | bit(self.watched, word::WATCHED)
             | bit(self.somebody_waits(), word::SOMEBODY_WAITS)
+            | bit(self.is_recorded(), word::RECORDED)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

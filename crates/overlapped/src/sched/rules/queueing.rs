@@ -30,6 +30,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     pub(crate) fn exchange(&mut self, packet: T) -> T {
         self.counts.queued += 1;
         self.counts.count_taken();
+        self.note_take(None);
         match self.queue.pop_front() {
             Some(older) => {
                 self.queue.push_back(packet);
@@ -39,8 +40,17 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         }
     }
 
-    /// The oldest piece of work, for a thread that holds a slot already (P110) or is given one.
+    /// The oldest piece of work, for the calling thread, which holds a slot already (P110).
     pub(crate) fn more(&mut self) -> Option<Work<T, E>> {
+        let work = self.oldest()?;
+        if let Work::Packet(_) = work {
+            self.note_take(None);
+        }
+        Some(work)
+    }
+
+    /// The oldest piece of work, for a thread that is given a slot.
+    fn oldest(&mut self) -> Option<Work<T, E>> {
         let work = self.oldest_shared()?;
         if let Work::Packet(_) = work {
             self.counts.count_taken();
@@ -121,12 +131,15 @@ impl<T, E, K: Clone> Rules<T, E, K> {
     #[inline(never)]
     pub(super) fn hand_out(&mut self, wakes: &mut Wakes<K>) {
         while self.has_spare()
-            && let Some(work) = self.more()
+            && let Some(work) = self.oldest()
         {
             self.count_active();
             match self.parked.pop() {
                 Some(id) => {
                     self.set(id, Standing::Released);
+                    if let Work::Packet(_) = work {
+                        self.note_take(Some(id));
+                    }
                     let parker = self.hand(id, Handed::Work(work));
                     wakes.parkers.push(parker);
                 }

@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 impl<T, E, K: Clone> Rules<T, E, K> {
     /// Gives a thread that goes on with work the events that nobody else could take now.
     pub(crate) fn fill(&mut self, own: &OwnQueue<T, E>) {
-        if self.ready.is_empty() || !self.queue.is_empty() || self.has_spare() {
+        if self.ready.is_empty() || !self.queue.is_empty() || self.has_spare() || self.is_recorded()
+        {
             return;
         }
         while own.has_room()

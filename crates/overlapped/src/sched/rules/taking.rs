@@ -47,6 +47,9 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             // The wake-ups of several posts may have merged into ours.
             wakes.kick |= !self.for_pollers.is_empty() || (self.closed && self.polling > 0);
             self.set(id, Standing::Released);
+            if let Work::Packet(_) = work {
+                self.note_take(Some(id));
+            }
             self.settle(wakes);
             return Step::Work(work);
         }
@@ -83,7 +86,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.set(id, Standing::Released);
         self.count_active();
         self.since_glance = 0;
-        if self.has_spare() {
+        if self.has_spare() || self.is_recorded() {
             self.ready.extend(events);
         } else {
             own.extend(events);
@@ -219,7 +222,10 @@ impl<T, E, K: Clone> Rules<T, E, K> {
         self.set(id, Standing::Released);
         self.count_active();
         match work {
-            Work::Packet(_) => self.counts.count_taken(),
+            Work::Packet(_) => {
+                self.counts.count_taken();
+                self.note_take(Some(id));
+            }
             Work::Event(_) => self.since_glance = 0,
         }
         self.settle(wakes);

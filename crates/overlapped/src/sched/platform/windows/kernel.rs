@@ -8,12 +8,14 @@ use super::Job;
 use crate::sched::binding::{BoundMember, BoundThread, OwnerSlot};
 use crate::sched::dispatcher::Member;
 use crate::sched::metrics::{Counts, DelayHistogram, DelayRecorder, Queued};
+use crate::sched::moves::Recording;
 use crate::sched::rules::steps::{MemberId, Wakes};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sync::Mutex;
 use crate::sys::Event;
 use crate::sys::iocp::{Iocp, Marker, TAKE_MAX, Taken};
 use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -66,6 +68,17 @@ impl<T> KernelPort<T> {
 
     pub(super) fn concurrency(&self) -> usize {
         self.concurrency
+    }
+
+    /// Which thread got which packet, and who blocks, the kernel tells nobody.
+    pub(super) fn begin_recording(&self, _limit: usize) -> io::Result<()> {
+        let why =
+            "a completion port of Windows cannot be recorded: the kernel tells nobody of its moves";
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+
+    pub(super) fn end_recording(&self) -> Option<Recording> {
+        None
     }
 
     pub(super) fn enroll(&self, thread: Arc<BoundThread>) -> BoundMember {

@@ -7,6 +7,7 @@ use super::{OnDriver, start_monitor};
 use crate::sched::binding::{Bound, BoundMember, BoundThread, OwnerSlot};
 use crate::sched::metrics::{Counts, DelayHistogram, Queued};
 use crate::sched::monitor::{Round, Watched, Whom};
+use crate::sched::moves::Recording;
 use crate::sched::rules::steps::{MemberId, Wakes, Work};
 use crate::sched::{Deadline, Sizes, TakeError};
 use crate::sys::iocp::block::Finished;
@@ -130,6 +131,8 @@ impl<T: 'static> Scheduler<T> {
         pub(crate) fn counts(&self) -> Counts;
         pub(crate) fn delays(&self) -> DelayHistogram;
         pub(crate) fn concurrency(&self) -> usize;
+        pub(crate) fn begin_recording(&self, limit: usize) -> io::Result<()>;
+        pub(crate) fn end_recording(&self) -> Option<Recording>;
     }
 
     /// What the thread has in its own queue. The kernel's threads have none: what lay there would be
