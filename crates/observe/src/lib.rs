@@ -3,13 +3,16 @@
 //! - [`view`] is everything at one moment, as numbers and words that travel as JSON. `of_pool` makes the part of it that is
 //!   about a port and its threads.
 //! - [`prometheus`] is a view as text for Prometheus.
+//! - [`recording`] is each move of a port's threads and packets during a short time. `page.html` shows both.
 //! - [`http`] shows it all on addresses of its own. It calls the others; they do not know it.
 #![forbid(unsafe_code)]
 
 pub mod http;
 mod of_pool;
 pub mod prometheus;
+pub mod recording;
 pub mod view;
 
 pub use http::{Observer, Pages, Source};
+pub use recording::Recording;
 pub use view::View;

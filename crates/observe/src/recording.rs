@@ -1,9 +1,15 @@
 //! The moves of a port's threads and packets during a short time, as a document that travels as JSON and can be played.
 
+use overlapped::{Moved, Port, Protocol, RecordingEnd, ThreadPlace};
 use serde::{Deserialize, Serialize};
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The value of [`Recording::format`].
 pub const FORMAT: &str = "overlapped-recording-1";
+
+/// A recording has no more moves than this. As JSON they are about 8 MB.
+pub const MOVES_MAX: usize = 100_000;
 
 /// The moves of a port's threads and packets during a short time.
 ///
@@ -104,4 +110,136 @@ pub enum Ended {
     Limit,
     /// The port was closed.
     Closed,
+}
+
+impl Recording {
+    /// Records `port`, which belongs to the server `name`, for this time; the calling thread sleeps meanwhile. Of more than
+    /// [`MOVES_MAX`] moves it has the first ones.
+    ///
+    /// # Errors
+    /// Those of [`Port::record`]: a recording runs already, the port is closed, or it is a port of Windows.
+    pub fn of_port<P: Protocol>(name: &str, port: &Port<P>, length: Duration) -> io::Result<Self> {
+        let began = SystemTime::now();
+        let recorder = port.record(MOVES_MAX)?;
+        std::thread::sleep(length);
+        Ok(Self::new(name, began, recorder.finish()))
+    }
+
+    /// What the library has recorded of the port of the server `name`.
+    #[must_use]
+    pub fn new(name: &str, began: SystemTime, recording: overlapped::Recording) -> Self {
+        let threads = recording.threads.into_iter().map(|thread| ThreadLine {
+            name: thread.name.unwrap_or_default(),
+            place: thread.place.into(),
+        });
+        let moves = recording
+            .moves
+            .into_iter()
+            .filter_map(|one| Some(Move { at_ns: nanoseconds(one.at), what: What::of(one.what)? }));
+        let at = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            format: FORMAT.to_owned(),
+            name: name.to_owned(),
+            at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+            length_ns: nanoseconds(recording.length),
+            concurrency: recording.concurrency as u64,
+            devices: recording.devices as u64,
+            queued: recording.queued as u64,
+            threads: threads.collect(),
+            moves: moves.collect(),
+            ended: match recording.ended {
+                RecordingEnd::Limit => Ended::Limit,
+                RecordingEnd::Closed => Ended::Closed,
+                _ => Ended::Asked,
+            },
+        }
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl From<ThreadPlace> for Place {
+    fn from(place: ThreadPlace) -> Self {
+        match place {
+            ThreadPlace::Elsewhere => Self::Elsewhere,
+            ThreadPlace::Waiting => Self::Waiting,
+            ThreadPlace::Released => Self::Released,
+            ThreadPlace::Paused => Self::Paused,
+        }
+    }
+}
+
+impl What {
+    /// None for what this format does not know.
+    fn of(moved: Moved) -> Option<Self> {
+        Some(match moved {
+            Moved::Thread { thread, from, to } => {
+                Self::Thread { thread: thread as u64, from: from.into(), to: to.into() }
+            }
+            Moved::Queued { queued } => Self::Queued { queued: queued as u64 },
+            Moved::Taken { thread, queued } => {
+                Self::Taken { thread: thread.map(|thread| thread as u64), queued: queued as u64 }
+            }
+            Moved::Closed => Self::Closed,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    struct Jobs;
+
+    impl Protocol for Jobs {
+        type Key = ();
+        type Operation = ();
+        type Message = u32;
+    }
+
+    #[test]
+    fn a_recording_of_a_port_is_the_same_after_its_way_as_json() -> io::Result<()> {
+        let port = Port::<Jobs>::builder().concurrency(1).build()?;
+        let recorder = match port.record(MOVES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                println!(
+                    "skipped: a_recording_of_a_port_is_the_same_after_its_way_as_json: {error}"
+                );
+                return Ok(());
+            }
+            begun => begun?,
+        };
+        port.post(1)?;
+        port.take().map_err(io::Error::from)?;
+        overlapped::blocking(|| {});
+        let began = UNIX_EPOCH + Duration::from_millis(1_780_000_000_000);
+        let recording = Recording::new("a server", began, recorder.finish());
+        let text = serde_json::to_string(&recording)?;
+        assert_eq!(serde_json::from_str::<Recording>(&text)?, recording);
+        assert_eq!(recording.at_ms, 1_780_000_000_000);
+        let json: serde_json::Value = serde_json::from_str(&text)?;
+        let what = |index: usize| json["moves"][index]["what"].as_str().map(str::to_owned);
+        assert_eq!(what(0).as_deref(), Some("queued"));
+        let last = &recording.moves[recording.moves.len() - 1].what;
+        assert_eq!(*last, What::Thread { thread: 0, from: Place::Paused, to: Place::Released });
+        Ok(())
+    }
+
+    #[test]
+    fn a_port_is_recorded_for_a_time() -> io::Result<()> {
+        let port = Port::<Jobs>::new()?;
+        let (length, start) = (Duration::from_millis(20), Instant::now());
+        match Recording::of_port("a server", &port, length) {
+            Ok(recording) => {
+                assert!(start.elapsed() >= length && recording.length_ns >= 20_000_000);
+                assert_eq!(recording.ended, Ended::Asked);
+            }
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::Unsupported),
+        }
+        Ok(())
+    }
 }
