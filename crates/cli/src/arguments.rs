@@ -4,12 +4,12 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    client, compare, completions, copy, doctor, fetch, man, model_server, send, serve, stress,
+    client, compare, completions, copy, doctor, fetch, man, model_server, send, serve, stress, top,
 };
 use crate::exit::Usage;
 use crate::output;
 
-/// Overlapped: I/O completion ports in Rust. Serve, load, compare, copy, send, fetch and inspect.
+/// Overlapped: I/O completion ports in Rust. Serve, load, watch, compare, copy, send, fetch and inspect.
 #[derive(Parser, Debug)]
 #[command(name = "overlapped", version, disable_help_subcommand = true)]
 pub struct Arguments {
@@ -27,6 +27,8 @@ pub enum Command {
     Client(client::ClientArguments),
     /// Load an echo server with many connections and verify every byte that comes back.
     Stress(stress::StressArguments),
+    /// Look at a running server: what it does, its threads, and what holds them.
+    Top(top::TopArguments),
     /// Measure the server models, and other servers, against each other on this machine.
     Compare(Box<compare::CompareArguments>),
     /// Copy files and folders by reads and writes in flight on a completion port.
@@ -75,7 +77,7 @@ pub fn parse() -> anyhow::Result<Option<Command>> {
                 Ok(None)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Usage(
-                "say what to do: serve, client, stress, compare, copy, send, fetch, doctor, completions or man (see 'overlapped --help')"
+                "say what to do: serve, client, stress, top, compare, copy, send, fetch, doctor, completions or man (see 'overlapped --help')"
                     .to_owned(),
             )
             .into()),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::live::terminal;
 use crate::{recent, words};
 
 /// The command line asks for something that cannot be.
@@ -57,10 +58,13 @@ pub fn code_of(result: anyhow::Result<()>) -> ExitCode {
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// Writes one line `overlapped: ...` to standard error.
+/// Writes one line `overlapped: ...` to standard error, or gives it to the screen that has the terminal.
 pub fn complain(message: &str) {
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
     recent::note(&message);
+    if terminal::is_screen() {
+        return;
+    }
     // Without standard error there is nobody to tell.
     let _ = writeln!(io::stderr(), "overlapped: {}", words::plain(&message));
 }
@@ -76,6 +80,7 @@ pub fn report_panics_in_one_line() {
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("unknown");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        terminal::give_back();
         complain(&format!("internal error: {message} ({place}); this is a fault of the tool"));
         std::process::exit(1);
     }));

@@ -19,7 +19,8 @@ use anyhow::Context;
 use clap::Args;
 use overlapped::{Packet, Port, Protocol};
 
-use crate::exit::complain;
+use crate::exit::{Usage, complain};
+use crate::live::terminal;
 
 /// The exit code of a process that a second Ctrl-C has ended.
 const ENDED_AT_ONCE: i32 = 130;
@@ -43,6 +44,18 @@ pub struct EndArguments {
     /// End as after Ctrl-C when standard input ends, for scripts and for systems without signals.
     #[arg(long)]
     until_input_ends: bool,
+}
+
+impl EndArguments {
+    /// Refuses to wait for the end of standard input where `option` reads keys from there.
+    pub fn refuse_beside(self, option: &str) -> Result<(), Usage> {
+        if !self.until_input_ends {
+            return Ok(());
+        }
+        let reason =
+            "takes keys, so that standard input is not waited for: leave --until-input-ends out";
+        Err(Usage(format!("{option} {reason}")))
+    }
 }
 
 /// Files that are of no use to anybody if the process ends now.
@@ -86,7 +99,7 @@ pub fn on_first_or(
     }
     on_each_signal(move || {
         if !first.is_now() {
-            std::process::exit(ENDED_AT_ONCE);
+            end_process(ENDED_AT_ONCE, terminal::give_back);
         }
     })
     .context("Ctrl-C cannot be caught")
@@ -150,8 +163,8 @@ fn watch(begun: &Receiver<()>, drain: Duration) {
     // A time that no clock expresses is none.
     let Some(limit) = drain.checked_add(SLACK) else { return };
     std::thread::sleep(limit);
-    let (tell, told) = channel();
-    let last_words = move || {
+    end_process(ENDED_BY_FORCE, || {
+        terminal::give_back();
         let leftovers =
             std::mem::take(&mut *LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner));
         for path in leftovers {
@@ -161,10 +174,18 @@ fn watch(begun: &Receiver<()>, drain: Duration) {
             "ended by force, since it did not end in time: a disk does not answer, or nobody reads \
              what it says",
         );
+    });
+}
+
+/// Ends the process, once `last_words` are said or have taken too long: what holds it may hold them, too.
+fn end_process(code: i32, last_words: impl FnOnce() + Send + 'static) -> ! {
+    let (tell, told) = channel();
+    let say = move || {
+        last_words();
         let _ = tell.send(());
     };
-    if std::thread::Builder::new().spawn(last_words).is_ok() {
+    if std::thread::Builder::new().spawn(say).is_ok() {
         let _ = told.recv_timeout(LAST_WORDS);
     }
-    std::process::exit(ENDED_BY_FORCE);
+    std::process::exit(code);
 }

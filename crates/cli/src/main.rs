@@ -1,7 +1,8 @@
 //! The `overlapped` tool. This file only joins the parts: `arguments` reads the command line,
 //! `commands` holds one folder or file per command, `exit` turns a result into an exit code.
 //! Commands use `children` to run copies of the tool and other programs, `place` to say where, `interrupt` for Ctrl-C, `listen` to open a
-//! listening socket, `output` and `words` to speak, `recent` to keep the last lines of that, and `values` to read option values. `platform` is
+//! listening socket, `live` to show what goes on on a screen, `output` and `words` to speak, `recent` to keep the last lines of that,
+//! and `values` to read option values. `platform` is
 //! what differs between systems.
 
 mod arguments;
@@ -10,6 +11,7 @@ mod commands;
 mod exit;
 mod interrupt;
 mod listen;
+mod live;
 mod output;
 mod place;
 mod platform;

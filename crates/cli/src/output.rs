@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use crate::exit::OutputClosed;
-use crate::words;
+use crate::live::terminal;
+use crate::{recent, words};
 
 /// Writes `text`, and of what would not show as itself its number.
 pub fn text(text: &str) -> anyhow::Result<()> {
@@ -51,7 +52,11 @@ pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a line to standard error, where status goes. Status that nobody reads is no error.
+/// Writes a line to standard error, where status goes, or gives it to the screen that has the terminal. Status
+/// that nobody reads is no error.
 pub fn status(line: &str) {
+    if terminal::is_screen() {
+        return recent::note(line);
+    }
     let _ = writeln!(io::stderr(), "{}", words::plain(line));
 }

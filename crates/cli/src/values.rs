@@ -66,6 +66,14 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "the name has no address".to_owned())
 }
 
+/// Reads an address; a port alone is one of this machine for itself.
+pub fn address_or_port(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+        Err(_) => address(text),
+    }
+}
+
 /// Reads a time with its unit: `250ms`, `3s`, `2m`; a number alone is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time as 250ms, 3s or 2m".to_owned();

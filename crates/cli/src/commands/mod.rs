@@ -13,6 +13,7 @@ pub mod model_server;
 pub mod send;
 pub mod serve;
 pub mod stress;
+pub mod top;
 
 use crate::arguments::{Command, public};
 
@@ -23,6 +24,7 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Client(arguments)) => client::run(arguments),
         Some(Command::Stress(arguments)) => stress::run(arguments),
+        Some(Command::Top(arguments)) => top::run(&arguments),
         Some(Command::Compare(arguments)) => compare::run(*arguments),
         Some(Command::Copy(arguments)) => copy::run(arguments),
         Some(Command::Send(arguments)) => send::run(arguments),

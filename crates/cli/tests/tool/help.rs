@@ -14,6 +14,7 @@ fn the_help_names_every_command_and_no_internal_one() {
         "serve",
         "client",
         "stress",
+        "top",
         "compare",
         "copy",
         "send",
@@ -52,7 +53,7 @@ fn every_command_has_a_manual_page() {
     let document = written.json();
     schema::check("man", &document);
     let pages = document["pages"].as_array().expect("pages");
-    assert_eq!(pages.len(), 11, "one of the tool and ten of its commands: {document}");
+    assert_eq!(pages.len(), 12, "one of the tool and eleven of its commands: {document}");
     for name in ["overlapped", "overlapped-serve", "overlapped-man"] {
         let page = std::path::Path::new(&folder).join(format!("{name}.1"));
         let text = std::fs::read_to_string(&page).expect("the page");
@@ -97,6 +98,7 @@ fn every_command_explains_its_options() {
                 "--print",
                 "--log",
                 "--log-to",
+                "--live",
                 "--quiet",
                 "--until-input-ends",
                 "--json",
@@ -111,6 +113,7 @@ fn every_command_explains_its_options() {
                 "--messages",
                 "--size",
                 "--ramp",
+                "--live",
                 "--processes",
                 "--until-input-ends",
                 "--json",
@@ -118,6 +121,7 @@ fn every_command_explains_its_options() {
                 "--duration",
             ],
         ),
+        ("top", &["<ADDRESS>", "--every", "--once", "--json", "--until-input-ends"]),
         (
             "compare",
             &[

@@ -37,4 +37,5 @@ mod stress;
 mod system;
 mod telling;
 mod tls;
+mod top;
 mod transfer;

@@ -348,7 +348,9 @@ impl<'a> Steps<'a> {
             let recording = &mut *self.recording;
             let latencies =
                 if is_hot { &mut recording.hot_latencies } else { &mut recording.latencies };
-            latencies.record(intended.elapsed());
+            let latency = intended.elapsed();
+            latencies.record(latency);
+            shared.recent.record(latency);
             recording.messages += 1;
         }
         let next = state.message - state.under_way.len() as u32;

@@ -4,11 +4,12 @@
 //! can wait for each other; [`Control::begin`] lets the schedule start; [`Run::next_phase`] tells the
 //! caller how far it is; [`Run::finish`] gives the [`Outcome`]. `worker` takes packets from the
 //! port, `connection` is what one connection goes through, `opening` makes its socket, `progress` the counters that may be
-//! looked at while a run goes on.
+//! looked at while a run goes on, and `recent` the latencies since somebody looked last.
 
 mod connection;
 mod opening;
 mod progress;
+mod recent;
 mod worker;
 
 use std::io;
@@ -23,11 +24,13 @@ use overlapped::{Port, Protocol};
 use serde::{Deserialize, Serialize};
 
 use crate::document::Outcome;
+use crate::histogram::Latencies;
 use crate::plan::{Share, Sources};
 use crate::schedule::{Pace, Schedule};
 
 use connection::Connection;
 pub use progress::Progress;
+use recent::Recent;
 use worker::Recording;
 
 /// What one process is to do.
@@ -117,6 +120,7 @@ pub(crate) struct Shared {
     pub(crate) schedule: Schedule,
     pub(crate) connections: Vec<Connection>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) recent: Recent,
     /// Index of the next connection to open; only the ramp's chain of timers touches it.
     pub(crate) next_to_open: AtomicU32,
     /// Connections whose connect has neither succeeded nor failed.
@@ -227,6 +231,7 @@ impl Run {
             schedule: Schedule { connections: count, hot, ramp: config.ramp, pace: config.pace },
             connections: (0..count).map(|_| Connection::default()).collect(),
             progress: Arc::new(Progress::default()),
+            recent: Recent::default(),
             next_to_open: AtomicU32::new(0),
             unsettled: AtomicU32::new(count),
             living: AtomicU32::new(count),
@@ -258,6 +263,12 @@ impl Run {
     /// The counters, which go on counting.
     pub fn progress(&self) -> Arc<Progress> {
         self.shared.progress.clone()
+    }
+
+    /// The recorded latencies since this was called last, for somebody who looks on. The first call gives none,
+    /// and lets them be kept from then on.
+    pub fn recent_latencies(&self) -> Latencies {
+        self.shared.recent.take()
     }
 
     /// Waits for the next phase, at most `wait`; None when it did not come.

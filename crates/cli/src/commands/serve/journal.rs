@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::live::terminal;
 use crate::{exit, recent};
 
 /// How many lines wait at the most.
@@ -59,10 +60,23 @@ struct LinesLost {
 /// The name of the form of all lines.
 pub const FORMAT: &str = "overlapped-serve-log-1";
 
+/// Standard error, unless a screen has the terminal: the screen shows the lines that are kept.
+struct StandardError;
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if terminal::is_screen() { Ok(bytes.len()) } else { io::stderr().write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 impl Journal {
     /// Lines go to standard error, or to the end of a file.
     pub fn open(file: Option<&Path>, json: bool) -> anyhow::Result<Arc<Self>> {
-        let Some(path) = file else { return Ok(Self::start(io::stderr(), None, json)?) };
+        let Some(path) = file else { return Ok(Self::start(StandardError, None, json)?) };
         let target = OpenOptions::new().create(true).append(true).open(path);
         let target = target.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self::start(target, Some(path.to_owned()), json)?)

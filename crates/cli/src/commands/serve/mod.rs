@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Usage;
 use crate::interrupt::EndArguments;
+use crate::live::terminal;
 use crate::{listen, values};
 
 /// Where the server listens when nobody says where.
@@ -108,6 +109,9 @@ pub struct ServeArguments {
     slowness: slowness::SlownessArguments,
     #[command(flatten)]
     observing: observing::ObservingArguments,
+    /// Show a screen of the server instead of status lines, on which it can be stopped and started.
+    #[arg(long, conflicts_with = "json")]
+    live: bool,
     /// Print no status lines.
     #[arg(long)]
     quiet: bool,
@@ -158,6 +162,9 @@ pub struct ServeWorkerArguments {
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     let address = address(arguments)?;
     family::check(arguments.processes)?;
+    if arguments.live {
+        check_live(arguments)?;
+    }
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(arguments, descriptors)?;
     let listener = listen::listen(address, arguments.stack, settings.backlog)?;
@@ -167,6 +174,17 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     } else {
         single::run(&settings, listener, places, arguments.end)
     }
+}
+
+/// Refuses a screen beside what it cannot be shown with.
+fn check_live(arguments: &ServeArguments) -> anyhow::Result<()> {
+    arguments.end.refuse_beside("--live")?;
+    if arguments.processes > 1 {
+        let instead = "give --metrics ADDRESS instead, and look with `overlapped top ADDRESS`";
+        return Err(Usage(format!("--live shows a server of one process: {instead}")).into());
+    }
+    terminal::check("--live", "leave it out, use --json, or look with `overlapped top`")?;
+    Ok(())
 }
 
 /// Where to listen.

@@ -20,23 +20,15 @@ const BACKLOG: u32 = 64;
 pub struct ObservingArguments {
     /// Show figures for Prometheus on this address: /metrics, and /view as JSON. A port alone is one of
     /// 127.0.0.1.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address_or_port)]
     metrics: Option<SocketAddr>,
     /// Tell on this address whether the server lives (/live) and takes clients (/ready). It may be the same
     /// one.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address_or_port)]
     health: Option<SocketAddr>,
     /// Show a page on this address in which packets and threads are seen. It may be the same one.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = values::address_or_port)]
     live_page: Option<SocketAddr>,
-}
-
-/// Reads an address; a port alone is one of this machine for itself.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    match text.parse::<u16>() {
-        Ok(port) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-        Err(_) => values::address(text),
-    }
 }
 
 /// Each address once, with all that is to be seen there, and the first option that names it. A port that is to be found is
@@ -125,9 +117,12 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_one_of_this_machine_for_itself() {
-        assert_eq!(address("9100"), Ok(SocketAddr::from(([127, 0, 0, 1], 9100))));
-        assert_eq!(address("0.0.0.0:9100"), Ok(SocketAddr::from(([0, 0, 0, 0], 9100))));
-        assert!(address("99999").is_err());
+        assert_eq!(values::address_or_port("9100"), Ok(SocketAddr::from(([127, 0, 0, 1], 9100))));
+        assert_eq!(
+            values::address_or_port("0.0.0.0:9100"),
+            Ok(SocketAddr::from(([0, 0, 0, 0], 9100)))
+        );
+        assert!(values::address_or_port("99999").is_err());
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Settings {
     pub slowness: SlownessArguments,
     pub processes: u32,
     pub drain: Duration,
+    /// A screen shows it.
+    pub live: bool,
     pub quiet: bool,
     pub json: bool,
 }
@@ -80,6 +82,7 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         slowness: arguments.slowness.clone(),
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
+        live: arguments.live,
         quiet: arguments.quiet,
         json: arguments.json,
     })
@@ -118,10 +121,11 @@ fn files(arguments: &ServeArguments) -> anyhow::Result<Option<FilesSettings>> {
                 );
             }
             let settings = arguments.files.resolve(folder, arguments.processes)?;
-            if arguments.json && settings.logs_to_output() {
-                return usage(
-                    "--access-log - and --json both want standard output: name a file for the log",
-                );
+            if (arguments.json || arguments.live) && settings.logs_to_output() {
+                let other = if arguments.json { "--json" } else { "--live" };
+                return usage(&format!(
+                    "--access-log - and {other} both want standard output: name a file for the log"
+                ));
             }
             Ok(Some(settings))
         }

@@ -81,7 +81,6 @@ impl Showing {
     }
 
     /// Lets new clients wait, or takes them again. Says whether the server can do that.
-    #[allow(dead_code, reason = "it is for the live screen")]
     pub fn pause(&self, is_paused: bool) -> bool {
         let mut state = self.state();
         let can = state.server.as_ref().is_some_and(|server| server.pause_accepts(is_paused));

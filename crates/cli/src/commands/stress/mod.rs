@@ -2,19 +2,23 @@
 //!
 //! The load runs in worker processes, as many as the descriptor limit makes necessary. `team`
 //! starts them, lets them begin together and adds up what they saw; `worker` is one of them;
-//! `report` says the result.
+//! `report` says the result. `watched` shows it on a screen while it runs.
 
 mod report;
 pub mod team;
+mod watched;
 mod worker;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use overlapped_load::document::Outcome;
 use overlapped_load::engine::Config;
 use overlapped_load::limits;
 use overlapped_load::plan::{self, Limits};
@@ -22,6 +26,7 @@ use overlapped_load::schedule::Pace;
 
 use crate::exit::{Reported, Usage};
 use crate::interrupt::{self, EndArguments};
+use crate::live::terminal;
 use crate::{exit, output, values, words};
 use team::{Event, Moment, Team, Then};
 pub use worker::run as run_worker;
@@ -65,6 +70,9 @@ pub struct StressArguments {
     #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = values::positive_duration)]
     timeout: Duration,
+    /// Show a screen while it runs, on which it can be stopped and run again.
+    #[arg(long, conflicts_with = "json")]
+    live: bool,
     #[command(flatten)]
     end: EndArguments,
     /// Print the result as a JSON document.
@@ -117,14 +125,55 @@ impl StressArguments {
 
 /// Runs the command.
 pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
+    if arguments.live {
+        arguments.end.refuse_beside("--live")?;
+        terminal::check("--live", "leave it out, or use --json")?;
+    }
     let configs = arguments.resolve()?;
+    let (outcome, interrupted) = if arguments.live {
+        on_a_screen(&arguments, &configs)
+    } else {
+        with_a_bar(&arguments, &configs)
+    }?;
+    if arguments.json {
+        output::json_line(&outcome.document(arguments.address.to_string(), arguments.size as u64))?;
+    } else {
+        output::text(&report::text(&outcome, arguments.address, configs.len()))?;
+    }
+    if outcome.is_clean() {
+        return Ok(());
+    }
+    if interrupted {
+        exit::complain("interrupted; the figures are those of the part that was run");
+    } else {
+        exit::complain(&report::complaint(&outcome, arguments.address, explain_target(&arguments)));
+    }
+    Err(Reported.into())
+}
+
+/// Runs the load under a screen.
+fn on_a_screen(arguments: &StressArguments, configs: &[Config]) -> anyhow::Result<(Outcome, bool)> {
+    let interrupts = watched::Interrupts::default();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (running, over) = (Arc::clone(&interrupts), Arc::clone(&is_over));
+    interrupt::on_first(interrupt::USUAL_DRAIN, move || {
+        over.store(true, Ordering::Release);
+        if let Some(running) = &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = running.send(Event::Interrupt);
+        }
+    })?;
+    watched::run(arguments, configs, interrupts, || is_over.load(Ordering::Acquire))
+}
+
+/// Runs the load under a line that says how far it is.
+fn with_a_bar(arguments: &StressArguments, configs: &[Config]) -> anyhow::Result<(Outcome, bool)> {
     let (sender, events) = channel();
     let interrupted = sender.clone();
     interrupt::on_first_or(arguments.end, interrupt::USUAL_DRAIN, move || {
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let bar = progress_bar(arguments.total_messages());
-    let mut team = Team::start(&configs, sender, events)?;
+    let mut team = Team::start(configs, sender, events)?;
     let total = u64::from(arguments.connections);
     let result = team.run(None, |moment, sum| {
         if moment == Moment::Progress {
@@ -143,21 +192,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
         Ok(Then::GoOn)
     });
     bar.finish_and_clear();
-    let (outcome, interrupted) = result?;
-    if arguments.json {
-        output::json_line(&outcome.document(arguments.address.to_string(), arguments.size as u64))?;
-    } else {
-        output::text(&report::text(&outcome, arguments.address, configs.len()))?;
-    }
-    if outcome.is_clean() {
-        return Ok(());
-    }
-    if interrupted {
-        exit::complain("interrupted; the figures are those of the part that was run");
-    } else {
-        exit::complain(&report::complaint(&outcome, arguments.address, explain_target(&arguments)));
-    }
-    Err(Reported.into())
+    result
 }
 
 /// What a server at this target would be started with.

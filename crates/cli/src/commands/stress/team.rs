@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use overlapped_load::document::Outcome;
 use overlapped_load::engine::Config;
+use overlapped_load::histogram::Latencies;
 use serde::{Deserialize, Serialize};
 
 use crate::children::{Copy, Said};
@@ -18,6 +19,8 @@ use crate::platform;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
+    /// Tell the latencies of echoes as they come, too.
+    Watch,
     /// Let the schedule begin.
     Begin,
     /// End the cool-down, and so the load, in good order.
@@ -32,6 +35,8 @@ pub enum Order {
 pub enum Report {
     /// How far it is.
     Progress(Progress),
+    /// Latencies of echoes since the last time.
+    Latencies(Box<Latencies>),
     /// All its connections are open or have failed.
     Open,
     /// It records from now on.
@@ -109,6 +114,7 @@ pub struct Team {
     members: Vec<Member>,
     events: Receiver<Event>,
     outcome: Outcome,
+    watcher: Option<Sender<Latencies>>,
 }
 
 impl Team {
@@ -132,12 +138,18 @@ impl Team {
                 ended: false,
             });
         }
-        Ok(Self { members, events, outcome: Outcome::default() })
+        Ok(Self { members, events, outcome: Outcome::default(), watcher: None })
     }
 
     /// The processes of the workers.
     pub fn process_ids(&self) -> Vec<u32> {
         self.members.iter().map(|member| member.process.id()).collect()
+    }
+
+    /// Has the latencies of echoes told as they come.
+    pub fn watch(&mut self, watcher: Sender<Latencies>) -> anyhow::Result<()> {
+        self.watcher = Some(watcher);
+        self.tell_all(&Order::Watch)
     }
 
     /// Runs the load to its end, or to the first interrupt. `look` is called at every moment with
@@ -205,6 +217,12 @@ impl Team {
                 Report::CoolDown => self.members[number].cooling = true,
                 Report::Closing if recording && !std::mem::replace(&mut closing, true) => {
                     moment = Some(Moment::Closing);
+                }
+                Report::Latencies(latencies) => {
+                    if let Some(watcher) = &self.watcher {
+                        // Who has stopped looking needs none.
+                        let _ = watcher.send(*latencies);
+                    }
                 }
                 Report::Recording | Report::Closing => {}
                 Report::Outcome(outcome) => {

@@ -1,6 +1,8 @@
 //! One process of load. Its work comes as the first line of standard input; `begin` and `stop`
 //! follow; what it says is one line of JSON each.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,9 +26,12 @@ pub fn run() -> anyhow::Result<()> {
     let control = run.control();
     interrupt::on_first(interrupt::USUAL_DRAIN, move || control.stop())?;
     let control = run.control();
+    let is_watched = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&is_watched);
     std::thread::Builder::new().name("orders".to_owned()).spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             match serde_json::from_str(&line) {
+                Ok(Order::Watch) => watched.store(true, Ordering::Relaxed),
                 Ok(Order::Begin) => control.begin(),
                 Ok(Order::Close) => control.close(),
                 Ok(Order::Stop) | Err(_) => control.stop(),
@@ -45,6 +50,9 @@ pub fn run() -> anyhow::Result<()> {
             messages_echoed: progress.messages_echoed(),
             open: false,
         }))?;
+        if is_watched.load(Ordering::Relaxed) {
+            output::json_line(&Report::Latencies(Box::new(run.recent_latencies())))?;
+        }
         match phase {
             Some(Phase::Open) => output::json_line(&Report::Open)?,
             Some(Phase::Recording) => output::json_line(&Report::Recording)?,
