@@ -100,7 +100,7 @@ impl Builder {
     /// Calls `tell` when a task has held its thread for longer than `after`, while it does so. Which task it
     /// is, and where it was spawned, says the [`Stall`].
     ///
-    /// It is called once for each such poll, within a quarter of `after` or so, by a thread that does nothing
+    /// It is called once for each such poll, within two thirds of `after` or so, by a thread that does nothing
     /// else; what it takes long for delays the next call. Without it, stalls of 25 ms are counted all
     /// the same ([`Metrics::stalls`], [`Handle::stalls`]), and with the feature `tracing` each is an event.
     ///

@@ -40,6 +40,8 @@ pub struct StallSeat {
     /// How often work was begun and ended: odd within.
     steps: AtomicU64,
     label: AtomicU64,
+    /// In which step the watch saw it in its last look. Only the watch writes here.
+    seen: AtomicU64,
     /// How work was called, and in which step.
     named: Mutex<(u64, Cow<'static, str>)>,
     /// Missing until the thread has sat down.
@@ -60,6 +62,7 @@ impl StallSeat {
         Self {
             steps: AtomicU64::new(0),
             label: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
             named: Mutex::new((0, Cow::Borrowed(""))),
             thread: OnceLock::new(),
             alarm,
@@ -119,6 +122,18 @@ impl StallSeat {
         let steps = self.steps();
         let label = self.label.load(Ordering::Acquire);
         (steps % 2 == 1 && self.steps() == steps).then_some((steps, label))
+    }
+
+    /// The watch looks: how often work was begun, and in which step, if the same is worked on as at its last look.
+    #[inline]
+    pub(super) fn glance(&self) -> (u64, Option<u64>) {
+        let steps = self.steps();
+        let before = self.seen.load(Ordering::Relaxed);
+        let lasts = steps % 2 == 1 && steps == before;
+        if steps != before {
+            self.seen.store(steps, Ordering::Relaxed);
+        }
+        (steps.div_ceil(2), lasts.then_some(steps))
     }
 
     /// The label of what is worked on at this moment.

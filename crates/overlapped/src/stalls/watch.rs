@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How many looks there are in the time after which work counts as a stall.
-const LOOKS: u32 = 4;
+const LOOKS: u32 = 3;
 
 /// What work of a label is called; nothing if it has ended.
 type Describe = Box<dyn Fn(u64) -> Option<Cow<'static, str>> + Send + Sync>;
@@ -80,7 +80,7 @@ impl StallWatch {
     /// nothing is watched.
     ///
     /// `describe` says what work of a label is called, or nothing if that has ended meanwhile; work that has called
-    /// itself something ([`doing`](crate::doing)) goes by that. `tell` is called once for each stall, within a quarter of `after`
+    /// itself something ([`doing`](crate::doing)) goes by that. `tell` is called once for each stall, within two thirds of `after`
     /// or so, by the thread of the watch: what it takes long for delays the next look. A panic of either ends there.
     pub fn start(
         name: &str,
@@ -99,6 +99,8 @@ impl StallWatch {
             describe: Box::new(describe),
             tell: Box::new(tell),
             long: Vec::new(),
+            begun: 0,
+            last: Instant::now(),
         };
         let thread = std::thread::Builder::new().name(format!("{name}-stalls"));
         let _ = thread.spawn(move || watch.run());
@@ -143,7 +145,8 @@ impl StallWatch {
 
     /// How often work was begun, by threads that have left as well.
     pub fn begun(&self) -> u64 {
-        self.shared().begun()
+        let seats = self.shared().seats.lock();
+        seats.present.iter().map(|seat| seat.begun()).sum::<u64>() + seats.begun_by_ended
     }
 
     /// The labels of what is worked on at this moment, one for each thread that works.
@@ -174,13 +177,6 @@ impl fmt::Debug for StallWatch {
     }
 }
 
-impl Shared {
-    fn begun(&self) -> u64 {
-        let seats = self.seats.lock();
-        seats.present.iter().map(|seat| seat.begun()).sum::<u64>() + seats.begun_by_ended
-    }
-}
-
 /// A seat whose work lasts from one look to the next.
 struct Long {
     seat: Arc<StallSeat>,
@@ -189,20 +185,21 @@ struct Long {
     /// When it was seen first.
     since: Instant,
     /// For how long the thread had computed when it was seen for the second time, and when that was.
-    clock: Option<(Instant, Option<Duration>)>,
+    clock: (Instant, Option<Duration>),
     /// Told of.
     stall: Option<StalledThread>,
 }
 
-impl Long {
-    fn computed(&self) -> Option<Duration> {
-        self.seat.thread()?.view.as_ref()?.computed()
-    }
+/// For how long the thread of a seat has computed.
+fn computed(seat: &StallSeat) -> Option<Duration> {
+    seat.thread()?.view.as_ref()?.computed()
+}
 
+impl Long {
     /// What the thread has done since the work was seen for the second time.
     fn kind(&self, now: Instant) -> StallKind {
-        let Some((then, Some(before))) = self.clock else { return StallKind::Unknown };
-        match self.computed() {
+        let (then, Some(before)) = self.clock else { return StallKind::Unknown };
+        match computed(&self.seat) {
             None => StallKind::Unknown,
             Some(after) if after.saturating_sub(before) * 2 < now - then => StallKind::Blocks,
             Some(_) => StallKind::Computes,
@@ -216,21 +213,21 @@ struct Looks {
     describe: Describe,
     tell: Tell,
     long: Vec<Long>,
+    /// How often work had been begun at the last look, and when that was.
+    begun: u64,
+    last: Instant,
 }
 
 impl Looks {
     fn run(mut self) {
         let alarm = Arc::clone(&self.shared.alarm);
         let pause = (self.shared.after / LOOKS).max(Duration::from_millis(1));
-        let mut begun = 0;
         loop {
             alarm.parker.park(Some(pause));
             if alarm.is_over.load(Ordering::SeqCst) {
                 return;
             }
-            self.look(Instant::now());
-            let before = std::mem::replace(&mut begun, self.shared.begun());
-            if before != begun || !self.long.is_empty() {
+            if self.look(Instant::now()) {
                 alarm.dozes.store(false, Ordering::SeqCst);
                 continue;
             }
@@ -243,30 +240,57 @@ impl Looks {
         }
     }
 
-    fn look(&mut self, now: Instant) {
+    /// Says whether anything was worked on since the last look. Of work that is over before the next look nothing is kept.
+    fn look(&mut self, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.last, now);
+        let mut lasting = Vec::new();
+        let begun = {
+            let seats = self.shared.seats.lock();
+            let glances = seats.present.iter().map(|seat| {
+                let (begun, lasts) = seat.glance();
+                if let Some(steps) = lasts {
+                    lasting.push((Arc::clone(seat), steps));
+                }
+                begun
+            });
+            glances.sum::<u64>() + seats.begun_by_ended
+        };
+        let works = std::mem::replace(&mut self.begun, begun) != begun || !lasting.is_empty();
+        if lasting.is_empty() && self.long.is_empty() {
+            return works;
+        }
         self.long.retain(|long| long.seat.look() == Some((long.steps, long.label)));
-        let seats = self.shared.seats.lock().present.clone();
-        for seat in seats {
-            let Some((steps, label)) = seat.look() else { continue };
+        for (seat, steps) in lasting {
             let is_its = |long: &Long| Arc::ptr_eq(&long.seat, &seat);
-            let Some(index) = self.long.iter().position(is_its) else {
-                let (clock, stall) = (None, None);
-                self.long.push(Long { seat, steps, label, since: now, clock, stall });
-                continue;
-            };
-            let long = &mut self.long[index];
-            let lasted = now - long.since;
-            if let Some(stall) = &mut long.stall {
-                let before = std::mem::replace(&mut stall.lasted, lasted);
-                self.shared.table.lock().goes_on(stall, before, now);
-            } else if long.clock.is_none() {
-                long.clock = Some((now, long.computed()));
-            } else if lasted >= self.shared.after {
-                self.stalls(index, now);
+            match self.long.iter().position(is_its) {
+                Some(index) => self.goes_on(index, now),
+                None => {
+                    // It may have ended meanwhile.
+                    let Some((_, label)) = seat.look().filter(|(now, _)| *now == steps) else {
+                        continue;
+                    };
+                    let clock = (now, computed(&seat));
+                    self.long.push(Long { seat, steps, label, since: before, clock, stall: None });
+                }
             }
         }
-        let now = self.long.iter().filter_map(|long| long.stall.clone()).collect();
-        self.shared.table.lock().now = now;
+        let stalled = self.long.iter().filter_map(|long| long.stall.clone()).collect();
+        self.shared.table.lock().now = stalled;
+        works
+    }
+
+    /// Work lasts that has been looked at twice before.
+    fn goes_on(&mut self, index: usize, now: Instant) {
+        let long = &mut self.long[index];
+        let lasted = now - long.since;
+        match &mut long.stall {
+            Some(stall) => {
+                let before = std::mem::replace(&mut stall.lasted, lasted);
+                self.shared.table.lock().goes_on(stall, before, now);
+            }
+            None if lasted >= self.shared.after => self.stalls(index, now),
+            None => {}
+        }
     }
 
     /// Tells of work that has lasted for long.

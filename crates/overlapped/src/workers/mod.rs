@@ -189,7 +189,7 @@ impl<P: Protocol> Workers<P> {
     ///
     /// Stalls are counted by the name of the handler ([`RunningWorkers::stalls`]), each with what the thread does
     /// meanwhile, and told of ([`WorkersEvent::HandlerStalled`]). A handler says by [`doing`](crate::doing) what it
-    /// works on. They are looked for four times as often as this time says, and not at all while no packet comes.
+    /// works on. They are looked for three times in this time, and not at all while no packet comes.
     #[must_use]
     pub fn stall_after(mut self, limit: Option<Duration>) -> Self {
         self.stall_after = limit;
