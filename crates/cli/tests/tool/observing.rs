@@ -76,25 +76,31 @@ fn a_server_shows_its_figures_its_health_and_a_page_where_it_is_asked_to() {
     assert!(at.page.ip().is_loopback(), "a port alone is one of this machine");
     let mut client = connect(address);
     echo(&mut client, 10);
-    let seen = until(at.figures, |seen| {
-        seen["traffic"]["messages"] == 10 && seen["busy"] == Value::Array(vec![])
-    });
+    let seen = until(at.figures, |seen| seen["traffic"]["messages"] == 10);
     assert_eq!(seen["connections"]["open"], 1);
+    // On a machine that is busy the looks may come late; then the next one is seen.
+    let (seen, messages) = (10..)
+        .step_by(5)
+        .skip(1)
+        .find_map(|messages| {
+            echo(&mut client, 5);
+            let seen = until(at.figures, |seen| seen["traffic"]["messages"] == messages);
+            (seen["stalls"] != Value::Array(vec![])).then_some((seen, messages))
+        })
+        .expect("it goes on until one is seen");
     let stall = &seen["stalls"][0];
     assert_eq!(stall["name"], "a handler that sleeps (--handler-sleeps)", "{seen:#}");
     assert!(
-        stall["count"].as_u64() <= Some(2) && stall["longest_ms"].as_f64() > Some(20.0),
+        stall["count"].as_u64() >= Some(1) && stall["longest_ms"].as_f64() >= Some(25.0),
         "{seen:#}"
     );
     if cfg!(target_os = "linux") {
-        assert_eq!(
-            (&stall["kind"], &stall["asleep_in"]),
-            (&"blocks".into(), &"clock_nanosleep".into())
-        );
+        assert_eq!(stall["kind"], "blocks", "{seen:#}");
+        assert_eq!(stall["asleep_in"], "clock_nanosleep", "{seen:#}");
     }
     let (head, figures) = ask(at.figures, "/metrics");
     assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
-    assert!(figures.contains("\noverlapped_messages_total 10\n"), "{figures}");
+    assert!(figures.contains(&format!("\noverlapped_messages_total {messages}\n")), "{figures}");
     assert!(
         figures.contains("overlapped_stalls_total{handler=\"a handler that sleeps"),
         "{figures}"
