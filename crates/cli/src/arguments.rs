@@ -4,7 +4,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    client, compare, completions, copy, doctor, fetch, man, model_server, send, serve, stress, top,
+    client, compare, completions, copy, doctor, fetch, man, merge, model_server, send, serve,
+    stress, top,
 };
 use crate::exit::Usage;
 use crate::output;
@@ -27,6 +28,8 @@ pub enum Command {
     Client(client::ClientArguments),
     /// Load an echo server with many connections and verify every byte that comes back.
     Stress(stress::StressArguments),
+    /// Add up the results of `stress --json` of several machines, with the percentiles of the whole.
+    Merge(merge::MergeArguments),
     /// Look at a running server: what it does, its threads, and what holds them.
     Top(top::TopArguments),
     /// Measure the server models, and other servers, against each other on this machine.
@@ -77,7 +80,7 @@ pub fn parse() -> anyhow::Result<Option<Command>> {
                 Ok(None)
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Err(Usage(
-                "say what to do: serve, client, stress, top, compare, copy, send, fetch, doctor, completions or man (see 'overlapped --help')"
+                "say what to do: serve, client, stress, merge, top, compare, copy, send, fetch, doctor, completions or man (see 'overlapped --help')"
                     .to_owned(),
             )
             .into()),

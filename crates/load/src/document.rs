@@ -1,11 +1,12 @@
-//! The result of a run: counts that add up over processes, and the figures derived from them.
+//! The result of a run: counts that add up over processes and machines, and the figures derived from
+//! them. [`StressDocument`](crate::stress_document::StressDocument) is what a document tells of it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failures;
-use crate::histogram::{Latencies, LatencyFigures};
+use crate::histogram::Latencies;
 
 /// Counts of connections and messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,14 +32,18 @@ pub struct Counts {
 impl Counts {
     /// Adds the counts of another process that ran at the same time.
     pub fn add(&mut self, other: &Self) {
-        self.attempted += other.attempted;
-        self.established += other.established;
-        self.peak_connected += other.peak_connected;
-        self.completed += other.completed;
-        self.messages_sent += other.messages_sent;
-        self.messages_echoed += other.messages_echoed;
-        self.messages_recorded += other.messages_recorded;
-        self.bytes_echoed += other.bytes_echoed;
+        let sums = [
+            (&mut self.attempted, other.attempted),
+            (&mut self.established, other.established),
+            (&mut self.peak_connected, other.peak_connected),
+            (&mut self.completed, other.completed),
+            (&mut self.messages_sent, other.messages_sent),
+            (&mut self.messages_echoed, other.messages_echoed),
+            (&mut self.messages_recorded, other.messages_recorded),
+            (&mut self.bytes_echoed, other.bytes_echoed),
+        ];
+        // What is read from a file may be anything, and no sum may end the program.
+        sums.into_iter().for_each(|(sum, count)| *sum = sum.saturating_add(count));
     }
 }
 
@@ -60,6 +65,9 @@ pub struct Outcome {
     pub lateness: Latencies,
     /// Time from the first connect until all of them had succeeded or failed.
     pub connect_time: Duration,
+    /// When messages began to be recorded, by the clock of the machine; none if they never were.
+    #[serde(default)]
+    pub recording_since: Option<SystemTime>,
     /// Time during which messages were recorded.
     pub recorded_time: Duration,
 }
@@ -73,6 +81,7 @@ impl Outcome {
         self.hot_latencies.merge(&other.hot_latencies);
         self.lateness.merge(&other.lateness);
         self.connect_time = self.connect_time.max(other.connect_time);
+        self.recording_since = self.recording_since.into_iter().chain(other.recording_since).min();
         self.recorded_time = self.recorded_time.max(other.recorded_time);
     }
 
@@ -88,52 +97,6 @@ impl Outcome {
             && self.counts.attempted == self.counts.completed
             && self.failures.total() == 0
     }
-
-    /// The result document of the `stress` command.
-    pub fn document(&self, target: String, message_bytes: u64) -> StressDocument {
-        StressDocument {
-            format: STRESS_FORMAT,
-            target,
-            message_bytes,
-            counts: self.counts,
-            messages_per_second: (self.recorded_time > Duration::ZERO)
-                .then(|| tenths(self.messages_per_second())),
-            connect_seconds: self.connect_time.as_secs_f64(),
-            recorded_seconds: self.recorded_time.as_secs_f64(),
-            failures: self.failures.clone(),
-            latency: self.latencies.summary().into(),
-            clean: self.is_clean(),
-        }
-    }
-}
-
-/// Names the form of [`StressDocument`]; it changes when a field changes its meaning.
-pub const STRESS_FORMAT: &str = "overlapped-stress-1";
-
-/// The result document of the `stress` command.
-#[derive(Clone, Debug, Serialize)]
-pub struct StressDocument {
-    /// [`STRESS_FORMAT`].
-    pub format: &'static str,
-    /// The address the connections went to.
-    pub target: String,
-    /// Size of one message.
-    pub message_bytes: u64,
-    /// The counts, as fields of the document itself.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// Messages recorded in a second; none when no time was recorded.
-    pub messages_per_second: Option<f64>,
-    /// See [`Outcome::connect_time`].
-    pub connect_seconds: f64,
-    /// See [`Outcome::recorded_time`].
-    pub recorded_seconds: f64,
-    /// Connections that failed, by kind.
-    pub failures: Failures,
-    /// Percentiles.
-    pub latency: LatencyFigures,
-    /// See [`Outcome::is_clean`].
-    pub clean: bool,
 }
 
 /// Rounds to one decimal, which is all that a measured figure of this kind can bear.

@@ -87,13 +87,14 @@ impl Failures {
 
     /// All failures together.
     pub fn total(&self) -> u64 {
-        self.by_kind.values().sum()
+        self.by_kind.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Adds the failures of another process or thread.
     pub fn merge(&mut self, other: &Self) {
         for (&kind, &count) in &other.by_kind {
-            *self.by_kind.entry(kind).or_default() += count;
+            let sum = self.by_kind.entry(kind).or_default();
+            *sum = sum.saturating_add(count);
         }
         if self.example.is_none() {
             self.example.clone_from(&other.example);

@@ -6,6 +6,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+/// To how many significant digits latencies are told apart.
+const DIGITS: u8 = 3;
+
 /// The longest latency that is told apart; longer ones count as this.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -18,7 +21,7 @@ pub struct Latencies {
 
 impl Default for Latencies {
     fn default() -> Self {
-        let histogram = Histogram::new_with_bounds(1_000, LONGEST.as_nanos() as u64, 3)
+        let histogram = Histogram::new_with_bounds(1_000, LONGEST.as_nanos() as u64, DIGITS)
             .expect("the bounds are constants within what the histogram allows");
         Self { histogram }
     }
@@ -32,6 +35,9 @@ impl Latencies {
 
     /// Adds another histogram.
     pub fn merge(&mut self, other: &Self) {
+        if other.histogram.is_empty() {
+            return;
+        }
         // Both have the same constant bounds, so that every value of one fits into the other.
         let _ = self.histogram.add(&other.histogram);
     }
@@ -131,7 +137,7 @@ pub struct LatencySummary {
 }
 
 /// The same as a document tells it: what was not measured is none and not zero.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LatencyFigures {
     /// How many latencies were recorded. The others are none when there are none.
     pub count: u64,
@@ -158,6 +164,45 @@ impl From<LatencySummary> for LatencyFigures {
             p99_9_us: measured(summary.p99_9_us),
             max_us: measured(summary.max_us),
         }
+    }
+}
+
+/// A histogram as a document tells it, with nothing lost: histograms of several documents add up to
+/// that of all their latencies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LatencyHistogram {
+    unit: String,
+    significant_digits: u8,
+    /// Pairs of the longest latency that counts as one value, and how many there were; in order.
+    values: Latencies,
+}
+
+/// The only unit there is.
+const NANOSECONDS: &str = "ns";
+
+impl From<&Latencies> for LatencyHistogram {
+    fn from(latencies: &Latencies) -> Self {
+        Self { unit: NANOSECONDS.to_owned(), significant_digits: DIGITS, values: latencies.clone() }
+    }
+}
+
+impl LatencyHistogram {
+    /// The latencies.
+    ///
+    /// # Errors
+    /// They are in another unit or less exact, so that they cannot be added to others without loss;
+    /// in words.
+    pub fn latencies(&self) -> Result<&Latencies, String> {
+        if self.unit != NANOSECONDS {
+            return Err(format!("its histogram is in {:?} and not in \"ns\"", self.unit));
+        }
+        if self.significant_digits != DIGITS {
+            return Err(format!(
+                "its histogram has {} significant digits and not {DIGITS}",
+                self.significant_digits
+            ));
+        }
+        Ok(&self.values)
     }
 }
 

@@ -4,7 +4,8 @@
 //!   connection opens and sends; [`pattern`] makes the bytes and proves the echo right.
 //! - [`engine`] drives the connections on the library's own completion port.
 //! - [`histogram`], [`failure`] and [`document`] hold what was seen, so that several processes'
-//!   results add up to one.
+//!   results add up to one; [`stress_document`] is that result as a document, from which it can be had
+//!   again, so that the results of several machines add up as well.
 //! - [`process_figures`], [`kernel_figures`] and [`limits`] read what a process and the kernel
 //!   spend and allow; `platform` asks each system in its own way.
 //!
@@ -21,3 +22,4 @@ pub mod plan;
 mod platform;
 pub mod process_figures;
 pub mod schedule;
+pub mod stress_document;

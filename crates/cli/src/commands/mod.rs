@@ -1,6 +1,6 @@
 //! One folder or file per command. Each has its arguments as clap reads them, a `resolve` that
 //! checks them against each other and against this machine, and a `run`. Commands do not call
-//! each other, save that `compare` uses the load team of `stress`.
+//! each other, save that `compare` uses the load team of `stress`, and `merge` its words.
 
 pub mod client;
 pub mod compare;
@@ -9,6 +9,7 @@ pub mod copy;
 pub mod doctor;
 pub mod fetch;
 pub mod man;
+pub mod merge;
 pub mod model_server;
 pub mod send;
 pub mod serve;
@@ -24,6 +25,7 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Client(arguments)) => client::run(arguments),
         Some(Command::Stress(arguments)) => stress::run(arguments),
+        Some(Command::Merge(arguments)) => merge::run(&arguments),
         Some(Command::Top(arguments)) => top::run(&arguments),
         Some(Command::Compare(arguments)) => compare::run(*arguments),
         Some(Command::Copy(arguments)) => copy::run(arguments),

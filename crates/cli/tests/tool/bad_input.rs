@@ -21,7 +21,9 @@ fn a_wrong_command_line_is_code_2() {
     refused(
         &[],
         2,
-        &["serve, client, stress, top, compare, copy, send, fetch, doctor, completions or man"],
+        &[
+            "serve, client, stress, merge, top, compare, copy, send, fetch, doctor, completions or man",
+        ],
     );
     refused(&["serv"], 2, &["'serv'", "'serve'"]);
     refused(&["serve", "--thread", "3"], 2, &["'--thread'", "'--threads'", "serve --help"]);

@@ -14,6 +14,7 @@ fn the_help_names_every_command_and_no_internal_one() {
         "serve",
         "client",
         "stress",
+        "merge",
         "top",
         "compare",
         "copy",
@@ -53,7 +54,7 @@ fn every_command_has_a_manual_page() {
     let document = written.json();
     schema::check("man", &document);
     let pages = document["pages"].as_array().expect("pages");
-    assert_eq!(pages.len(), 12, "one of the tool and eleven of its commands: {document}");
+    assert_eq!(pages.len(), 13, "one of the tool and twelve of its commands: {document}");
     for name in ["overlapped", "overlapped-serve", "overlapped-man"] {
         let page = std::path::Path::new(&folder).join(format!("{name}.1"));
         let text = std::fs::read_to_string(&page).expect("the page");
@@ -105,6 +106,7 @@ fn every_command_explains_its_options() {
             ] as &[&str],
         ),
         ("client", &["127.0.0.1:12345"]),
+        ("merge", &["<FILE>...", "--json"]),
         (
             "stress",
             &[

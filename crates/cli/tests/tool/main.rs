@@ -21,6 +21,7 @@ mod ending;
 mod files;
 mod help;
 mod json;
+mod merge;
 mod observing;
 #[cfg(target_os = "linux")]
 mod on_linux;

@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use overlapped::{Port, Protocol};
 use serde::{Deserialize, Serialize};
@@ -308,6 +308,7 @@ impl Run {
         outcome.connect_time = clock.open.unwrap_or(now) - self.shared.started;
         if let Some(recording) = clock.recording {
             outcome.recorded_time = clock.recorded.unwrap_or(now) - recording;
+            outcome.recording_since = SystemTime::now().checked_sub(now - recording);
         }
         outcome
     }

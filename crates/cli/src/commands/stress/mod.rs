@@ -4,7 +4,7 @@
 //! starts them, lets them begin together and adds up what they saw; `worker` is one of them;
 //! `report` says the result. `watched` shows it on a screen while it runs.
 
-mod report;
+pub mod report;
 pub mod team;
 mod watched;
 mod worker;
@@ -23,6 +23,7 @@ use overlapped_load::engine::Config;
 use overlapped_load::limits;
 use overlapped_load::plan::{self, Limits};
 use overlapped_load::schedule::Pace;
+use overlapped_load::stress_document::{RunOfStress, StressDocument};
 
 use crate::exit::{Reported, Usage};
 use crate::interrupt::{self, EndArguments};
@@ -135,10 +136,13 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     } else {
         with_a_bar(&arguments, &configs)
     }?;
+    let target = arguments.address.to_string();
     if arguments.json {
-        output::json_line(&outcome.document(arguments.address.to_string(), arguments.size as u64))?;
+        let runs = vec![RunOfStress::of(&outcome)];
+        let size = arguments.size as u64;
+        output::json_line(&StressDocument::of(&outcome, target.clone(), size, runs))?;
     } else {
-        output::text(&report::text(&outcome, arguments.address, configs.len()))?;
+        output::text(&report::text(&outcome, &target, &format!("{} process(es)", configs.len())))?;
     }
     if outcome.is_clean() {
         return Ok(());
@@ -146,7 +150,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
     if interrupted {
         exit::complain("interrupted; the figures are those of the part that was run");
     } else {
-        exit::complain(&report::complaint(&outcome, arguments.address, explain_target(&arguments)));
+        exit::complain(&report::complaint(&outcome, &target, explain_target(&arguments)));
     }
     Err(Reported.into())
 }

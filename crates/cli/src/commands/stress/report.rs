@@ -1,7 +1,6 @@
 //! The result of a load in words.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 use overlapped_load::document::Outcome;
 use overlapped_load::failure::FailureKind;
@@ -11,8 +10,8 @@ use overlapped_load::limits::WIDEN_PORT_RANGE;
 use crate::platform;
 use crate::words::{grouped, latency, size};
 
-/// The result as the lines that go to standard output.
-pub fn text(outcome: &Outcome, target: SocketAddr, processes: usize) -> String {
+/// The result as the lines that go to standard output. `from` says who made the load.
+pub fn text(outcome: &Outcome, target: &str, from: &str) -> String {
     let counts = &outcome.counts;
     let latencies = outcome.latencies.summary();
     let mut text = String::new();
@@ -20,7 +19,7 @@ pub fn text(outcome: &Outcome, target: SocketAddr, processes: usize) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name:<13}{value}");
     };
-    row("target", format!("{target}, from {processes} process(es)"));
+    row("target", format!("{target}, from {from}"));
     row(
         "connections",
         format!(
@@ -69,7 +68,7 @@ fn percentiles(latencies: &LatencySummary) -> String {
 
 /// One line that says what went wrong and what to do about the kind that was met most.
 /// `start_server` is the advice for a target where nobody listens.
-pub fn complaint(outcome: &Outcome, target: SocketAddr, start_server: String) -> String {
+pub fn complaint(outcome: &Outcome, target: &str, start_server: String) -> String {
     let counts = &outcome.counts;
     let most = outcome.failures.by_kind.iter().max_by_key(|(_, count)| **count);
     let Some((&kind, _)) = most else {

@@ -53,14 +53,17 @@ pub fn run(
 type Describe = Box<dyn Fn(&(Outcome, bool)) -> Told>;
 
 fn describe(arguments: &StressArguments, processes: usize) -> Describe {
-    let (address, advice) = (arguments.address, super::explain_target(arguments));
+    let (target, advice) = (arguments.address.to_string(), super::explain_target(arguments));
     Box::new(move |(outcome, is_early)| {
         let complaint = match (outcome.is_clean(), is_early) {
             (true, _) => None,
             (false, true) => Some("it was ended early".to_owned()),
-            (false, false) => Some(report::complaint(outcome, address, advice.clone())),
+            (false, false) => Some(report::complaint(outcome, &target, advice.clone())),
         };
-        Told::Ended { result: report::text(outcome, address, processes), complaint }
+        Told::Ended {
+            result: report::text(outcome, &target, &format!("{processes} process(es)")),
+            complaint,
+        }
     })
 }
 
