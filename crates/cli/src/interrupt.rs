@@ -61,6 +61,9 @@ impl EndArguments {
 /// Files that are of no use to anybody if the process ends now.
 static LEFTOVERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// Whether this command was told to end.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
 /// Has this file removed if the process is ended by force.
 pub fn remove_when_forced(path: &Path) {
     LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
@@ -85,7 +88,7 @@ pub fn on_first_or(
         .name("end by force".to_owned())
         .spawn(move || watch(&begun, drain))
         .context("cannot start a thread to watch the end")?;
-    let first = Arc::new(First { seen: AtomicBool::new(false), begin, told });
+    let first = Arc::new(First { begin, told });
     if end.until_input_ends {
         let first = Arc::clone(&first);
         std::thread::Builder::new()
@@ -136,7 +139,6 @@ fn on_each_signal(told: impl Fn() + Send + 'static) -> anyhow::Result<()> {
 
 /// The first that asks for the end.
 struct First<Told> {
-    seen: AtomicBool,
     /// Begins the time.
     begin: SyncSender<()>,
     told: Told,
@@ -145,7 +147,7 @@ struct First<Told> {
 impl<Told: Fn()> First<Told> {
     /// Tells the command, if nobody has done so yet.
     fn is_now(&self) -> bool {
-        let is_first = !self.seen.swap(true, Ordering::AcqRel);
+        let is_first = !IS_ENDING.swap(true, Ordering::AcqRel);
         if is_first {
             // Before the command is told, which may be what is held.
             let _ = self.begin.try_send(());

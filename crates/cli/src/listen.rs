@@ -1,4 +1,4 @@
-//! Opening a listening socket, with errors that name the remedy.
+//! Opening a listening socket, or taking one from the parent, with errors that name the remedy.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -42,6 +42,15 @@ pub fn listen(
 pub fn listen_shared(address: SocketAddr, backlog: u32) -> anyhow::Result<TcpListener> {
     platform::listen_shared(address, backlog)
         .map_err(|error| anyhow::anyhow!(explain(address, &error)))
+}
+
+/// Takes a listening socket from the parent process, by the protocol of systemd: the one with this name, or
+/// the only one. To be called before there are other threads, since it changes the environment.
+///
+/// # Platform
+/// For Linux. Elsewhere it is refused.
+pub fn inherited(name: Option<&str>) -> anyhow::Result<TcpListener> {
+    platform::inherited(name)
 }
 
 fn explain(address: SocketAddr, error: &io::Error) -> String {

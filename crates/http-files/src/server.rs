@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) site: Site,
     pub(crate) log: Option<Logger>,
     stopping: AtomicBool,
+    retires: AtomicBool,
     pub(crate) deadlines: Deadlines,
     pub(crate) connections: Arc<Connections>,
     pub(crate) addresses: Arc<Addresses>,
@@ -35,6 +36,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Whether the next response on each connection is its last.
+    pub(crate) fn retires(&self) -> bool {
+        self.retires.load(Ordering::SeqCst)
     }
 
     /// The counts, without the threads.
@@ -114,6 +120,7 @@ impl Server {
             },
             log,
             stopping: AtomicBool::new(false),
+            retires: AtomicBool::new(false),
             deadlines: Deadlines::new(settings),
             connections: Arc::default(),
             addresses: Addresses::new(settings.connections_per_client),
@@ -161,6 +168,21 @@ impl Server {
         format!("files on {carried}; paths are {}", self.shared.site.files.folder.describe())
     }
 
+    /// Accepts nothing more, and serves on who is connected until they have gone, or for so long: the next
+    /// response on each connection is its last and says so (`Connection: close`). So no request that a client
+    /// sends meanwhile is lost. For a server in whose place another one accepts; [`Server::stop`] is its end.
+    ///
+    /// The listening socket is closed here. Clients in its backlog are left to others that have it, or else
+    /// reset.
+    pub fn retire(&mut self, at_most: Duration) {
+        self.shared.retires.store(true, Ordering::SeqCst);
+        self.listener.close();
+        // Whoever was accepted just before is queued, and not counted yet.
+        if let Some(workers) = &self.workers {
+            workers.drain(at_most, || self.shared.connections.open() == 0);
+        }
+    }
+
     /// Ends the server in phases: nothing is accepted any more; connections without a request are
     /// closed; requests that have come, also in part, are answered, and their connections closed.
     /// What is still open after `deadline` is ended by force.
@@ -172,6 +194,7 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now().checked_add(deadline);
         shared.stopping.store(true, Ordering::SeqCst);
+        shared.retires.store(true, Ordering::SeqCst);
         self.listener.close();
         let waits = |connection: &Connection| connection.phase() == Phase::Request;
         let cancel = |stream: &Stream| {

@@ -147,8 +147,9 @@ impl Worker {
             Parsed::Whole(request, length) => {
                 let now = SystemTime::now();
                 let mut date = self.date.borrow_mut();
-                let may_go_on = !self.shared.is_stopping();
                 let rest = &bytes[length..];
+                // What has come with it is answered as well, and the last of that says so.
+                let may_go_on = !self.shared.retires() || !rest.is_empty();
                 let reply = site.answer(&request, (now, date.at(now)), rest, may_go_on);
                 self.respond(stream, reply);
             }

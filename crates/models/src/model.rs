@@ -50,6 +50,13 @@ pub trait Server: Send {
         false
     }
 
+    /// Accepts nothing more, and serves on who is connected until they have gone, or for so long. For a
+    /// server in whose place another one accepts; [`Server::stop`] is its end.
+    ///
+    /// Only `completion-port` with [`Accepting::Posted`] does so, which closes its listening socket and
+    /// leaves the clients in the backlog to others that have that socket. The other models do nothing.
+    fn retire(&mut self, _at_most: Duration) {}
+
     /// Ends the server in phases: nothing is accepted any more; a connection is closed as soon as
     /// everything that came from it is answered; what is still open after `deadline` is ended by
     /// force, its unsent data lost.

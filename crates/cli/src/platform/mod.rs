@@ -5,10 +5,14 @@
 //! files beside that command: `serve/family` and `doctor/probes`.
 
 #[cfg(target_os = "linux")]
+mod inherited;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(target_os = "linux")]
+pub use inherited::inherited;
 #[cfg(target_os = "linux")]
 pub use linux::*;
 #[cfg(windows)]

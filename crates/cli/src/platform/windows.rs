@@ -91,6 +91,11 @@ pub fn listen_shared(address: SocketAddr, backlog: u32) -> io::Result<TcpListene
     ListenSocket::bind(address, backlog)?.try_into()
 }
 
+/// Refuses: no parent hands sockets over here in a way that others know.
+pub fn inherited(_name: Option<&str>) -> anyhow::Result<TcpListener> {
+    anyhow::bail!("--listen-fds is for Linux, where a parent hands sockets over: give an address")
+}
+
 /// Whether several processes may listen on one port.
 pub const SHARES_PORTS: bool = false;
 

@@ -40,3 +40,5 @@ mod telling;
 mod tls;
 mod top;
 mod transfer;
+#[cfg(target_os = "linux")]
+mod upgrade;

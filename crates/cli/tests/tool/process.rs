@@ -138,9 +138,14 @@ impl Running {
     }
 
     /// Runs a command that becomes the tool.
-    pub fn run(mut command: Command) -> Self {
+    pub fn run(command: Command) -> Self {
+        Self::run_on(command, Stdio::piped())
+    }
+
+    /// The same with this standard input.
+    pub fn run_on(mut command: Command, input: Stdio) -> Self {
         let mut child = command
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -38,6 +38,33 @@ fn a_stop_closes_who_waits_and_finishes_who_is_served() {
 }
 
 #[test]
+fn a_server_that_retires_answers_whoever_is_connected_and_then_ends_the_connection() {
+    let world = World::new();
+    world.folder.file("page", b"contents");
+    let mut idle = world.connect();
+    assert_eq!(idle.get("/page", "").status, 200);
+    let mut several = world.connect();
+    world.until(|status| status.connected == 2);
+    let World { mut server, folder, .. } = world;
+    let retire = std::thread::spawn(move || {
+        server.retire(PATIENCE);
+        server.stop(Duration::ZERO)
+    });
+    // Those that come before the server has heard of it are answered, too.
+    while idle.get("/page", "").headers.get("Connection").is_none() {}
+    idle.assert_ended();
+    let two = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2);
+    several.say(two);
+    let first = several.response();
+    assert!(first.status == 200 && !first.headers.contains_key("Connection"), "{first:?}");
+    assert_eq!(several.response().header("Connection"), "close");
+    several.assert_ended();
+    let stopped = retire.join().expect("no panic");
+    assert_eq!((stopped.left, stopped.status.errors.aborted), (0, 0));
+    drop(folder);
+}
+
+#[test]
 fn what_is_left_at_the_deadline_is_ended_by_force() {
     let world = World::new();
     world.folder.sparse("large", 64 << 20);

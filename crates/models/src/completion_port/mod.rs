@@ -44,6 +44,7 @@ use overlapped::{AcceptWindow, ListenSocket, PoolSnapshot, Port, RunningWorkers,
 use overlapped_serving::workers;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use sweep::Sweep;
 use worker::Worker;
@@ -57,6 +58,8 @@ struct Shared {
     port: Port<Serving>,
     common: Arc<Common<Stream>>,
     sweep: Option<Sweep>,
+    /// The listener was closed before the server is stopped.
+    retires: AtomicBool,
 }
 
 struct Running {
@@ -106,6 +109,7 @@ impl Model for CompletionPort {
             port,
             common: Arc::new(Common::new(handler, limits)),
             sweep: Sweep::new(limits.idle_timeout, awaits_first),
+            retires: AtomicBool::new(false),
         });
         // From here on, dropping it on an error ends what was started.
         let serving = Arc::clone(&shared);
@@ -170,6 +174,17 @@ impl Server for Running {
             _ => {}
         }
         can
+    }
+
+    fn retire(&mut self, at_most: Duration) {
+        let Entrance::Posted(listener) = &self.entrance else { return };
+        self.shared.retires.store(true, Ordering::SeqCst);
+        listener.close();
+        let connections = &self.shared.common.connections;
+        // Whoever was accepted just before is queued, and not counted yet.
+        if let Some(workers) = &self.workers {
+            workers.drain(at_most, || connections.open() == 0);
+        }
     }
 
     fn stop(mut self: Box<Self>, deadline: Duration) -> Stopped {

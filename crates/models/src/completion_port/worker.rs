@@ -14,6 +14,7 @@ use overlapped_serving::Failure;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A thread that serves, as it sees the server.
 pub(super) struct Worker {
@@ -70,7 +71,7 @@ impl Worker {
     fn not_accepted(&self, error: &io::Error) {
         let failure = match is_aborted(error) {
             // The listener was closed.
-            true if self.is_stopping() => return,
+            true if self.is_stopping() || self.shared.retires.load(Ordering::SeqCst) => return,
             // The client sent nothing for too long.
             true => Failure::TimedOut,
             false => Failure::of(error),

@@ -155,6 +155,28 @@ impl<F: Family> Listener<F> {
         Poll::Pending
     }
 
+    /// Closes the listener, and gives the connection that its accept has brought meanwhile, or the error
+    /// that there is none.
+    pub(crate) fn poll_last(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(Stream<F>, F::Address)>> {
+        self.listener.close();
+        let Key::Listener(State(accepting)) = self.listener.key() else {
+            unreachable!("a listener has the key of a listener")
+        };
+        let mut accepting = accepting.lock();
+        // It is looked at first: what has come is not in flight any more.
+        if let Poll::Ready(came) = accepting.arrival.poll(context) {
+            drop(accepting);
+            return Poll::Ready(came.and_then(|accepted| self.accepted(*accepted)));
+        }
+        match accepting.is_in_flight {
+            true => Poll::Pending,
+            false => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
     fn accepted(&self, accepted: Accepted) -> io::Result<(Stream<F>, F::Address)> {
         let Accepted { socket, remote, .. } = accepted;
         let stream = Stream::<F>::associate(&self.executor, socket)?;

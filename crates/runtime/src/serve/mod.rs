@@ -16,22 +16,25 @@ use crate::time::{sleep, timeout};
 use connection::{Connection, Silence};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::rt::{Read, Write};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics::Place;
+use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-#[cfg(feature = "tls")]
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tower_service::Service;
 
@@ -82,6 +85,7 @@ pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
     Serve {
         listener,
         service,
+        retire: Box::pin(pending()),
         stop: Box::pin(pending()),
         drain_within: Duration::from_secs(30),
         max_connections: usize::MAX,
@@ -97,6 +101,7 @@ pub fn serve<S>(listener: TcpListener, service: S) -> Serve<S> {
 pub struct Serve<S> {
     listener: TcpListener,
     service: S,
+    retire: Pin<Box<dyn Future<Output = ()> + Send>>,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     drain_within: Duration,
     max_connections: usize,
@@ -169,6 +174,16 @@ impl<S> Serve<S> {
         self
     }
 
+    /// Accepts nothing more when `signal` has ended, and serves on who is connected: handshakes of TLS go on,
+    /// and the next response of HTTP/1.1 on each connection is its last and says so
+    /// (`Connection: close`). So no request that a client sends meanwhile is lost. Clients of HTTP/2 learn of
+    /// the end by [`with_graceful_shutdown`](Self::with_graceful_shutdown), without which this server never
+    /// ends. For a server in whose place another one accepts already, or that others know to be going.
+    pub fn with_retirement(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.retire = Box::pin(signal);
+        self
+    }
+
     /// How long requests in hand may take when the server stops (default 30 s).
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain_within = limit;
@@ -202,12 +217,24 @@ where
             #[cfg(feature = "tls")]
             let http2 = http.clone().http2_only();
             let (metrics, most) = (self.metrics, self.max_connections);
-            let server =
-                |http| Server { http, limits: self.limits, graceful: &graceful, metrics: &metrics };
+            let retires = Arc::new(AtomicBool::new(false));
+            let server = |http| Server {
+                http,
+                limits: self.limits,
+                graceful: &graceful,
+                metrics: &metrics,
+                retires: &retires,
+            };
+            let mut door = Door::Open(self.listener);
             loop {
                 let next = poll_fn(|context| {
                     if self.stop.as_mut().poll(context).is_ready() {
                         return Poll::Ready(Next::Stop);
+                    }
+                    if matches!(door, Door::Open(_))
+                        && self.retire.as_mut().poll(context).is_ready()
+                    {
+                        return Poll::Ready(Next::Retire);
                     }
                     #[cfg(feature = "tls")]
                     if let Some(tls) = &mut self.tls
@@ -215,17 +242,39 @@ where
                     {
                         return Poll::Ready(Next::Secured(secured));
                     }
-                    ready!(metrics.poll_room(most, context));
-                    self.listener.poll_accept(context).map(Next::Accepted)
+                    match &mut door {
+                        Door::Open(listener) => {
+                            ready!(metrics.poll_room(most, context));
+                            listener.poll_accept(context).map(Next::Accepted)
+                        }
+                        Door::Closing(listener) => listener.poll_last(context).map(Next::Last),
+                        Door::Closed => Poll::Pending,
+                    }
                 });
-                match next.await {
+                let accepted = match next.await {
                     Next::Stop => break,
+                    Next::Retire => {
+                        retires.store(true, Ordering::Release);
+                        if let Door::Open(listener) = mem::replace(&mut door, Door::Closed) {
+                            door = Door::Closing(listener);
+                        }
+                        continue;
+                    }
+                    Next::Last(last) => {
+                        door = Door::Closed;
+                        let Ok(last) = last else { continue };
+                        Ok(last)
+                    }
+                    Next::Accepted(accepted) => accepted,
                     #[cfg(feature = "tls")]
                     Next::Secured(secured) => {
                         let http = if tls::has_chosen_http2(&secured) { &http2 } else { &http };
                         server(http).begin(secured, &self.service);
+                        continue;
                     }
-                    Next::Accepted(Ok((io, client))) => {
+                };
+                match accepted {
+                    Ok((io, client)) => {
                         let accepted = Accepted { io, client, place: metrics.take_place(most) };
                         #[cfg(feature = "tls")]
                         if let Some(tls) = &mut self.tls {
@@ -234,18 +283,18 @@ where
                         }
                         server(&http).begin(accepted, &self.service);
                     }
-                    Next::Accepted(Err(error)) if is_of_the_client(&error) => {}
+                    Err(error) if is_of_the_client(&error) => {}
                     // The runtime has ended.
-                    Next::Accepted(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                         return Err(error);
                     }
-                    Next::Accepted(Err(_)) => {
+                    Err(_) => {
                         metrics.accept_failed();
                         sleep(RETRY_AFTER).await;
                     }
                 }
             }
-            drop(self.listener);
+            drop(door);
             #[cfg(feature = "tls")]
             drop(self.tls);
             // What is left then goes with the runtime.
@@ -258,9 +307,20 @@ where
 /// What a server waits for.
 enum Next {
     Stop,
+    Retire,
     Accepted(io::Result<(TcpStream, SocketAddr)>),
+    /// The same of a listener that is closed; an error where it had none.
+    Last(io::Result<(TcpStream, SocketAddr)>),
     #[cfg(feature = "tls")]
     Secured(tls::Secured),
+}
+
+/// Whether clients are accepted.
+enum Door {
+    Open(TcpListener),
+    /// What the listener had accepted when it was closed is still to come.
+    Closing(TcpListener),
+    Closed,
 }
 
 /// A connection that was accepted, and whose it is.
@@ -276,6 +336,7 @@ struct Server<'a> {
     limits: Silence,
     graceful: &'a GracefulShutdown,
     metrics: &'a ServeMetrics,
+    retires: &'a Arc<AtomicBool>,
 }
 
 impl Server<'_> {
@@ -294,7 +355,9 @@ impl Server<'_> {
     {
         let Accepted { io, client, place } = accepted;
         let io = Connection::new(io, self.limits, place);
-        let service = OfClient { client, service: TowerToHyperService::new(service.clone()) };
+        let retires = Arc::clone(self.retires);
+        let service =
+            OfClient { client, retires, service: TowerToHyperService::new(service.clone()) };
         if self.http.is_http1_available() {
             let connection = self.http.serve_connection_with_upgrades(io, service);
             self.spawn(self.graceful.watch(connection.into_owned()));
@@ -320,22 +383,54 @@ impl Server<'_> {
     }
 }
 
-/// A service whose requests say which client they are of.
+/// A service whose requests say which client they are of, and whose responses say when they are the last.
 struct OfClient<S> {
     client: SocketAddr,
+    retires: Arc<AtomicBool>,
     service: S,
 }
 
-impl<S: hyper::service::Service<Request<Incoming>>> hyper::service::Service<Request<Incoming>>
-    for OfClient<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for OfClient<S>
+where
+    S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Answering<S::Future>;
 
-    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ClientAddress(self.client));
-        self.service.call(request)
+        // HTTP/2 has a message of its own for that.
+        let retires = (request.version() < Version::HTTP_2).then(|| Arc::clone(&self.retires));
+        Answering { answer: self.service.call(request), retires }
+    }
+}
+
+pin_project! {
+    /// A response that says that it is the last, where the server has retired meanwhile.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        retires: Option<Arc<AtomicBool>>,
+    }
+}
+
+impl<F, B, E> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = ready!(this.answer.poll(context));
+        let retires = this.retires.as_ref().is_some_and(|retires| retires.load(Ordering::Acquire));
+        if let (true, Ok(response)) = (retires, &mut answer)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(answer)
     }
 }
 

@@ -195,6 +195,10 @@ impl Server for Files {
         translate(&self.0.status())
     }
 
+    fn retire(&mut self, at_most: Duration) {
+        self.0.retire(at_most);
+    }
+
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
         let stopped = self.0.stop(deadline);
         tell_of_lost_lines(stopped.status.log_lines_lost);

@@ -45,6 +45,11 @@ pub struct ServeArguments {
     address: Option<String>,
     #[command(flatten)]
     stack: listen::StackArguments,
+    /// Take the listening socket from systemd or another parent (LISTEN_FDS) in place of an address; where
+    /// there are several, the one of this name (LISTEN_FDNAMES).
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          conflicts_with_all = ["dual_stack", "backlog"])]
+    listen_fds: Option<String>,
     /// What is served.
     #[arg(long, value_enum, default_value_t = App::Echo)]
     app: App,
@@ -101,6 +106,11 @@ pub struct ServeArguments {
     /// How long clients may take to end after Ctrl-C.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     drain_seconds: u64,
+    /// How much of that time goes by before connections without a request are closed: until then nobody is
+    /// accepted, but whoever is connected is served on, and the next response of HTTP/1.1 on a connection says
+    /// that it is the last [default: 0s, and with --listen-fds half of --drain-seconds].
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    grace: Option<Duration>,
     #[command(flatten)]
     end: EndArguments,
     #[command(flatten)]
@@ -160,14 +170,17 @@ pub struct ServeWorkerArguments {
 
 /// Runs the command.
 pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
-    let address = address(arguments)?;
+    let place = Place::of(arguments)?;
     family::check(arguments.processes)?;
     if arguments.live {
         check_live(arguments)?;
     }
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(arguments, descriptors)?;
-    let listener = listen::listen(address, arguments.stack, settings.backlog)?;
+    let listener = match place {
+        Place::Address(address) => listen::listen(address, arguments.stack, settings.backlog)?,
+        Place::Inherited(name) => listen::inherited(name)?,
+    };
     let places = arguments.observing.listen()?;
     if settings.processes > 1 {
         family::run(&settings, listener, places, arguments.end)
@@ -187,17 +200,42 @@ fn check_live(arguments: &ServeArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where to listen.
-fn address(arguments: &ServeArguments) -> anyhow::Result<SocketAddr> {
-    // The folder of a file server may stand alone, and then it is in the first place.
-    let text = match (arguments.app, &arguments.address, &arguments.folder) {
-        (App::Echo, Some(text), _) | (App::Files, Some(text), Some(_)) => text,
-        _ => DEFAULT_ADDRESS,
-    };
-    values::address(text).map_err(|error| {
-        let message = format!("invalid value '{text}' for '[ADDRESS]': {error}");
-        Usage(format!("{message} (see 'overlapped serve --help')")).into()
-    })
+/// What is listened on.
+enum Place<'a> {
+    Address(SocketAddr),
+    /// A socket of the parent, of this name, or the only one.
+    Inherited(Option<&'a str>),
+}
+
+impl<'a> Place<'a> {
+    fn of(arguments: &'a ServeArguments) -> anyhow::Result<Self> {
+        // The folder of a file server may stand alone, and then it is in the first place.
+        let text = match (arguments.app, &arguments.address, &arguments.folder) {
+            (App::Echo, Some(text), _) | (App::Files, Some(text), Some(_)) => Some(text),
+            _ => None,
+        };
+        if let Some(name) = &arguments.listen_fds {
+            return match text {
+                Some(text) => Err(Usage(format!(
+                    "--listen-fds takes a socket that listens already: leave out the address {text}, or \
+                     the option"
+                ))
+                .into()),
+                None if arguments.first_data.is_some() => Err(Usage(
+                    "--first-data would lose clients that have sent nothing when the socket goes to another \
+                     process: leave it out where --listen-fds is given"
+                        .to_owned(),
+                )
+                .into()),
+                None => Ok(Self::Inherited(Some(name.as_str()).filter(|name| !name.is_empty()))),
+            };
+        }
+        let text = text.map_or(DEFAULT_ADDRESS, String::as_str);
+        values::address(text).map(Self::Address).map_err(|error| {
+            let message = format!("invalid value '{text}' for '[ADDRESS]': {error}");
+            Usage(format!("{message} (see 'overlapped serve --help')")).into()
+        })
+    }
 }
 
 /// Runs a worker process of `serve --processes`.

@@ -28,6 +28,8 @@ pub fn check(arguments: &ServeArguments) -> Result<(), Usage> {
         ("--posted-accepts", DEFAULT, arguments.posted_accepts.is_some()),
         ("--max-silent", DEFAULT, arguments.max_silent.is_some()),
         ("--driver", DEFAULT, arguments.driver.is_some()),
+        ("--listen-fds", DEFAULT, arguments.listen_fds.is_some()),
+        ("--grace", DEFAULT, arguments.grace.is_some()),
         ("--set-size", "select", arguments.set_size.is_some()),
     ];
     for (option, owner, is_given) in given {
@@ -41,6 +43,8 @@ pub fn check(arguments: &ServeArguments) -> Result<(), Usage> {
     let posted = [
         ("--posted-accepts", arguments.posted_accepts.is_some()),
         ("--max-silent", arguments.max_silent.is_some()),
+        ("--listen-fds", arguments.listen_fds.is_some()),
+        ("--grace", arguments.grace.is_some()),
     ];
     for (option, is_given) in posted {
         if is_given && arguments.accept == Some(Accept::Thread) {

@@ -26,6 +26,9 @@ use super::files;
 /// How often files that nobody asks for are looked for.
 const TRIM_PERIOD: Duration = Duration::from_millis(300);
 
+/// How often a server that has retired looks whether anybody is there.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How long the runtime may take to end when all connections have.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -85,6 +88,8 @@ struct Secured {
     runtime: Runtime,
     responder: Responder,
     metrics: ServeMetrics,
+    /// None when it has retired.
+    retire: Option<oneshot::Sender<()>>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }
@@ -111,6 +116,7 @@ pub fn start(
     let entered = runtime.handle().enter();
     let listener = overlapped_runtime::net::TcpListener::from_std(listener)?;
     drop(entered);
+    let (retire, retired) = oneshot::channel::<()>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = serve(listener, Files(responder.clone()))
         .with_tls(config)
@@ -120,6 +126,7 @@ pub fn start(
         .max_connections(limits.connections)
         // The stop has the limit.
         .drain_within(Duration::MAX)
+        .with_retirement(async { drop(retired.await) })
         .with_graceful_shutdown(async { drop(stopped.await) });
     let metrics = server.metrics();
     let served = runtime.spawn(server.into_future());
@@ -130,7 +137,7 @@ pub fn start(
             trimmed.close_unused();
         }
     }));
-    Ok(Box::new(Secured { runtime, responder, metrics, stop, served }))
+    Ok(Box::new(Secured { runtime, responder, metrics, retire: Some(retire), stop, served }))
 }
 
 /// The figures, without the threads.
@@ -160,8 +167,23 @@ impl Server for Secured {
         Some(self.runtime.snapshot())
     }
 
+    fn retire(&mut self, at_most: Duration) {
+        let Some(retire) = self.retire.take() else { return };
+        // A server that has ended already accepts nothing.
+        let _ = retire.send(());
+        let metrics = &self.metrics;
+        let nobody_is_there = async {
+            // It looks after the listener is closed, with what that has accepted counted.
+            while {
+                sleep(LOOK).await;
+                metrics.open() > 0
+            } {}
+        };
+        let _ = self.runtime.block_on(timeout(at_most, nobody_is_there));
+    }
+
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
-        let Self { runtime, responder, metrics, stop, served } = *self;
+        let Self { runtime, responder, metrics, stop, served, .. } = *self;
         // A server that has ended already waits for nothing.
         let _ = stop.send(());
         let is_over = runtime.block_on(async { timeout(deadline, served).await.is_ok() });

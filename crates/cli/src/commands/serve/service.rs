@@ -1,9 +1,10 @@
 //! One running server of this process.
 
 use std::net::TcpListener;
+use std::time::Instant;
 
 use anyhow::Context;
-use overlapped_models::{Echo, Limits, ReceiveOnly, Server};
+use overlapped_models::{Echo, Limits, ReceiveOnly, Server, Stopped};
 
 use super::files;
 use super::settings::Settings;
@@ -29,4 +30,13 @@ pub fn start(settings: &Settings, listener: TcpListener) -> anyhow::Result<Box<d
         Some(journal) => Box::new(Told { server, journal }),
         None => server,
     })
+}
+
+/// Ends a server: it serves on for the grace that the settings give, and then ends in phases.
+pub fn end(mut server: Box<dyn Server>, settings: &Settings) -> Stopped {
+    let begun = Instant::now();
+    if !settings.grace.is_zero() {
+        server.retire(settings.grace);
+    }
+    server.stop(settings.drain.saturating_sub(begun.elapsed()))
 }

@@ -46,6 +46,8 @@ pub struct Settings {
     pub drain: Duration,
     /// A screen shows it.
     pub live: bool,
+    /// How much of the drain goes by before connections without work are closed.
+    pub grace: Duration,
     pub quiet: bool,
     pub json: bool,
 }
@@ -83,9 +85,25 @@ pub fn resolve(arguments: &ServeArguments, descriptors: u64) -> anyhow::Result<S
         processes: arguments.processes,
         drain: Duration::from_secs(arguments.drain_seconds),
         live: arguments.live,
+        grace: grace(arguments)?,
         quiet: arguments.quiet,
         json: arguments.json,
     })
+}
+
+fn grace(arguments: &ServeArguments) -> anyhow::Result<Duration> {
+    let drain = Duration::from_secs(arguments.drain_seconds);
+    match arguments.grace {
+        Some(grace) if grace > drain => Err(Usage(format!(
+            "--grace {} is longer than the --drain-seconds {}, which it is part of",
+            humantime::format_duration(grace),
+            arguments.drain_seconds
+        ))
+        .into()),
+        Some(grace) => Ok(grace),
+        None if arguments.listen_fds.is_some() => Ok(drain / 2),
+        None => Ok(Duration::ZERO),
+    }
 }
 
 fn posted_accepts(arguments: &ServeArguments) -> u32 {

@@ -1,7 +1,7 @@
 //! A server as it is shown to who looks: its view, and its phase.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use overlapped::PoolSnapshot;
 use overlapped_models::{Server, Stopped};
@@ -11,6 +11,8 @@ use overlapped_observe::view::{
 };
 
 use super::figures::Figures;
+use super::service;
+use super::settings::Settings;
 use crate::recent;
 
 /// What is shown of the server, while it runs and ends.
@@ -69,15 +71,15 @@ impl Showing {
         self.state().phase = Phase::Draining;
     }
 
-    /// Stops the server; see [`Server::stop`]. What is shown meanwhile is how it was before. None if there is no server.
-    pub fn stop(&self, deadline: Duration) -> Option<Stopped> {
+    /// Ends the server; see [`service::end`]. What is shown meanwhile is how it was before. None if there is no server.
+    pub fn stop(&self, settings: &Settings) -> Option<Stopped> {
         self.drains();
         let server = {
             let mut state = self.state();
             state.look();
             state.server.take()
         };
-        server.map(|server| server.stop(deadline))
+        server.map(|server| service::end(server, settings))
     }
 
     /// Lets new clients wait, or takes them again. Says whether the server can do that.

@@ -81,7 +81,7 @@ pub fn run(
 
 /// Ends the server, and says what it did.
 fn summary(showing: &Showing, settings: &Settings, reporter: &Reporter) -> anyhow::Result<()> {
-    let stopped = showing.stop(settings.drain);
+    let stopped = showing.stop(settings);
     let stopped = stopped.context("the server has ended already")?;
     reporter.summary(&Figures::of(&stopped.status), stopped.left)
 }

@@ -186,6 +186,10 @@ impl Server for Told {
         self.server.pause_accepts(is_paused)
     }
 
+    fn retire(&mut self, at_most: Duration) {
+        self.server.retire(at_most);
+    }
+
     fn stop(self: Box<Self>, deadline: Duration) -> Stopped {
         let Self { server, journal } = *self;
         let stopped = server.stop(deadline);

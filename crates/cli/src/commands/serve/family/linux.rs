@@ -256,7 +256,7 @@ fn serve(settings: &Settings) -> anyhow::Result<()> {
     while interrupts.recv_timeout(REPORT_PERIOD) == Err(RecvTimeoutError::Timeout) {
         output::json_line(&Report::Status(Figures::of(&server.status())))?;
     }
-    let stopped = server.stop(settings.drain);
+    let stopped = service::end(server, settings);
     let figures = Figures::of(&stopped.status);
     output::json_line(&Report::Stopped { figures, left: stopped.left })
 }
