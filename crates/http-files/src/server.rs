@@ -9,7 +9,9 @@ use crate::deadline::Deadlines;
 use crate::folder::Folder;
 use crate::worker::Worker;
 use crate::{Settings, Status};
-use overlapped::{AcceptWindow, ListenSocket, PoolSnapshot, Port, RunningWorkers, TcpListener};
+use overlapped::{
+    AcceptWindow, ListenSocket, PoolSnapshot, Port, Recorder, RunningWorkers, TcpListener,
+};
 use overlapped_serving::{Addresses, Meters, workers};
 use std::io;
 use std::path::Path;
@@ -152,6 +154,14 @@ impl Server {
     /// The port and the threads at this moment.
     pub fn snapshot(&self) -> Option<PoolSnapshot> {
         self.workers.as_ref().map(RunningWorkers::snapshot)
+    }
+
+    /// Begins to record the moves of the port.
+    ///
+    /// # Errors
+    /// Those of [`Port::record`].
+    pub fn record(&self, limit: usize) -> io::Result<Recorder> {
+        self.shared.port.record(limit)
     }
 
     /// Lets new clients wait in the backlog, or takes them again; see [`Port::pause_accepts`].

@@ -1,7 +1,7 @@
 //! What a model is: the two traits, what they are told and what they report.
 
 use crate::handler::Handler;
-use overlapped::{DriverChoice, PoolSnapshot};
+use overlapped::{DriverChoice, PoolSnapshot, Recorder};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -41,6 +41,11 @@ pub trait Server: Send {
 
     /// The port and the threads of the server at this moment, if it has a port.
     fn snapshot(&self) -> Option<PoolSnapshot> {
+        None
+    }
+
+    /// Begins to record the moves of the server's port, if it has one; see [`Port::record`](overlapped::Port::record).
+    fn record(&self, _limit: usize) -> Option<io::Result<Recorder>> {
         None
     }
 

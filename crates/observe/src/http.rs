@@ -2,6 +2,7 @@
 
 mod answers;
 
+use crate::recording::Recording;
 use crate::view::View;
 use overlapped_runtime::net::TcpListener;
 use overlapped_runtime::time::timeout;
@@ -25,6 +26,14 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 pub trait Source: Send + Sync + 'static {
     /// What it shows at this moment. It is called at most ten times a second, and must not block for long.
     fn view(&self) -> View;
+
+    /// Records the moves of its port for this time, on a thread that may sleep so long. None when it has no port.
+    ///
+    /// # Errors
+    /// Those of [`Port::record`](overlapped::Port::record).
+    fn record(&self, _length: Duration) -> Option<io::Result<Recording>> {
+        None
+    }
 }
 
 /// What is to be seen on one address.

@@ -40,7 +40,9 @@ use crate::model::{Accepting, Limits, Model, Server, Status, Stopped, Threads};
 use crate::parts::Common;
 use crate::parts::doorkeeper::Doorkeeper;
 use connection::{Connection, Receive, Serving, Stream};
-use overlapped::{AcceptWindow, ListenSocket, PoolSnapshot, Port, RunningWorkers, TcpListener};
+use overlapped::{
+    AcceptWindow, ListenSocket, PoolSnapshot, Port, Recorder, RunningWorkers, TcpListener,
+};
 use overlapped_serving::workers;
 use std::io;
 use std::sync::Arc;
@@ -163,6 +165,10 @@ impl Server for Running {
 
     fn snapshot(&self) -> Option<PoolSnapshot> {
         self.workers.as_ref().map(RunningWorkers::snapshot)
+    }
+
+    fn record(&self, limit: usize) -> Option<io::Result<Recorder>> {
+        Some(self.shared.port.record(limit))
     }
 
     fn pause_accepts(&self, is_paused: bool) -> bool {

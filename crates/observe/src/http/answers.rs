@@ -7,13 +7,15 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode};
 use overlapped_runtime::time::sleep;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -25,6 +27,9 @@ const VIEW_EVERY: Duration = Duration::from_millis(100);
 
 /// Time between two views of a stream.
 const STREAM_EVERY: Duration = Duration::from_secs(1);
+
+/// Nobody may have the server recorded for longer.
+const RECORD_MS_MAX: u64 = 10_000;
 
 /// The page has all that it needs, and speaks to nobody but to its own address.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
@@ -72,12 +77,17 @@ impl Answers {
         let is_known = match path {
             "/metrics" => metrics,
             "/live" | "/ready" => health,
-            "/" | "/views" => page,
+            "/" | "/views" | "/record" => page,
             "/view" => metrics || page,
             _ => false,
         };
         if !is_known {
             return text(StatusCode::NOT_FOUND, self.paths());
+        }
+        if path == "/record" {
+            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "POST alone\n".into());
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return refusal;
         }
         if method != Method::GET && method != Method::HEAD {
             let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD alone\n".into());
@@ -112,7 +122,7 @@ impl Answers {
         let Pages { metrics, health, page } = self.pages;
         let mut text = "here is:\n".to_owned();
         for (is_here, paths) in [
-            (page, "/  /views\n"),
+            (page, "/  /views  /record\n"),
             (metrics || page, "/view\n"),
             (metrics, "/metrics\n"),
             (health, "/live  /ready\n"),
@@ -128,14 +138,20 @@ impl Answers {
 impl tower_service::Service<Request<Incoming>> for Answers {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        ready(Ok(self.answer(request.method(), request.uri().path())))
+        if self.pages.page && request.uri().path() == "/record" && request.method() == Method::POST
+        {
+            let shown = Arc::clone(&self.shown);
+            return Box::pin(async move { Ok(record(&shown, &request)) });
+        }
+        let answer = self.answer(request.method(), request.uri().path());
+        Box::pin(async move { Ok(answer) })
     }
 }
 
@@ -159,6 +175,34 @@ fn of(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Records for the time that the request says, a second at first. The calling thread sleeps meanwhile.
+fn record(shown: &Shown, request: &Request<Incoming>) -> Response<Body> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    // A page of others, open in the same browser, is not to slow the server.
+    let is_of_another = header(ORIGIN)
+        .is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != header(HOST));
+    if is_of_another {
+        return text(StatusCode::FORBIDDEN, "this page alone may record\n".to_owned());
+    }
+    let asked = request.uri().query().and_then(|query| query.strip_prefix("ms="));
+    let length_ms = match asked.unwrap_or("1000").parse() {
+        Ok(length_ms @ 1..=RECORD_MS_MAX) => length_ms,
+        _ => {
+            let wrong = format!("ms= is to be a number from 1 to {RECORD_MS_MAX}\n");
+            return text(StatusCode::BAD_REQUEST, wrong);
+        }
+    };
+    let length = Duration::from_millis(length_ms);
+    match overlapped::blocking(|| shown.source.record(length)) {
+        None => text(StatusCode::NOT_FOUND, "this server has no port to record\n".to_owned()),
+        Some(Err(error)) => text(StatusCode::CONFLICT, format!("{error}\n")),
+        Some(Ok(recording)) => {
+            let json = serde_json::to_string(&recording).expect("numbers and words are JSON");
+            full(StatusCode::OK, "application/json", json)
+        }
+    }
 }
 
 /// A view every second, as server-sent events, for as long as the client takes them.

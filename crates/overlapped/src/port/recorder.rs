@@ -12,10 +12,21 @@ use std::sync::Arc;
 /// A recording that runs, from [`Port::record`] on. It ends when it is finished or dropped.
 ///
 /// It does not keep the port open.
-pub struct Recorder<P: Protocol> {
-    inner: Arc<Inner<P>>,
+pub struct Recorder {
+    recorded: Arc<dyn Recorded>,
     devices: usize,
     fetched: bool,
+}
+
+/// What is recorded, whatever its protocol.
+trait Recorded: Send + Sync {
+    fn end(&self) -> Option<Recording>;
+}
+
+impl<P: Protocol> Recorded for Inner<P> {
+    fn end(&self) -> Option<Recording> {
+        self.scheduler().end_recording()
+    }
 }
 
 impl<P: Protocol> Port<P> {
@@ -62,39 +73,39 @@ impl<P: Protocol> Port<P> {
     /// assert_eq!(what.last(), Some(&Moved::Taken { thread: Some(0), queued: 0 }));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn record(&self, limit: usize) -> io::Result<Recorder<P>> {
+    pub fn record(&self, limit: usize) -> io::Result<Recorder> {
         let inner = Arc::clone(self.inner());
         if inner.is_closed() {
             return Err(port_closed());
         }
         inner.scheduler().begin_recording(limit)?;
         let devices = inner.snapshot().devices;
-        Ok(Recorder { inner, devices, fetched: false })
+        Ok(Recorder { recorded: inner, devices, fetched: false })
     }
 }
 
-impl<P: Protocol> Recorder<P> {
+impl Recorder {
     /// Ends the recording, if it has not ended by itself, and says what happened in it.
     #[must_use]
     pub fn finish(mut self) -> Recording {
         self.fetched = true;
-        let recording = self.inner.scheduler().end_recording();
+        let recording = self.recorded.end();
         let mut recording = recording.expect("a recording is kept until it is fetched");
         recording.devices = self.devices;
         recording
     }
 }
 
-impl<P: Protocol> Drop for Recorder<P> {
+impl Drop for Recorder {
     fn drop(&mut self) {
         // After `finish` there may be another one.
         if !self.fetched {
-            drop(self.inner.scheduler().end_recording());
+            drop(self.recorded.end());
         }
     }
 }
 
-impl<P: Protocol> fmt::Debug for Recorder<P> {
+impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
     }

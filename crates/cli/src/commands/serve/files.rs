@@ -1,12 +1,13 @@
 //! The server of files: its options, and how it stands in for a model's server.
 
+use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use overlapped::PoolSnapshot;
+use overlapped::{PoolSnapshot, Recorder};
 use overlapped_http_files::{AccessLog, Server as FileServer, TimeLimits};
 use overlapped_models::{Limits, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,10 @@ impl Server for Files {
 
     fn snapshot(&self) -> Option<PoolSnapshot> {
         self.0.snapshot()
+    }
+
+    fn record(&self, limit: usize) -> Option<io::Result<Recorder>> {
+        Some(self.0.record(limit))
     }
 
     fn pause_accepts(&self, is_paused: bool) -> bool {

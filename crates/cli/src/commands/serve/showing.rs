@@ -1,11 +1,13 @@
 //! A server as it is shown to who looks: its view, and its phase.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use overlapped::PoolSnapshot;
 use overlapped_models::{Server, Stopped};
 use overlapped_observe::Source;
+use overlapped_observe::recording::{MOVES_MAX, Recording};
 use overlapped_observe::view::{
     BusyThread, Connections, Errors, FORMAT, Phase, PortView, StallLine, Traffic, View,
 };
@@ -103,6 +105,16 @@ impl State {
 }
 
 impl Source for Showing {
+    fn record(&self, length: Duration) -> Option<io::Result<Recording>> {
+        let began = SystemTime::now();
+        // Others look meanwhile.
+        let recorder = self.state().server.as_ref()?.record(MOVES_MAX)?;
+        Some(recorder.map(|recorder| {
+            std::thread::sleep(length);
+            Recording::new(&self.name, began, recorder.finish())
+        }))
+    }
+
     fn view(&self) -> View {
         let mut state = self.state();
         state.look();

@@ -4,13 +4,14 @@
 //! what is not asked for costs nothing for a message.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use overlapped::PoolSnapshot;
+use overlapped::{PoolSnapshot, Recorder};
 use overlapped_models::{Departure, Handler, Observer, Reply, Server, Status, Stopped};
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +181,10 @@ impl Server for Told {
 
     fn snapshot(&self) -> Option<PoolSnapshot> {
         self.server.snapshot()
+    }
+
+    fn record(&self, limit: usize) -> Option<io::Result<Recorder>> {
+        self.server.record(limit)
     }
 
     fn pause_accepts(&self, is_paused: bool) -> bool {
