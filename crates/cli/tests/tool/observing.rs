@@ -205,3 +205,42 @@ fn an_address_that_is_taken_is_told_with_its_option_before_anything_is_served() 
     let ended = run(&["serve", "127.0.0.1:0", "--handler-one-in", "5"]);
     assert_eq!(ended.code(), 2, "{ended:?}");
 }
+
+/// A recording is asked for by the page, and by no other page that is open in the same browser.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_moves_of_a_port_are_recorded_for_the_page() {
+    let (server, address, at) = shown(&[]);
+    let ask = |query: &str, headers: &str| {
+        let mut stream = connect(at.page);
+        let request = format!(
+            "POST /record{query} HTTP/1.1\r\nHost: {}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n",
+            at.page
+        );
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+        (head.to_owned(), body.to_owned())
+    };
+    let mut client = connect(address);
+    let (head, body) = std::thread::scope(|threads| {
+        let recorded = threads.spawn(|| ask("?ms=1000", ""));
+        while !recorded.is_finished() {
+            echo(&mut client, 1);
+        }
+        recorded.join().expect("no panic")
+    });
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let recording: Value = serde_json::from_str(&body).expect("JSON");
+    schema::check("recording", &recording);
+    assert!(recording["moves"].as_array().is_some_and(|moves| !moves.is_empty()), "{recording}");
+    let own = format!("Origin: http://{}\r\n", at.page);
+    assert!(ask("?ms=1", &own).0.starts_with("HTTP/1.1 200 "));
+    assert!(ask("?ms=1", "Origin: http://example.invalid\r\n").0.starts_with("HTTP/1.1 403 "));
+    for query in ["?ms=0", "?ms=99999", "?ms=x"] {
+        assert!(ask(query, "").0.starts_with("HTTP/1.1 400 "), "{query}");
+    }
+    drop(client);
+    assert_eq!(server.interrupt().code(), 0);
+}

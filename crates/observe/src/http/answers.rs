@@ -28,8 +28,8 @@ const VIEW_EVERY: Duration = Duration::from_millis(100);
 /// Time between two views of a stream.
 const STREAM_EVERY: Duration = Duration::from_secs(1);
 
-/// Nobody may have the server recorded for longer.
-const RECORD_MS_MAX: u64 = 10_000;
+/// Nobody may have the server recorded for longer; who waits for it is silent meanwhile, which has its own limit.
+const RECORD_MS_MAX: u64 = 4_000;
 
 /// The page has all that it needs, and speaks to nobody but to its own address.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
