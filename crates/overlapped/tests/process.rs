@@ -271,8 +271,8 @@ fn a_pool_that_cannot_start_threads_goes_on_with_those_it_has() {
         let size = size.and_then(|size| size.trim().strip_suffix(" kB")).expect("it is a size");
         let size_kib: u64 = size.trim().parse().expect("it is a number");
         let mut limit = getrlimit(Resource::As);
-        // Two stacks and a half.
-        limit.current = Some((size_kib << 10) + 5 * STACK_BYTES as u64 / 2);
+        // Two stacks and three quarters: the threads that watch have theirs, and each has an arena of its own.
+        limit.current = Some((size_kib << 10) + 11 * STACK_BYTES as u64 / 4);
         setrlimit(Resource::As, limit).expect("it may be lowered");
         let at = Arc::clone(&gate);
         let workers = Workers::new(&port).least(1).stack_size(STACK_BYTES).on_event(move |event| {
