@@ -6,7 +6,7 @@ use crate::recording::Recording;
 use crate::view::View;
 use overlapped_runtime::net::TcpListener;
 use overlapped_runtime::time::timeout;
-use overlapped_runtime::{Runtime, serve};
+use overlapped_runtime::{JoinHandle, Runtime, serve};
 use std::future::IntoFuture;
 use std::io;
 use std::sync::Arc;
@@ -50,7 +50,9 @@ pub struct Pages {
 /// A server's addresses. When it is dropped, nothing listens there any more.
 #[derive(Debug)]
 pub struct Observer {
-    runtime: Option<Runtime>,
+    runtime: Runtime,
+    /// One for each address.
+    servers: Vec<JoinHandle<io::Result<()>>>,
     stop: watch::Sender<bool>,
 }
 
@@ -67,11 +69,16 @@ impl Observer {
         listeners: Vec<(std::net::TcpListener, Pages)>,
         source: Arc<dyn Source>,
     ) -> io::Result<Self> {
-        let runtime =
-            Runtime::builder().concurrency(1).most_threads(4).thread_name("observe").build()?;
+        let runtime = Runtime::builder()
+            .concurrency(1)
+            .most_threads(4)
+            .thread_name("observe")
+            .shutdown_within(Duration::ZERO)
+            .build()?;
         let (stop, stopped) = watch::channel(false);
         let shown = Arc::new(answers::Shown::new(source));
         let _entered = runtime.handle().enter();
+        let mut servers = Vec::new();
         for (listener, pages) in listeners {
             let listener = TcpListener::from_std(listener)?;
             let mut stopped = stopped.clone();
@@ -82,9 +89,9 @@ impl Observer {
                 .drain_within(DRAIN_WITHIN)
                 // It ends as well when nobody can say so any more.
                 .with_graceful_shutdown(async move { drop(stopped.wait_for(|stop| *stop).await) });
-            drop(runtime.spawn(server.into_future()));
+            servers.push(runtime.spawn(server.into_future()));
         }
-        Ok(Self { runtime: Some(runtime), stop })
+        Ok(Self { runtime, servers, stop })
     }
 }
 
@@ -92,16 +99,14 @@ impl Drop for Observer {
     fn drop(&mut self) {
         // Nobody listens any more if they have all ended.
         let _ = self.stop.send(true);
-        if let Some(runtime) = self.runtime.take() {
-            let tasks = runtime.handle().clone();
-            let all_have_ended = async move {
-                while !tasks.tasks().is_empty() {
-                    overlapped_runtime::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            // What is left then goes with the runtime.
-            let _ = runtime.block_on(async { timeout(DRAIN_WITHIN, all_have_ended).await });
-            runtime.shutdown(Duration::ZERO);
-        }
+        // Each ends when its connections have. What is left when the time is over goes with the runtime.
+        let servers = std::mem::take(&mut self.servers);
+        let all_have_ended = async {
+            for server in servers {
+                // How it has ended matters to nobody any more.
+                let _ = server.await;
+            }
+        };
+        let _ = self.runtime.block_on(async { timeout(DRAIN_WITHIN, all_have_ended).await });
     }
 }

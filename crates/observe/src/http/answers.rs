@@ -72,7 +72,8 @@ impl Answers {
         Self { shown: Arc::clone(shown), pages }
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Body> {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let (method, path) = (request.method(), request.uri().path());
         let Pages { metrics, health, page } = self.pages;
         let is_known = match path {
             "/metrics" => metrics,
@@ -84,22 +85,23 @@ impl Answers {
         if !is_known {
             return text(StatusCode::NOT_FOUND, self.paths());
         }
-        if path == "/record" {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "POST alone\n".into());
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return refusal;
-        }
-        if method != Method::GET && method != Method::HEAD {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD alone\n".into());
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let (fits, allowed, words) = match path {
+            "/record" => (method == Method::POST, "POST", "POST alone\n"),
+            _ => {
+                (matches!(*method, Method::GET | Method::HEAD), "GET, HEAD", "GET and HEAD alone\n")
+            }
+        };
+        if !fits {
+            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, words);
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             return refusal;
         }
         match path {
-            "/live" => text(StatusCode::OK, "alive\n".to_owned()),
+            "/live" => text(StatusCode::OK, "alive\n"),
             "/ready" => match self.shown.view().phase {
-                Phase::Serving => text(StatusCode::OK, "ready\n".to_owned()),
-                Phase::Paused => text(StatusCode::SERVICE_UNAVAILABLE, "paused\n".to_owned()),
-                Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
+                Phase::Serving => text(StatusCode::OK, "ready\n"),
+                Phase::Paused => text(StatusCode::SERVICE_UNAVAILABLE, "paused\n"),
+                Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             },
             "/metrics" => {
                 let figures = prometheus::text(&self.shown.view());
@@ -107,8 +109,9 @@ impl Answers {
             }
             "/view" => full(StatusCode::OK, "application/json", json(&self.shown.view())),
             "/views" => stream(Arc::clone(&self.shown)),
+            "/record" => record(&self.shown, request),
             _ => {
-                let html = include_str!("../page.html").to_owned();
+                let html = include_str!("../page.html");
                 let mut page = full(StatusCode::OK, "text/html; charset=utf-8", html);
                 let policy = HeaderValue::from_static(PAGE_POLICY);
                 page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
@@ -145,13 +148,9 @@ impl tower_service::Service<Request<Incoming>> for Answers {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        if self.pages.page && request.uri().path() == "/record" && request.method() == Method::POST
-        {
-            let shown = Arc::clone(&self.shown);
-            return Box::pin(async move { Ok(record(&shown, &request)) });
-        }
-        let answer = self.answer(request.method(), request.uri().path());
-        Box::pin(async move { Ok(answer) })
+        // A recording holds its thread, and of HTTP/2 no other request of the connection.
+        let answers = self.clone();
+        Box::pin(async move { Ok(answers.answer(&request)) })
     }
 }
 
@@ -159,11 +158,11 @@ fn json(view: &View) -> String {
     serde_json::to_string(view).expect("numbers and words are JSON")
 }
 
-fn full(status: StatusCode, media_type: &'static str, body: String) -> Response<Body> {
-    of(status, media_type, Full::new(Bytes::from(body)).boxed_unsync())
+fn full(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    of(status, media_type, Full::new(body.into()).boxed_unsync())
 }
 
-fn text(status: StatusCode, body: String) -> Response<Body> {
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     full(status, "text/plain; charset=utf-8", body)
 }
 
@@ -184,7 +183,7 @@ fn record(shown: &Shown, request: &Request<Incoming>) -> Response<Body> {
     let is_of_another = header(ORIGIN)
         .is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != header(HOST));
     if is_of_another {
-        return text(StatusCode::FORBIDDEN, "this page alone may record\n".to_owned());
+        return text(StatusCode::FORBIDDEN, "this page alone may record\n");
     }
     let asked = request.uri().query().and_then(|query| query.strip_prefix("ms="));
     let length_ms = match asked.unwrap_or("1000").parse() {
@@ -196,7 +195,7 @@ fn record(shown: &Shown, request: &Request<Incoming>) -> Response<Body> {
     };
     let length = Duration::from_millis(length_ms);
     match overlapped::blocking(|| shown.source.record(length)) {
-        None => text(StatusCode::NOT_FOUND, "this server has no port to record\n".to_owned()),
+        None => text(StatusCode::NOT_FOUND, "this server has no port to record\n"),
         Some(Err(error)) => text(StatusCode::CONFLICT, format!("{error}\n")),
         Some(Ok(recording)) => {
             let json = serde_json::to_string(&recording).expect("numbers and words are JSON");

@@ -138,11 +138,6 @@ impl StallWatch {
         }
     }
 
-    /// What `read` makes of the seats.
-    pub(crate) fn seats<R>(&self, read: impl FnOnce(&[Arc<StallSeat>]) -> R) -> R {
-        read(&self.shared().seats.lock().present)
-    }
-
     /// How often work was begun, by threads that have left as well.
     pub fn begun(&self) -> u64 {
         let seats = self.shared().seats.lock();
@@ -151,7 +146,7 @@ impl StallWatch {
 
     /// The labels of what is worked on at this moment, one for each thread that works.
     pub fn labels(&self) -> Vec<u64> {
-        self.seats(|seats| seats.iter().filter_map(|seat| seat.label()).collect())
+        self.shared().seats.lock().present.iter().filter_map(|seat| seat.label()).collect()
     }
 
     /// How many stalls there were.

@@ -57,9 +57,8 @@ impl Showing {
 
     /// The figures of the server at this moment.
     pub fn figures(&self) -> Figures {
-        let mut state = self.state();
-        state.look();
-        state.figures
+        let state = self.state();
+        state.server.as_ref().map_or(state.figures, |server| Figures::of(&server.status()))
     }
 
     /// The figures of all processes.
