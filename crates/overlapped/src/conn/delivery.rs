@@ -96,7 +96,7 @@ impl<'a, O: Operation> Delivery<'a, O> {
                 **first = Some(packet);
             } else {
                 let (oldest, wakeups) = connections.scheduler.exchange_own(packet);
-                **first = Some(oldest);
+                **first = oldest;
                 self.put_off(wakeups);
             }
             return;

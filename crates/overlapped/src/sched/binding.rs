@@ -174,11 +174,22 @@ impl<T: Send + 'static> Scheduler<T> {
     }
 
     /// Queues a packet that the calling thread has just performed and that does not pass, and returns
-    /// the oldest one. What is returned besides is to be dropped where no lock is held.
+    /// the oldest one; none if that lies in the thread's own queue, behind the event that was performed (P50).
+    /// What is returned besides is to be dropped where no lock is held.
     #[inline(never)]
-    pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> (T, Option<Wakeups<T>>) {
+    pub(crate) fn exchange_own(self: &Arc<Self>, packet: T) -> (Option<T>, Option<Wakeups<T>>) {
+        let keeps_older = with_binding(|binding| {
+            (binding.is_to(self) && self.keeps_older(&binding.member)).then_some(())
+        });
+        if keeps_older.is_some() {
+            return match self.queue(packet) {
+                Ok(wakeups) => (None, wakeups),
+                // Closed meanwhile: nothing is queued any more.
+                Err(packet) => (Some(packet), None),
+            };
+        }
         let (oldest, wakes) = self.exchange(packet);
-        (oldest, self.wakeups(wakes))
+        (Some(oldest), self.wakeups(wakes))
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 use crate::crew::{Crew, Shape, poll_number, until_shape};
 use crate::world::{Numbers, World};
 use crate::{on_every_driver, on_every_driver_that_limits};
-use overlapped::{Packet, Port, Protocol, blocking};
+use overlapped::{Buffer, Packet, Port, Protocol, blocking};
 
 fn p50_what_is_deferred_keeps_its_place_in_the_queue(world: &World) {
     let port = world.exact_port(1);
@@ -17,6 +17,31 @@ fn p50_what_is_deferred_keeps_its_place_in_the_queue(world: &World) {
     for expected in 1..=4 {
         assert_eq!(poll_number(&port), expected);
     }
+}
+
+/// The thread has an event in its own queue, before what it defers; that must not bring forward what was posted later.
+fn p50_what_is_deferred_comes_before_what_is_posted_later(world: &World) {
+    let port = world.exact_port(1);
+    port.post(0).expect("the port is open");
+    assert_eq!(poll_number(&port), 0, "and the thread is bound");
+    let streams: Vec<_> = (0..4).map(|key| world.stream(&port, key)).collect();
+    for (stream, peer) in &streams {
+        stream.receive(Buffer::with_capacity(1), 100).expect("a receive can be started");
+        peer.send(b"a");
+    }
+    // It finds the events of all of them, if they were there in time.
+    let first = port.take().expect("data has come");
+    assert!(matches!(first, Packet::Received { operation: 100, .. }), "{first:?}");
+    port.defer(1).expect("the port is open");
+    port.post(2).expect("the port is open");
+    let (mut posted, mut received) = (Vec::new(), 1);
+    while posted.len() < 2 || received < streams.len() {
+        match port.take().expect("more is to come") {
+            Packet::Posted(number) => posted.push(number),
+            _ => received += 1,
+        }
+    }
+    assert_eq!(posted, [1, 2]);
 }
 
 /// A post hands its value to the waiter in every case (P55). How soon a waiter comes to look for what
@@ -120,6 +145,7 @@ fn p122_a_closed_port_gives_back_what_is_deferred(world: &World) {
 
 on_every_driver! {
     p50_what_is_deferred_keeps_its_place_in_the_queue,
+    p50_what_is_deferred_comes_before_what_is_posted_later,
     p56_what_another_thread_defers_is_posted,
     p72_what_is_deferred_does_not_wait_for_a_thread_that_computes,
     p76_a_bound_thread_finds_its_port,

@@ -54,6 +54,8 @@ pub(crate) struct Member<E, K> {
     /// The thread's own queue. What type it has depends on what the scheduler queues.
     own: Box<dyn Any>,
     pub(super) state: Arc<ThreadState>,
+    /// Whether packets may lie in its own queue, and not only events.
+    keeps_packets: Cell<bool>,
     /// How often in a row the thread has taken from its own queue.
     streak: Cell<u32>,
     /// How many events the thread found in the backend the last time.
@@ -68,7 +70,8 @@ impl<E, K> Member<E, K> {
     }
 
     fn new(id: MemberId, parker: K, own: Box<dyn Any>, state: Arc<ThreadState>) -> Self {
-        Self { id, parker, events: Vec::new(), own, state, streak: Cell::new(0), found: 0 }
+        let (events, keeps_packets, streak) = (Vec::new(), Cell::new(false), Cell::new(0));
+        Self { id, parker, events, own, state, keeps_packets, streak, found: 0 }
     }
 }
 

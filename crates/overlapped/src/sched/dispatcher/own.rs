@@ -41,6 +41,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         }
         let new = packet.take()?;
         own.push(Work::Packet(self.delays.measured_if(member.state.is_of_sample(), new)));
+        member.keeps_packets.set(true);
         member.state.count_queued();
         fence(Ordering::SeqCst);
         let word = self.word.load(Ordering::Relaxed);
@@ -84,6 +85,11 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         passes
     }
 
+    /// Whether what the thread has in its own queue may have come before all that lies in the shared one.
+    pub(in crate::sched) fn keeps_older(&self, member: &Member<E, K>) -> bool {
+        member.keeps_packets.get()
+    }
+
     /// What the thread may have without asking the rules.
     #[inline]
     pub(super) fn take_unasked(&self, member: &mut Member<E, K>) -> Option<Work<T, E>> {
@@ -107,7 +113,10 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         {
             return None;
         }
-        let work = own_queue::<T, E, K>(member).pop()?;
+        let Some(work) = own_queue::<T, E, K>(member).pop() else {
+            member.keeps_packets.set(false);
+            return None;
+        };
         member.streak.set(member.streak.get() + 1);
         member.state.moved();
         if let Work::Packet(_) = work {

@@ -169,6 +169,13 @@ impl<T: 'static> Scheduler<T> {
         }
     }
 
+    pub(in crate::sched) fn keeps_older(&self, member: &BoundMember) -> bool {
+        match self {
+            Self::Ours(ours) => ours.keeps_older(member),
+            Self::Kernel(_) => false,
+        }
+    }
+
     pub(crate) fn take(
         &self,
         member: &mut BoundMember,
