@@ -143,6 +143,9 @@ pub use stalls::watch::StallWatch;
 pub use stalls::{Stall, StallKind, Stalls};
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
+#[cfg(feature = "_simulation")]
+#[doc(hidden)]
+pub use sync::simulation;
 pub use sys::directories::Change;
 pub use sys::files::{FileOptions, FileState, open_at_once, open_regular};
 pub use sys::options::{KeepAlive, PeerCredentials, SocketDescriptor, TcpInfo};

@@ -1,5 +1,6 @@
 //! What is known of a connection, in few bytes: every connection has it.
 
+use crate::sync;
 use std::net::SocketAddrV4;
 use std::num::NonZeroU64;
 use std::sync::OnceLock;
@@ -26,7 +27,7 @@ pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
     pub(crate) fn now() -> Self {
-        Self::of(Instant::now())
+        Self::of(sync::now())
     }
 
     pub(super) fn of(instant: Instant) -> Self {
@@ -66,7 +67,7 @@ impl Moment {
     }
 
     pub(crate) fn elapsed(self) -> Duration {
-        let since = Instant::now().saturating_duration_since(first());
+        let since = sync::now().saturating_duration_since(first());
         since.saturating_sub(Duration::from_nanos(self.0.get() - 1))
     }
 }
@@ -78,7 +79,7 @@ fn first() -> Instant {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     // A little earlier, so that a time that was held before anybody asked is a moment, too.
     *FIRST.get_or_init(|| {
-        let now = Instant::now();
+        let now = sync::now();
         now.checked_sub(Duration::from_secs(60)).unwrap_or(now)
     })
 }

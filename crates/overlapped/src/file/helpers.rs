@@ -10,12 +10,13 @@
 use super::job::{Done, Job, NotStarted, Step, Tag, Which, abort_waiting};
 use crate::error::port_closed;
 use crate::panics::Panics;
+use crate::sync;
 use crate::sync::{Condvar, Mutex};
 use crate::sys::files::SystemFile;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The most helper threads of a port.
 const HELPERS_MAX: usize = 8;
@@ -78,9 +79,8 @@ impl<J: Job> Helpers<J> {
         // Idle helpers that were woken for a job before have not taken it yet.
         if state.idle <= state.waiting.len() && state.helpers < HELPERS_MAX {
             let shared = Arc::clone(&self.0);
-            let thread = std::thread::Builder::new().name("overlapped-files".to_owned());
-            match thread.spawn(move || shared.help()) {
-                Ok(_) => state.helpers += 1,
+            match sync::spawn("overlapped-files", move || shared.help()) {
+                Ok(()) => state.helpers += 1,
                 // Those that there are will do it.
                 Err(_) if state.helpers > 0 => {}
                 Err(error) => {
@@ -163,14 +163,14 @@ impl<J: Job> Shared<J> {
 
     /// The oldest job, if one comes before the helper has been idle for too long.
     fn next(&self) -> Option<Box<J>> {
-        let end = Instant::now() + IDLE_MAX;
+        let end = sync::now() + IDLE_MAX;
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.waiting.pop_front() {
                 state.performed.push(Performed { tag: job.tag(), cancelled: false });
                 return Some(job);
             }
-            let remaining = end.saturating_duration_since(Instant::now());
+            let remaining = end.saturating_duration_since(sync::now());
             if state.closed || remaining.is_zero() {
                 state.helpers -= 1;
                 return None;
@@ -300,7 +300,7 @@ mod tests {
         for _ in 0..HELPERS_MAX {
             delivered.recv_timeout(PATIENCE).expect("it comes back");
         }
-        let start = Instant::now();
+        let start = sync::now();
         while helpers.0.state.lock().helpers > 0 {
             assert!(start.elapsed() < PATIENCE, "the helpers do not end");
             std::thread::yield_now();

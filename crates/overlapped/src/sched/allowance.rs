@@ -3,6 +3,7 @@
 //! Whoever goes on in place keeps everybody else's packets waiting meanwhile. So each take allows a
 //! number of completions, which adapts to whether others wait, and about a millisecond.
 
+use crate::sync;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,13 @@ impl Allowance {
     #[inline(never)]
     fn allows_another(&self, used: u32, others_wait: impl FnOnce() -> bool) -> bool {
         if used == 1 {
-            self.since.set(Some(Instant::now()));
-        } else if used % 2 == 1 && self.since.get().is_some_and(|since| since.elapsed() >= TIME) {
+            self.since.set(Some(sync::now()));
+        } else if used % 2 == 1
+            && self
+                .since
+                .get()
+                .is_some_and(|since| sync::now().saturating_duration_since(since) >= TIME)
+        {
             if others_wait() {
                 self.shrink(used);
             }

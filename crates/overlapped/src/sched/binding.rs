@@ -10,7 +10,7 @@ use super::parker::{Park, Parker};
 use super::platform::OnDriver;
 use super::rules::steps::{MemberId, Wakes, Work};
 use super::{Deadline, Job, Scheduler, TakeError};
-use crate::sync::shared;
+use crate::sync::{shared, thread_local};
 use crate::sys::Event;
 use crate::sys::sleep::SleepProbe;
 use std::any::Any;

@@ -1,5 +1,6 @@
 //! What a scheduler counts, and how long packets lie in its queue.
 
+use crate::sync;
 use crate::sync::unmodelled::AtomicU64;
 use std::cell::Cell;
 use std::num::NonZeroU64;
@@ -93,16 +94,17 @@ impl<T> Queued<T> {
 
 impl DelayRecorder {
     pub(crate) fn new() -> Self {
-        Self { epoch: Instant::now(), counts: [const { AtomicU64::new(0) }; BUCKETS] }
+        Self { epoch: sync::now(), counts: [const { AtomicU64::new(0) }; BUCKETS] }
     }
 
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(sync::now().saturating_duration_since(self.epoch).as_nanos())
+            .unwrap_or(u64::MAX)
     }
 
     /// A packet about to be queued, with the time if it is one of the sample.
     pub(crate) fn sampled<T>(&self, packet: T) -> Queued<T> {
-        thread_local! {
+        sync::thread_local! {
             static UNTIL_NEXT: Cell<u32> = const { Cell::new(0) };
         }
         let until_next = UNTIL_NEXT.try_with(|count| count.replace(count.get().wrapping_sub(1)));

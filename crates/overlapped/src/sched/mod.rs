@@ -37,6 +37,7 @@ mod models;
 
 pub(crate) use platform::{Job, Scheduler};
 
+use crate::sync;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
@@ -91,7 +92,7 @@ impl Deadline {
         match timeout {
             None => Self::Never,
             Some(Duration::ZERO) => Self::Now,
-            Some(timeout) => Instant::now().checked_add(timeout).map_or(Self::Never, Self::At),
+            Some(timeout) => sync::now().checked_add(timeout).map_or(Self::Never, Self::At),
         }
     }
 
@@ -99,7 +100,7 @@ impl Deadline {
         match self {
             Self::Never => None,
             Self::Now => Some(Duration::ZERO),
-            Self::At(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::At(end) => Some(end.saturating_duration_since(sync::now())),
         }
     }
 

@@ -2,6 +2,7 @@
 //! is in the [rules](super::rules::monitor).
 
 use super::parker::Parker;
+use crate::sync;
 use crate::sys::sleep;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,5 +108,5 @@ pub(super) fn start<S: Watched + 'static>(
         sleep::be_woken_in_time();
         parker.serve(|whom| Some(scheduler.upgrade()?.watch(whom)));
     };
-    std::thread::Builder::new().name("overlapped-watch".into()).spawn(watch).map(drop)
+    sync::spawn("overlapped-watch", watch)
 }

@@ -39,7 +39,7 @@ impl Parker {
             Some(_) => {}
             None => {
                 while !*unparked {
-                    unparked = self.changed.wait(unparked);
+                    unparked = self.changed.wait(&self.unparked, unparked);
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::seat::{Alarm, StallSeat};
 use super::table::{StallSummary, StalledThread, Table};
 use super::{Stall, StallKind, Stalls};
 use crate::panics::contained;
+use crate::sync;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::fmt;
@@ -100,7 +101,7 @@ impl StallWatch {
             tell: Box::new(tell),
             long: Vec::new(),
             begun: 0,
-            last: Instant::now(),
+            last: sync::now(),
         };
         let thread = std::thread::Builder::new().name(format!("{name}-stalls"));
         let _ = thread.spawn(move || watch.run());
@@ -222,7 +223,7 @@ impl Looks {
             if alarm.is_over.load(Ordering::SeqCst) {
                 return;
             }
-            if self.look(Instant::now()) {
+            if self.look(sync::now()) {
                 alarm.dozes.store(false, Ordering::SeqCst);
                 continue;
             }

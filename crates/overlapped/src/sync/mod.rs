@@ -13,20 +13,39 @@ pub mod counts;
 mod platform;
 
 use platform::imp;
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
 pub(crate) use imp::MutexGuard;
 #[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]
 pub(crate) use platform::atomic;
 /// A queue of one thread's that others may rob.
 pub(crate) use platform::queue;
-pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, unmodelled};
+#[cfg(feature = "_simulation")]
+pub use platform::simulation;
+#[cfg(feature = "_simulation")]
+pub(crate) use platform::sleep_of_this_thread;
+pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, thread_local, unmodelled};
 
 /// A number that it has given to nobody else in the process.
 pub(crate) fn new_number() -> u64 {
     // Not one of those that are counted or modelled: nothing is ordered by it.
     static GIVEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     GIVEN.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// What time it is.
+#[inline]
+pub(crate) fn now() -> Instant {
+    platform::now()
+}
+
+/// Starts a thread that nobody joins.
+///
+/// # Errors
+/// When the system starts no thread.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    platform::spawn(name, work)
 }
 
 /// A mutual exclusion lock without poisoning.
@@ -55,13 +74,18 @@ impl Condvar {
         Self(imp::Condvar::new())
     }
 
+    /// Waits until it is notified; may return early. `mutex` is that of the guard.
     #[track_caller]
-    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    pub(crate) fn wait<'a, T>(
+        &self,
+        mutex: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+    ) -> MutexGuard<'a, T> {
         platform::waits(&self.0);
-        platform::wait(&self.0, guard)
+        platform::wait(&self.0, mutex, guard)
     }
 
-    /// Waits for at most `timeout`. `mutex` is that of the guard.
+    /// As [`Condvar::wait`], for at most `timeout`.
     #[track_caller]
     pub(crate) fn wait_timeout<'a, T>(
         &self,

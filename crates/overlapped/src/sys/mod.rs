@@ -58,6 +58,7 @@ pub(crate) mod thread_view;
 pub(crate) mod uring;
 pub(crate) mod waits;
 
+use crate::sync;
 use socket::Socket;
 use std::io;
 use std::time::{Duration, Instant};
@@ -336,7 +337,7 @@ impl Backend<'_> {
     pub(crate) fn now(self) -> Instant {
         match self {
             Self::Readiness(Driver::Simulated(network)) => network.now(),
-            _ => Instant::now(),
+            _ => sync::now(),
         }
     }
 

@@ -7,37 +7,31 @@
 
 use std::io;
 
+#[cfg(all(target_os = "linux", not(feature = "_simulation")))]
+use linux::Probe;
+#[cfg(feature = "_simulation")]
+use simulated::Probe;
+#[cfg(not(any(target_os = "linux", feature = "_simulation")))]
+use unseen::Probe;
+
 /// A view of one thread, made by that thread.
 #[derive(Debug)]
-pub(crate) struct SleepProbe(#[cfg(target_os = "linux")] linux::Probe);
+pub(crate) struct SleepProbe(Probe);
 
 impl SleepProbe {
     /// A view of the calling thread.
-    #[cfg(target_os = "linux")]
     pub(crate) fn of_this_thread() -> io::Result<Self> {
-        linux::Probe::of_this_thread().map(Self)
-    }
-
-    /// Elsewhere a thread's sleep cannot be seen.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn of_this_thread() -> io::Result<Self> {
-        Err(io::Error::from(io::ErrorKind::Unsupported))
+        Probe::of_this_thread().map(Self)
     }
 
     /// Whether the thread slept at the moment of the call, as far as can be seen.
     pub(crate) fn asleep(&self) -> Option<bool> {
-        #[cfg(target_os = "linux")]
-        return self.0.asleep();
-        #[cfg(not(target_os = "linux"))]
-        None
+        self.0.asleep()
     }
 
     /// By what means this view sees.
     pub(crate) fn means(&self) -> &'static str {
-        #[cfg(target_os = "linux")]
-        return self.0.means();
-        #[cfg(not(target_os = "linux"))]
-        "nothing"
+        self.0.means()
     }
 }
 
@@ -49,7 +43,7 @@ pub(crate) fn be_woken_in_time() {
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "_simulation")))]
 mod linux {
     use rustix::fs::{Mode, OFlags, open};
     use rustix::thread::gettid;
@@ -106,6 +100,54 @@ mod linux {
         match rustix::io::pread(descriptor, &mut text, 0) {
             Ok(length) if length > 0 => Some(text),
             _ => None,
+        }
+    }
+}
+
+/// In a simulation a thread says itself that it sleeps.
+#[cfg(feature = "_simulation")]
+mod simulated {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[derive(Debug)]
+    pub(super) struct Probe(Arc<AtomicBool>);
+
+    impl Probe {
+        pub(super) fn of_this_thread() -> io::Result<Self> {
+            Ok(Self(crate::sync::sleep_of_this_thread()))
+        }
+
+        pub(super) fn asleep(&self) -> Option<bool> {
+            Some(self.0.load(Ordering::Relaxed))
+        }
+
+        pub(super) fn means(&self) -> &'static str {
+            "simulated sleep"
+        }
+    }
+}
+
+/// Elsewhere a thread's sleep cannot be seen.
+#[cfg(not(any(target_os = "linux", feature = "_simulation")))]
+mod unseen {
+    use std::io;
+
+    #[derive(Debug)]
+    pub(super) struct Probe;
+
+    impl Probe {
+        pub(super) fn of_this_thread() -> io::Result<Self> {
+            Err(io::Error::from(io::ErrorKind::Unsupported))
+        }
+
+        pub(super) fn asleep(&self) -> Option<bool> {
+            None
+        }
+
+        pub(super) fn means(&self) -> &'static str {
+            "nothing"
         }
     }
 }

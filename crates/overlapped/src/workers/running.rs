@@ -7,6 +7,7 @@ use crate::port::Port;
 use crate::protocol::Protocol;
 use crate::stalls::table::{StallSummary, StalledThread};
 use crate::stalls::watch::StallWatch;
+use crate::sync;
 use std::time::{Duration, Instant};
 
 /// How often a stop looks whether all is done.
@@ -86,7 +87,7 @@ impl<P: Protocol> RunningWorkers<P> {
     /// port.
     pub fn drain(&self, limit: Duration, is_done: impl Fn() -> bool) -> bool {
         self.pool.port.leave();
-        self.wait_until_at_rest(Instant::now().checked_add(limit), is_done)
+        self.wait_until_at_rest(sync::now().checked_add(limit), is_done)
     }
 
     /// Stops the server in phases, within `limit`, and says what was left.
@@ -102,14 +103,14 @@ impl<P: Protocol> RunningWorkers<P> {
     /// It may be called within a handler, whose thread is left then. The calling thread
     /// [leaves](Port::leave) the port.
     pub fn stop(self, limit: Duration) -> StopReport {
-        let end = Instant::now().checked_add(limit);
+        let end = sync::now().checked_add(limit);
         let inner = self.pool.port.inner();
         self.pool.port.leave();
         inner.connections.close_listeners();
         self.wait_until_at_rest(end, || true);
         let before = inner.snapshot();
         self.pool.port.close();
-        self.join(end.map(|end| end.max(Instant::now() + FAREWELL)));
+        self.join(end.map(|end| end.max(sync::now() + FAREWELL)));
         let in_handler = self.in_handler();
         StopReport { in_handler, discarded: before.queued, open: before.devices }
     }
@@ -126,7 +127,7 @@ impl<P: Protocol> RunningWorkers<P> {
         let (mut before, mut looks) = (None, 0);
         while self.pool.threads() > 0
             && self.pool.signals() < 2
-            && end.is_none_or(|end| Instant::now() < end)
+            && end.is_none_or(|end| sync::now() < end)
         {
             let sight = self.pool.sight();
             let inner = self.pool.port.inner();
@@ -150,7 +151,7 @@ impl<P: Protocol> RunningWorkers<P> {
     /// Waits until all threads have ended, or `end`.
     fn join(&self, end: Option<Instant>) {
         while self.pool.threads() > 0 {
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let left = end.map(|end| end.saturating_duration_since(sync::now()));
             if left == Some(Duration::ZERO) {
                 return;
             }

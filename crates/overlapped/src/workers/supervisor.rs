@@ -9,6 +9,7 @@ use crate::conn::standstill::WhyPaused;
 use crate::protocol::Protocol;
 use crate::sched::parker::Parker;
 use crate::sched::{Deadline, TakeError};
+use crate::sync;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -108,7 +109,7 @@ impl<P: Protocol> View<'_, P> {
         if !self.pool.is_short.load(Ordering::SeqCst) {
             return;
         }
-        let now = Instant::now();
+        let now = sync::now();
         let at = *self.retry_at.get_or_insert(now + RETRY_AFTER);
         if now >= at {
             self.retry_at = None;
@@ -127,7 +128,7 @@ impl<P: Protocol> View<'_, P> {
         if may_grow || !all_are_busy || !pool.port.inner().work_waits() {
             self.stalled = None;
         } else if self.stalled.is_none_or(|(_, before)| before != sight) {
-            self.stalled = Some((Instant::now(), sight));
+            self.stalled = Some((sync::now(), sight));
         }
         self.stalled
     }

@@ -68,7 +68,7 @@ impl EventSource<u32> for Source {
     fn wait(&self, events: &mut Vec<u32>, batch: usize, timeout: Option<Duration>) -> Met {
         let mut state = self.state.lock();
         while state.events.is_empty() && !state.kicked && !state.look && timeout.is_none() {
-            state = self.changed.wait(state);
+            state = self.changed.wait(&self.state, state);
         }
         let kick = std::mem::take(&mut state.kicked);
         let count = batch.min(state.events.len());
@@ -164,7 +164,7 @@ impl Model {
     fn wait_until_taken(&self, count: usize) {
         let mut taken = self.taken.lock();
         while taken.len() < count {
-            taken = self.more_taken.wait(taken);
+            taken = self.more_taken.wait(&self.taken, taken);
         }
     }
 

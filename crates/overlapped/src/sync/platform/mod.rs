@@ -1,4 +1,5 @@
-//! Which locks and atomics there are: the ordinary ones, those of loom, or those that count.
+//! Which locks, atomics, threads and clock there are: the ordinary ones, those of loom, those of a simulation,
+//! or such that count.
 //!
 //! Loom's are for the library's own tests alone: other tests of the same run have the library as it is.
 
@@ -6,31 +7,54 @@
 mod counted;
 #[cfg(all(feature = "_count", not(all(test, loom))))]
 mod ledger;
+#[cfg(any(all(test, loom), feature = "_simulation"))]
+pub(crate) mod locked_queue;
 #[cfg(all(test, loom))]
 mod loom;
-#[cfg(not(all(test, loom)))]
+#[cfg(all(feature = "_simulation", not(all(test, loom))))]
+mod simulated;
+#[cfg(not(any(all(test, loom), feature = "_simulation")))]
 mod standard;
+#[cfg(any(all(test, loom), not(feature = "_simulation")))]
+mod system_threads;
 #[cfg(any(all(test, loom), not(feature = "_count")))]
 mod uncounted;
 
 #[cfg(all(test, loom))]
-pub(crate) use self::loom::{THREADS_HAVE_THEIR_OWN, queue};
-#[cfg(all(test, loom))]
-pub(super) use self::loom::{imp, lock, wait, wait_timeout};
+use self::loom as chosen;
+#[cfg(all(feature = "_simulation", not(all(test, loom))))]
+use simulated as chosen;
+#[cfg(not(any(all(test, loom), feature = "_simulation")))]
+use standard as chosen;
+
+pub(crate) use chosen::THREADS_HAVE_THEIR_OWN;
+pub(super) use chosen::{imp, lock, wait, wait_timeout};
+#[cfg(any(all(test, loom), feature = "_simulation"))]
+pub(crate) use locked_queue as queue;
+#[cfg(not(any(all(test, loom), feature = "_simulation")))]
+pub(crate) use standard::queue;
+
+#[cfg(all(feature = "_simulation", not(all(test, loom))))]
+pub use simulated::simulation;
+#[cfg(all(feature = "_simulation", not(all(test, loom))))]
+pub(super) use simulated::{now, spawn};
+#[cfg(all(feature = "_simulation", not(all(test, loom))))]
+pub(crate) use simulated::{sleep_of_this_thread, thread_local};
+#[cfg(any(all(test, loom), not(feature = "_simulation")))]
+pub(crate) use system_threads::thread_local;
+#[cfg(any(all(test, loom), not(feature = "_simulation")))]
+pub(super) use system_threads::{now, spawn};
+
 #[cfg(all(feature = "_count", not(all(test, loom))))]
 pub(crate) use counted::{Line, shared, unmodelled};
 #[cfg(all(feature = "_count", not(all(test, loom))))]
 pub(super) use counted::{locks, notifies, waits, writes};
-#[cfg(not(all(test, loom)))]
-pub(crate) use standard::{THREADS_HAVE_THEIR_OWN, queue};
-#[cfg(not(all(test, loom)))]
-pub(super) use standard::{imp, lock, wait, wait_timeout};
 #[cfg(any(all(test, loom), not(feature = "_count")))]
 pub(crate) use uncounted::{Line, shared, unmodelled};
 #[cfg(any(all(test, loom), not(feature = "_count")))]
 pub(super) use uncounted::{locks, notifies, waits, writes};
 
-/// Atomics that the models interleave: loom's when they are checked, else those of [`unmodelled`].
+/// Atomics that models and simulations interleave: loom's or shuttle's, else those of [`unmodelled`].
 #[allow(unused_imports, reason = "not every system has a scheduler that is made of them")]
 pub(crate) mod atomic {
     #[cfg(all(test, loom))]
@@ -38,8 +62,13 @@ pub(crate) mod atomic {
         AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
-    #[cfg(not(all(test, loom)))]
+    #[cfg(all(feature = "_simulation", not(all(test, loom))))]
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+
+    #[cfg(not(any(all(test, loom), feature = "_simulation")))]
     pub(crate) use super::unmodelled::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-    #[cfg(not(all(test, loom)))]
+    #[cfg(not(any(all(test, loom), feature = "_simulation")))]
     pub(crate) use std::sync::atomic::{Ordering, fence};
 }

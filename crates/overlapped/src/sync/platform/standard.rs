@@ -16,6 +16,7 @@ pub(in crate::sync) fn lock<T>(mutex: &imp::Mutex<T>) -> imp::MutexGuard<'_, T> 
 
 pub(in crate::sync) fn wait<'a, T>(
     condvar: &imp::Condvar,
+    _mutex: &'a Mutex<T>,
     mut guard: imp::MutexGuard<'a, T>,
 ) -> imp::MutexGuard<'a, T> {
     condvar.wait(&mut guard);

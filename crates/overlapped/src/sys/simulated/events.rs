@@ -7,6 +7,7 @@ use super::socket::SimulatedSocket;
 use super::state::{Flags, OutletId, SocketId, State};
 use super::waiters::Waiters;
 use super::{Event, Network};
+use crate::sync;
 use crate::sys::code;
 use std::collections::BTreeMap;
 use std::io;
@@ -92,7 +93,7 @@ impl State {
         let Some(outlet) = self.outlets.get_mut(&from) else {
             return false;
         };
-        outlet.look.take_if(|look| *look <= Instant::now()).is_some()
+        outlet.look.take_if(|look| *look <= sync::now()).is_some()
     }
 
     /// Appends up to `batch` events; whether there were any.
@@ -188,7 +189,7 @@ impl Network {
 
     /// Makes one thread return from the wait with `true` after this time, or when it next enters.
     pub(crate) fn look_after(&self, after: Duration) {
-        self.change_times(|outlet| outlet.look = Instant::now().checked_add(after));
+        self.change_times(|outlet| outlet.look = sync::now().checked_add(after));
     }
 
     fn change_times(&self, change: impl FnOnce(&mut Outlet)) {
@@ -208,7 +209,7 @@ impl Network {
         batch: usize,
         timeout: Option<Duration>,
     ) -> bool {
-        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let end = timeout.and_then(|timeout| sync::now().checked_add(timeout));
         let mut state = self.shared.state.lock();
         let outlet = state.outlets.get_mut(&self.outlet);
         let ticket =
@@ -218,7 +219,7 @@ impl Network {
             let news = state.take_events(self.outlet, events, batch);
             let outlet = state.outlets.get(&self.outlet);
             let is_kicked = outlet.is_some_and(|outlet| outlet.is_kicked(ticket.as_ref()));
-            if look || news || is_kicked || end.is_some_and(|end| end <= Instant::now()) {
+            if look || news || is_kicked || end.is_some_and(|end| end <= sync::now()) {
                 break look;
             }
             // Time that is held wakes everybody when it goes on.

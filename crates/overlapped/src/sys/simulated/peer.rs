@@ -5,11 +5,12 @@
 use super::socket::SimulatedSocket;
 use super::state::{Shared, SocketId, State};
 use super::waiters::Waiters;
+use crate::sync;
 use crate::sys::family::Family;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// After this time a test that waits has failed.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -47,14 +48,14 @@ impl Outside {
         what: &str,
         mut attempt: impl FnMut(&mut State, SocketId) -> io::Result<R>,
     ) -> io::Result<R> {
-        let end = Instant::now() + LIMIT;
+        let end = sync::now() + LIMIT;
         let mut state = self.socket.shared().state.lock();
         loop {
             match attempt(&mut state, self.socket.id()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 other => return other,
             }
-            if Instant::now() >= end {
+            if sync::now() >= end {
                 let seconds = LIMIT.as_secs();
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,

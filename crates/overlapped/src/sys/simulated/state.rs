@@ -8,9 +8,10 @@ use super::events::{Outlet, Registration};
 use super::faults::Script;
 use super::random::Random;
 use super::waiters::Waiters;
+use crate::sync;
 use crate::sync::Mutex;
 use crate::sys::code;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -37,7 +38,7 @@ impl fmt::Debug for Shared {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) endpoints: HashMap<SocketId, Endpoint>,
-    pub(super) outlets: HashMap<OutletId, Outlet>,
+    pub(super) outlets: BTreeMap<OutletId, Outlet>,
     /// Who holds a port by `bind`, with the address it is held for.
     pub(super) bound: HashMap<(Transport, u16), Vec<(IpAddr, SocketId)>>,
     /// Local and remote address of every connection's end.
@@ -157,7 +158,7 @@ impl State {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             endpoints: HashMap::new(),
-            outlets: HashMap::new(),
+            outlets: BTreeMap::new(),
             bound: HashMap::new(),
             tuples: HashSet::new(),
             next_port: FIRST_EPHEMERAL_PORT,
@@ -171,7 +172,7 @@ impl State {
 
     /// What time it is for alarms.
     pub(super) fn now(&self) -> Instant {
-        self.held_time.unwrap_or_else(Instant::now)
+        self.held_time.unwrap_or_else(sync::now)
     }
 
     /// From now on time stands still, after so long a step.

@@ -1,6 +1,6 @@
 //! Threads that wait for the network to change.
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, now};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -23,10 +23,10 @@ impl Waiters {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let guard = match end {
             Some(end) => {
-                let timeout = end.saturating_duration_since(Instant::now());
+                let timeout = end.saturating_duration_since(now());
                 self.changed.wait_timeout(mutex, guard, timeout)
             }
-            None => self.changed.wait(guard),
+            None => self.changed.wait(mutex, guard),
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         guard
