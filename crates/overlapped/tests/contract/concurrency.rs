@@ -2,6 +2,7 @@
 //! P84, P97).
 
 use crate::crew::{AtTheEnd, Crew, Shape, expect_shape, number, poll_number, shape, until_shape};
+use crate::packets::{expect_queued, sent};
 use crate::threads::{Order, Worker};
 use crate::world::{Numbers, PATIENCE, World};
 use crate::{on_every_driver, on_every_driver_that_limits};
@@ -112,6 +113,24 @@ fn p70_p71_a_thread_that_resumes_exceeds_the_limit_and_nothing_is_handed_out(wor
     crew.expect(Shape { queued: 1, waiting: 2, released: 1, paused: 0 });
     crew[0].take();
     assert_eq!(crew[0].posted(), 2);
+}
+
+/// What a thread has completed itself lies nearest to it, and is withheld all the same.
+fn p71_a_thread_that_resumed_over_the_limit_gets_nothing_of_its_own_either(world: &World) {
+    let mut crew = Crew::new(world, 1, 1);
+    let port = &crew.port.clone();
+    let (stream, _peer) = world.stream(port, 7);
+    port.post(0).expect("the port is open");
+    assert_eq!(poll_number(port), 0);
+    crew.wait(0);
+    crew.post([1]);
+    blocking(|| assert_eq!(crew[0].posted(), 1));
+    crew.expect(Shape { released: 2, ..Shape::EMPTY });
+    stream.send(b"x", 2).expect("it is connected");
+    expect_queued(port, 1);
+    assert!(finds_nothing(port), "two threads run where one may");
+    crew.dismiss(0);
+    assert_eq!(sent(port).operation, 2);
 }
 
 fn p72_a_thread_that_blocks_lets_the_newest_waiter_in_at_once(world: &World) {
@@ -354,6 +373,7 @@ on_every_driver! {
 on_every_driver_that_limits! {
     p78_the_end_of_a_thread_frees_its_slot,
     p59_a_take_waits_although_packets_are_queued_while_too_many_run,
+    p71_a_thread_that_resumed_over_the_limit_gets_nothing_of_its_own_either,
     p60_never_more_threads_are_released_than_the_concurrency,
     p62_a_thread_that_timed_out_goes_on_as_a_running_one,
     p63_a_thread_that_polls_counts_as_running,

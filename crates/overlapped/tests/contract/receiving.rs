@@ -197,6 +197,40 @@ fn p150_a_receive_is_not_overtaken_by_one_that_an_earlier_event_completes(world:
     }
 }
 
+/// The taker has a packet of its own behind an event, and another thread has queued a later one for all.
+fn p150_one_taker_takes_its_own_packet_before_a_later_one_that_is_queued(world: &World) {
+    let port = world.exact_port(1);
+    let (first, first_peer) = world.stream(&port, 1);
+    let (second, second_peer) = world.stream(&port, 2);
+    let (stream, peer) = world.stream(&port, 3);
+    for other in [&first, &second] {
+        other.receive(Buffer::with_capacity(1), 0).expect("a receive can be started");
+    }
+    peer.send(b"12");
+    wait_for_data(&port, &stream);
+    // Both events are there when the thread comes, so it takes them together.
+    first_peer.send(b"0");
+    second_peer.send(b"0");
+    assert_eq!(received(&port).operation, 0);
+    stream.receive(Buffer::with_capacity(1), 1).expect("a receive can be started");
+    let stay = Stay::default();
+    std::thread::scope(|scope| {
+        let _held = stay.hold();
+        let (started, has_started) = std::sync::mpsc::channel();
+        let (stream, stay) = (&stream, &stay);
+        scope.spawn(move || {
+            stream.receive(Buffer::with_capacity(1), 2).expect("a receive can be started");
+            let _ = started.send(());
+            stay.until_let_go();
+        });
+        has_started.recv_timeout(PATIENCE).expect("it was started");
+        let taken = [(); 3].map(|()| received(&port));
+        let of_stream = taken.iter().filter(|packet| *packet.stream.key() == 3);
+        let order: Vec<_> = of_stream.map(|packet| (packet.operation, packet.buffer[0])).collect();
+        assert_eq!(order, [(1, b'1'), (2, b'2')]);
+    });
+}
+
 fn p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once(world: &World) {
     let port = world.exact_port(1);
     let (stream, peer) = world.stream(&port, 7);
@@ -406,6 +440,7 @@ on_every_driver_and_family! {
     p44_a_receive_without_room_waits_for_data_and_takes_none,
     p150_receives_are_filled_in_the_order_they_were_started,
     p150_one_taker_sees_the_order_although_another_thread_starts_the_receives,
+    p150_one_taker_takes_its_own_packet_before_a_later_one_that_is_queued,
     p150_a_receive_is_not_overtaken_by_one_that_an_earlier_event_completes,
     p158_a_receive_completes_with_some_data_and_does_not_wait_to_be_full,
     p160_a_reset_ends_every_receive_in_flight_and_then_fails_at_once,

@@ -15,7 +15,10 @@ use std::time::Duration;
 const LOOK_AROUND_EVERY: u32 = 64;
 
 /// While one of these holds, nothing goes into a thread's own queue.
-const NOT_FOR_OWN: u32 = word::CLOSED | word::QUEUED | word::WATCHED | word::RECORDED;
+const NOT_FOR_OWN: u32 = word::CLOSED | word::QUEUED | word::WATCHED | word::RECORDED | word::OVER;
+
+/// While one of these holds, a thread has to ask for what lies in its own queue.
+const NOT_FROM_OWN: u32 = word::CLOSED | word::RECORDED | word::OVER;
 
 /// A thread that found so many events the last time mostly finds more at once. With fewer it goes to
 /// wait without having looked: a look that finds nothing costs more than what it may save.
@@ -108,7 +111,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
     #[inline(always)]
     pub(in crate::sched) fn take_own(&self, member: &Member<E, K>) -> Option<Work<T, E>> {
         if member.streak.get() >= LOOK_AROUND_EVERY
-            || self.word.load(Ordering::Acquire) & (word::CLOSED | word::RECORDED) != 0
+            || self.word.load(Ordering::Acquire) & NOT_FROM_OWN != 0
             || !member.state.holds_slot()
         {
             return None;

@@ -60,6 +60,9 @@ pub(super) mod word {
     pub(crate) const SOMEBODY_WAITS: u32 = 128;
     /// A recording runs: nothing may move without the lock.
     pub(crate) const RECORDED: u32 = 256;
+    /// More threads run than may, since one has come back from blocking. Whoever asks next has to wait (P71),
+    /// also for what lies in its own queue.
+    pub(crate) const OVER: u32 = 512;
 }
 
 /// The state of one scheduler: `T` packets, `E` backend events, `K` parkers of threads.
@@ -164,6 +167,7 @@ impl<T, E, K: Clone> Rules<T, E, K> {
             | bit(self.watched, word::WATCHED)
             | bit(self.somebody_waits(), word::SOMEBODY_WAITS)
             | bit(self.is_recorded(), word::RECORDED)
+            | bit(self.active > self.concurrency, word::OVER)
     }
 
     pub(crate) fn sizes(&self) -> Sizes {

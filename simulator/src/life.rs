@@ -1,0 +1,89 @@
+//! Runs lives under shuttle, and catches what goes wrong in one.
+
+use crate::ledger::Summary;
+use crate::plan::Plan;
+use crate::schedule::{self, Seeded};
+use crate::world;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How much stack a simulated thread has.
+const STACK_BYTES: usize = 256 << 10;
+
+/// A life that takes more steps than this is one in which something goes round and round.
+const STEPS_MAX: usize = 20_000_000;
+
+thread_local! {
+    static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Keeps what a panic says instead of printing it, unless `aloud`. To be called once, first.
+pub fn keep_panics(aloud: bool) {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if aloud {
+            print(panic);
+        }
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let place = panic.location().map_or_else(String::new, |place| format!(" [{place}]"));
+        SAID.with(|said| {
+            said.borrow_mut().get_or_insert(format!("{}{place}", text.unwrap_or_default()));
+        });
+    }));
+}
+
+/// What went wrong in the life of a seed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub seed: u64,
+    pub what: String,
+}
+
+/// Runs the lives of `seeds`, each by what `plan_of` makes of its seed, until one fails. `done` is told of each
+/// that went well.
+pub fn run(
+    seeds: impl IntoIterator<Item = u64>,
+    plan_of: impl Fn(u64) -> Plan + Send + Sync + 'static,
+    done: impl Fn(u64, Summary) + Send + Sync + 'static,
+) -> Result<(), Failure> {
+    SAID.with(|said| said.take());
+    let mut config = shuttle::Config::new();
+    config.stack_size = STACK_BYTES;
+    config.failure_persistence = shuttle::FailurePersistence::None;
+    config.max_steps = shuttle::MaxSteps::FailAfter(STEPS_MAX);
+    config.silence_warnings = true;
+    let runner = shuttle::Runner::new(Seeded::new(seeds), config);
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| {
+        runner.run(move || {
+            let seed = schedule::seed();
+            let summary = world::live(&plan_of(seed));
+            done(seed, summary);
+        })
+    }));
+    match ran {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let what = SAID.with(|said| said.take()).unwrap_or_else(|| "it panicked".to_owned());
+            Err(Failure { seed: schedule::seed(), what })
+        }
+    }
+}
+
+/// Runs one life, and says what it was about.
+pub fn run_one(plan: &Plan) -> Result<Summary, Failure> {
+    let summary = Arc::new(Mutex::new(Summary::default()));
+    let (kept, plan) = (Arc::clone(&summary), plan.clone());
+    let seed = plan.seed;
+    run(
+        [seed],
+        move |_| plan.clone(),
+        move |_, of_it| *kept.lock().unwrap_or_else(PoisonError::into_inner) = of_it,
+    )?;
+    let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(summary)
+}

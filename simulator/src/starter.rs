@@ -1,0 +1,138 @@
+//! The threads that start operations and take no packets.
+
+use crate::ledger::{Kind, ledger};
+use crate::plan::Action;
+use crate::protocol::Token;
+use crate::world::World;
+use overlapped::{Buffer, Refused, simulation};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Does what the plan says of the starter with this number.
+pub fn act(world: &Arc<World>, number: usize) {
+    for (step, action) in world.plan.starters[number].iter().enumerate() {
+        perform(world, *action, step as u64);
+    }
+}
+
+/// Notes how a start went.
+fn note<T, R>(
+    id: u64,
+    started: Result<T, Refused<R>>,
+    token: impl FnOnce(R) -> Token,
+) -> Option<T> {
+    match started {
+        Ok(started) => {
+            ledger(|ledger| ledger.started(id));
+            Some(started)
+        }
+        Err(refused) => {
+            let token = token(refused.returned);
+            ledger(|ledger| ledger.given_back(token.id()));
+            None
+        }
+    }
+}
+
+fn perform(world: &Arc<World>, action: Action, step: u64) {
+    let port = &world.port;
+    if std::env::var_os("TRACE").is_some() { eprintln!("   action {action:?} {:?}", action.which().and_then(|w| world.any_stream(w)).map(|s| s.number)); }
+    let us = Duration::from_micros;
+    let stream = |which| world.any_stream(which);
+    let handle = |which| world.any_stream(which).and_then(|stream| stream.handle());
+    match action {
+        Action::Post => world.post(),
+        Action::Defer => {
+            let token = Token::new(Kind::Defer);
+            note(token.id(), port.defer(token), |token| token);
+        }
+        Action::StartTimer { after_us } => {
+            let token = Token::new(Kind::Timer);
+            let id = token.id();
+            if let Some(timer) = note(id, port.timer(us(after_us), token), |token| token) {
+                world.add_timer(timer);
+            }
+        }
+        Action::StopTimer { which } => {
+            if let Some(timer) = world.any_timer(which)
+                && let Ok(token) = port.stop_timer(timer)
+            {
+                ledger(|ledger| ledger.given_back(token.id()));
+            }
+        }
+        Action::CancelTimer { which } => {
+            let _ = world.any_timer(which).map(|timer| port.cancel_timer(timer));
+        }
+        Action::ResetTimer { which, after_us } => {
+            let _ = world.any_timer(which).map(|timer| port.reset_timer(timer, us(after_us)));
+        }
+        Action::Accept => {
+            let token = Token::new(Kind::Accept);
+            note(token.id(), world.listener.accept(token), |token| token);
+        }
+        Action::Connect { nobody_listens } => {
+            let Ok(stream) = port.associate(world.network.stream(), world.new_number()) else {
+                return;
+            };
+            let token = Token::new(Kind::Connect);
+            let mut address = world.outside;
+            if nobody_listens {
+                address.set_port(1);
+            }
+            note(token.id(), stream.connect(address, (), token), |(_, token)| token);
+        }
+        Action::Receive { which } => {
+            stream(which).inspect(|stream| stream.receive(step % 2 == 0));
+        }
+        Action::Send { which, bytes } => {
+            stream(which).inspect(|stream| stream.send(&world.sends, bytes));
+        }
+        Action::Cancel { which } => {
+            if let Some(stream) = stream(which) {
+                stream.cancel_last();
+            }
+        }
+        Action::CancelAll { which } => {
+            handle(which).inspect(|handle| {
+                handle.cancel_all();
+            });
+        }
+        Action::Shutdown { which } => {
+            let _ = handle(which).map(|handle| handle.shutdown(Shutdown::Write));
+        }
+        Action::Close { which } => {
+            handle(which).inspect(|handle| handle.close());
+        }
+        Action::Abort { which } => {
+            handle(which).inspect(|handle| handle.abort());
+        }
+        Action::Drop { which } => {
+            stream(which).inspect(|stream| stream.let_go());
+        }
+        Action::Limit { which, after_us } => {
+            let limit = Some(us(after_us + 1));
+            handle(which).inspect(|handle| match step % 3 {
+                0 => handle.set_receive_limit(limit),
+                1 => handle.set_send_limit(limit),
+                _ => handle.set_idle_limit(limit),
+            });
+        }
+        Action::SendTo { bytes } => {
+            let token = Token::new(Kind::Datagram);
+            let to = world.datagrams.local_addr().unwrap_or(world.outside);
+            let id = token.id();
+            let sent = world.datagrams.send_to(Buffer::from(vec![7; bytes]), to, token);
+            note(id, sent, |(_, token)| token);
+        }
+        Action::ReceiveFrom => {
+            let token = Token::new(Kind::Datagram);
+            note(token.id(), world.datagrams.receive_from_pooled(token), |token| token);
+        }
+        Action::Fail { call, times, errno } => world.network.faults().fail_next(call, times, errno),
+        Action::Pause => port.pause_accepts(),
+        Action::Resume => port.resume_accepts(),
+        Action::Jump { by_us } => simulation::jump(us(by_us)),
+        Action::Sleep { for_us } => simulation::sleep(us(for_us)),
+    }
+}

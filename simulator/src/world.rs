@@ -1,0 +1,269 @@
+//! One life: its threads, from the first step to the end, and what must hold then.
+
+use crate::ledger::Kind;
+use crate::ledger::{Summary, ledger};
+use crate::outside;
+use crate::plan::Plan;
+use crate::protocol::{Life, Token, look_at};
+use crate::random::mixed;
+use crate::streams::{Sends, Stream};
+use crate::{schedule, starter, taker};
+use overlapped::simulated::Network;
+use overlapped::{AcceptWindow, Port, TcpListener, TcpStream, TimerId, UdpSocket, simulation};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// While a slot is free, no packet and thread may wait for each other for longer (P84 a).
+const PATIENCE_NS: u64 = 5_000_000;
+
+/// How often time may go on, with nothing else to do, before all that was cancelled has its packet.
+const LAST_ROUNDS: u64 = 4_000;
+
+/// What the threads of a life share.
+#[derive(Debug)]
+pub struct World {
+    pub plan: Plan,
+    pub port: Port<Life>,
+    pub network: Network,
+    pub listener: TcpListener<Life>,
+    pub datagrams: UdpSocket<Life>,
+    pub outside: std::net::SocketAddr,
+    pub sends: Sends,
+    /// What came from each end, as peers saw it.
+    pub came: Mutex<Vec<(u64, Vec<u8>)>>,
+    streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
+    timers: Mutex<Vec<TimerId>>,
+    follow_ups: AtomicI64,
+    numbered: AtomicU64,
+    /// The threads of the outside are to end.
+    pub ends: AtomicBool,
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        let network = Network::new(plan.network_seed);
+        network.set_capacity(plan.capacity);
+        let builder = Port::builder().simulated(&network).concurrency(plan.concurrency);
+        let port = builder.blocked_thread_monitor(plan.monitor).build().expect("it needs nothing");
+        let here = ([127, 0, 0, 1], 0).into();
+        let listener = network.listen(here, 3).expect("a port is free");
+        let datagrams = network.datagram(here).expect("a port is free");
+        let outside = network.listener(here).expect("a port is free");
+        let world = Self {
+            listener: port.associate(listener, 0).expect("nothing fails yet"),
+            datagrams: port.associate(datagrams, 0).expect("nothing fails yet"),
+            outside: outside.local_addr().expect("it is bound"),
+            plan: plan.clone(),
+            port,
+            network,
+            sends: Sends::default(),
+            came: Mutex::default(),
+            streams: Mutex::default(),
+            timers: Mutex::default(),
+            follow_ups: AtomicI64::new(plan.follow_ups as i64),
+            numbered: AtomicU64::new(0),
+            ends: AtomicBool::new(false),
+        };
+        outside::keep(outside);
+        world
+    }
+
+    /// A choice below `bound` that is the same for the same `what` and `of`.
+    pub fn choice(&self, what: u64, of: u64, bound: u64) -> u64 {
+        mixed(mixed(self.plan.seed, what), of) % bound
+    }
+
+    /// Whether a handler may start one more operation.
+    pub fn may_follow_up(&self) -> bool {
+        self.follow_ups.fetch_sub(1, Ordering::Relaxed) > 0
+    }
+
+    pub fn add_stream(&self, stream: TcpStream<Life>, incoming: u64, outgoing: u64) -> Arc<Stream> {
+        let stream = Stream::new(*stream.key(), stream, incoming, outgoing);
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.insert(stream.number, Arc::clone(&stream));
+        stream
+    }
+
+    pub fn new_number(&self) -> u64 {
+        self.numbered.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn stream(&self, number: u64) -> Option<Arc<Stream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
+    /// One of the streams.
+    pub fn any_stream(&self, which: u64) -> Option<Arc<Stream>> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        // Rather one of the last ones, which have more to do.
+        let count = streams.len().min(6);
+        let index = which.checked_rem(count as u64)?;
+        streams.values().rev().nth(index as usize).cloned()
+    }
+
+    pub fn add_timer(&self, id: TimerId) {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    pub fn any_timer(&self, which: u64) -> Option<TimerId> {
+        let timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = which.checked_rem(timers.len().min(8) as u64)?;
+        timers.iter().rev().nth(index as usize).copied()
+    }
+
+    pub fn post(&self) {
+        let token = Token::new(Kind::Post);
+        let id = token.id();
+        match self.port.post(token) {
+            Ok(()) => ledger(|ledger| ledger.started(id)),
+            Err(refused) => ledger(|ledger| ledger.given_back(refused.returned.id())),
+        }
+    }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> shuttle::thread::JoinHandle<()> {
+    shuttle::thread::Builder::new().name(name).spawn(work).expect("threads are simulated")
+}
+
+/// The thread of the clock. It has its turn when every other thread waits.
+fn keep_time(port: &Port<Life>, ends: &AtomicBool) {
+    let mut stuck_since = None;
+    while !ends.load(Ordering::Relaxed) {
+        if schedule::is_idle() {
+            let now = simulation::now_ns();
+            let sizes = port.snapshot();
+            let is_stuck =
+                sizes.queued > 0 && sizes.waiting > 0 && sizes.released < sizes.concurrency;
+            let since = *stuck_since.get_or_insert(now);
+            if !is_stuck {
+                stuck_since = None;
+            }
+            assert!(
+                now - since <= PATIENCE_NS || !is_stuck,
+                "for {} us packets and threads wait for each other: {sizes:?} (P84 a)",
+                (now - since) / 1_000
+            );
+            if !simulation::advance() && schedule::is_idle() {
+                // Every thread waits, and no time will end that. Without a clock they are told by name.
+                return;
+            }
+        } else {
+            simulation::advance();
+        }
+        shuttle::thread::yield_now();
+    }
+}
+
+/// Lives through the plan. Panics with what was wrong.
+pub fn live(plan: &Plan) -> Summary {
+    simulation::begin(plan.seed);
+    ledger(|ledger| ledger.begin(plan.takers, plan.concurrency));
+    // The clock has to be the second thread, so it is started before the port starts any.
+    let ended = Arc::new(AtomicBool::new(false));
+    let (give_port, take_port) = shuttle::sync::mpsc::channel();
+    let clock = spawn("clock".to_owned(), {
+        let ended = Arc::clone(&ended);
+        move || {
+            if let Ok(port) = take_port.recv() {
+                keep_time(&port, &ended);
+            }
+        }
+    });
+    let world = Arc::new(World::new(plan));
+    give_port.send(world.port.clone()).expect("the clock waits for it");
+    look_at(Some(world.port.clone()));
+
+    let start = |name: String, work: fn(&Arc<World>, usize), number: usize| {
+        let world = Arc::clone(&world);
+        spawn(name, move || work(&world, number))
+    };
+    let takers: Vec<_> =
+        (0..plan.takers).map(|i| start(format!("taker {i}"), taker::serve, i)).collect();
+    if let Some(count) = plan.window {
+        let window = AcceptWindow::new(count);
+        let kept = world.listener.accept_window(window, || {
+            let token = Token::new(Kind::Accept);
+            ledger(|ledger| ledger.started(token.id()));
+            token
+        });
+        kept.expect("nothing else accepts yet");
+    }
+    let host = start("host".to_owned(), outside::host, 0);
+    let mut others: Vec<_> =
+        (0..plan.starters.len()).map(|i| start(format!("starter {i}"), starter::act, i)).collect();
+    others.extend((0..plan.peers.len()).map(|i| start(format!("peer {i}"), outside::connect, i)));
+    for other in others {
+        other.join().expect("a panic ends the life");
+    }
+    world.follow_ups.store(0, Ordering::Relaxed);
+    world.ends.store(true, Ordering::Relaxed);
+    host.join().expect("a panic ends the life");
+
+    // Some ports are closed in the midst of it all.
+    if world.choice(1, 0, 4) > 0 {
+        end_all(&world);
+    }
+    ledger(|ledger| ledger.close());
+    world.port.close();
+    for taker in takers {
+        taker.join().expect("a panic ends the life");
+    }
+    look_at(None);
+    ended.store(true, Ordering::Relaxed);
+    clock.join().expect("a panic ends the life");
+    for (end, came) in world.came.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        world.sends.compare(end, &came);
+    }
+    let network = world.network.clone();
+    drop(world);
+    // The threads of the library end by themselves, and what they hold with them.
+    let summary = ledger(|ledger| {
+        if let Some(problem) = &ledger.problem {
+            panic!("{problem}");
+        }
+        assert_eq!(ledger.alive(), 0, "tokens are left when the port is gone:{}", ledger.debts());
+        ledger.summary()
+    });
+    assert_eq!(network.sockets(), 0, "sockets are left when the port is gone");
+    summary
+}
+
+/// Ends every operation, and waits for its packet.
+fn end_all(world: &Arc<World>) {
+    world.network.faults().clear();
+    world.port.resume_accepts();
+    ledger(|ledger| ledger.close_listener());
+    world.listener.close();
+    world.datagrams.close();
+    let numbers: Vec<u64> = {
+        let streams = world.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.keys().copied().collect()
+    };
+    for number in numbers {
+        let Some(stream) = world.stream(number) else { continue };
+        let Some(handle) = stream.handle() else { continue };
+        match world.choice(2, number, 4) {
+            0 => handle.close(),
+            1 => handle.abort(),
+            2 => {
+                handle.cancel_all();
+            }
+            _ => {}
+        }
+        drop(handle);
+        stream.let_go();
+    }
+    let mut rounds = 0;
+    while ledger(|ledger| ledger.owed()) > 0 {
+        rounds += 1;
+        assert!(rounds < LAST_ROUNDS, "no packet comes of{}", ledger(|ledger| ledger.debts()));
+        // What was deferred comes with whatever comes next.
+        if rounds % 64 == 0 {
+            world.post();
+        }
+        simulation::sleep(Duration::from_micros(500));
+    }
+}
