@@ -11,12 +11,14 @@ mod schedule;
 mod starter;
 mod streams;
 mod taker;
+mod trace;
 mod world;
 
 fn main() {
     life::keep_panics(true);
     let from: u64 = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(1);
     let count: u64 = std::env::args().nth(2).and_then(|s| s.parse().ok()).unwrap_or(10);
+    trace::tell(std::env::var_os("TRACE").is_some());
     let t = std::time::Instant::now();
     let r = life::run(
         from..from + count,

@@ -5,6 +5,7 @@ use crate::streams::{bytes, from_connecting, from_listening};
 use crate::world::World;
 use overlapped::simulated::{Peer, PeerListener};
 use overlapped::simulation;
+use crate::trace::say;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
@@ -52,10 +53,14 @@ impl End {
         if self.is_lost {
             return;
         }
+        say!("outside {} sends {length} from {} on: {:?}", self.outgoing, self.sent, &bytes(self.outgoing, self.sent, length.min(9)));
         match self.peer.send(&bytes(self.outgoing, self.sent, length)) {
             Ok(()) => self.sent += length as u64,
             // A part of it may have gone out.
-            Err(_) => self.is_lost = true,
+            Err(error) => {
+                say!("cannot send: {error}");
+                self.is_lost = true;
+            }
         }
     }
 
@@ -88,6 +93,7 @@ pub fn connect(world: &Arc<World>, number: usize) {
             end = Some(End::of(peer, from_connecting(port), from_listening(port)));
         }
         let Some(current) = end.as_mut() else { continue };
+        say!("end {}: {action:?}", current.outgoing);
         match *action {
             Outside::Send { bytes } => current.send(bytes),
             Outside::Receive { bytes } => current.receive(bytes),

@@ -23,10 +23,13 @@ pub struct Plan {
     pub put_backs: bool,
     /// Whether handlers block and sleep.
     pub blocks: bool,
-    /// How many operations handlers may start, in all.
-    pub follow_ups: u64,
-    /// Whether the listener keeps a window of posted accepts; else accepts are posted one by one.
+    /// How many operations there are to be. Starters begin again until there are as many, and handlers start
+    /// some until there are.
+    pub operations: u64,
+    /// Whether the listener keeps a window of so many posted accepts; else accepts are posted one by one.
     pub window: Option<usize>,
+    /// Whether connections of the window are silent until their first data comes.
+    pub first_data: bool,
     /// What threads do that take no packets.
     pub starters: Vec<Vec<Action>>,
     /// What the other ends do, each in a thread of its own.
@@ -53,8 +56,16 @@ pub enum Action {
     Abort { which: u64 },
     Drop { which: u64 },
     Limit { which: u64, after_us: u64 },
+    LimitLast { which: u64, after_us: u64 },
+    SendQuietly { which: u64, bytes: usize },
+    Disconnect { which: u64 },
     SendTo { bytes: usize },
     ReceiveFrom,
+    Read { offset: u64, bytes: usize },
+    Write { offset: u64, bytes: usize },
+    Flush,
+    CancelFile,
+    FailFiles { times: usize, errno: i32 },
     Fail { call: Call, times: u64, errno: i32 },
     Pause,
     Resume,
@@ -88,6 +99,9 @@ const ECONNRESET: i32 = 104;
 const ECONNABORTED: i32 = 103;
 const ENETUNREACH: i32 = 101;
 const EAGAIN: i32 = 11;
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+const EINTR: i32 = 4;
 
 impl Plan {
     /// The life of a seed, of about so many operations.
@@ -95,8 +109,7 @@ impl Plan {
         let random = &mut Random::new(seed, 2);
         let starters = 1 + random.below(3);
         let peers = random.below(4);
-        let planned = operations * 2 / 5;
-        let per_starter = planned / starters;
+        let per_starter = (operations / 4).clamp(20, 300) / starters;
         let has_faults = random.chance(3);
         // Some lives are about few things, which then meet more often.
         let favourite = random.chance(2).then(|| random.below(KINDS));
@@ -109,8 +122,9 @@ impl Plan {
             capacity: random.one_of(&[1, 7, 200, 5_000, 65_536]),
             put_backs: random.chance(3),
             blocks: random.chance(2),
-            follow_ups: operations - planned,
+            operations,
             window: random.chance(2).then(|| 1 + random.below(4) as usize),
+            first_data: random.chance(3),
             starters: (0..starters)
                 .map(|_| (0..per_starter).map(|_| action(random, has_faults, favourite)).collect())
                 .collect(),
@@ -127,17 +141,8 @@ impl Plan {
     }
 }
 
-impl Action {
-    pub fn which(&self) -> Option<u64> {
-        match *self {
-            Self::Receive { which } | Self::Send { which, .. } | Self::Cancel { which } | Self::CancelAll { which } | Self::Shutdown { which } | Self::Close { which } | Self::Abort { which } | Self::Drop { which } | Self::Limit { which, .. } => Some(which),
-            _ => None,
-        }
-    }
-}
-
 /// How many kinds of actions there are below.
-const KINDS: u64 = 30;
+const KINDS: u64 = 38;
 
 fn action(random: &mut Random, has_faults: bool, favourite: Option<u64>) -> Action {
     let which = random.number();
@@ -169,6 +174,18 @@ fn action(random: &mut Random, has_faults: bool, favourite: Option<u64>) -> Acti
         26 => Action::ReceiveFrom,
         27 if has_faults => fault(random),
         27 => Action::Post,
+        29 => Action::LimitLast { which, after_us },
+        30 => Action::SendQuietly { which, bytes },
+        31 => Action::Disconnect { which },
+        32..34 => Action::Read { offset: which % 5_000, bytes },
+        34 => Action::Write { offset: which % 5_000, bytes },
+        35 if random.chance(3) => Action::CancelFile,
+        35 => Action::Flush,
+        36 if has_faults => {
+            let errno = random.one_of(&[EIO, ENOSPC, ENOMEM, EINTR]);
+            Action::FailFiles { times: 1 + random.below(3) as usize, errno }
+        }
+        36 => Action::Post,
         28 if random.chance(3) => Action::Pause,
         28 if random.chance(8) => Action::Jump { by_us: after_us * 10 },
         28 => Action::Resume,
@@ -192,6 +209,7 @@ fn fault(random: &mut Random) -> Action {
         (Call::SendTo, ENOBUFS),
         (Call::SendTo, EAGAIN),
         (Call::Register, ENOMEM),
+        (Call::Open, EMFILE),
     ]);
     Action::Fail { call, times: 1 + random.below(3), errno }
 }

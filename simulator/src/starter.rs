@@ -5,13 +5,23 @@ use crate::plan::Action;
 use crate::protocol::Token;
 use crate::world::World;
 use overlapped::{Buffer, Refused, simulation};
+use crate::trace::say;
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Some plans start hardly anything.
+const ROUNDS_MAX: usize = 200;
+
 /// Does what the plan says of the starter with this number.
 pub fn act(world: &Arc<World>, number: usize) {
-    for (step, action) in world.plan.starters[number].iter().enumerate() {
+    let actions = &world.plan.starters[number];
+    for (step, action) in actions.iter().cycle().enumerate() {
+        let round = step / actions.len();
+        let is_enough = round > 0 && ledger(|ledger| ledger.issued()) >= world.plan.operations;
+        if is_enough || round > ROUNDS_MAX {
+            break;
+        }
         perform(world, *action, step as u64);
     }
 }
@@ -37,7 +47,7 @@ fn note<T, R>(
 
 fn perform(world: &Arc<World>, action: Action, step: u64) {
     let port = &world.port;
-    if std::env::var_os("TRACE").is_some() { eprintln!("   action {action:?} {:?}", action.which().and_then(|w| world.any_stream(w)).map(|s| s.number)); }
+    say!("{action:?}");
     let us = Duration::from_micros;
     let stream = |which| world.any_stream(which);
     let handle = |which| world.any_stream(which).and_then(|stream| stream.handle());
@@ -129,6 +139,38 @@ fn perform(world: &Arc<World>, action: Action, step: u64) {
             let token = Token::new(Kind::Datagram);
             note(token.id(), world.datagrams.receive_from_pooled(token), |token| token);
         }
+        Action::LimitLast { which, after_us } => {
+            stream(which).inspect(|stream| stream.limit_last(us(after_us)));
+        }
+        Action::SendQuietly { which, bytes } => {
+            stream(which).inspect(|stream| stream.send_quietly(&world.sends, bytes));
+        }
+        Action::Disconnect { which } => {
+            if let Some(handle) = handle(which) {
+                let token = Token::new(Kind::Disconnect);
+                note(token.id(), handle.disconnect(token), |token| token);
+            }
+        }
+        Action::Read { offset, bytes } => {
+            let token = Token::new(Kind::File);
+            let id = token.id();
+            let read = world.file.read_at(Buffer::with_capacity(bytes), offset, token);
+            note(id, read, |(_, token)| token);
+        }
+        Action::Write { offset, bytes } => {
+            let token = Token::new(Kind::File);
+            let id = token.id();
+            let written = world.file.write_at(Buffer::from(vec![9; bytes]), offset, token);
+            note(id, written, |(_, token)| token);
+        }
+        Action::Flush => {
+            let token = Token::new(Kind::File);
+            note(token.id(), world.file.flush(token), |token| token);
+        }
+        Action::CancelFile => {
+            world.file.cancel_all();
+        }
+        Action::FailFiles { times, errno } => simulation::fail_files(times, errno),
         Action::Fail { call, times, errno } => world.network.faults().fail_next(call, times, errno),
         Action::Pause => port.pause_accepts(),
         Action::Resume => port.resume_accepts(),

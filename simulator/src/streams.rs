@@ -8,6 +8,7 @@ use overlapped::{Buffer, OperationId, Received, TcpStream};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The byte at `offset` of what an end sends. `end` is the port of the end that connected, doubled, and one more
 /// for what the other end sends.
@@ -137,6 +138,37 @@ impl Stream {
         }
     }
 
+    /// The same, with a packet only if it fails.
+    pub fn send_quietly(&self, sent: &Sends, length: usize) {
+        let Some(handle) = self.handle() else { return };
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = Token::new(Kind::Send);
+        let id = token.id();
+        ledger(|ledger| ledger.quiet(id));
+        let buffer = Buffer::from(bytes(starts.outgoing, starts.sent_bytes, length));
+        sent.begin(id, starts.outgoing, starts.sent_bytes, length);
+        match handle.send_quiet(buffer, token) {
+            Ok(operation) => {
+                starts.last = operation.or(starts.last);
+                starts.sent_bytes += length as u64;
+                ledger(|ledger| ledger.started(id));
+            }
+            Err(refused) => {
+                sent.end(id, false);
+                ledger(|ledger| ledger.given_back(refused.returned.1.id()));
+            }
+        }
+    }
+
+    /// Limits the time of the operation that was started last, if it is in flight.
+    pub fn limit_last(&self, limit: Duration) {
+        let last = self.starts.lock().unwrap_or_else(PoisonError::into_inner).last;
+        if let (Some(handle), Some(last)) = (self.handle(), last) {
+            // It may be over.
+            let _ = handle.set_limit(last, Some(limit));
+        }
+    }
+
     /// Cancels the operation that was started last, if it is in flight.
     pub fn cancel_last(&self) {
         let last = self.starts.lock().unwrap_or_else(PoisonError::into_inner).last;
@@ -144,6 +176,17 @@ impl Stream {
             // It may be over.
             let _ = handle.cancel(last);
         }
+    }
+
+    /// This came with the connection, before anything was received.
+    pub fn came_first(&self, data: &Buffer) {
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            data[..] == bytes(came.incoming, 0, data.len()),
+            "the first data of stream {} is not what was sent first",
+            self.number
+        );
+        came.offset = data.len() as u64;
     }
 
     /// A receive with this number in the order of starts has brought this.
@@ -162,7 +205,7 @@ impl Stream {
             let expected = bytes(came.incoming, came.offset, data.len());
             assert!(
                 data == expected,
-                "receive {} of stream {} has other bytes than those behind the first {} (P150, P151)",
+                "receive {} of stream {} has other bytes than those behind the first {} (P150, P151): {data:?} for {expected:?}",
                 came.next,
                 self.number,
                 came.offset

@@ -6,6 +6,7 @@ use crate::streams::{from_connecting, from_listening};
 use crate::world::World;
 use overlapped::{Packet, TakeError, blocking, is_aborted, is_timed_out, simulation};
 use std::io;
+use crate::trace::say;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ pub fn serve(world: &Arc<World>, me: usize) {
         ledger(|ledger| ledger.moved(me, Place::Elsewhere));
         let begin = ledger(|ledger| ledger.stamp());
         let choice = world.choice(10 + me as u64, turn, 24);
-        if std::env::var_os("TRACE").is_some() { eprintln!("turn {turn} choice {choice}"); }
         let taken = match choice {
             0 => world.port.try_take(),
             1..4 => {
@@ -79,6 +79,9 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
                 if let Ok(handle) = world.port.associate(accepted.socket, number) {
                     let (incoming, outgoing) = (from_connecting(port), from_listening(port));
                     let stream = world.add_stream(handle, incoming, outgoing);
+                    if let Some(data) = &accepted.first_data {
+                        stream.came_first(data);
+                    }
                     stream.receive(number % 2 == 0);
                 }
             }
@@ -100,8 +103,8 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
         Packet::Received { stream, buffer, operation, result } => {
             let in_order = result.as_ref().err().is_none_or(is_in_order);
             let index = take_of(&operation, Kind::Receive, in_order);
-            if std::env::var_os("TRACE").is_some() { eprintln!("   {} result {result:?}", operation.id()); }
             let of = world.stream(*stream.key()).expect("it was added before it received");
+            say!("{} brought {result:?} {:?}", operation.id(), &buffer[..buffer.len().min(9)]);
             of.came(index, &buffer, &result);
             let id = operation.id();
             let goes_on = matches!(result, Ok(overlapped::Received::Data(_)));
@@ -121,6 +124,20 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
         }
         Packet::ReceivedFrom { operation, .. } | Packet::SentTo { operation, .. } => {
             take(&operation, Kind::Datagram);
+            operation.id()
+        }
+        Packet::Disconnected { operation, stream, .. } => {
+            take(&operation, Kind::Disconnect);
+            // It may be connected again, but not as the one that the ledger knows.
+            if let Some(stream) = world.stream(*stream.key()) {
+                stream.let_go();
+            }
+            operation.id()
+        }
+        Packet::Read { operation, .. }
+        | Packet::Written { operation, .. }
+        | Packet::Flushed { operation, .. } => {
+            take(&operation, Kind::File);
             operation.id()
         }
         other => panic!("nobody started what gave a packet of kind {:?}", other.kind()),

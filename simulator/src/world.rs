@@ -9,9 +9,11 @@ use crate::random::mixed;
 use crate::streams::{Sends, Stream};
 use crate::{schedule, starter, taker};
 use overlapped::simulated::Network;
-use overlapped::{AcceptWindow, Port, TcpListener, TcpStream, TimerId, UdpSocket, simulation};
+use overlapped::{
+    AcceptWindow, File, FileOptions, OpenFile, Port, TcpListener, TcpStream, TimerId, UdpSocket, simulation,
+};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +37,9 @@ pub struct World {
     pub came: Mutex<Vec<(u64, Vec<u8>)>>,
     streams: Mutex<BTreeMap<u64, Arc<Stream>>>,
     timers: Mutex<Vec<TimerId>>,
-    follow_ups: AtomicI64,
+    /// No more operations are started.
+    is_over: AtomicBool,
+    pub file: File<Life>,
     numbered: AtomicU64,
     /// The threads of the outside are to end.
     pub ends: AtomicBool,
@@ -52,6 +56,7 @@ impl World {
         let datagrams = network.datagram(here).expect("a port is free");
         let outside = network.listener(here).expect("a port is free");
         let world = Self {
+            file: port.associate(scratch_file(), 0).expect("nothing fails yet"),
             listener: port.associate(listener, 0).expect("nothing fails yet"),
             datagrams: port.associate(datagrams, 0).expect("nothing fails yet"),
             outside: outside.local_addr().expect("it is bound"),
@@ -62,7 +67,7 @@ impl World {
             came: Mutex::default(),
             streams: Mutex::default(),
             timers: Mutex::default(),
-            follow_ups: AtomicI64::new(plan.follow_ups as i64),
+            is_over: AtomicBool::new(false),
             numbered: AtomicU64::new(0),
             ends: AtomicBool::new(false),
         };
@@ -77,7 +82,8 @@ impl World {
 
     /// Whether a handler may start one more operation.
     pub fn may_follow_up(&self) -> bool {
-        self.follow_ups.fetch_sub(1, Ordering::Relaxed) > 0
+        !self.is_over.load(Ordering::Relaxed)
+            && ledger(|ledger| ledger.issued()) < self.plan.operations
     }
 
     pub fn add_stream(&self, stream: TcpStream<Life>, incoming: u64, outgoing: u64) -> Arc<Stream> {
@@ -124,19 +130,38 @@ impl World {
     }
 }
 
+/// A file of this process, which is gone from its folder as soon as it is open.
+fn scratch_file() -> OpenFile {
+    // A flush of a file in memory takes no time.
+    let memory = std::path::PathBuf::from("/dev/shm");
+    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let path = folder.join(format!("overlapped-simulator-{}", std::process::id()));
+    let path = path.with_extension(format!("{:?}", std::thread::current().id()));
+    let options = FileOptions::new().read(true).write(true).create(true).truncate(true);
+    let file = OpenFile::open(&path, &options).expect("the folder for temporary files takes one");
+    // It stays open.
+    let _ = std::fs::remove_file(&path);
+    file
+}
+
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> shuttle::thread::JoinHandle<()> {
     shuttle::thread::Builder::new().name(name).spawn(work).expect("threads are simulated")
 }
 
+/// What the clock looks at, until the port is to be gone.
+type Watched = shuttle::sync::Mutex<Option<Port<Life>>>;
+
 /// The thread of the clock. It has its turn when every other thread waits.
-fn keep_time(port: &Port<Life>, ends: &AtomicBool) {
+fn keep_time(watched: &Watched, ends: &AtomicBool) {
     let mut stuck_since = None;
     while !ends.load(Ordering::Relaxed) {
         if schedule::is_idle() {
             let now = simulation::now_ns();
-            let sizes = port.snapshot();
-            let is_stuck =
-                sizes.queued > 0 && sizes.waiting > 0 && sizes.released < sizes.concurrency;
+            let port = watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let sizes = port.map(|port| port.snapshot());
+            let is_stuck = sizes.as_ref().is_some_and(|sizes| {
+                sizes.queued > 0 && sizes.waiting > 0 && sizes.released < sizes.concurrency
+            });
             let since = *stuck_since.get_or_insert(now);
             if !is_stuck {
                 stuck_since = None;
@@ -163,17 +188,17 @@ pub fn live(plan: &Plan) -> Summary {
     ledger(|ledger| ledger.begin(plan.takers, plan.concurrency));
     // The clock has to be the second thread, so it is started before the port starts any.
     let ended = Arc::new(AtomicBool::new(false));
-    let (give_port, take_port) = shuttle::sync::mpsc::channel();
+    let watched = Arc::new(Watched::new(None));
     let clock = spawn("clock".to_owned(), {
-        let ended = Arc::clone(&ended);
-        move || {
-            if let Ok(port) = take_port.recv() {
-                keep_time(&port, &ended);
-            }
-        }
+        let (watched, ended) = (Arc::clone(&watched), Arc::clone(&ended));
+        move || keep_time(&watched, &ended)
     });
     let world = Arc::new(World::new(plan));
-    give_port.send(world.port.clone()).expect("the clock waits for it");
+    let set_watched = |port| {
+        let before = std::mem::replace(&mut *watched.lock().unwrap_or_else(PoisonError::into_inner), port);
+        drop(before);
+    };
+    set_watched(Some(world.port.clone()));
     look_at(Some(world.port.clone()));
 
     let start = |name: String, work: fn(&Arc<World>, usize), number: usize| {
@@ -183,7 +208,10 @@ pub fn live(plan: &Plan) -> Summary {
     let takers: Vec<_> =
         (0..plan.takers).map(|i| start(format!("taker {i}"), taker::serve, i)).collect();
     if let Some(count) = plan.window {
-        let window = AcceptWindow::new(count);
+        let mut window = AcceptWindow::new(count);
+        if plan.first_data {
+            window = window.first_data(Duration::from_millis(2)).silent_connections(2);
+        }
         let kept = world.listener.accept_window(window, || {
             let token = Token::new(Kind::Accept);
             ledger(|ledger| ledger.started(token.id()));
@@ -198,7 +226,7 @@ pub fn live(plan: &Plan) -> Summary {
     for other in others {
         other.join().expect("a panic ends the life");
     }
-    world.follow_ups.store(0, Ordering::Relaxed);
+    world.is_over.store(true, Ordering::Relaxed);
     world.ends.store(true, Ordering::Relaxed);
     host.join().expect("a panic ends the life");
 
@@ -212,14 +240,20 @@ pub fn live(plan: &Plan) -> Summary {
         taker.join().expect("a panic ends the life");
     }
     look_at(None);
-    ended.store(true, Ordering::Relaxed);
-    clock.join().expect("a panic ends the life");
+    set_watched(None);
     for (end, came) in world.came.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         world.sends.compare(end, &came);
     }
     let network = world.network.clone();
     drop(world);
-    // The threads of the library end by themselves, and what they hold with them.
+    // A call on a file that has begun goes on, on a thread of the library's.
+    let mut rounds = 0;
+    while ledger(|ledger| ledger.alive()) > 0 && rounds < LAST_ROUNDS {
+        rounds += 1;
+        simulation::sleep(Duration::from_micros(500));
+    }
+    ended.store(true, Ordering::Relaxed);
+    clock.join().expect("a panic ends the life");
     let summary = ledger(|ledger| {
         if let Some(problem) = &ledger.problem {
             panic!("{problem}");
@@ -238,6 +272,7 @@ fn end_all(world: &Arc<World>) {
     ledger(|ledger| ledger.close_listener());
     world.listener.close();
     world.datagrams.close();
+    world.file.cancel_all();
     let numbers: Vec<u64> = {
         let streams = world.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.keys().copied().collect()

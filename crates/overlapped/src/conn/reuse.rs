@@ -47,27 +47,29 @@ impl<O: Operation> Connection<O> {
 }
 
 impl<O: Operation> Locked<'_, O> {
-    /// Puts `socket` behind the handle and closes the one before.
+    /// Puts `socket` behind the handle and closes the one before, after `last` has had it.
     ///
     /// Both have the same token: an event of the old one that another thread still holds says at
     /// the most that an attempt is worth a call.
-    fn replace_socket(&mut self, socket: Socket) -> io::Result<()> {
+    fn replace_socket(&mut self, socket: Socket, last: impl FnOnce(&Socket)) -> io::Result<()> {
         self.connections.scheduler.backend().register(&socket, self.token)?;
         self.settle_in_kernel();
         if let Some(old) = self.socket.replace(socket) {
+            last(&old);
             self.connections.scheduler.backend().deregister(&old);
         }
         Ok(())
     }
 
     /// A disconnect was performed: the receives in flight end, and the handle is free. `fresh` takes
-    /// the socket's place.
+    /// the socket's place, which goes to `last` before it is closed.
     pub(crate) fn disconnected(
         &mut self,
         fresh: Option<Socket>,
+        last: impl FnOnce(&Socket),
         delivery: &mut Delivery<O>,
     ) -> io::Result<()> {
-        if let Err(error) = fresh.map_or(Ok(()), |fresh| self.replace_socket(fresh)) {
+        if let Err(error) = fresh.map_or(Ok(()), |fresh| self.replace_socket(fresh, last)) {
             self.state = ConnectionState::Connected;
             self.shut_send = true;
             return Err(error);
@@ -117,7 +119,7 @@ impl<O: Operation> Handle<O> {
         let mut at = self.lock();
         at.open_socket().map_err(|_| aborted())?;
         if let Some(socket) = socket {
-            at.replace_socket(socket)?;
+            at.replace_socket(socket, |_| ())?;
         }
         at.take_reservation();
         at.origin = Origin::Accepted;

@@ -3,6 +3,7 @@
 use super::packet::Packet;
 use super::tcp_stream::TcpStream;
 use super::{Kind, Next, Op};
+use crate::buffer::pool::Pool;
 use crate::conn::connection::{Connection, ConnectionState};
 use crate::conn::delivery::Delivery;
 use crate::conn::handle::Handle;
@@ -13,6 +14,7 @@ use crate::protocol::Protocol;
 use crate::sys::code;
 use crate::sys::socket::Socket;
 use std::io;
+use std::sync::Arc;
 
 /// A peer that never stops sending would keep the thread here.
 const DISCARDED_AT_MOST_BYTES: usize = 16 << 20;
@@ -40,8 +42,6 @@ impl<P: Protocol> Kind<P> for Disconnect {
                 _ => self.has_ended = true,
             }
         }
-        // What was sent has gone out, and the end behind it; a reset that comes now is no loss.
-        let _ = discard_unread(with);
         match with.socket.fresh() {
             Err(error)
                 if error.raw_os_error().is_some_and(|code| code::SHORT_OF.contains(&code)) =>
@@ -80,7 +80,11 @@ impl<P: Protocol> Kind<P> for Disconnect {
         delivery: &mut Delivery<Op<P>>,
     ) -> Next {
         if self.result.is_ok() {
-            self.result = at.disconnected(self.fresh.take(), delivery);
+            let pool = Arc::clone(&at.connections.pool);
+            // Not before it is sure that nobody goes on receiving from it. What was sent has gone out, and the
+            // end behind it; a reset that comes now is no loss.
+            let last = |old: &Socket| drop(discard_unread(old, &pool));
+            self.result = at.disconnected(self.fresh.take(), last, delivery);
         }
         Next::Packet
     }
@@ -101,11 +105,11 @@ pub(super) fn loss_of_connected(error: &io::Error) -> Option<i32> {
 
 /// A system that closes a socket with unread data resets its connection, and the peer may lose what
 /// it has not received yet (F31).
-pub(super) fn discard_unread(with: Surroundings<'_>) -> io::Result<()> {
-    let mut buffer = with.pool.get();
+pub(super) fn discard_unread(socket: &Socket, pool: &Arc<Pool>) -> io::Result<()> {
+    let mut buffer = pool.get();
     let mut left = DISCARDED_AT_MOST_BYTES;
     while left > 0 {
-        match with.socket.receive(buffer.room_mut()) {
+        match socket.receive(buffer.room_mut()) {
             Ok(length @ 1..) => left = left.saturating_sub(length),
             Err(error) if loss(&error).is_some() => return Err(error),
             Ok(_) | Err(_) => break,

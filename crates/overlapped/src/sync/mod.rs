@@ -23,9 +23,9 @@ pub(crate) use platform::atomic;
 pub(crate) use platform::queue;
 #[cfg(feature = "_simulation")]
 pub use platform::simulation;
-#[cfg(feature = "_simulation")]
-pub(crate) use platform::sleep_of_this_thread;
 pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, thread_local, unmodelled};
+#[cfg(feature = "_simulation")]
+pub(crate) use platform::{disturb_call, sleep_of_this_thread};
 
 /// A number that it has given to nobody else in the process.
 pub(crate) fn new_number() -> u64 {

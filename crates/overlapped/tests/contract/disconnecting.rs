@@ -287,6 +287,34 @@ fn x63_a_disconnect_waits_for_a_descriptor_and_the_peer_does_not() {
     assert_eq!(&received(&port).buffer[..], b"heard");
 }
 
+/// Whoever goes on receiving misses nothing of what came while the disconnect was tried.
+#[test]
+fn x63_a_disconnect_that_fails_or_is_cancelled_has_discarded_nothing() {
+    let network = Network::new(0);
+    let world = World::Simulated(network.clone());
+    let port = world.exact_port(1);
+    let expect = |stream: &TcpStream<Numbers>, operation| {
+        stream.receive(Buffer::with_capacity(9), operation).expect("the other direction is open");
+        assert_eq!(&received(&port).buffer[..], b"here");
+    };
+
+    let (stream, peer) = world.stream(&port, 7);
+    peer.send(b"here");
+    network.faults().fail_next(Call::Open, u64::MAX, errno::SHORTAGES[0]);
+    let id = stream.disconnect(1).expect("it waits for a descriptor");
+    stream.cancel(id).expect("it waits");
+    assert_eq!(outcome(next(&port)), (1, Some(errno::CANCELED)));
+    expect(&stream, 2);
+    network.faults().clear();
+
+    let (stream, peer) = world.stream(&port, 8);
+    peer.send(b"here");
+    network.faults().fail_next(Call::Register, 1, errno::SHORTAGES[0]);
+    stream.disconnect(3).expect("it can be started");
+    assert_eq!(outcome(next(&port)), (3, Some(errno::SHORTAGES[0])));
+    expect(&stream, 4);
+}
+
 on_every_driver_and_family! {
     x61_a_stream_that_is_not_connected_cannot_be_disconnected,
     x63_a_disconnect_waits_for_the_sends_before_it_and_not_for_the_peer,

@@ -37,9 +37,9 @@ pub(crate) use standard::queue;
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
 pub use simulated::simulation;
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
-pub(super) use simulated::{now, spawn};
+pub(crate) use simulated::{disturb_call, sleep_of_this_thread, thread_local};
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
-pub(crate) use simulated::{sleep_of_this_thread, thread_local};
+pub(super) use simulated::{now, spawn};
 #[cfg(any(all(test, loom), not(feature = "_simulation")))]
 pub(crate) use system_threads::thread_local;
 #[cfg(any(all(test, loom), not(feature = "_simulation")))]

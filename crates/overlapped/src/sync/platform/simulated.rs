@@ -32,8 +32,10 @@ struct Time {
     last_number: u64,
     /// Who waits until when. Those of one moment in the order in which they came.
     waits: BTreeMap<(u64, u64), Arc<Waiting>>,
-    /// Decides which of several waiting threads a notification wakes.
+    /// Decides which of several waiting threads a notification wakes, and how calls on files go.
     random: u64,
+    /// What the next calls on files fail with.
+    failures: VecDeque<i32>,
 }
 
 std::thread_local! {
@@ -180,6 +182,16 @@ pub(crate) fn sleep_of_this_thread() -> Arc<AtomicBool> {
     ASLEEP.with(Arc::clone)
 }
 
+/// A call on a file takes its time, and then may transfer so many bytes.
+pub(crate) fn disturb_call() -> io::Result<usize> {
+    let (after_us, most, failure) = with_time(|time| {
+        let most = if time.below(3) == 0 { 1 + time.below(64) } else { usize::MAX };
+        (time.below(200) as u64, most, time.failures.pop_front())
+    });
+    Waiting::begin().wait(Some(Duration::from_micros(after_us)));
+    failure.map_or(Ok(most), |number| Err(io::Error::from_raw_os_error(number)))
+}
+
 /// What the program of a simulation does beside the library's own calls. It promises nothing to anybody else.
 pub mod simulation {
     use super::{ASLEEP, Time, Waiting, with_time};
@@ -210,6 +222,12 @@ pub mod simulation {
     /// Lets time go on at once, as for a machine that was suspended.
     pub fn jump(by: Duration) {
         with_time(|time| time.now_ns += by.as_nanos() as u64);
+    }
+
+    /// Lets the next `times` calls on files fail with the system's error number `errno`, after those that
+    /// were to fail before.
+    pub fn fail_files(times: usize, errno: i32) {
+        with_time(|time| time.failures.extend(std::iter::repeat_n(errno, times)));
     }
 
     /// The calling thread sleeps, as in a system call: the blocked-thread monitor can see it.

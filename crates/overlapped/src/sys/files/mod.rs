@@ -6,6 +6,8 @@
 
 mod file_state;
 mod opening;
+#[cfg(feature = "_simulation")]
+mod simulated;
 mod system_file;
 #[cfg(windows)]
 mod system_file_windows;

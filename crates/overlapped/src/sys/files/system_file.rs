@@ -237,6 +237,8 @@ impl SystemFile {
 
     /// Makes the call that `request` asks for, and waits for it.
     pub(crate) fn perform(&self, request: Request<'_>) -> io::Result<usize> {
+        #[cfg(feature = "_simulation")]
+        let request = request.disturbed()?;
         match request {
             Request::Read { room, offset } => {
                 uninterrupted(|| imp::read_at(&self.file, room, offset))

@@ -183,7 +183,7 @@ impl KindInKernel for Disconnect {
             self.fresh = renewed.map(|pipe| Socket::System(SystemSocket::of_pipe(pipe)));
             return Ok(());
         }
-        if self.was_ended { Ok(()) } else { discard_unread(with) }
+        if self.was_ended { Ok(()) } else { discard_unread(with.socket, with.pool) }
     }
 
     fn request(&mut self) -> Request<'_> {
@@ -199,7 +199,7 @@ impl KindInKernel for Disconnect {
                 match with.socket.is_pipe() {
                     true => Ok(()),
                     false => {
-                        let _ = discard_unread(with);
+                        let _ = discard_unread(with.socket, with.pool);
                         with.socket.fresh().map(|fresh| self.fresh = Some(fresh))
                     }
                 }
