@@ -3,9 +3,9 @@
 //! Every operation and every posted value carries a token with a number. Threads of a simulation run one at a
 //! time on one thread of the system, so the ledger needs no lock, and its stamps order what they saw.
 
+use crate::trace::say;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use crate::trace::say;
 use std::fmt::{self, Write as _};
 
 thread_local! {
@@ -141,7 +141,8 @@ impl Ledger {
     pub fn issue(&mut self, kind: Kind, lane: Option<(Lane, u64)>) -> u64 {
         self.last_id += 1;
         let begun = self.stamp();
-        let entry = Entry { kind, state: State::Issued, begun, started: None, lane, is_quiet: false };
+        let entry =
+            Entry { kind, state: State::Issued, begun, started: None, lane, is_quiet: false };
         self.alive.insert(self.last_id, entry);
         say!("{} begins: {kind:?} {}", self.last_id, Of(lane));
         self.owed += 1;
@@ -275,6 +276,15 @@ impl Ledger {
     /// How many tokens there are.
     pub fn alive(&self) -> usize {
         self.alive.len()
+    }
+
+    /// How many operations of these kinds are owed.
+    pub fn owed_of(&self, kinds: &[Kind]) -> usize {
+        let is_one = |entry: &&Entry| {
+            matches!(entry.state, State::Issued | State::Owed) && kinds.contains(&entry.kind)
+        };
+        // A quiet operation may be over.
+        self.alive.values().filter(is_one).filter(|entry| !entry.is_quiet).count()
     }
 
     /// What is owed, in words.

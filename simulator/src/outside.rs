@@ -2,15 +2,15 @@
 
 use crate::plan::Outside;
 use crate::streams::{bytes, from_connecting, from_listening};
+use crate::trace::say;
 use crate::world::World;
 use overlapped::simulated::{Peer, PeerListener};
 use overlapped::simulation;
-use crate::trace::say;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 thread_local! {
@@ -53,7 +53,12 @@ impl End {
         if self.is_lost {
             return;
         }
-        say!("outside {} sends {length} from {} on: {:?}", self.outgoing, self.sent, &bytes(self.outgoing, self.sent, length.min(9)));
+        say!(
+            "outside {} sends {length} from {} on: {:?}",
+            self.outgoing,
+            self.sent,
+            &bytes(self.outgoing, self.sent, length.min(9))
+        );
         match self.peer.send(&bytes(self.outgoing, self.sent, length)) {
             Ok(()) => self.sent += length as u64,
             // A part of it may have gone out.

@@ -5,11 +5,15 @@
 
 use crate::random::Random;
 use overlapped::simulated::Call;
+use serde::{Deserialize, Serialize};
 
 /// A life.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
+    /// Decides what handlers do.
     pub seed: u64,
+    /// Decides which thread goes on.
+    pub schedule: u64,
     /// Of the simulated network: zero disturbs nothing.
     pub network_seed: u64,
     pub concurrency: usize,
@@ -37,44 +41,102 @@ pub struct Plan {
 }
 
 /// A step of a thread that starts operations. `which` picks a stream or a timer among those that there are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub enum Action {
     Post,
     Defer,
-    StartTimer { after_us: u64 },
-    StopTimer { which: u64 },
-    CancelTimer { which: u64 },
-    ResetTimer { which: u64, after_us: u64 },
+    StartTimer {
+        after_us: u64,
+    },
+    StopTimer {
+        which: u64,
+    },
+    CancelTimer {
+        which: u64,
+    },
+    ResetTimer {
+        which: u64,
+        after_us: u64,
+    },
     Accept,
-    Connect { nobody_listens: bool },
-    Receive { which: u64 },
-    Send { which: u64, bytes: usize },
-    Cancel { which: u64 },
-    CancelAll { which: u64 },
-    Shutdown { which: u64 },
-    Close { which: u64 },
-    Abort { which: u64 },
-    Drop { which: u64 },
-    Limit { which: u64, after_us: u64 },
-    LimitLast { which: u64, after_us: u64 },
-    SendQuietly { which: u64, bytes: usize },
-    Disconnect { which: u64 },
-    SendTo { bytes: usize },
+    Connect {
+        nobody_listens: bool,
+    },
+    Receive {
+        which: u64,
+    },
+    Send {
+        which: u64,
+        bytes: usize,
+    },
+    Cancel {
+        which: u64,
+    },
+    CancelAll {
+        which: u64,
+    },
+    Shutdown {
+        which: u64,
+    },
+    Close {
+        which: u64,
+    },
+    Abort {
+        which: u64,
+    },
+    Drop {
+        which: u64,
+    },
+    Limit {
+        which: u64,
+        after_us: u64,
+    },
+    LimitLast {
+        which: u64,
+        after_us: u64,
+    },
+    SendQuietly {
+        which: u64,
+        bytes: usize,
+    },
+    Disconnect {
+        which: u64,
+    },
+    SendTo {
+        bytes: usize,
+    },
     ReceiveFrom,
-    Read { offset: u64, bytes: usize },
-    Write { offset: u64, bytes: usize },
+    Read {
+        offset: u64,
+        bytes: usize,
+    },
+    Write {
+        offset: u64,
+        bytes: usize,
+    },
     Flush,
     CancelFile,
-    FailFiles { times: usize, errno: i32 },
-    Fail { call: Call, times: u64, errno: i32 },
+    FailFiles {
+        times: usize,
+        errno: i32,
+    },
+    /// A call fails in one of the ways of [`FAULTS`].
+    Fail {
+        way: usize,
+        times: u64,
+    },
     Pause,
     Resume,
-    Jump { by_us: u64 },
-    Sleep { for_us: u64 },
+    Jump {
+        by_us: u64,
+    },
+    Sleep {
+        for_us: u64,
+    },
 }
 
 /// A step of the other end of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub enum Outside {
     Send {
         bytes: usize,
@@ -103,6 +165,25 @@ const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EINTR: i32 = 4;
 
+/// How calls on sockets may fail.
+pub const FAULTS: [(Call, i32); 15] = [
+    (Call::Receive, ECONNRESET),
+    (Call::Receive, ENOMEM),
+    (Call::Receive, EAGAIN),
+    (Call::Send, ENOBUFS),
+    (Call::Send, ECONNRESET),
+    (Call::Send, EAGAIN),
+    (Call::Accept, EMFILE),
+    (Call::Accept, ECONNABORTED),
+    (Call::Accept, ENOBUFS),
+    (Call::Connect, ENETUNREACH),
+    (Call::ReceiveFrom, ENOMEM),
+    (Call::SendTo, ENOBUFS),
+    (Call::SendTo, EAGAIN),
+    (Call::Register, ENOMEM),
+    (Call::Open, EMFILE),
+];
+
 impl Plan {
     /// The life of a seed, of about so many operations.
     pub fn of(seed: u64, operations: u64) -> Self {
@@ -115,6 +196,7 @@ impl Plan {
         let favourite = random.chance(2).then(|| random.below(KINDS));
         Self {
             seed,
+            schedule: seed,
             network_seed: if random.chance(4) { 0 } else { random.number() },
             concurrency: 1 + random.below(3) as usize,
             takers: 1 + random.below(5) as usize,
@@ -172,7 +254,10 @@ fn action(random: &mut Random, has_faults: bool, favourite: Option<u64>) -> Acti
         24 => Action::Limit { which, after_us },
         25 => Action::SendTo { bytes },
         26 => Action::ReceiveFrom,
-        27 if has_faults => fault(random),
+        27 if has_faults => {
+            let way = random.below(FAULTS.len() as u64) as usize;
+            Action::Fail { way, times: 1 + random.below(3) }
+        }
         27 => Action::Post,
         29 => Action::LimitLast { which, after_us },
         30 => Action::SendQuietly { which, bytes },
@@ -191,27 +276,6 @@ fn action(random: &mut Random, has_faults: bool, favourite: Option<u64>) -> Acti
         28 => Action::Resume,
         _ => Action::Sleep { for_us: after_us },
     }
-}
-
-fn fault(random: &mut Random) -> Action {
-    let (call, errno) = random.one_of(&[
-        (Call::Receive, ECONNRESET),
-        (Call::Receive, ENOMEM),
-        (Call::Receive, EAGAIN),
-        (Call::Send, ENOBUFS),
-        (Call::Send, ECONNRESET),
-        (Call::Send, EAGAIN),
-        (Call::Accept, EMFILE),
-        (Call::Accept, ECONNABORTED),
-        (Call::Accept, ENOBUFS),
-        (Call::Connect, ENETUNREACH),
-        (Call::ReceiveFrom, ENOMEM),
-        (Call::SendTo, ENOBUFS),
-        (Call::SendTo, EAGAIN),
-        (Call::Register, ENOMEM),
-        (Call::Open, EMFILE),
-    ]);
-    Action::Fail { call, times: 1 + random.below(3), errno }
 }
 
 fn outside(random: &mut Random) -> Outside {

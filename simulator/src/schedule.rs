@@ -3,7 +3,6 @@
 use crate::random::Random;
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use std::cell::Cell;
-use std::collections::VecDeque;
 
 thread_local! {
     static SEED: Cell<u64> = const { Cell::new(0) };
@@ -37,9 +36,8 @@ enum Policy {
 }
 
 /// Runs one life for each seed.
-#[derive(Debug)]
 pub struct Seeded {
-    seeds: VecDeque<u64>,
+    seeds: Box<dyn Iterator<Item = u64>>,
     random: Random,
     policy: Policy,
     ranks: Vec<u64>,
@@ -49,9 +47,9 @@ pub struct Seeded {
 
 impl Seeded {
     /// One life for each of `seeds`.
-    pub fn new(seeds: impl IntoIterator<Item = u64>) -> Self {
+    pub fn new(seeds: impl IntoIterator<Item = u64> + 'static) -> Self {
         let (random, policy) = (Random::new(0, 0), Policy::Any);
-        Self { seeds: seeds.into_iter().collect(), random, policy, ranks: Vec::new(), hurry: 0 }
+        Self { seeds: Box::new(seeds.into_iter()), random, policy, ranks: Vec::new(), hurry: 0 }
     }
 
     fn rank(&mut self, of: TaskId) -> u64 {
@@ -65,7 +63,7 @@ impl Seeded {
 
 impl Scheduler for Seeded {
     fn new_execution(&mut self) -> Option<Schedule> {
-        let seed = self.seeds.pop_front()?;
+        let seed = self.seeds.next()?;
         SEED.set(seed);
         IS_IDLE.set(false);
         self.random = Random::new(seed, 1);

@@ -1,11 +1,11 @@
 //! The threads that start operations and take no packets.
 
 use crate::ledger::{Kind, ledger};
-use crate::plan::Action;
+use crate::plan::{Action, FAULTS};
 use crate::protocol::Token;
+use crate::trace::say;
 use crate::world::World;
 use overlapped::{Buffer, Refused, simulation};
-use crate::trace::say;
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +171,10 @@ fn perform(world: &Arc<World>, action: Action, step: u64) {
             world.file.cancel_all();
         }
         Action::FailFiles { times, errno } => simulation::fail_files(times, errno),
-        Action::Fail { call, times, errno } => world.network.faults().fail_next(call, times, errno),
+        Action::Fail { way, times } => {
+            let (call, errno) = FAULTS[way % FAULTS.len()];
+            world.network.faults().fail_next(call, times, errno);
+        }
         Action::Pause => port.pause_accepts(),
         Action::Resume => port.resume_accepts(),
         Action::Jump { by_us } => simulation::jump(us(by_us)),

@@ -248,8 +248,12 @@ impl Sends {
     pub fn compare(&self, end: u64, came: &[u8]) {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = state.by_end.get(&end).and_then(|sent| sent.known).into_iter();
-        let unfinished = state.by_id.values().filter(|(of, ..)| *of == end).map(|(_, offset, _)| *offset);
-        let known = unknown.chain(unfinished).min().map_or(came.len(), |from| came.len().min(from as usize));
+        let unfinished =
+            state.by_id.values().filter(|(of, ..)| *of == end).map(|(_, offset, _)| *offset);
+        let known = unknown
+            .chain(unfinished)
+            .min()
+            .map_or(came.len(), |from| came.len().min(from as usize));
         assert!(
             came[..known] == bytes(end, 0, known),
             "the {} bytes that a peer received are not those that were sent (P150, P154)",

@@ -3,10 +3,10 @@
 use crate::ledger::{Kind, Place, ledger};
 use crate::protocol::{Life, Token};
 use crate::streams::{from_connecting, from_listening};
+use crate::trace::say;
 use crate::world::World;
 use overlapped::{Packet, TakeError, blocking, is_aborted, is_timed_out, simulation};
 use std::io;
-use crate::trace::say;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,7 +147,8 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
 
 /// What the handler of this packet does besides.
 fn work(world: &Arc<World>, me: usize, id: u64) {
-    let pause = Duration::from_micros([1, 30, 400, 3_000][world.choice(30, id, 4) as usize]);
+    let pause =
+        Duration::from_micros([1, 30, 400, 3_000, 20_000][world.choice(30, id, 5) as usize]);
     match world.choice(31, id, 16) {
         0 if world.plan.blocks => {
             ledger(|ledger| ledger.moved(me, Place::Paused));

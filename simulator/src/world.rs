@@ -1,7 +1,6 @@
 //! One life: its threads, from the first step to the end, and what must hold then.
 
-use crate::ledger::Kind;
-use crate::ledger::{Summary, ledger};
+use crate::ledger::{Kind, Summary, ledger};
 use crate::outside;
 use crate::plan::Plan;
 use crate::protocol::{Life, Token, look_at};
@@ -10,7 +9,8 @@ use crate::streams::{Sends, Stream};
 use crate::{schedule, starter, taker};
 use overlapped::simulated::Network;
 use overlapped::{
-    AcceptWindow, File, FileOptions, OpenFile, Port, TcpListener, TcpStream, TimerId, UdpSocket, simulation,
+    AcceptWindow, File, FileOptions, OpenFile, Port, TcpListener, TcpStream, TimerId, UdpSocket,
+    simulation,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -195,7 +195,8 @@ pub fn live(plan: &Plan) -> Summary {
     });
     let world = Arc::new(World::new(plan));
     let set_watched = |port| {
-        let before = std::mem::replace(&mut *watched.lock().unwrap_or_else(PoisonError::into_inner), port);
+        let before =
+            std::mem::replace(&mut *watched.lock().unwrap_or_else(PoisonError::into_inner), port);
         drop(before);
     };
     set_watched(Some(world.port.clone()));
@@ -236,6 +237,7 @@ pub fn live(plan: &Plan) -> Summary {
     }
     ledger(|ledger| ledger.close());
     world.port.close();
+    expect_closed(&world);
     for taker in takers {
         taker.join().expect("a panic ends the life");
     }
@@ -269,6 +271,18 @@ pub fn live(plan: &Plan) -> Summary {
 fn end_all(world: &Arc<World>) {
     world.network.faults().clear();
     world.port.resume_accepts();
+    // The other ends are gone, so what is under way on a connection comes to an end without a cancel.
+    let of_connections = [Kind::Connect, Kind::Receive, Kind::Send, Kind::Disconnect, Kind::File];
+    let under_way = || ledger(|ledger| ledger.owed_of(&of_connections));
+    wait_for(world, "comes to an end by itself", under_way);
+    if let Some(count) = world.plan.window
+        && !world.plan.first_data
+    {
+        // Whatever has failed before (F29).
+        let missing = || count - world.listener.posted().min(count);
+        wait_for(world, "of the window of accepts is posted", missing);
+    }
+
     ledger(|ledger| ledger.close_listener());
     world.listener.close();
     world.datagrams.close();
@@ -280,6 +294,7 @@ fn end_all(world: &Arc<World>) {
     for number in numbers {
         let Some(stream) = world.stream(number) else { continue };
         let Some(handle) = stream.handle() else { continue };
+        stream.receive(true);
         match world.choice(2, number, 4) {
             0 => handle.close(),
             1 => handle.abort(),
@@ -291,14 +306,36 @@ fn end_all(world: &Arc<World>) {
         drop(handle);
         stream.let_go();
     }
+    wait_for(world, "has a packet after a cancel or a close", || ledger(|ledger| ledger.owed()));
+}
+
+/// Waits until nothing is owed of what `owed` counts.
+fn wait_for(world: &World, what: &str, owed: impl Fn() -> usize) {
     let mut rounds = 0;
-    while ledger(|ledger| ledger.owed()) > 0 {
+    while owed() > 0 {
         rounds += 1;
-        assert!(rounds < LAST_ROUNDS, "no packet comes of{}", ledger(|ledger| ledger.debts()));
+        assert!(rounds < LAST_ROUNDS, "not everything {what}:{}", ledger(|ledger| ledger.debts()));
         // What was deferred comes with whatever comes next.
         if rounds % 64 == 0 {
             world.post();
         }
         simulation::sleep(Duration::from_micros(500));
     }
+}
+
+/// A port that is closed refuses everything, and gives it back.
+fn expect_closed(world: &World) {
+    let issued = ledger(|ledger| ledger.issued());
+    world.post();
+    let token = Token::new(Kind::Timer);
+    match world.port.timer(Duration::ZERO, token) {
+        Ok(_) => panic!("a timer was started after the port was closed (P123)"),
+        Err(refused) => ledger(|ledger| ledger.given_back(refused.returned.id())),
+    }
+    let token = Token::new(Kind::Datagram);
+    match world.datagrams.receive_from_pooled(token) {
+        Ok(_) => panic!("a receive was started after the port was closed (P123)"),
+        Err(refused) => ledger(|ledger| ledger.given_back(refused.returned.id())),
+    }
+    debug_assert_eq!(ledger(|ledger| ledger.issued()), issued + 3);
 }
