@@ -100,3 +100,39 @@ pub fn run_one(plan: &Plan) -> Result<Summary, Failure> {
     let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(summary)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// A failure is a seed only if the seed is the same life whatever was lived through before.
+    #[test]
+    fn a_seed_is_the_same_life_alone_and_among_others() {
+        prepare();
+        let lived = Arc::new(Mutex::new(BTreeMap::new()));
+        let kept = Arc::clone(&lived);
+        let plan_of = |seed| Plan::of(seed, 300);
+        run(1..60, plan_of, move |seed, summary| {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, summary);
+        })
+        .expect("nothing fails");
+        let lived = lived.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(lived.len(), 59);
+        for (seed, among_others) in lived.iter().rev() {
+            let alone = run_one(&plan_of(*seed)).expect("nothing fails");
+            assert_eq!(alone, *among_others, "seed {seed}");
+        }
+    }
+
+    /// What is noted down of a failure lives on in a file.
+    #[test]
+    fn a_plan_is_the_same_life_when_it_was_written_and_read() {
+        prepare();
+        let plan = Plan::of(5, 300);
+        let text = serde_json::to_string(&plan).expect("it is a document");
+        let read: Plan = serde_json::from_str(&text).expect("it is one");
+        let first = run_one(&plan).expect("nothing fails");
+        assert_eq!(run_one(&read).expect("nothing fails"), first);
+    }
+}
