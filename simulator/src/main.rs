@@ -16,12 +16,14 @@ mod trace;
 mod world;
 
 use clap::{Parser, Subcommand};
+use ledger::Summary;
 use life::Failure;
 use plan::Plan;
+use shrink::Shrink;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Runs the library on simulated threads, time and sockets, by seeds, and checks what it promises.
@@ -86,12 +88,20 @@ enum What {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    life::prepare();
+    let done = Arc::new(Done::new());
+    let failed: Box<dyn Fn(&Failure) + Send + Sync> = match arguments.command {
+        What::Run { operations, .. } => {
+            let done = Arc::clone(&done);
+            Box::new(move |failure| done.fail(failure, operations))
+        }
+        _ => Box::new(|failure| println!("it failed: {}", failure.what)),
+    };
+    life::prepare(failed);
     match arguments.command {
         What::Run { seeds, from, operations, jobs, limit_s } => {
             let jobs =
                 jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-            run(from, seeds, operations, jobs.max(1), limit_s.map(Duration::from_secs))
+            run(&done, from, seeds, operations, jobs.max(1), limit_s.map(Duration::from_secs))
         }
         What::Replay { seed, operations, plan, quiet } => match (plan, seed) {
             (Some(path), _) => match read(&path) {
@@ -115,72 +125,76 @@ fn read(path: &std::path::Path) -> Result<Plan, Box<dyn std::error::Error>> {
 }
 
 /// What the lives of a run were about.
-#[derive(Default)]
 struct Done {
+    start: Instant,
     lives: AtomicU64,
     operations: AtomicU64,
     packets: AtomicU64,
-    ends: AtomicBool,
 }
 
-fn run(from: u64, seeds: u64, operations: u64, jobs: usize, limit: Option<Duration>) -> ExitCode {
-    let start = Instant::now();
-    let done = Arc::new(Done::default());
-    let failures = Mutex::new(Vec::<Failure>::new());
-    std::thread::scope(|scope| {
-        let jobs: Vec<_> = (0..jobs as u64)
-            .map(|job| {
-                let (done, failures) = (Arc::clone(&done), &failures);
-                scope.spawn(move || {
-                    let goes_on = {
-                        let done = Arc::clone(&done);
-                        move |_: &u64| {
-                            !done.ends.load(Ordering::Relaxed)
-                                && limit.is_none_or(|limit| start.elapsed() < limit)
-                        }
-                    };
-                    let own = (from..from.saturating_add(seeds)).skip(job as usize).step_by(jobs);
-                    let counted = Arc::clone(&done);
-                    let ran = life::run(
-                        own.take_while(goes_on),
-                        move |seed| Plan::of(seed, operations),
-                        move |_, summary| {
-                            counted.lives.fetch_add(1, Ordering::Relaxed);
-                            counted.operations.fetch_add(summary.issued, Ordering::Relaxed);
-                            counted.packets.fetch_add(summary.taken, Ordering::Relaxed);
-                        },
-                    );
-                    if let Err(failure) = ran {
-                        done.ends.store(true, Ordering::Relaxed);
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-                    }
-                })
-            })
-            .collect();
-        let mut told = Instant::now();
-        while jobs.iter().any(|job| !job.is_finished()) {
-            std::thread::sleep(Duration::from_millis(20));
-            if told.elapsed() > Duration::from_secs(10) {
-                told = Instant::now();
-                let lives = done.lives.load(Ordering::Relaxed);
-                eprintln!("{lives} of {seeds} lives in {:.0} s", start.elapsed().as_secs_f64());
-            }
-        }
-    });
-    println!(
-        "{} lives, {} operations, {} packets, {:.1} s",
-        done.lives.load(Ordering::Relaxed),
-        done.operations.load(Ordering::Relaxed),
-        done.packets.load(Ordering::Relaxed),
-        start.elapsed().as_secs_f64()
-    );
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for failure in &failures {
-        println!("seed {} failed at commit {}: {}", failure.seed, commit(), failure.what);
-        println!("  again:   simulator/run replay {} --operations {operations}", failure.seed);
-        println!("  smaller: simulator/run shrink {} --operations {operations}", failure.seed);
+impl Done {
+    fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { start: Instant::now(), lives: zero(), operations: zero(), packets: zero() }
     }
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+
+    fn add(&self, life: &Summary) {
+        self.lives.fetch_add(1, Ordering::Relaxed);
+        self.operations.fetch_add(life.issued, Ordering::Relaxed);
+        self.packets.fetch_add(life.taken, Ordering::Relaxed);
+    }
+
+    fn tell(&self) {
+        println!(
+            "{} lives, {} operations, {} packets, {:.1} s",
+            self.lives.load(Ordering::Relaxed),
+            self.operations.load(Ordering::Relaxed),
+            self.packets.load(Ordering::Relaxed),
+            self.start.elapsed().as_secs_f64()
+        );
+    }
+
+    fn fail(&self, Failure { seed, what }: &Failure, operations: u64) {
+        self.tell();
+        println!("seed {seed} failed at commit {}: {what}", commit());
+        println!("  again:   simulator/run replay {seed} --operations {operations}");
+        println!("  smaller: simulator/run shrink {seed} --operations {operations}");
+    }
+}
+
+fn run(
+    done: &Arc<Done>,
+    from: u64,
+    seeds: u64,
+    operations: u64,
+    jobs: usize,
+    limit: Option<Duration>,
+) -> ExitCode {
+    let goes_on = {
+        let start = done.start;
+        move |_: &u64| limit.is_none_or(|limit| start.elapsed() < limit)
+    };
+    let jobs: Vec<_> = (0..jobs)
+        .map(|job| {
+            let done = Arc::clone(done);
+            let own = (from..from.saturating_add(seeds)).skip(job).step_by(jobs);
+            let plan_of = move |seed| Plan::of(seed, operations);
+            std::thread::spawn(move || {
+                life::run(own.take_while(goes_on), plan_of, move |_, life| done.add(&life));
+            })
+        })
+        .collect();
+    let mut told = Instant::now();
+    while jobs.iter().any(|job| !job.is_finished()) {
+        std::thread::sleep(Duration::from_millis(20));
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            let lives = done.lives.load(Ordering::Relaxed);
+            eprintln!("{lives} of {seeds} lives in {:.0} s", done.start.elapsed().as_secs_f64());
+        }
+    }
+    done.tell();
+    ExitCode::SUCCESS
 }
 
 /// What is checked out, as far as git can tell.
@@ -194,32 +208,33 @@ fn commit() -> String {
 
 fn replay(plan: &Plan, quiet: bool) -> ExitCode {
     trace::tell(!quiet);
-    match life::run_one(plan) {
-        Ok(summary) => {
-            println!("it went well: {summary:?}");
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            println!("it failed: {}", failure.what);
-            ExitCode::FAILURE
-        }
-    }
+    println!("it went well: {:?}", life::run_one(plan));
+    ExitCode::SUCCESS
 }
 
 fn shrink(plan: &Plan, limit: Duration) -> ExitCode {
-    let Err(failure) = life::run_one(plan) else {
-        println!("seed {} does not fail at commit {}", plan.seed, commit());
-        return ExitCode::SUCCESS;
-    };
-    println!("{} steps: {}", plan.steps(), failure.what);
-    let (small, failure) = shrink::shrink(plan, &failure, limit);
     let path = PathBuf::from(format!("life-{}.json", plan.seed));
-    let text = serde_json::to_string_pretty(&small).expect("a plan is a document");
-    if let Err(error) = std::fs::write(&path, text) {
-        eprintln!("error: {}: {error}", path.display());
-        return ExitCode::from(2);
+    let shrunk = Shrink::begin(plan, &path, limit).and_then(|begun| match begun {
+        None => Ok(None),
+        Some(begun) => {
+            let (small, said) = begun.look()?;
+            std::fs::write(&path, serde_json::to_vec_pretty(&small)?)?;
+            Ok(Some((small, said)))
+        }
+    });
+    match shrunk {
+        Ok(None) => {
+            println!("seed {} does not fail at commit {}", plan.seed, commit());
+            ExitCode::SUCCESS
+        }
+        Ok(Some((small, said))) => {
+            println!("{} of {} steps: {said}", small.steps(), plan.steps());
+            println!("  again: simulator/run replay --plan {}", path.display());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", path.display());
+            ExitCode::from(2)
+        }
     }
-    println!("{} steps: {}", small.steps(), failure.what);
-    println!("  again:   simulator/run replay --plan {}", path.display());
-    ExitCode::FAILURE
 }

@@ -93,7 +93,7 @@ fn perform(world: &Arc<World>, action: Action, step: u64) {
             note(token.id(), stream.connect(address, (), token), |(_, token)| token);
         }
         Action::Receive { which } => {
-            stream(which).inspect(|stream| stream.receive(step % 2 == 0));
+            stream(which).inspect(|stream| stream.receive(step.is_multiple_of(2)));
         }
         Action::Send { which, bytes } => {
             stream(which).inspect(|stream| stream.send(&world.sends, bytes));

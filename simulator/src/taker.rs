@@ -82,7 +82,7 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
                     if let Some(data) = &accepted.first_data {
                         stream.came_first(data);
                     }
-                    stream.receive(number % 2 == 0);
+                    stream.receive(number.is_multiple_of(2));
                 }
             }
             drop(listener);
@@ -95,7 +95,7 @@ fn handle(world: &Arc<World>, me: usize, packet: Packet<Life>, begin: u64) {
             {
                 let port = local.port();
                 let stream = world.add_stream(stream, from_listening(port), from_connecting(port));
-                stream.receive(operation.id() % 2 == 0);
+                stream.receive(operation.id().is_multiple_of(2));
                 stream.send(&world.sends, 40);
             }
             operation.id()

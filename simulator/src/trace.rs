@@ -16,7 +16,7 @@ pub fn tell(is_told: bool) {
 pub fn tell_of(what: fmt::Arguments<'_>) {
     if IS_TOLD.get() {
         let name = shuttle::current::get_name_for_task(shuttle::current::me());
-        let name = name.map_or_else(|| "?".to_owned(), |name| String::from(name));
+        let name = name.map_or_else(|| "?".to_owned(), String::from);
         println!("{:>12} ns  {name:<16} {what}", overlapped::simulation::now_ns());
     }
 }
