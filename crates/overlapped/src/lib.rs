@@ -143,7 +143,6 @@ pub use stalls::watch::StallWatch;
 pub use stalls::{Stall, StallKind, Stalls};
 #[doc(hidden)]
 pub use sync::counts as atomic_writes;
-#[cfg(feature = "_simulation")]
 #[doc(hidden)]
 pub use sync::simulation;
 pub use sys::directories::Change;

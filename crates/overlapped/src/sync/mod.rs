@@ -21,11 +21,8 @@ pub(crate) use imp::MutexGuard;
 pub(crate) use platform::atomic;
 /// A queue of one thread's that others may rob.
 pub(crate) use platform::queue;
-#[cfg(feature = "_simulation")]
 pub use platform::simulation;
 pub(crate) use platform::{Line, THREADS_HAVE_THEIR_OWN, shared, thread_local, unmodelled};
-#[cfg(feature = "_simulation")]
-pub(crate) use platform::{disturb_call, sleep_of_this_thread};
 
 /// A number that it has given to nobody else in the process.
 pub(crate) fn new_number() -> u64 {

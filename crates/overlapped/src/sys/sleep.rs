@@ -116,7 +116,7 @@ mod simulated {
 
     impl Probe {
         pub(super) fn of_this_thread() -> io::Result<Self> {
-            Ok(Self(crate::sync::sleep_of_this_thread()))
+            Ok(Self(crate::sync::simulation::sleep_of_this_thread()))
         }
 
         pub(super) fn asleep(&self) -> Option<bool> {

@@ -36,8 +36,11 @@ pub(crate) use standard::queue;
 
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
 pub use simulated::simulation;
+/// There is none.
+#[cfg(any(all(test, loom), not(feature = "_simulation")))]
+pub mod simulation {}
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
-pub(crate) use simulated::{disturb_call, sleep_of_this_thread, thread_local};
+pub(crate) use simulated::thread_local;
 #[cfg(all(feature = "_simulation", not(all(test, loom))))]
 pub(super) use simulated::{now, spawn};
 #[cfg(any(all(test, loom), not(feature = "_simulation")))]

@@ -177,25 +177,12 @@ thread_local! {
     static ASLEEP: Arc<AtomicBool> = Arc::new(AtomicBool::new(false));
 }
 
-/// A view of the calling thread that says whether it is in [`simulation::sleep`].
-pub(crate) fn sleep_of_this_thread() -> Arc<AtomicBool> {
-    ASLEEP.with(Arc::clone)
-}
-
-/// A call on a file takes its time, and then may transfer so many bytes.
-pub(crate) fn disturb_call() -> io::Result<usize> {
-    let (after_us, most, failure) = with_time(|time| {
-        let most = if time.below(3) == 0 { 1 + time.below(64) } else { usize::MAX };
-        (time.below(200) as u64, most, time.failures.pop_front())
-    });
-    Waiting::begin().wait(Some(Duration::from_micros(after_us)));
-    failure.map_or(Ok(most), |number| Err(io::Error::from_raw_os_error(number)))
-}
-
 /// What the program of a simulation does beside the library's own calls. It promises nothing to anybody else.
 pub mod simulation {
     use super::{ASLEEP, Time, Waiting, with_time};
-    use std::sync::atomic::Ordering;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     /// Begins anew, at the beginning of time. `seed` decides which of several waiting threads is woken.
@@ -235,5 +222,20 @@ pub mod simulation {
         ASLEEP.with(|asleep| asleep.store(true, Ordering::Relaxed));
         Waiting::begin().wait(Some(duration));
         ASLEEP.with(|asleep| asleep.store(false, Ordering::Relaxed));
+    }
+
+    /// A view of the calling thread that says whether it is in [`sleep`].
+    pub(crate) fn sleep_of_this_thread() -> Arc<AtomicBool> {
+        ASLEEP.with(Arc::clone)
+    }
+
+    /// A call on a file takes its time, and then may transfer so many bytes.
+    pub(crate) fn disturb_call() -> io::Result<usize> {
+        let (after_us, most, failure) = with_time(|time| {
+            let most = if time.below(3) == 0 { 1 + time.below(64) } else { usize::MAX };
+            (time.below(200) as u64, most, time.failures.pop_front())
+        });
+        Waiting::begin().wait(Some(Duration::from_micros(after_us)));
+        failure.map_or(Ok(most), |number| Err(io::Error::from_raw_os_error(number)))
     }
 }

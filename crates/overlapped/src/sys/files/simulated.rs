@@ -1,7 +1,7 @@
 //! What a simulation does to calls on files: they take time, transfer less than they could, and fail.
 
 use super::Request;
-use crate::sync::disturb_call;
+use crate::sync::simulation::disturb_call;
 use std::io;
 
 impl Request<'_> {
