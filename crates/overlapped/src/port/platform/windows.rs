@@ -34,13 +34,13 @@ impl<P: Protocol> Inner<P> {
     /// The packet of an operation on a file that the kernel has carried out.
     fn finish_file(&self, finished: &Finished) -> Option<Packet<P>> {
         let completed = self.files.finish(finished)?;
-        self.unless_closed(Some(self.scheduler().exchange_own(completed.into()).0))
+        self.unless_closed(self.scheduler().exchange_own(completed.into()).0)
     }
 
     /// The same for what waits for changes of a directory.
     fn finish_directory(&self, finished: &Finished) -> Option<Packet<P>> {
         let completed = self.waits.directories.finish(self.scheduler().backend(), finished)?;
-        self.unless_closed(Some(self.scheduler().exchange_own(completed.into()).0))
+        self.unless_closed(self.scheduler().exchange_own(completed.into()).0)
     }
 
     /// Nobody is told of what ends with the port (P122).
