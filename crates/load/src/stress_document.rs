@@ -217,6 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_the_same_after_its_way_as_json() {
+        for number in 1..20_000_u32 {
+            let recorded_seconds = f64::from(number) / 7.0;
+            let run = RunOfStress { id: "a".into(), recording_since: None, recorded_seconds };
+            let text = serde_json::to_string(&run).expect("json");
+            assert_eq!(serde_json::from_str::<RunOfStress>(&text).expect("a run"), run);
+        }
+    }
+
+    #[test]
     fn a_run_is_known_again_and_says_when_it_was() {
         let (first, second) = (RunOfStress::of(&outcome(5)), RunOfStress::of(&outcome(5)));
         assert_ne!(first.id, second.id);
