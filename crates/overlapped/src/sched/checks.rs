@@ -1,6 +1,8 @@
 //! The rules alone, driven by a seeded generator through long random lives of a scheduler, with the
 //! invariants of P84 checked after every step; and what a thread is allowed in place.
 
+mod monitor;
+
 use super::allowance::{AT_FIRST, AT_LEAST, AT_MOST, Allowance, TIME};
 use super::own_queue::{OwnQueue, ThreadState};
 use super::rules::Rules;
