@@ -20,8 +20,11 @@ mod resp;
 /// The store has no limit of its own, and many inputs come.
 const COMMANDS_MAX: usize = 200;
 
+/// Where it listens, and the server, which is kept.
+type Serving = (SocketAddr, Mutex<Box<dyn Server>>);
+
 /// An echo server of each model.
-static MODELS: LazyLock<Vec<(SocketAddr, Mutex<Box<dyn Server>>)>> = LazyLock::new(|| {
+static MODELS: LazyLock<Vec<Serving>> = LazyLock::new(|| {
     let start = |model: &&dyn Model| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("an address is free");
         let address = listener.local_addr().expect("it listens");
