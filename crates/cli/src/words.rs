@@ -7,6 +7,8 @@ use std::time::Duration;
 use overlapped_copy::Sync;
 use overlapped_file_transfer::shows_as_itself;
 
+pub use overlapped_observe::words::{count, grouped};
+
 /// A text as it may go to a terminal. Names of files and what peers say may hold what controls a terminal or
 /// turns the direction of text; of that only the number is shown, as `\u{1b}`. Line ends and tabs stay.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -24,19 +26,6 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(plain)
-}
-
-/// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A size in the largest unit that leaves at least one of it.
@@ -110,10 +99,6 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!(grouped(7), "7");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000), "1,000");
-        assert_eq!(grouped(30_000_000), "30,000,000");
         assert_eq!(size(512.0), "512 B");
         assert_eq!(size(1_536.0), "1.5 KiB");
         assert_eq!(latency(999.4), "999 us");

@@ -19,6 +19,8 @@ pub struct View {
     pub uptime_ms: u64,
     /// Whether it accepts clients.
     pub phase: Phase,
+    /// What is wrong, in one sentence. A [`Judge`](crate::Judge) writes it.
+    pub verdict: Verdict,
     /// How many processes serve.
     pub processes: u32,
     /// Connections now and so far.
@@ -50,6 +52,28 @@ pub enum Phase {
     Paused,
     /// It ends, and serves those that are there.
     Draining,
+}
+
+/// What can be said of a server in one sentence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// How much it matters.
+    pub weight: Weight,
+    /// The sentence. It begins with a small letter, and has no full stop.
+    pub text: String,
+}
+
+/// How much a verdict matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Nothing is wrong.
+    Good,
+    /// It explains what is seen, and nothing is wrong.
+    #[default]
+    Note,
+    /// Clients wait, or lose something.
+    Bad,
 }
 
 /// Connections of a server.

@@ -1,10 +1,10 @@
 //! Views of a server that tests change as they need it.
 
-use overlapped_observe::View;
 use overlapped_observe::view::{
     BusyThread, Connections, Errors, FORMAT, LogLine, Phase, PortView, StallKind, StallLine,
-    Traffic,
+    Traffic, Verdict,
 };
+use overlapped_observe::{Judge, View};
 
 use super::history::History;
 
@@ -17,6 +17,7 @@ pub fn view(second: u64) -> View {
         at_ms: 1_769_860_800_000 + 1_000 * second,
         uptime_ms: 1_000 * second,
         phase: Phase::Serving,
+        verdict: Verdict::default(),
         processes: 1,
         connections: Connections {
             open: 40,
@@ -74,12 +75,13 @@ pub fn line(number: u64, text: &str) -> LogLine {
     LogLine { number, at_ms: 1_769_860_800_000 + 1_000 * number, text: text.to_owned() }
 }
 
-/// The views of eleven seconds, each changed by `change`, which is told the second.
+/// The views of eleven seconds, each changed by `change`, which is told the second, and judged.
 pub fn history(change: impl Fn(u64, &mut View)) -> History {
-    let mut history = History::default();
+    let (mut history, mut judge) = (History::default(), Judge::default());
     for second in 10..=20 {
         let mut view = view(second);
         change(second, &mut view);
+        judge.judge(&mut view);
         history.add(view);
     }
     history

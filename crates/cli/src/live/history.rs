@@ -1,11 +1,9 @@
 //! The views of the last minute, and the lines of the log.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use overlapped_observe::View;
-
-use super::between::{Between, goes_on, grown};
+use overlapped_observe::between::{Between, goes_on};
 
 /// How many views are kept: a minute's, if there is one a second.
 pub const VIEWS: usize = 61;
@@ -89,22 +87,15 @@ impl History {
     pub fn views(&self) -> impl DoubleEndedIterator<Item = &View> {
         self.views.iter()
     }
-
-    /// The oldest view of the last `span`, and how long ago it was made by the server's clock. None with
-    /// one view alone.
-    pub fn since(&self, span: Duration) -> Option<(&View, Duration)> {
-        let last = self.last()?;
-        let age = |view: &View| Duration::from_millis(grown(view.uptime_ms, last.uptime_ms));
-        let first = self.views.iter().find(|view| age(view) <= span)?;
-        let age = age(first);
-        (!age.is_zero()).then_some((first, age))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::between::Wait;
+    use std::time::Duration;
+
+    use overlapped_observe::between::Wait;
+
     use crate::live::fixture::{self, line, view};
 
     #[test]
@@ -128,14 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_of_views_is_kept_and_the_last_seconds_are_found() {
+    fn a_minute_of_views_is_kept() {
         let mut history = History::default();
         for second in 10..210 {
             history.add(view(second));
         }
         assert_eq!(history.views().count(), VIEWS);
-        let (first, age) = history.since(Duration::from_secs(10)).expect("ten seconds");
-        assert_eq!((first.uptime_ms, age), (199_000, Duration::from_secs(10)));
+        assert_eq!(history.views().next().map(|first| first.uptime_ms), Some(149_000));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use overlapped_load::histogram::{Latencies, LatencySummary};
+use overlapped_observe::view::{Verdict, Weight};
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -14,13 +15,15 @@ use ratatui::widgets::Widget;
 use super::keys::{Shown, Wish};
 use super::looks::{Looks, cut, row, sparkline, title};
 use super::parts::{head, key_line, verdict};
-use super::verdict::{Verdict, Weight};
 use super::{Screen, Then, figures, narrow};
 use crate::recent;
 use crate::words::{grouped, latency, plain};
 
 /// The least screen that has room for it.
 const LEAST: (u16, u16) = (60, 16);
+
+/// Columns that the words of a row have at most.
+const WORDS: u16 = 60;
 
 /// How many seconds are kept.
 const SECONDS: usize = 60;
@@ -232,6 +235,8 @@ impl<Of: Load> LoadScreen<Of> {
             ),
         ];
         let spark = (area.width / 2).saturating_sub(8).min(SECONDS as u16);
+        // Beside the words, also where the screen is wide.
+        let left = area.x + (area.width - spark).min(WORDS);
         for (number, (name, value, more, style, figure)) in rows.into_iter().enumerate() {
             let line = row(area, number as u16 * lines);
             let (words, _) = cut(line, area.width.saturating_sub(spark + 1));
@@ -241,8 +246,7 @@ impl<Of: Load> LoadScreen<Of> {
                 Span::raw(more),
             ])
             .render(words, buffer);
-            let place =
-                Rect { x: area.right() - spark, width: spark, height: (lines - 1).max(1), ..line };
+            let place = Rect { x: left, width: spark, height: (lines - 1).max(1), ..line };
             let newest_first = self.seconds.iter().rev().map(|it| Some(figure(it))).collect();
             sparkline(place.intersection(area), buffer, style, newest_first);
         }
@@ -258,6 +262,9 @@ impl<Of: Load> LoadScreen<Of> {
             _ => ("log", recent.iter().map(|line| line.text.as_str()).collect()),
         };
         title(row(area, 0), buffer, self.looks, name, "");
+        if lines.is_empty() {
+            return Line::from(" nothing so far").render(row(area, 1), buffer);
+        }
         let room = usize::from(area.height - 1);
         let first = lines.len().saturating_sub(room);
         for (number, line) in lines[first..].iter().enumerate() {
@@ -321,7 +328,7 @@ impl<Of: Load> Screen for LoadScreen<Of> {
         );
         let below = Rect { y: area.y + 1, height: area.height - 2, ..area };
         let rest = verdict(below, buffer, &self.verdict(), self.looks);
-        let lines = (rest.height.saturating_sub(7) / 6).clamp(1, 3);
+        let lines = (rest.height.saturating_sub(7) / 6).clamp(1, 6);
         self.draw_rows(rest, buffer, lines);
         let used = (6 * lines).min(rest.height);
         self.draw_below(Rect { y: rest.y + used, height: rest.height - used, ..rest }, buffer);

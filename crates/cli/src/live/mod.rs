@@ -3,10 +3,8 @@
 //! [`show`] draws a [`Screen`] on the terminal until it is left. `terminal` takes that and gives it back,
 //! `keys` is what keys do, `looks` and `figures` how things look, `parts` what all screens have, and `narrow` what there is on a
 //! terminal that is too small. `server` is the screen of a server, which
-//! it sees as views of a [`Source`]; it keeps them in `history`, `between` says what happened between two of them,
-//! and `verdict` what is wrong. `load` is the screen of a load.
+//! it sees as views of a [`Source`]; it keeps them in `history`. `load` is the screen of a load.
 
-mod between;
 mod figures;
 #[cfg(test)]
 mod fixture;
@@ -18,7 +16,6 @@ mod narrow;
 mod parts;
 pub mod server;
 pub mod terminal;
-mod verdict;
 
 use std::time::Duration;
 

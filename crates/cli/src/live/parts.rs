@@ -1,12 +1,12 @@
 //! Parts that all screens have: the first line, what is wrong, and the line of keys.
 
+use overlapped_observe::view::{Verdict, Weight};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::looks::{Looks, row};
-use super::verdict::{Verdict, Weight};
 use crate::words;
 
 /// How many lines a verdict may take.
@@ -26,7 +26,7 @@ pub fn head(area: Rect, buffer: &mut Buffer, looks: Looks, name: &str, right: &s
 }
 
 /// At most so many letters of a text, with dots where some are left out.
-fn shortened(text: &str, most: usize) -> String {
+pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -36,17 +36,18 @@ fn shortened(text: &str, most: usize) -> String {
 
 /// Draws what is wrong; gives the area below.
 pub fn verdict(area: Rect, buffer: &mut Buffer, verdict: &Verdict, looks: Looks) -> Rect {
-    let (mark, style) = match verdict.weight {
-        Weight::Good => ("ok", looks.good()),
-        Weight::Note => ("--", looks.bold()),
-        Weight::Bad => ("!!", looks.bad()),
+    // Green words are hard to read on white ground.
+    let (mark, of_mark, style) = match verdict.weight {
+        Weight::Good => ("ok", looks.good(), looks.bold()),
+        Weight::Note => ("--", looks.bold(), looks.bold()),
+        Weight::Bad => ("!!", looks.bad(), looks.bad()),
     };
     let lines = wrapped(&words::plain(&verdict.text), usize::from(area.width).saturating_sub(5));
     let shown = lines.len().clamp(1, VERDICT_LINES);
     for (number, line) in lines.into_iter().take(shown).enumerate() {
         let mark = if number == 0 { mark } else { "" };
-        let line = Line::styled(format!(" {mark:<3}{line}"), style);
-        line.render(row(area, number as u16), buffer);
+        let mark = Span::styled(format!(" {mark:<3}"), of_mark);
+        Line::from(vec![mark, Span::styled(line, style)]).render(row(area, number as u16), buffer);
     }
     let used = (shown as u16).min(area.height);
     Rect { y: area.y + used, height: area.height - used, ..area }

@@ -8,7 +8,7 @@ use std::thread;
 
 use overlapped_observe::View;
 use overlapped_observe::view::{
-    Connections, Errors, FORMAT, Phase, PortView, StallKind, StallLine, Traffic,
+    Connections, Errors, FORMAT, Phase, PortView, StallKind, StallLine, Traffic, Verdict, Weight,
 };
 
 use crate::bad_input::refused;
@@ -72,6 +72,7 @@ fn blocking(number: u64) -> String {
         at_ms: 1_769_860_800_000 + 1_000 * second,
         uptime_ms: 1_000 * second,
         phase: Phase::Serving,
+        verdict: Verdict { weight: Weight::Bad, text: "a handler blocks, and 3 wait".to_owned() },
         processes: 1,
         connections: Connections { open: 40, ..Connections::default() },
         traffic: Traffic { messages: 1_234 * second, bytes: 64 * 1_234 * second },
@@ -91,7 +92,8 @@ fn one_screen_of_text_says_why_a_server_is_slow() {
     let ended = run(&["top", &address, "--once", "--every", "1ms"]);
     assert_eq!((ended.code(), ended.errors.as_str()), (0, ""));
     for part in [
-        "handler store::append blocks (asleep in fsync) for 52 ms, 3 times in the last 1 s: 11 of 13",
+        "!! a handler blocks, and 3 wait",
+        "store::append",
         "1,234 /s",
         "released threads     2 of 2",
         "up 1 min 41 s",

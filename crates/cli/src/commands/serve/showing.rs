@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use overlapped::PoolSnapshot;
 use overlapped_models::{Server, Stopped};
-use overlapped_observe::Source;
 use overlapped_observe::recording::{MOVES_MAX, Recording};
 use overlapped_observe::view::{
-    BusyThread, Connections, Errors, FORMAT, Phase, PortView, StallLine, Traffic, View,
+    BusyThread, Connections, Errors, FORMAT, Phase, PortView, StallLine, Traffic, Verdict, View,
 };
+use overlapped_observe::{Judge, Source};
 
 use super::figures::Figures;
 use super::service;
@@ -31,6 +31,7 @@ struct State {
     phase: Phase,
     figures: Figures,
     pool: Option<PoolSnapshot>,
+    judge: Judge,
 }
 
 impl Showing {
@@ -47,7 +48,8 @@ impl Showing {
 
     fn of(name: String, processes: u32, server: Option<Box<dyn Server>>) -> Arc<Self> {
         let (phase, figures, pool) = (Phase::Serving, Figures::default(), None);
-        let state = Mutex::new(State { server, phase, figures, pool });
+        let judge = Judge::default();
+        let state = Mutex::new(State { server, phase, figures, pool, judge });
         Arc::new(Self { name, started: Instant::now(), processes, state })
     }
 
@@ -119,12 +121,13 @@ impl Source for Showing {
         state.look();
         let (figures, pool, now) = (&state.figures, state.pool.as_ref(), Instant::now());
         let errors = figures.errors;
-        View {
+        let mut view = View {
             format: FORMAT.to_owned(),
             name: self.name.clone(),
             at_ms: recent::now_ms(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             phase: state.phase,
+            verdict: Verdict::default(),
             processes: self.processes,
             connections: Connections {
                 open: figures.connected,
@@ -151,6 +154,8 @@ impl Source for Showing {
                 busy
             }),
             log: recent::lines(),
-        }
+        };
+        state.judge.judge(&mut view);
+        view
     }
 }

@@ -64,11 +64,11 @@ impl Handler for Slow {
     fn handle(&self, input: &[u8]) -> Reply {
         if (self.messages.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.one_in) {
             if let Some(time) = self.sleeps {
-                overlapped::doing("a handler that sleeps (--handler-sleeps)");
+                overlapped::doing("--handler-sleeps");
                 std::thread::sleep(time);
             }
             if let Some(time) = self.computes {
-                overlapped::doing("a handler that computes (--handler-computes)");
+                overlapped::doing("--handler-computes");
                 let start = Instant::now();
                 while start.elapsed() < time {
                     std::hint::spin_loop();

@@ -142,7 +142,7 @@ pub fn run(arguments: StressArguments) -> anyhow::Result<()> {
         let size = arguments.size as u64;
         output::json_line(&StressDocument::of(&outcome, target.clone(), size, runs))?;
     } else {
-        output::text(&report::text(&outcome, &target, &format!("{} process(es)", configs.len())))?;
+        output::text(&report::text(&outcome, &target, &of_processes(configs.len())))?;
     }
     if outcome.is_clean() {
         return Ok(());
@@ -197,6 +197,11 @@ fn with_a_bar(arguments: &StressArguments, configs: &[Config]) -> anyhow::Result
     });
     bar.finish_and_clear();
     result
+}
+
+/// From how many processes a load comes.
+fn of_processes(number: usize) -> String {
+    words::count(number as u64, "process")
 }
 
 /// What a server at this target would be started with.

@@ -10,7 +10,7 @@ use overlapped_load::engine::Config;
 use overlapped_load::histogram::Latencies;
 
 use super::team::{Event, Moment, Progress, Team, Then};
-use super::{StressArguments, report};
+use super::{StressArguments, of_processes, report};
 use crate::live;
 use crate::live::load::{Load, LoadScreen, Now, Told};
 
@@ -38,7 +38,7 @@ pub fn run(
         ended: None,
     };
     watched.start()?;
-    let name = format!("load on {}, from {processes} process(es)", arguments.address);
+    let name = format!("load on {}, from {}", arguments.address, of_processes(processes));
     let total = u64::from(arguments.connections);
     let mut screen = LoadScreen::new(watched, name, total, arguments.total_messages());
     let shown = live::show(&mut screen, is_over);
@@ -60,10 +60,7 @@ fn describe(arguments: &StressArguments, processes: usize) -> Describe {
             (false, true) => Some("it was ended early".to_owned()),
             (false, false) => Some(report::complaint(outcome, &target, advice.clone())),
         };
-        Told::Ended {
-            result: report::text(outcome, &target, &format!("{processes} process(es)")),
-            complaint,
-        }
+        Told::Ended { result: report::text(outcome, &target, &of_processes(processes)), complaint }
     })
 }
 

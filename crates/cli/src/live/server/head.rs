@@ -27,11 +27,7 @@ pub fn title(area: Rect, buffer: &mut Buffer, picture: &Picture) {
     };
     let mut right = format!(
         "{state}  {}  up {} ",
-        if view.processes == 1 {
-            "1 process".to_owned()
-        } else {
-            format!("{} processes", view.processes)
-        },
+        words::count(u64::from(view.processes), "process"),
         figures::age(Duration::from_millis(view.uptime_ms))
     );
     if picture.shown.is_still {

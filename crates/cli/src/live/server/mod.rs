@@ -21,17 +21,17 @@ use super::history::History;
 use super::keys::{Shown, Wish};
 use super::looks::Looks;
 use super::parts::verdict as draw_verdict;
-use super::{Screen, Source, Then, narrow, verdict};
-use overlapped_observe::view::Phase;
+use super::{Screen, Source, Then, narrow};
+use overlapped_observe::view::{Phase, Verdict, Weight};
 
 /// The least screen that has room for the parts that matter.
 const LEAST: (u16, u16) = (60, 18);
 
 /// From this width on there are two columns.
-const WIDE: u16 = 130;
+const WIDE: u16 = 150;
 
-/// From this height on rows are several lines high.
-const TALL: u16 = 40;
+/// Lines of a screen as text.
+const LINES: u16 = 38;
 
 /// The screen of a server.
 pub struct ServerScreen<From: Source> {
@@ -129,9 +129,9 @@ impl<From: Source> Screen for ServerScreen<From> {
 pub fn text(history: &History, width: u16) -> String {
     let (shown, looks) = (Shown::default(), Looks::plain());
     let picture = Picture { history, shown: &shown, looks, lost: None, can_pause: false };
-    let area = Rect::new(0, 0, width.max(LEAST.0), TALL - 1);
+    let area = Rect::new(0, 0, width.max(LEAST.0), LINES);
     let mut buffer = Buffer::empty(area);
-    picture.draw_parts(Rect { height: area.height - 1, ..area }, &mut buffer);
+    picture.draw_parts(area, &mut buffer);
     lines_of(&buffer)
 }
 
@@ -167,8 +167,7 @@ impl Picture<'_> {
     fn draw_parts(&self, area: Rect, buffer: &mut Buffer) {
         let (first, rest) = split(area, 1);
         head::title(first, buffer, self);
-        let verdict = self.lost.map_or_else(|| verdict::of(self.history), verdict::lost);
-        let rest = draw_verdict(rest, buffer, &verdict, self.looks);
+        let rest = draw_verdict(rest, buffer, &self.verdict(), self.looks);
         if self.history.last().is_none() {
             return;
         }
@@ -179,32 +178,48 @@ impl Picture<'_> {
         }
     }
 
-    fn in_one(&self, area: Rect, buffer: &mut Buffer) {
-        let (rates, rest) = split(area, rates::height(1));
-        let (port, rest) = split(rest, port::height(self, 1));
-        rates::draw(rates, buffer, self, 1);
-        port::draw(port, buffer, self, 1);
-        // The log has what is left, and a third of it at least.
-        let log = (rest.height / 3).max(3);
-        let wanted = stalls::height(self) + stalls::busy_height(self);
-        let (held, log) = split(rest, wanted.min(rest.height.saturating_sub(log)).max(4));
-        let (stalls, busy) =
-            split(held, held.height.saturating_sub(stalls::busy_height(self)).max(3));
-        stalls::draw(stalls, buffer, self);
-        stalls::draw_busy(busy, buffer, self);
-        log::draw(log, buffer, self);
+    /// What is wrong: what the server says, unless it says nothing.
+    fn verdict(&self) -> Verdict {
+        let (weight, text) = match (self.lost, self.history.last()) {
+            (Some(why), _) => (Weight::Bad, format!("no answer, and it is tried again: {why}")),
+            (None, None) => (Weight::Note, "nothing was seen yet".to_owned()),
+            (None, Some(view)) => return view.verdict.clone(),
+        };
+        Verdict { weight, text }
     }
 
+    fn in_one(&self, area: Rect, buffer: &mut Buffer) {
+        let rest = self.draw_figures(area, buffer, 1);
+        // The log has what is left, and a third of it at least.
+        self.draw_lists(rest, buffer, (rest.height / 3).max(3));
+    }
+
+    /// Figures at the left, in rows as high as there is room for, and lists at the right.
     fn in_two_columns(&self, area: Rect, buffer: &mut Buffer) {
-        let (of_rates, of_port) = if area.height >= TALL { (3, 2) } else { (1, 1) };
-        let (rates_height, port_height) = (rates::height(of_rates), port::height(self, of_port));
-        let (upper, log) = split(area, rates_height + port_height);
-        let (left, right) = super::looks::cut(upper, upper.width / 2);
-        let (rates, port) = split(left, rates_height);
-        rates::draw(rates, buffer, self, of_rates);
-        port::draw(port, buffer, self, of_port);
-        let (stalls, busy) =
-            split(right, right.height.saturating_sub(stalls::busy_height(self).max(4)));
+        let (left, right) = super::looks::cut(area, area.width / 2);
+        let has_port = self.history.last().is_some_and(|view| view.port.is_some());
+        let rows = rates::height(1) + if has_port { port::ROWS } else { 0 };
+        self.draw_figures(left, buffer, (left.height.saturating_sub(2) / rows).clamp(1, 4));
+        self.draw_lists(right, buffer, right.height / 3);
+    }
+
+    /// Draws rates and port with rows of `lines`; gives the area below.
+    fn draw_figures(&self, area: Rect, buffer: &mut Buffer, lines: u16) -> Rect {
+        let (rates, rest) = split(area, rates::height(lines));
+        let (port, rest) = split(rest, port::height(self, lines));
+        rates::draw(rates, buffer, self, lines);
+        port::draw(port, buffer, self, lines);
+        rest
+    }
+
+    /// Draws who holds threads, and the log, which has `log` lines at least.
+    fn draw_lists(&self, area: Rect, buffer: &mut Buffer, log: u16) {
+        let (stalls, busy) = (stalls::height(self), stalls::busy_height(self));
+        let room = area.height.saturating_sub(log);
+        let (held, log) = split(area, (stalls + busy).min(room).max(4));
+        // Threads come and go: handlers are told of first.
+        let of_stalls = held.height.saturating_sub(busy.min(held.height / 2)).max(3);
+        let (stalls, busy) = split(held, of_stalls);
         stalls::draw(stalls, buffer, self);
         stalls::draw_busy(busy, buffer, self);
         log::draw(log, buffer, self);

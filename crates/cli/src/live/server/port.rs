@@ -10,13 +10,15 @@ use ratatui::widgets::Widget;
 use super::Picture;
 use super::rates::spark_width;
 use crate::live::looks::{cut, row, sparkline, title};
-use crate::live::verdict::count;
-use crate::words::grouped;
+use crate::words::{count, grouped};
+
+/// How many rows there are.
+pub const ROWS: u16 = 5;
 
 /// How many lines it takes, with rows of so many.
 pub fn height(picture: &Picture, lines: u16) -> u16 {
     let has_port = picture.history.last().is_some_and(|view| view.port.is_some());
-    if has_port { 1 + 5 * lines } else { 2 }
+    if has_port { 1 + ROWS * lines } else { 2 }
 }
 
 /// Columns of names and of numbers.
@@ -79,7 +81,8 @@ pub fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture, lines: u16) {
         spans.extend(bar(value, whole, usize::from(bar_width), limit, style));
         let (words, _) = cut(line, area.width.saturating_sub(spark + 1));
         Line::from(spans).render(words, buffer);
-        let place = Rect { x: area.right() - spark, width: spark, height: lines.min(1), ..line };
+        let place =
+            Rect { x: area.right() - spark, width: spark, height: (lines - 1).max(1), ..line };
         let newest_first = history.views().rev().map(|view| view.port.as_ref().map(of)).collect();
         sparkline(place.intersection(area), buffer, style, newest_first);
     }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use overlapped_observe::between::{Between, errors};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::Picture;
-use crate::live::between::{Between, errors};
 use crate::live::figures::{self, rate};
 use crate::live::looks::{cut, row, sparkline};
+use crate::live::parts::shortened;
 use crate::words::{grouped, size};
 
 /// How many rows there are.
@@ -21,9 +22,12 @@ pub fn height(lines: u16) -> u16 {
     ROWS * lines
 }
 
+/// Columns that the words of a row have at least.
+const WORDS: u16 = 54;
+
 /// How wide the lines of figures are. At most there is a figure for each column.
 pub fn spark_width(width: u16) -> u16 {
-    (width / 3).min(60)
+    width.saturating_sub(WORDS).min(width * 2 / 5).min(60)
 }
 
 /// Draws it with rows of `lines`.
@@ -81,7 +85,7 @@ pub fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture, lines: u16) {
         Line::from(vec![
             Span::raw(format!(" {name:<12}")),
             Span::styled(format!("{value:>9} "), looks.bold()),
-            Span::raw(more),
+            Span::raw(shortened(&more, usize::from(words.width).saturating_sub(23))),
         ])
         .render(words, buffer);
         let newest_first = if number == 0 {

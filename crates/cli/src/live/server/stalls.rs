@@ -9,6 +9,7 @@ use ratatui::widgets::{Row, Table, Widget};
 use super::Picture;
 use crate::live::figures;
 use crate::live::looks::{row, title};
+use crate::live::parts::shortened;
 use crate::words::{grouped, plain};
 
 /// How many lines the stalls want.
@@ -88,11 +89,14 @@ pub fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture) {
     }
     // The columns of fixed width and the gaps come first; name and call share the rest.
     let rest = area.width.saturating_sub(8 + 6 + 7 + 8 + 10 + 6);
-    let asleep = rest / 2;
+    let calls = stalls.iter().take(room).filter_map(|line| line.asleep_in.as_deref());
+    let widest = calls.map(|call| call.chars().count()).max().unwrap_or(0).max("asleep in".len());
+    let asleep = (rest / 2).min(u16::try_from(widest).unwrap_or(rest));
+    let name = usize::from(rest.saturating_sub(asleep + 1));
     let rows = stalls.iter().take(room).map(|line| {
         let right = |text: String| Text::from(text).right_aligned();
         Row::new([
-            Text::from(format!(" {}", plain(&line.name))),
+            Text::from(format!(" {}", shortened(&plain(&line.name), name))),
             Text::from(word(line.kind)),
             Text::from(call(&plain(line.asleep_in.as_deref().unwrap_or("-")), usize::from(asleep))),
             right(grouped(line.count)),
@@ -162,7 +166,8 @@ pub fn draw_busy(area: Rect, buffer: &mut Buffer, picture: &Picture) {
             figures::ms(thread.for_ms as f64),
             word(thread.kind)
         );
-        Line::from(plain(&text).into_owned()).render(row(area, 1 + number as u16), buffer);
+        Line::from(shortened(&plain(&text), usize::from(area.width)))
+            .render(row(area, 1 + number as u16), buffer);
     }
 }
 

@@ -1,66 +1,87 @@
-//! What is wrong, if something is, in one sentence of plain words.
+//! What is wrong with a server, if something is, in one sentence of plain words.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use overlapped_observe::View;
-use overlapped_observe::view::{BusyThread, Phase, PortView, StallKind, StallLine};
+use crate::between::{Between, Wait, errors, goes_on, grown};
+use crate::view::{BusyThread, Phase, PortView, StallKind, StallLine, Verdict, View, Weight};
+use crate::words::{self, count, grouped};
 
-use super::between::{errors, grown};
-use super::figures;
-use super::history::History;
-use crate::words::grouped;
+/// The time that is looked at, and half of the time between two looks, which come late now and then.
+const SPAN: Duration = Duration::from_millis(10_500);
 
-/// The time that is looked at.
-const SPAN: Duration = Duration::from_secs(10);
+/// Who looks less often is told what happened since the last look, unless that was longer ago.
+const LONGEST_SPAN: Duration = Duration::from_secs(60);
+
+/// Views are not kept closer together.
+const APART: Duration = Duration::from_millis(900);
+
+/// Rates of a shorter time say little, where there is an older view.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Packets that wait longer than this wait long.
 const LONG_WAIT: Duration = Duration::from_millis(1);
 
-/// What can be said of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    pub weight: Weight,
-    pub text: String,
+/// Judges a server by what it has shown lately.
+#[derive(Clone, Debug, Default)]
+pub struct Judge {
+    /// Of the last seconds, the oldest first; their logs are taken out.
+    views: VecDeque<View>,
 }
 
-/// How much it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// Nothing is wrong.
-    Good,
-    /// It explains what is seen, and nothing is wrong.
-    Note,
-    /// Clients wait, or lose something.
-    Bad,
+impl Judge {
+    /// Writes into a view what is wrong, the worst first, or that nothing is.
+    pub fn judge(&mut self, view: &mut View) {
+        if self.views.back().is_some_and(|last| !goes_on(last, view)) {
+            self.views.clear();
+        }
+        // One that is older stays, for who looks seldom.
+        while self.views.get(1).is_some_and(|second| age(second, view) > SPAN) {
+            self.views.pop_front();
+        }
+        view.verdict = self.verdict(view);
+        if self.views.back().is_none_or(|last| age(last, view) >= APART) {
+            let log = std::mem::take(&mut view.log);
+            self.views.push_back(view.clone());
+            view.log = log;
+        }
+    }
+
+    fn verdict(&self, view: &View) -> Verdict {
+        if let Some(verdict) = phase(view) {
+            return verdict;
+        }
+        let earlier = || self.views.iter().filter(|it| !age(it, view).is_zero());
+        let before = earlier().find(|it| age(it, view) <= SPAN).or_else(|| earlier().next_back());
+        let Some(before) = before.filter(|it| age(it, view) <= LONGEST_SPAN) else {
+            return note(
+                "this is the first look: what happens in a second is told after the next one"
+                    .to_owned(),
+            );
+        };
+        let last = earlier().rev().find(|it| age(it, view) >= SHORTEST);
+        let looked = Looked {
+            judge: self,
+            before,
+            view,
+            wait: Between::of(last.unwrap_or(before), view).and_then(|now| now.wait),
+            in_span: format!("in the last {}", words::span(age(before, view))),
+        };
+        looked
+            .all_blocked()
+            .or_else(|| looked.panicked())
+            .or_else(|| looked.stalls())
+            .or_else(|| looked.busy())
+            .or_else(|| looked.computing())
+            .or_else(|| looked.lost_clients())
+            .or_else(|| looked.silence())
+            .unwrap_or_else(|| looked.good())
+    }
 }
 
-/// Says what is wrong with a server, the worst first, or that nothing is.
-pub fn of(history: &History) -> Verdict {
-    let Some(view) = history.last() else {
-        return note("nothing was seen yet".to_owned());
-    };
-    let Some((before, span)) = history.since(SPAN) else {
-        return note(
-            "this is the first look: what happens in a second is told after the next one"
-                .to_owned(),
-        );
-    };
-    let looked =
-        Looked { history, before, view, in_span: format!("in the last {}", figures::span(span)) };
-    phase(view)
-        .or_else(|| looked.all_blocked())
-        .or_else(|| looked.panicked())
-        .or_else(|| looked.stalls())
-        .or_else(|| looked.busy())
-        .or_else(|| looked.computing())
-        .or_else(|| looked.lost_clients())
-        .or_else(|| looked.silence())
-        .unwrap_or_else(|| looked.good())
-}
-
-/// Says that there is no newer view, and why.
-pub fn lost(why: &str) -> Verdict {
-    bad(format!("no answer, and it is tried again: {why}"))
+/// How much older `before` is, by the server's clock.
+fn age(before: &View, view: &View) -> Duration {
+    Duration::from_millis(grown(before.uptime_ms, view.uptime_ms))
 }
 
 fn bad(text: String) -> Verdict {
@@ -84,17 +105,13 @@ fn phase(view: &View) -> Option<Verdict> {
     }
 }
 
-/// A number with its noun.
-pub fn count(number: u64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", grouped(number))
-}
-
 /// Two views, and the time between them in words.
 struct Looked<'a> {
-    history: &'a History,
+    judge: &'a Judge,
     before: &'a View,
     view: &'a View,
+    /// How long packets waited, between the last two views that are not too close.
+    wait: Option<Wait>,
     in_span: String,
 }
 
@@ -185,7 +202,7 @@ impl Looked<'_> {
         let text = format!(
             "{} {what} for {}, {} {}{}",
             named(&most.line.name),
-            figures::ms(each_ms),
+            words::ms(each_ms),
             times(most.times),
             self.in_span,
             self.threads(most.line.kind)
@@ -196,11 +213,22 @@ impl Looked<'_> {
     /// A handler that holds its thread is bad where others wait for one meanwhile.
     fn weighed(&self, text: String) -> Verdict {
         let is_queued = self.view.port.as_ref().is_none_or(|port| port.queued > 0);
-        let wait = self.history.now().and_then(|now| now.wait);
-        if is_queued || wait.is_some_and(|wait| wait.p99 >= LONG_WAIT) {
-            bad(text)
-        } else {
-            note(text)
+        if is_queued || self.long_wait().is_some() { bad(text) } else { note(text) }
+    }
+
+    /// What 99 of 100 packets stayed below, if that is long.
+    fn long_wait(&self) -> Option<Duration> {
+        self.wait.map(|wait| wait.p99).filter(|wait| *wait >= LONG_WAIT)
+    }
+
+    /// How many packets wait, and how long if that is long.
+    fn packets(&self, port: &PortView) -> String {
+        match self.long_wait().map(words::short) {
+            None => packets_wait(port),
+            Some(wait) if port.queued == 0 => {
+                format!("no packet waits now, and 99 of 100 waited less than {wait}")
+            }
+            Some(wait) => format!("{}, 99 of 100 less than {wait}", packets_wait(port)),
         }
     }
 
@@ -208,7 +236,7 @@ impl Looked<'_> {
     fn threads(&self, kind: StallKind) -> String {
         let Some(port) = &self.view.port else { return String::new() };
         match kind {
-            StallKind::Computes => format!(": {}, {}", running(port), packets_wait(port)),
+            StallKind::Computes => format!(": {}, {}", running(port), self.packets(port)),
             StallKind::Blocks | StallKind::Unknown => {
                 let all = port.waiting + port.released + port.paused;
                 let are = if port.paused == 1 { "is" } else { "are" };
@@ -216,7 +244,7 @@ impl Looked<'_> {
                     ": {} of {} {are} paused, {}",
                     grouped(port.paused),
                     count(all, "thread"),
-                    packets_wait(port)
+                    self.packets(port)
                 )
             }
         }
@@ -233,7 +261,7 @@ impl Looked<'_> {
         Some(self.weighed(format!(
             "{} {what} on thread {thread}, for {} by now{}",
             named(name),
-            figures::ms(*for_ms as f64),
+            words::ms(*for_ms as f64),
             self.threads(*kind)
         )))
     }
@@ -247,17 +275,11 @@ impl Looked<'_> {
                 .is_some_and(|port| port.released >= port.concurrency && port.queued > 0)
         };
         // One look finds threads running and a packet queued on a server that is merely used.
-        let stays = self.history.views().rev().take(3).filter(|view| is_full(view)).count() == 3;
-        let wait = self.history.now()?.wait?;
-        if !stays || wait.p99 < LONG_WAIT {
+        let lately = self.judge.views.iter().rev().take(2).filter(|view| is_full(view));
+        if !is_full(self.view) || lately.count() < 2 || self.long_wait().is_none() {
             return None;
         }
-        Some(bad(format!(
-            "handlers compute: {}, {}, of which one in a hundred waits {} or longer",
-            running(port),
-            packets_wait(port),
-            figures::short(wait.p99)
-        )))
+        Some(bad(format!("handlers compute: {}, {}", running(port), self.packets(port))))
     }
 
     fn lost_clients(&self) -> Option<Verdict> {
@@ -316,9 +338,8 @@ impl Looked<'_> {
     }
 
     fn good(&self) -> Verdict {
-        let wait = self.history.now().and_then(|now| now.wait);
-        let wait = wait.map_or(String::new(), |wait| {
-            format!(": 99 of 100 packets wait less than {}", figures::short(wait.p99))
+        let wait = self.wait.map_or(String::new(), |wait| {
+            format!(": 99 of 100 packets wait less than {}", words::short(wait.p99))
         });
         Verdict { weight: Weight::Good, text: format!("nothing is wrong{wait}") }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use overlapped_observe::View;
+use crate::view::View;
 
 /// Rates over the time between two views.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
