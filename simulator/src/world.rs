@@ -185,7 +185,7 @@ fn keep_time(watched: &Watched, ends: &AtomicBool) {
 /// Lives through the plan. Panics with what was wrong.
 pub fn live(plan: &Plan) -> Summary {
     simulation::begin(plan.seed);
-    ledger(|ledger| ledger.begin(plan.takers, plan.concurrency));
+    ledger(|ledger| ledger.begin(plan.takers, plan.concurrency, !(plan.monitor && plan.blocks)));
     // The clock has to be the second thread, so it is started before the port starts any.
     let ended = Arc::new(AtomicBool::new(false));
     let watched = Arc::new(Watched::new(None));
