@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failures;
+use crate::held::Held;
 use crate::histogram::Latencies;
 
 /// Counts of connections and messages.
@@ -70,6 +71,9 @@ pub struct Outcome {
     pub recording_since: Option<SystemTime>,
     /// Time during which messages were recorded.
     pub recorded_time: Duration,
+    /// What was seen while all connections were open, where somebody looked.
+    #[serde(default)]
+    pub held: Option<Held>,
 }
 
 impl Outcome {
@@ -83,12 +87,23 @@ impl Outcome {
         self.connect_time = self.connect_time.max(other.connect_time);
         self.recording_since = self.recording_since.into_iter().chain(other.recording_since).min();
         self.recorded_time = self.recorded_time.max(other.recorded_time);
+        match (&mut self.held, &other.held) {
+            (Some(held), Some(other)) => held.add(other),
+            (None, Some(other)) => self.held = Some(*other),
+            (_, None) => {}
+        }
     }
 
     /// Recorded messages in a second; zero when nothing was recorded.
     pub fn messages_per_second(&self) -> f64 {
         let seconds = self.recorded_time.as_secs_f64();
         if seconds > 0.0 { self.counts.messages_recorded as f64 / seconds } else { 0.0 }
+    }
+
+    /// Connections established in a second; none when there was no time.
+    pub fn connects_per_second(&self) -> Option<f64> {
+        let seconds = self.connect_time.as_secs_f64();
+        (seconds > 0.0).then(|| self.counts.established as f64 / seconds)
     }
 
     /// True when every connection was established, kept its schedule and got its echoes.

@@ -42,6 +42,9 @@ pub struct MemoryFigures {
     /// What the kernel holds for its own objects and cannot give back, sockets and stacks of threads
     /// among them. None where the system does not tell it, as on Windows.
     pub kernel_kib: Option<u64>,
+    /// The same together with objects that it could give back if nobody used them, as those of open sockets,
+    /// and with the data in sockets. None where the system does not tell it, as on Windows.
+    pub all_kernel_kib: Option<u64>,
 }
 
 impl MemoryFigures {

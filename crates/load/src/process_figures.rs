@@ -61,6 +61,28 @@ pub fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
     system::processor_time(process_id)
 }
 
+/// Anonymous memory of process `process_id` in KiB: what it has made for itself, and shares with nobody.
+///
+/// # Errors
+/// As those of [`ProcessFigures::read`].
+///
+/// # Platform
+/// On Windows the working set.
+pub fn anonymous_kib(process_id: u32) -> io::Result<u64> {
+    system::anonymous_kib(process_id)
+}
+
+/// Process `process_id` and those that it has started.
+///
+/// # Errors
+/// `NotFound` when it has ended.
+///
+/// # Platform
+/// On Windows it alone.
+pub fn processes_of(process_id: u32) -> io::Result<Vec<u32>> {
+    system::processes_of(process_id)
+}
+
 /// The processor time of this process.
 ///
 /// # Platform

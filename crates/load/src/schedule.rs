@@ -42,6 +42,18 @@ pub enum Pace {
         /// Time between the intended times of two messages of a connection.
         interval: Duration,
     },
+    /// The connections send in turn, each once in the warm-up and then once in every `interval`, and stay open
+    /// until the end, so that very many can be held with little traffic.
+    Turns {
+        /// As above.
+        warm_up: Duration,
+        /// As above.
+        duration: Duration,
+        /// As above.
+        cool_down: Duration,
+        /// Time between two turns of a connection.
+        interval: Duration,
+    },
     /// Each connection connects, has one echo, closes, and connects again.
     Churn {
         /// As above.
@@ -81,6 +93,7 @@ impl Pace {
             Self::ClosedLoop { warm_up, duration, cool_down }
             | Self::Churn { warm_up, duration, cool_down }
             | Self::Idle { warm_up, duration, cool_down }
+            | Self::Turns { warm_up, duration, cool_down, .. }
             | Self::FixedRate { warm_up, duration, cool_down, .. } => {
                 Some(Stretches { warm_up, duration, cool_down })
             }
@@ -92,6 +105,8 @@ impl Pace {
 /// of the process, so that all processes open and send evenly over the same time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Schedule {
+    /// Number of the process's first connection in the whole load.
+    pub first: u32,
     /// Connections of the process.
     pub connections: u32,
     /// How many of them, the first ones, send their next message when the last is back although the
@@ -118,12 +133,26 @@ impl Schedule {
             }
             Pace::FixedRate { interval, .. } if index >= self.hot => {
                 let (place, all) = (index - self.hot, self.connections - self.hot);
-                let own = portion(interval, 1, all).mul_f64(fraction(place, message));
+                let own = self.place_in_stretch(portion(interval, 1, all), index, message);
                 Some(portion(interval, place, all) + interval * message + own)
+            }
+            Pace::Turns { warm_up, interval, .. } => {
+                let (before, whole) = match message {
+                    0 => (Duration::ZERO, warm_up),
+                    _ => (warm_up + interval * (message - 1), interval),
+                };
+                let stretch = portion(whole, 1, self.connections);
+                let own = self.place_in_stretch(stretch, index, message);
+                Some(before + portion(whole, index, self.connections) + own)
             }
             Pace::Idle { warm_up, .. } => Some(portion(warm_up / 2, index, self.connections)),
             Pace::FixedRate { .. } | Pace::ClosedLoop { .. } | Pace::Churn { .. } => None,
         }
+    }
+
+    /// The place of a message in its own stretch of time, which differs between processes.
+    fn place_in_stretch(&self, stretch: Duration, index: u32, message: u32) -> Duration {
+        stretch.mul_f64(fraction(self.first.wrapping_add(index), message))
     }
 
     /// How many messages one connection sends; None: until the time is over.
@@ -132,6 +161,7 @@ impl Schedule {
             Pace::Interval { messages, .. } => Some(messages),
             Pace::ClosedLoop { .. }
             | Pace::FixedRate { .. }
+            | Pace::Turns { .. }
             | Pace::Churn { .. }
             | Pace::Idle { .. } => None,
         }
@@ -141,8 +171,8 @@ impl Schedule {
 /// A part of 1 that looks random and is the same in every run (the end of splitmix64). At a fixed rate
 /// each message has such a place in its own stretch of time: evenly spaced ones would fall into step
 /// with a handler that takes as long every time.
-fn fraction(place: u32, message: u32) -> f64 {
-    let name = (u64::from(place) << 32) | u64::from(message);
+fn fraction(connection: u32, message: u32) -> f64 {
+    let name = (u64::from(connection) << 32) | u64::from(message);
     let mut word = name.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -160,6 +190,7 @@ mod tests {
     use super::*;
 
     const CLASSIC: Schedule = Schedule {
+        first: 0,
         connections: 30_000,
         hot: 0,
         ramp: Duration::from_secs(6),
@@ -194,7 +225,7 @@ mod tests {
         let (warm_up, cool_down) = (Duration::ZERO, Duration::ZERO);
         let pace =
             Pace::FixedRate { warm_up, duration: Duration::from_secs(1), cool_down, interval };
-        Schedule { connections, hot, ramp: Duration::ZERO, pace }
+        Schedule { first: 0, connections, hot, ramp: Duration::ZERO, pace }
     }
 
     #[test]
@@ -227,8 +258,25 @@ mod tests {
     fn idle_connections_send_in_the_first_half_of_the_warm_up() {
         let warm_up = Duration::from_secs(2);
         let pace = Pace::Idle { warm_up, duration: warm_up, cool_down: warm_up };
-        let schedule = Schedule { connections: 4, hot: 0, ramp: Duration::ZERO, pace };
+        let schedule = Schedule { first: 0, connections: 4, hot: 0, ramp: Duration::ZERO, pace };
         assert_eq!(schedule.send_at(3, 0), Some(Duration::from_millis(750)));
+    }
+
+    #[test]
+    fn turns_come_one_after_another_once_in_the_warm_up_and_once_in_each_interval() {
+        let (warm_up, interval) = (Duration::from_millis(20), Duration::from_millis(200));
+        let pace = Pace::Turns { warm_up, duration: interval, cool_down: interval, interval };
+        let schedule = Schedule { first: 7, connections: 20, hot: 0, ramp: interval, pace };
+        let at = |turn: u32| schedule.send_at(turn % 20, turn / 20).expect("a time").as_millis();
+        for turn in 0..20 {
+            assert_eq!(at(turn), u128::from(turn), "one in every millisecond of the warm-up");
+        }
+        for turn in 20..80 {
+            assert_eq!((at(turn) - 20) / 10, u128::from(turn - 20), "one in every 10 ms after it");
+        }
+        let elsewhere = Schedule { first: 27, ..schedule };
+        assert_ne!(elsewhere.send_at(3, 1), schedule.send_at(3, 1), "processes are not in step");
+        assert_eq!(schedule.messages(), None);
     }
 
     #[test]
@@ -238,7 +286,7 @@ mod tests {
             duration: Duration::from_secs(1),
             cool_down: Duration::ZERO,
         };
-        let schedule = Schedule { connections: 4, hot: 0, ramp: Duration::ZERO, pace };
+        let schedule = Schedule { first: 0, connections: 4, hot: 0, ramp: Duration::ZERO, pace };
         assert_eq!(schedule.send_at(3, 9), None);
         assert_eq!(schedule.messages(), None);
         assert_eq!(schedule.open_at(3), Duration::ZERO);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{Counts, Outcome, tenths};
 use crate::failure::Failures;
+use crate::held::{Change, Held, ProcessMemory};
 use crate::histogram::{LatencyFigures, LatencyHistogram};
 
 /// Names the form of [`StressDocument`]; it changes when a field changes its meaning.
@@ -39,6 +40,9 @@ pub struct StressDocument {
     /// All latencies. Documents of former versions have none.
     #[serde(default)]
     pub histogram: Option<LatencyHistogram>,
+    /// What was seen while all connections were open, where somebody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldDocument>,
     /// The runs whose result it is. Documents of former versions have none.
     #[serde(default)]
     pub runs: Vec<RunOfStress>,
@@ -79,6 +83,37 @@ impl RunOfStress {
     }
 }
 
+/// [`Held`] with the figures that are derived from it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldDocument {
+    /// What was seen.
+    #[serde(flatten)]
+    pub held: Held,
+    /// Connections established in a second.
+    pub connects_per_second: Option<f64>,
+    /// All memory of the load's processes, for each connection.
+    pub load_bytes_each: f64,
+    /// All memory of the server's processes, for each connection.
+    pub server_bytes_each: Option<f64>,
+    /// What the kernel of this machine holds more than before, for each connection.
+    pub kernel_bytes_each: Option<f64>,
+}
+
+impl HeldDocument {
+    fn of(outcome: &Outcome, held: Held) -> Self {
+        let whole = |processes: ProcessMemory| processes.memory.whole_bytes_each(held.connections);
+        Self {
+            connects_per_second: outcome.connects_per_second().map(tenths),
+            load_bytes_each: whole(held.load),
+            server_bytes_each: held.server.map(whole),
+            kernel_bytes_each: held
+                .kernel
+                .map(|kernel: Change| kernel.bytes_each(held.connections)),
+            held,
+        }
+    }
+}
+
 fn written(time: SystemTime) -> String {
     humantime::format_rfc3339_micros(time).to_string()
 }
@@ -103,6 +138,7 @@ impl StressDocument {
             failures: outcome.failures.clone(),
             latency: outcome.latencies.summary().into(),
             histogram: Some((&outcome.latencies).into()),
+            held: outcome.held.map(|held| HeldDocument::of(outcome, held)),
             runs,
             clean: outcome.is_clean(),
         }
@@ -139,6 +175,7 @@ impl StressDocument {
                 .filter_map(|run| run.recorded().map(|(since, _)| since))
                 .min(),
             recorded_time: seconds("recorded_seconds", self.recorded_seconds)?,
+            held: self.held.as_ref().map(|document| document.held),
             ..Outcome::default()
         })
     }

@@ -19,6 +19,8 @@ mod doctor;
 #[cfg(target_os = "linux")]
 mod ending;
 mod files;
+#[cfg(target_os = "linux")]
+mod held;
 mod help;
 mod json;
 mod merge;

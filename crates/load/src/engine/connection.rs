@@ -4,33 +4,27 @@
 //! is seen at once, also between two messages. Send and receive may be handled by two threads, so
 //! the state is behind a lock, which nearly always is free.
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Shutdown};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use overlapped::{Buffer, Received, TcpStream};
 
+use super::under_way::UnderWay;
 use super::worker::Recording;
-use super::{Load, Phase, Shared, Step, opening};
+use super::{Load, Shared, Step, opening};
 use crate::failure::FailureKind;
 use crate::pattern::{MessageName, Verifier};
 use crate::schedule::Pace;
 
-/// No deadline is set.
-const NEVER: u64 = u64::MAX;
-
 /// One connection of the share.
 pub(crate) struct Connection {
     state: Mutex<State>,
-    /// Milliseconds after the start of the run at which patience ends.
-    deadline_ms: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Not opened yet, or its connect is under way.
     Opening,
     /// Open, and not yet time for the next message.
@@ -43,35 +37,30 @@ enum Stage {
     Ended,
 }
 
-struct State {
-    stage: Stage,
-    stream: Option<TcpStream<Load>>,
+pub(super) struct State {
+    pub(super) stage: Stage,
     /// Number of the next message.
-    message: u32,
-    /// When the next message was to be sent.
-    intended: Instant,
-    /// The same of those that are under way, the oldest first.
-    under_way: VecDeque<Instant>,
-    /// Of the oldest that is under way.
-    verifier: Option<Verifier>,
+    pub(super) message: u32,
+    pub(super) stream: Option<TcpStream<Load>>,
+    pub(super) under_way: Option<Box<UnderWay>>,
+}
+
+impl State {
+    /// How many messages are under way.
+    fn messages_under_way(&self) -> u32 {
+        self.under_way.as_ref().map_or(0, |under_way| under_way.intended.len() as u32)
+    }
 }
 
 impl Default for Connection {
     fn default() -> Self {
-        let state = State {
-            stage: Stage::Opening,
-            stream: None,
-            message: 0,
-            intended: Instant::now(),
-            under_way: VecDeque::new(),
-            verifier: None,
-        };
-        Self { state: Mutex::new(state), deadline_ms: AtomicU64::new(NEVER) }
+        let state = State { stage: Stage::Opening, message: 0, stream: None, under_way: None };
+        Self { state: Mutex::new(state) }
     }
 }
 
 impl Connection {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,25 +73,23 @@ pub(crate) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    fn connection(&self) -> &'a Connection {
+    pub(super) fn connection(&self) -> &'a Connection {
         &self.shared.connections[self.index as usize]
     }
 
-    fn set_deadline(&self, connection: &Connection) {
+    pub(super) fn set_deadline(&self) {
         let end = self.shared.started.elapsed() + self.shared.config.timeout;
-        connection.deadline_ms.store(end.as_millis() as u64, Ordering::Relaxed);
+        self.shared.deadlines.set(self.index, end);
     }
 
     /// Starts to connect.
     pub(crate) fn open(&mut self) {
-        let shared = self.shared;
-        let connection = self.connection();
-        let mut state = connection.state();
+        let mut state = self.connection().state();
         if state.stage != Stage::Opening {
             return;
         }
-        shared.progress.connection_tried();
-        self.set_deadline(connection);
+        self.shared.progress.connection_tried();
+        self.set_deadline();
         self.connect(&mut state, None);
     }
 
@@ -114,13 +101,15 @@ impl<'a> Steps<'a> {
     }
 
     /// Opens the connection again after its echo. It counts as the same one.
-    fn open_again(&mut self, connection: &Connection, state: &mut State) {
+    pub(super) fn open_again(&mut self, state: &mut State) {
         if let Some(stream) = state.stream.take() {
             stream.close();
         }
         state.stage = Stage::Opening;
-        state.intended = Instant::now();
-        self.set_deadline(connection);
+        // The message is under way from now on, and is sent when the connection is there.
+        let under_way = state.under_way.get_or_insert_with(UnderWay::new);
+        under_way.intended.push_back(Instant::now());
+        self.set_deadline();
         let source = opening::source_for_again(self.shared, self.index, state.message);
         self.connect(state, source);
     }
@@ -128,8 +117,7 @@ impl<'a> Steps<'a> {
     /// The connect has ended.
     pub(crate) fn connected(&mut self, result: io::Result<()>) {
         let shared = self.shared;
-        let connection = self.connection();
-        let mut state = connection.state();
+        let mut state = self.connection().state();
         if state.stage != Stage::Opening {
             return;
         }
@@ -137,7 +125,7 @@ impl<'a> Steps<'a> {
             self.fail_by(&mut state, &error);
             return;
         }
-        connection.deadline_ms.store(NEVER, Ordering::Relaxed);
+        shared.deadlines.clear(self.index);
         state.stage = Stage::Idle;
         let is_again = state.message > 0;
         if !is_again {
@@ -153,21 +141,22 @@ impl<'a> Steps<'a> {
         }
         if is_again {
             // The time since the connect was started belongs to the message.
-            self.send(connection, &mut state, 1);
+            let under_way = state.under_way.as_mut();
+            let intended = under_way.and_then(|it| it.intended.pop_front());
+            self.send(&mut state, 1, intended.unwrap_or_else(Instant::now));
             return;
         }
         drop(state);
-        settle(shared);
+        shared.settle();
     }
 
     /// The schedule begins for this connection, or goes on after an echo.
     pub(crate) fn next_message(&mut self) {
-        let connection = self.connection();
-        let mut state = connection.state();
-        self.schedule_next(connection, &mut state);
+        let mut state = self.connection().state();
+        self.schedule_next(&mut state);
     }
 
-    fn schedule_next(&mut self, connection: &Connection, state: &mut State) {
+    fn schedule_next(&mut self, state: &mut State) {
         if !matches!(state.stage, Stage::Idle | Stage::Echoing) {
             return;
         }
@@ -177,50 +166,71 @@ impl<'a> Steps<'a> {
             None => shared.progress.is_closing(),
         };
         if over {
-            if state.under_way.is_empty() {
-                self.shut_down(connection, state);
+            if state.messages_under_way() == 0 {
+                self.shut_down(state);
             }
             return;
         }
         let Some(begun) = shared.begun() else { return };
-        match shared.schedule.send_at(self.index, state.message) {
-            None => {
-                let room = shared.config.depth.max(1).saturating_sub(state.under_way.len() as u32);
-                state.intended = Instant::now();
-                self.send(connection, state, room);
-            }
-            // A message of an idle connection is its only one.
-            Some(_) if state.message > 0 && matches!(shared.config.pace, Pace::Idle { .. }) => {}
-            Some(after) => {
-                state.intended = begun + after;
-                let wait = state.intended.saturating_duration_since(Instant::now());
-                if wait.is_zero() {
-                    self.send(connection, state, 1);
-                } else if let Err(refused) = shared.port.timer(wait, Step::Due(self.index)) {
-                    self.fail_by(state, &refused.error);
-                }
-            }
+        let pace = shared.config.pace;
+        let Some(after) = shared.schedule.send_at(self.index, state.message) else {
+            let room = shared.config.depth.max(1).saturating_sub(state.messages_under_way());
+            self.send(state, room, Instant::now());
+            return;
+        };
+        // A message of an idle connection is its only one.
+        if state.message > 0 && matches!(pace, Pace::Idle { .. }) {
+            state.under_way = None;
+            return;
+        }
+        let intended = begun + after;
+        let wait = intended.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            self.send(state, 1, intended);
+            return;
+        }
+        if state.messages_under_way() == 0 {
+            state.under_way = None;
+        }
+        // Where connections have turns, the turn of this one comes.
+        if !matches!(pace, Pace::Turns { .. })
+            && let Err(refused) = shared.port.timer(wait, Step::Due(self.index))
+        {
+            self.fail_by(state, &refused.error);
         }
     }
 
     /// The time of the next message has come.
     pub(crate) fn due(&mut self) {
-        let connection = self.connection();
-        let mut state = connection.state();
-        if state.stage == Stage::Idle {
-            if self.shared.progress.is_recording() {
-                self.recording.lateness.record(state.intended.elapsed());
+        let mut state = self.connection().state();
+        self.send_when_due(&mut state);
+    }
+
+    /// The time of message `message` has come, unless it was sent already.
+    pub(crate) fn turn(&mut self, message: u32) {
+        let mut state = self.connection().state();
+        if state.message == message {
+            self.send_when_due(&mut state);
+        }
+    }
+
+    fn send_when_due(&mut self, state: &mut State) {
+        let shared = self.shared;
+        let at = shared.schedule.send_at(self.index, state.message);
+        if let (Stage::Idle, Some(begun), Some(after)) = (state.stage, shared.begun(), at) {
+            let intended = begun + after;
+            if shared.progress.is_recording() {
+                self.recording.lateness.record(intended.elapsed());
             }
-            self.send(connection, &mut state, 1);
+            self.send(state, 1, intended);
         }
     }
 
     /// The run is over: closes the connection unless a message is under way.
     pub(crate) fn close_if_idle(&mut self) {
-        let connection = self.connection();
-        let mut state = connection.state();
+        let mut state = self.connection().state();
         if state.stage == Stage::Idle {
-            self.shut_down(connection, &mut state);
+            self.shut_down(&mut state);
         }
     }
 
@@ -231,8 +241,8 @@ impl<'a> Steps<'a> {
         MessageName { connection, message, mark }
     }
 
-    /// Sends the next `count` messages in one piece.
-    fn send(&mut self, connection: &Connection, state: &mut State, count: u32) {
+    /// Sends the next `count` messages in one piece, which were to be sent at `intended`.
+    fn send(&mut self, state: &mut State, count: u32, intended: Instant) {
         if count == 0 {
             return;
         }
@@ -242,17 +252,18 @@ impl<'a> Steps<'a> {
         if buffer.capacity() < length * count as usize {
             buffer = Buffer::with_capacity(length * count as usize);
         }
-        if state.under_way.is_empty() {
-            state.verifier = Some(Verifier::new(self.name(state.message), length));
+        let under_way = state.under_way.get_or_insert_with(UnderWay::new);
+        if under_way.intended.is_empty() {
+            under_way.verifier = Some(Verifier::new(self.name(state.message), length));
         }
         for _ in 0..count {
             self.name(state.message).write(length, |piece| buffer.extend_from_slice(piece));
-            state.under_way.push_back(state.intended);
+            under_way.intended.push_back(intended);
             state.message += 1;
             shared.progress.message_sent();
         }
         state.stage = Stage::Echoing;
-        self.set_deadline(connection);
+        self.set_deadline();
         let sent = state.stream.as_ref().map(|stream| stream.send(buffer, Step::Send));
         if let Some(Err(refused)) = sent {
             self.fail_by(state, &refused.error);
@@ -269,8 +280,7 @@ impl<'a> Steps<'a> {
 
     /// A receive has ended.
     pub(crate) fn received(&mut self, buffer: &[u8], result: io::Result<Received>) {
-        let connection = self.connection();
-        let mut state = connection.state();
+        let mut state = self.connection().state();
         if state.stage == Stage::Ended {
             return;
         }
@@ -279,7 +289,7 @@ impl<'a> Steps<'a> {
             Ok(Received::End) if state.stage == Stage::Closing => {
                 let is_churn = matches!(self.shared.config.pace, Pace::Churn { .. });
                 if is_churn && !self.shared.progress.is_closing() {
-                    self.open_again(connection, &mut state);
+                    self.open_again(&mut state);
                 } else {
                     self.complete(&mut state);
                 }
@@ -287,7 +297,7 @@ impl<'a> Steps<'a> {
             Ok(Received::End) => self.fail(&mut state, FailureKind::ClosedEarly),
             Ok(Received::Readable) => self.receive_again(&mut state),
             Ok(Received::Data(length)) => {
-                self.echoed(connection, &mut state, &buffer[..length]);
+                self.echoed(&mut state, &buffer[..length]);
                 self.receive_again(&mut state);
             }
         }
@@ -300,10 +310,11 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn echoed(&mut self, connection: &Connection, state: &mut State, piece: &[u8]) {
+    fn echoed(&mut self, state: &mut State, piece: &[u8]) {
         let (mut rest, mut complete) = (piece, false);
         while !rest.is_empty() {
-            let Some(verifier) = state.verifier.as_mut() else {
+            let under_way = state.under_way.as_mut();
+            let Some(verifier) = under_way.and_then(|it| it.verifier.as_mut()) else {
                 // Bytes that nobody asked for.
                 self.fail(state, FailureKind::WrongBytes);
                 return;
@@ -323,15 +334,15 @@ impl<'a> Steps<'a> {
             rest = others;
         }
         if complete {
-            if state.under_way.is_empty() {
-                connection.deadline_ms.store(NEVER, Ordering::Relaxed);
+            if state.messages_under_way() == 0 {
+                self.shared.deadlines.clear(self.index);
                 state.stage = Stage::Idle;
             } else {
-                self.set_deadline(connection);
+                self.set_deadline();
             }
             match self.shared.config.pace {
-                Pace::Churn { .. } => self.shut_down(connection, state),
-                _ => self.schedule_next(connection, state),
+                Pace::Churn { .. } => self.shut_down(state),
+                _ => self.schedule_next(state),
             }
         }
     }
@@ -340,8 +351,8 @@ impl<'a> Steps<'a> {
     fn message_complete(&mut self, state: &mut State) {
         let shared = self.shared;
         shared.progress.message_echoed(shared.config.message_bytes);
-        let intended = state.under_way.pop_front();
-        if let Some(intended) = intended
+        let Some(under_way) = state.under_way.as_mut() else { return };
+        if let Some(intended) = under_way.intended.pop_front()
             && shared.progress.is_recording()
         {
             let is_hot = self.index < shared.schedule.hot;
@@ -353,88 +364,8 @@ impl<'a> Steps<'a> {
             shared.recent.record(latency);
             recording.messages += 1;
         }
-        let next = state.message - state.under_way.len() as u32;
-        state.verifier = (!state.under_way.is_empty())
+        let next = state.message - under_way.intended.len() as u32;
+        under_way.verifier = (!under_way.intended.is_empty())
             .then(|| Verifier::new(self.name(next), shared.config.message_bytes));
-    }
-
-    fn shut_down(&mut self, connection: &Connection, state: &mut State) {
-        state.stage = Stage::Closing;
-        self.set_deadline(connection);
-        let done = state.stream.as_ref().map(|stream| stream.shutdown(Shutdown::Write));
-        if let Some(Err(error)) = done {
-            self.fail_by(state, &error);
-        }
-    }
-
-    fn complete(&mut self, state: &mut State) {
-        self.shared.progress.connection_completed();
-        self.end(state);
-    }
-
-    /// Ends the connection if its deadline has passed.
-    pub(crate) fn look_at_deadline(&mut self, now: Duration) {
-        let connection = self.connection();
-        let passed = |at: &AtomicU64| u128::from(at.load(Ordering::Relaxed)) <= now.as_millis();
-        if passed(&connection.deadline_ms) {
-            let mut state = connection.state();
-            if passed(&connection.deadline_ms) {
-                self.fail(&mut state, FailureKind::TimedOut);
-            }
-        }
-    }
-
-    /// Ends the connection because the run was stopped.
-    pub(crate) fn interrupt(&mut self) {
-        let mut state = self.connection().state();
-        if state.stream.is_some() || state.stage != Stage::Opening {
-            self.fail(&mut state, FailureKind::Interrupted);
-        } else {
-            // It was never tried, so nothing is counted.
-            self.end(&mut state);
-        }
-    }
-
-    fn fail_by(&mut self, state: &mut State, error: &io::Error) {
-        if state.stage != Stage::Ended {
-            self.recording.failures.count_error(error);
-            self.shared.progress.connection_failed();
-            self.end(state);
-        }
-    }
-
-    fn fail(&mut self, state: &mut State, kind: FailureKind) {
-        if state.stage != Stage::Ended {
-            self.recording.failures.count(kind);
-            self.shared.progress.connection_failed();
-            self.end(state);
-        }
-    }
-
-    /// Packets of operations that this aborts find the stage `Ended` and change nothing.
-    fn end(&mut self, state: &mut State) {
-        let before = std::mem::replace(&mut state.stage, Stage::Ended);
-        if before == Stage::Ended {
-            return;
-        }
-        self.connection().deadline_ms.store(NEVER, Ordering::Relaxed);
-        if let Some(stream) = state.stream.take() {
-            stream.close();
-        }
-        if before == Stage::Opening && state.message == 0 {
-            settle(self.shared);
-        } else {
-            self.shared.progress.connection_closed();
-        }
-        if self.shared.living.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.enter(Phase::Finished);
-        }
-    }
-}
-
-/// One connect has succeeded or failed; the last one opens the next phase.
-fn settle(shared: &Shared) {
-    if shared.unsettled.fetch_sub(1, Ordering::AcqRel) == 1 {
-        shared.enter(Phase::Open);
     }
 }

@@ -3,18 +3,23 @@
 //! [`Run::start`] opens all connections over the ramp and then holds, so that several processes
 //! can wait for each other; [`Control::begin`] lets the schedule start; [`Run::next_phase`] tells the
 //! caller how far it is; [`Run::finish`] gives the [`Outcome`]. `worker` takes packets from the
-//! port, `connection` is what one connection goes through, `opening` makes its socket, `progress` the counters that may be
-//! looked at while a run goes on, and `recent` the latencies since somebody looked last.
+//! port, `turns` lets connections send in turn, `connection` is what one connection goes through, `opening` makes its socket,
+//! `under_way` is what it keeps of messages, `ending` its end, and `deadlines` when patience with it is over; `progress` has the
+//! counters that may be looked at while a run goes on, and `recent` the latencies since somebody looked last.
 
 mod connection;
+mod deadlines;
+mod ending;
 mod opening;
 mod progress;
 mod recent;
+mod turns;
+mod under_way;
 mod worker;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -29,9 +34,13 @@ use crate::plan::{Share, Sources};
 use crate::schedule::{Pace, Schedule};
 
 use connection::Connection;
+use deadlines::Deadlines;
 pub use progress::Progress;
 use recent::Recent;
 use worker::Recording;
+
+/// Buffers that are kept where memory matters most.
+const SPARE_BUFFERS: usize = 256;
 
 /// What one process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,6 +108,8 @@ pub(crate) enum Step {
     Due(u32),
     /// It is time to open more connections.
     Ramp,
+    /// It is the turn of more connections.
+    Turns,
     /// It is time to look for connections whose deadline has passed.
     Sweep,
     /// The warm-up, or the time to record, is over.
@@ -119,10 +130,13 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) schedule: Schedule,
     pub(crate) connections: Vec<Connection>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) progress: Arc<Progress>,
     pub(crate) recent: Recent,
     /// Index of the next connection to open; only the ramp's chain of timers touches it.
     pub(crate) next_to_open: AtomicU32,
+    /// Number of the next turn; only the chain of timers of the turns touches it.
+    pub(crate) next_turn: AtomicU64,
     /// Connections whose connect has neither succeeded nor failed.
     pub(crate) unsettled: AtomicU32,
     /// Connections that have not ended.
@@ -176,6 +190,13 @@ impl Shared {
         true
     }
 
+    /// One connect has succeeded or failed; the last one opens the next phase.
+    pub(crate) fn settle(&self) {
+        if self.unsettled.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.enter(Phase::Open);
+        }
+    }
+
     /// When the schedule began; None before.
     pub(crate) fn begun(&self) -> Option<Instant> {
         self.clock().begun
@@ -222,17 +243,30 @@ impl Run {
     /// the run; it is counted.
     pub fn start(config: Config) -> io::Result<Self> {
         let threads = config.threads.max(1);
-        let port = Port::<Load>::builder().concurrency(threads).build()?;
+        let mut builder = Port::<Load>::builder().concurrency(threads);
+        if matches!(config.pace, Pace::Turns { .. }) {
+            // Where each byte of a connection counts, buffers are no larger than a message.
+            builder = builder.buffer_size(config.message_bytes.max(64)).pool_limit(SPARE_BUFFERS);
+        }
+        let port = builder.build()?;
         let count = config.share.count;
         let hot = config.hot.saturating_sub(config.share.first).min(count);
         let (phases, receiver) = channel();
         let shared = Arc::new(Shared {
             port,
-            schedule: Schedule { connections: count, hot, ramp: config.ramp, pace: config.pace },
+            schedule: Schedule {
+                first: config.share.first,
+                connections: count,
+                hot,
+                ramp: config.ramp,
+                pace: config.pace,
+            },
             connections: (0..count).map(|_| Connection::default()).collect(),
+            deadlines: Deadlines::new(count),
             progress: Arc::new(Progress::default()),
             recent: Recent::default(),
             next_to_open: AtomicU32::new(0),
+            next_turn: AtomicU64::new(0),
             unsettled: AtomicU32::new(count),
             living: AtomicU32::new(count),
             started: Instant::now(),

@@ -6,10 +6,11 @@ use std::time::Duration;
 use overlapped::{OrPacket, Packet};
 
 use super::connection::Steps;
+use super::turns;
 use super::{Load, Order, Phase, Shared, Step};
 use crate::failure::Failures;
 use crate::histogram::Latencies;
-use crate::schedule::Stretches;
+use crate::schedule::{Pace, Stretches};
 
 /// How often deadlines are looked at, and so how far a timeout may overrun.
 pub(super) const SWEEP_PERIOD: Duration = Duration::from_millis(100);
@@ -68,7 +69,7 @@ fn handle(shared: &Shared, recording: &mut Recording, packet: Packet<Load>) {
     }
 }
 
-fn steps<'a>(shared: &'a Shared, recording: &'a mut Recording, index: u32) -> Steps<'a> {
+pub(super) fn steps<'a>(shared: &'a Shared, recording: &'a mut Recording, index: u32) -> Steps<'a> {
     Steps { shared, recording, index }
 }
 
@@ -76,6 +77,7 @@ fn on_timer(shared: &Shared, recording: &mut Recording, step: Step) {
     match step {
         Step::Due(index) => steps(shared, recording, index).due(),
         Step::Ramp => ramp(shared, recording),
+        Step::Turns => turns::take(shared, recording),
         Step::Sweep => sweep(shared, recording),
         Step::PhaseEnd => phase_end(shared, recording),
         Step::Connect | Step::Send | Step::Receive => {}
@@ -121,6 +123,10 @@ fn begin(shared: &Shared, recording: &mut Recording) {
     if let Some(length) = length {
         restart(shared, length, Step::PhaseEnd);
     }
+    if matches!(shared.config.pace, Pace::Turns { .. }) {
+        turns::take(shared, recording);
+        return;
+    }
     for index in 0..shared.config.share.count {
         steps(shared, recording, index).next_message();
     }
@@ -155,6 +161,6 @@ fn close(shared: &Shared, recording: &mut Recording) {
 }
 
 /// Starts a timer of the run. The port refuses it only once it is closed, when the run is over.
-fn restart(shared: &Shared, after: Duration, step: Step) {
+pub(super) fn restart(shared: &Shared, after: Duration, step: Step) {
     shared.port.timer(after, step).or_packet();
 }

@@ -103,7 +103,7 @@ pub(crate) struct Accepting<O: Operation> {
     starting: usize,
     /// Somebody posts accepts, and looks again before that ends.
     refilling: bool,
-    places: Arc<Places<O>>,
+    places: Arc<Places>,
     /// How many of the outstanding ones are silent.
     silent: Arc<AtomicUsize>,
     /// The silent ones that the library holds, oldest first, by their numbers. Where the kernel waits
@@ -116,11 +116,9 @@ pub(crate) struct Accepting<O: Operation> {
 
 impl<O: Operation> Accepting<O> {
     fn new(window: AcceptWindow, listener: Handle<O>, make: MakeAccept<O>) -> Box<Self> {
-        let places = Places {
-            open: AtomicUsize::new(0),
-            connections: Arc::downgrade(listener.connections()),
-            listener: listener.token(),
-        };
+        let (connections, token) = (Arc::downgrade(listener.connections()), listener.token());
+        let freed = Box::new(move || place_freed(&connections, token));
+        let places = Places { open: AtomicUsize::new(0), freed };
         Box::new(Self {
             window,
             listener,
@@ -144,7 +142,7 @@ impl<O: Operation> Accepting<O> {
     pub(crate) fn admit(&self) -> Option<Admission> {
         self.window.connections?;
         self.places.open.fetch_add(1, Ordering::Relaxed);
-        Some(Admission(Arc::clone(&self.places) as Arc<dyn GiveBack>))
+        Some(Admission(Arc::clone(&self.places)))
     }
 
     /// Whether one more accept may be posted, `posted` of them being so.
@@ -220,38 +218,34 @@ impl<O: Operation> Accepting<O> {
 }
 
 /// The place that an accepted connection takes under its listener's limit; given back when dropped.
-pub(crate) struct Admission(Arc<dyn GiveBack>);
+///
+/// Every connection under a limit has one, so it is no larger than a reference.
+pub(crate) struct Admission(Arc<Places>);
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.0.give_back();
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        (self.0.freed)();
     }
 }
 
 /// The places under one listener's limit, whatever its protocol.
-trait GiveBack: Send + Sync {
-    fn give_back(&self);
-}
-
-struct Places<O: Operation> {
+struct Places {
     /// Accepted connections that are open.
     open: AtomicUsize,
-    connections: Weak<Connections<O>>,
-    /// By its token.
-    listener: u64,
+    /// Lets the listener know that there is a place.
+    freed: Box<dyn Fn() + Send + Sync>,
 }
 
-impl<O: Operation> GiveBack for Places<O> {
-    fn give_back(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-        let Some(connections) = self.connections.upgrade() else { return };
-        let listener = connections.find(self.listener);
-        let listener =
-            listener.and_then(|at| at.rare.accepting().map(|accepting| accepting.listener()));
-        if let Some(listener) = listener {
-            refill(&listener);
-            contained(|| drop(listener));
-        }
+/// A place under the limit of the listener that has this token is free.
+fn place_freed<O: Operation>(connections: &Weak<Connections<O>>, listener: u64) {
+    let Some(connections) = connections.upgrade() else { return };
+    let listener = connections.find(listener);
+    let listener =
+        listener.and_then(|at| at.rare.accepting().map(|accepting| accepting.listener()));
+    if let Some(listener) = listener {
+        refill(&listener);
+        contained(|| drop(listener));
     }
 }
 

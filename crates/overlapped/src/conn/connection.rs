@@ -1,6 +1,7 @@
 //! What one lock guards of a connection: the socket, its two operation queues, and what is known of
 //! the peer. Here are the steps that need nothing else.
 
+use super::accept_window::Admission;
 use super::facts::{Moment, Peer};
 use super::in_place::StartCounts;
 use super::operation::{Direction, Operation, Pending, Perform, Progress, Role, Surroundings};
@@ -24,6 +25,8 @@ pub(crate) struct Connection<O: Operation> {
     /// None once closed.
     pub(crate) socket: Option<Socket>,
     pub(crate) rare: Rare<O>,
+    /// The place that it takes under its listener's limit.
+    pub(super) admission: Option<Admission>,
     pub(crate) state: ConnectionState,
     pub(crate) origin: Origin,
     /// Whom it is connected to. Some systems forget it when the connection ends.
@@ -88,7 +91,8 @@ impl<O: Operation> Connection<O> {
         let TcpSocket { socket, admission, peer, origin } = socket;
         let mut new = Self {
             socket: Some(socket),
-            rare: Rare::new(admission),
+            rare: Rare::new(),
+            admission,
             state,
             origin,
             peer: Peer::None,
@@ -336,7 +340,7 @@ impl<O: Operation> Connection<O> {
     /// Its socket, with what belongs to it. The connection is closed from now on.
     pub(super) fn take_socket(&mut self) -> Option<TcpSocket> {
         let socket = self.socket.take()?;
-        let admission = self.rare.take_admission();
+        let admission = self.admission.take();
         Some(TcpSocket { socket, admission, peer: self.peer(), origin: self.origin })
     }
 }

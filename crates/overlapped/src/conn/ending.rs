@@ -130,7 +130,7 @@ impl<O: Operation> Connections<O> {
             // Before the packets: whoever takes one sees the connection gone.
             connections.scheduler.backend().deregister(socket);
         }
-        let admission = at.rare.take_admission();
+        let admission = at.admission.take();
         let mut accepting = at.rare.take_accepting();
         let listener = at.take_reservation();
         drop(socket);

@@ -1,6 +1,6 @@
 //! What few connections have, out of the way of those that have not.
 
-use super::accept_window::{Accepting, Admission};
+use super::accept_window::Accepting;
 use super::limits::Limits;
 use super::operation::Operation;
 use std::net::SocketAddrV6;
@@ -11,8 +11,6 @@ pub(crate) struct Rare<O: Operation>(Option<Box<Parts<O>>>);
 struct Parts<O: Operation> {
     /// Of a listener: its window.
     accepting: Option<Box<Accepting<O>>>,
-    /// The place that it takes under its listener's limit.
-    admission: Option<Admission>,
     /// An address that is too large for its place.
     peer: Option<SocketAddrV6>,
     /// What is limited in time.
@@ -20,17 +18,12 @@ struct Parts<O: Operation> {
 }
 
 impl<O: Operation> Rare<O> {
-    pub(super) fn new(admission: Option<Admission>) -> Self {
-        let mut rare = Self(None);
-        if admission.is_some() {
-            rare.parts().admission = admission;
-        }
-        rare
+    pub(super) fn new() -> Self {
+        Self(None)
     }
 
     fn parts(&mut self) -> &mut Parts<O> {
-        let none =
-            || Box::new(Parts { accepting: None, admission: None, peer: None, limits: None });
+        let none = || Box::new(Parts { accepting: None, peer: None, limits: None });
         self.0.get_or_insert_with(none)
     }
 
@@ -48,10 +41,6 @@ impl<O: Operation> Rare<O> {
 
     pub(super) fn take_accepting(&mut self) -> Option<Box<Accepting<O>>> {
         self.0.as_mut()?.accepting.take()
-    }
-
-    pub(super) fn take_admission(&mut self) -> Option<Admission> {
-        self.0.as_mut()?.admission.take()
     }
 
     pub(super) fn limits_mut(&mut self) -> Option<&mut Limits> {

@@ -78,7 +78,7 @@ impl<O: Operation> Locked<'_, O> {
             delivery.add(self.connections, pending.aborted());
         }
         self.forget_connection(ConnectionState::Unconnected, None);
-        delivery.later().admissions.extend(self.rare.take_admission());
+        delivery.later().admissions.extend(self.admission.take());
         Ok(())
     }
 

@@ -140,7 +140,7 @@ impl<O: Operation> Locked<'_, O> {
     /// Ends a silent connection and gives its place; `None` when its packet is on its way already.
     fn give_up(&mut self, delivery: &mut Delivery<O>) -> Option<Option<Admission>> {
         let mut pending = self.pop(Direction::Receive)?;
-        let admission = self.rare.take_admission();
+        let admission = self.admission.take();
         pending.operation.fail(aborted());
         self.deliver(pending, delivery);
         Some(admission)

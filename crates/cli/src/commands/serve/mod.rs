@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit::Usage;
 use crate::interrupt::EndArguments;
 use crate::live::terminal;
-use crate::{listen, values};
+use crate::{exit, listen, values};
 
 /// Where the server listens when nobody says where.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:12345";
@@ -177,6 +177,12 @@ pub fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     }
     let descriptors = overlapped_load::limits::raise_descriptors()?;
     let settings = settings::resolve(arguments, descriptors)?;
+    if let Some(asked) = arguments.max_connections
+        && let Err(shortage) = overlapped_load::room::check(asked.into(), 1)
+    {
+        // It is a limit, and need not be reached.
+        exit::complain(&format!("{shortage}; it starts all the same"));
+    }
     let listener = match place {
         Place::Address(address) => listen::listen(address, arguments.stack, settings.backlog)?,
         Place::Inherited(name) => listen::inherited(name)?,

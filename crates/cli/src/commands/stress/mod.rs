@@ -2,8 +2,10 @@
 //!
 //! The load runs in worker processes, as many as the descriptor limit makes necessary. `team`
 //! starts them, lets them begin together and adds up what they saw; `worker` is one of them;
-//! `report` says the result. `watched` shows it on a screen while it runs.
+//! `report` says the result. `watched` shows it on a screen while it runs, and `held` looks at the memory
+//! that it takes.
 
+mod held;
 pub mod report;
 pub mod team;
 mod watched;
@@ -20,20 +22,24 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use overlapped_load::document::Outcome;
 use overlapped_load::engine::Config;
-use overlapped_load::limits;
 use overlapped_load::plan::{self, Limits};
 use overlapped_load::schedule::Pace;
 use overlapped_load::stress_document::{RunOfStress, StressDocument};
+use overlapped_load::{limits, room};
 
 use crate::exit::{Reported, Usage};
 use crate::interrupt::{self, EndArguments};
 use crate::live::terminal;
 use crate::{exit, output, values, words};
-use team::{Event, Moment, Team, Then};
+use held::HeldMemory;
+use team::{Event, Moment, Team};
 pub use worker::run as run_worker;
 
 /// Connects per second when the ramp is left to the tool.
 const RAMP_PER_SECOND: f64 = 5_000.0;
+
+/// How long the load at a rate goes on at the most while memory is looked at.
+const COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// Threads of one worker process.
 const THREADS: usize = 2;
@@ -58,6 +64,13 @@ pub struct StressArguments {
     #[arg(long, value_name = "TIME", value_parser = values::positive_duration,
           conflicts_with_all = ["messages", "interval"])]
     duration: Option<Duration>,
+    /// Hold the connections with little traffic: each has one echo, spread over the time of the ramp; then
+    /// so many messages a second, of all connections in turn, for --duration.
+    #[arg(long, value_name = "N", value_parser = values::positive, requires = "duration")]
+    rate: Option<u32>,
+    /// With --rate, also tell the memory of the server whose first process has this id, on this machine.
+    #[arg(long, value_name = "ID", value_parser = values::positive, requires = "rate")]
+    server_process: Option<u32>,
     /// Bytes of a message.
     #[arg(long, short, value_name = "BYTES", default_value = "64", value_parser = values::size)]
     size: usize,
@@ -89,24 +102,34 @@ impl StressArguments {
                 Usage("port 0 is no place to connect to; give the server's port".into()).into()
             );
         }
+        // On a loopback address the server's ends are on this machine, too.
+        let ends_each = if self.address.ip().is_loopback() { 2 } else { 1 };
+        room::check(self.connections.into(), ends_each)?;
         let range = limits::port_range().context("the port range cannot be read")?;
         let limits =
             Limits { descriptors: limits::raise_descriptors()?, ports: limits::ports_in(range) };
         let plan =
             plan::plan(self.connections, self.processes, self.address, limits, std::process::id())?;
-        let pace = match self.duration {
-            Some(duration) => {
+        let ramp = self.ramp.unwrap_or_else(|| {
+            Duration::from_secs_f64(f64::from(self.connections) / RAMP_PER_SECOND)
+        });
+        let pace = match (self.duration, self.rate) {
+            (Some(duration), Some(rate)) => Pace::Turns {
+                warm_up: ramp,
+                duration,
+                cool_down: COOL_DOWN,
+                interval: Duration::from_secs_f64(f64::from(self.connections) / f64::from(rate)),
+            },
+            (Some(duration), None) => {
                 Pace::ClosedLoop { warm_up: Duration::ZERO, duration, cool_down: Duration::ZERO }
             }
-            None => Pace::Interval { messages: self.messages, interval: self.interval },
+            (None, _) => Pace::Interval { messages: self.messages, interval: self.interval },
         };
         let config = |share| Config {
             target: self.address,
             share,
             sources: plan.sources,
-            ramp: self.ramp.unwrap_or_else(|| {
-                Duration::from_secs_f64(f64::from(self.connections) / RAMP_PER_SECOND)
-            }),
+            ramp,
             pace,
             message_bytes: self.size,
             depth: 1,
@@ -177,7 +200,9 @@ fn with_a_bar(arguments: &StressArguments, configs: &[Config]) -> anyhow::Result
         let _ = interrupted.send(Event::Interrupt);
     })?;
     let bar = progress_bar(arguments.total_messages());
+    let mut memory = HeldMemory::before(arguments)?;
     let mut team = Team::start(configs, sender, events)?;
+    let processes = team.process_ids();
     let total = u64::from(arguments.connections);
     let result = team.run(None, |moment, sum| {
         if moment == Moment::Progress {
@@ -193,10 +218,10 @@ fn with_a_bar(arguments: &StressArguments, configs: &[Config]) -> anyhow::Result
                 words::grouped(sum.failed)
             ));
         }
-        Ok(Then::GoOn)
+        memory.look(moment, sum, &processes)
     });
     bar.finish_and_clear();
-    result
+    result.map(|(outcome, interrupted)| (memory.add_to(outcome), interrupted))
 }
 
 /// From how many processes a load comes.

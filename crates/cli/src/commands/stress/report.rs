@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use overlapped_load::document::Outcome;
 use overlapped_load::failure::FailureKind;
+use overlapped_load::held::{Held, ProcessMemory};
 use overlapped_load::histogram::LatencySummary;
 use overlapped_load::limits::WIDEN_PORT_RANGE;
 
@@ -43,7 +44,42 @@ pub fn text(outcome: &Outcome, target: &str, from: &str) -> String {
     );
     row("latency", if latencies.count == 0 { "-".to_owned() } else { percentiles(&latencies) });
     row("failures", outcome.failures.to_string());
+    if let Some(held) = &outcome.held {
+        let rate = outcome.connects_per_second().map_or("-".to_owned(), |it| grouped(it as u64));
+        row(
+            "held",
+            format!("{} connections, opened at {rate} a second", grouped(held.connections)),
+        );
+        memory(held, row);
+    }
     text
+}
+
+/// What the connections took while all of them were open.
+fn memory(held: &Held, mut row: impl FnMut(&str, String)) {
+    let kib = |kib: u64| size(kib as f64 * 1_024.0);
+    let ours = |of: &ProcessMemory| {
+        format!(
+            "{} of {} process(es), {} before; {} bytes for each connection",
+            kib(of.memory.held_kib),
+            of.processes,
+            kib(of.memory.before_kib),
+            of.memory.whole_bytes_each(held.connections)
+        )
+    };
+    row("at server", held.server.as_ref().map_or("-".to_owned(), ours));
+    row("at load", ours(&held.load));
+    let kernel = held.kernel.map(|kernel| {
+        format!(
+            "{}, {} before; {} bytes more for each connection",
+            kib(kernel.held_kib),
+            kib(kernel.before_kib),
+            kernel.bytes_each(held.connections)
+        )
+    });
+    row("in kernel", kernel.unwrap_or_else(|| "-".to_owned()));
+    let available = held.available;
+    row("available", format!("{}, {} before", kib(available.held_kib), kib(available.before_kib)));
 }
 
 /// How many messages there were in a second, with a hyphen where none was measured.

@@ -9,6 +9,7 @@ use overlapped_load::document::Outcome;
 use overlapped_load::engine::Config;
 use overlapped_load::histogram::Latencies;
 
+use super::held::HeldMemory;
 use super::team::{Event, Moment, Progress, Team, Then};
 use super::{StressArguments, of_processes, report};
 use crate::live;
@@ -32,6 +33,7 @@ pub fn run(
     let mut watched = Watched {
         configs: configs.to_vec(),
         describe: describe(arguments, processes),
+        memory_before: Box::new(HeldMemory::looker(arguments)),
         interrupts,
         told: None,
         thread: None,
@@ -68,6 +70,7 @@ fn describe(arguments: &StressArguments, processes: usize) -> Describe {
 struct Watched {
     configs: Vec<Config>,
     describe: Describe,
+    memory_before: Box<dyn Fn() -> anyhow::Result<HeldMemory>>,
     interrupts: Interrupts,
     told: Option<(Receiver<Progress>, Receiver<Latencies>)>,
     thread: Option<JoinHandle<Ended>>,
@@ -118,17 +121,20 @@ impl Load for Watched {
         let (sender, events) = channel();
         *self.interrupts.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
         let configs = self.configs.clone();
+        let mut memory = (self.memory_before)()?;
         // Workers end with the thread that has started them, so that it stays until they have.
         let thread = std::thread::Builder::new().name("team".to_owned()).spawn(move || {
             let mut team = Team::start(&configs, sender, events)?;
             team.watch(watcher)?;
-            team.run(None, |moment, sum| {
+            let processes = team.process_ids();
+            let result = team.run(None, |moment, sum| {
                 if moment == Moment::Progress {
                     // Who has left the screen needs none.
                     let _ = tell.send(*sum);
                 }
-                Ok(Then::GoOn)
-            })
+                memory.look(moment, sum, &processes)
+            });
+            result.map(|(outcome, interrupted)| (memory.add_to(outcome), interrupted))
         });
         self.thread = Some(thread.context("cannot start a thread for the load")?);
         Ok(())

@@ -6,6 +6,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::LimitPair;
+use crate::room;
 
 pub(crate) const RAISE_DESCRIPTORS_OR: &str = "raise the descriptor limit (ulimit -n) or ";
 pub(crate) const WIDEN_PORT_RANGE: &str = "widen net.ipv4.ip_local_port_range";
@@ -86,6 +87,38 @@ pub(crate) fn backlog_limit() -> io::Result<u32> {
     Ok(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
+/// What the kernel has for the sockets of all processes together, as far as it can be read.
+pub(crate) fn resources_of_sockets() -> Vec<room::Resource> {
+    let resource = |name, amount, ends, remedy| room::Resource { name, amount, ends, remedy };
+    let files = fs::read_to_string("/proc/sys/fs/file-nr").ok();
+    let files = files.as_deref().and_then(parse_open_files).map(|(open, most)| {
+        let left = most.saturating_sub(open);
+        resource("fs.file-max", format!("{left} of {most} left"), left, "raise it")
+    });
+    let watches = number("/proc/sys/fs/epoll/max_user_watches")
+        .ok()
+        .map(|most| resource("fs.epoll.max_user_watches", most.to_string(), most, "raise it"));
+    let tracked = number("/proc/sys/net/netfilter/nf_conntrack_count")
+        .ok()
+        // Nobody tracks connections where none is tracked. Both ends of a connection are one entry.
+        .filter(|count| *count > 0)
+        .zip(number("/proc/sys/net/netfilter/nf_conntrack_max").ok())
+        .map(|(count, most)| {
+            let left = most.saturating_sub(count);
+            resource("nf_conntrack_max", format!("{left} of {most} left"), 2 * left, "raise it")
+        });
+    [files, watches, tracked].into_iter().flatten().collect()
+}
+
+/// How many files are open, and how many may be.
+fn parse_open_files(text: &str) -> Option<(u64, u64)> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    match (numbers.next()?, numbers.next()?, numbers.next()?) {
+        (Ok(open), Ok(_), Ok(most)) => Some((open, most)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +129,14 @@ mod tests {
         assert_eq!(parse_threads("0.52 0.58\n"), None);
         let limit = machine_threads().expect("a limit");
         assert!(machine_threads_open().expect("threads") < limit);
+    }
+
+    #[test]
+    fn open_files_are_read_beside_their_limit() {
+        assert_eq!(parse_open_files("1120\t0\t2466183\n"), Some((1_120, 2_466_183)));
+        assert_eq!(parse_open_files("1120\t0\n"), None);
+        let names: Vec<_> = resources_of_sockets().iter().map(|resource| resource.name).collect();
+        assert!(names.starts_with(&["fs.file-max", "fs.epoll.max_user_watches"]), "{names:?}");
     }
 
     #[test]

@@ -29,9 +29,12 @@ fn parse_sockets(text: &str, page_kib: u64) -> Option<SocketFigures> {
 
 pub(crate) fn memory() -> io::Result<MemoryFigures> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    parse_memory(&text).ok_or_else(|| {
+    let mut memory = parse_memory(&text).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "/proc/meminfo is not as expected")
-    })
+    })?;
+    let in_sockets_kib = sockets().map_or(0, |sockets| sockets.tcp_memory_kib);
+    memory.all_kernel_kib = memory.all_kernel_kib.map(|all_kib| all_kib + in_sockets_kib);
+    Ok(memory)
 }
 
 fn parse_memory(text: &str) -> Option<MemoryFigures> {
@@ -39,11 +42,12 @@ fn parse_memory(text: &str) -> Option<MemoryFigures> {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         line.split_whitespace().next()?.parse().ok()
     };
+    let with = |objects: &str| Some(value(objects)? + value("KernelStack")? + value("PageTables")?);
     Some(MemoryFigures {
         total_kib: value("MemTotal")?,
         available_kib: value("MemAvailable")?,
-        kernel_kib: value("SUnreclaim")
-            .and_then(|objects| Some(objects + value("KernelStack")? + value("PageTables")?)),
+        kernel_kib: with("SUnreclaim"),
+        all_kernel_kib: with("Slab"),
     })
 }
 
@@ -98,9 +102,14 @@ mod tests {
 
     #[test]
     fn memory_is_read_by_names() {
-        let text = "MemTotal:  900 kB\nMemAvailable:  400 kB\nSUnreclaim:  30 kB\n\
+        let text = "MemTotal:  900 kB\nMemAvailable:  400 kB\nSlab: 50 kB\nSUnreclaim:  30 kB\n\
                     KernelStack:  5 kB\nPageTables:  7 kB\n";
-        let expected = MemoryFigures { total_kib: 900, available_kib: 400, kernel_kib: Some(42) };
+        let expected = MemoryFigures {
+            total_kib: 900,
+            available_kib: 400,
+            kernel_kib: Some(42),
+            all_kernel_kib: Some(62),
+        };
         assert_eq!(parse_memory(text), Some(expected));
         assert_eq!(parse_memory("MemTotal:  900 kB\n"), None);
     }

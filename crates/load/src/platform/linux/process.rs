@@ -27,6 +27,41 @@ pub(crate) fn figures(process_id: u32) -> io::Result<ProcessFigures> {
     })
 }
 
+pub(crate) fn anonymous_kib(process_id: u32) -> io::Result<u64> {
+    // Exact, but not for everybody to read; the other one lags behind by some pages for each processor.
+    let exact = fs::read_to_string(format!("/proc/{process_id}/smaps_rollup"))
+        .ok()
+        .and_then(|text| status_field(&text, "Anonymous"));
+    match exact {
+        Some(exact) => Ok(exact),
+        None => {
+            let status = fs::read_to_string(format!("/proc/{process_id}/status"))?;
+            Ok(status_field(&status, "RssAnon").unwrap_or(0))
+        }
+    }
+}
+
+pub(crate) fn processes_of(process_id: u32) -> io::Result<Vec<u32>> {
+    parent(process_id)?;
+    let mut all = vec![process_id];
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One may end between the listing and the reading.
+        if parent(id).is_ok_and(|parent| parent == process_id) {
+            all.push(id);
+        }
+    }
+    Ok(all)
+}
+
+/// Who has started it, or whose it is now.
+fn parent(process_id: u32) -> io::Result<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
+    let parent = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().nth(1));
+    parent.and_then(|parent| parent.parse().ok()).ok_or_else(|| malformed("stat"))
+}
+
 pub(crate) fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
     let stat = fs::read_to_string(format!("/proc/{process_id}/stat"))?;
     let ticks = parse_processor_time(&stat).ok_or_else(|| malformed("stat"))?;
@@ -115,6 +150,19 @@ mod tests {
         let whole = divided(total, ticks(3, 1));
         assert_eq!((whole.kernel, whole.total()), (Duration::from_nanos(10_000_001), total));
         assert_eq!(divided(total, ticks(0, 0)).user, total, "before the first tick");
+    }
+
+    #[test]
+    fn a_process_that_was_started_belongs_to_the_one_that_started_it() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("cat is on every system");
+        let all = processes_of(std::process::id()).expect("this process lives");
+        assert_eq!(all[0], std::process::id());
+        assert!(all.contains(&child.id()), "{all:?}");
+        assert!(anonymous_kib(child.id()).expect("it waits for its input") > 0);
+        child.kill().and_then(|()| child.wait()).expect("a child");
     }
 
     #[test]

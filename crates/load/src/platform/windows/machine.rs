@@ -15,6 +15,7 @@ pub(crate) fn memory() -> io::Result<MemoryFigures> {
         total_kib: status.ullTotalPhys / 1_024,
         available_kib: status.ullAvailPhys / 1_024,
         kernel_kib: None,
+        all_kernel_kib: None,
     })
 }
 

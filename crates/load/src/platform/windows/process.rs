@@ -25,6 +25,14 @@ pub(crate) fn processor_time(process_id: u32) -> io::Result<ProcessorTime> {
     times_of(process_id, &*open(process_id)?)
 }
 
+pub(crate) fn anonymous_kib(process_id: u32) -> io::Result<u64> {
+    figures(process_id).map(|figures| figures.resident_kib)
+}
+
+pub(crate) fn processes_of(process_id: u32) -> io::Result<Vec<u32>> {
+    figures(process_id).map(|_| vec![process_id])
+}
+
 /// Wine knows nobody's times but a process's own, and says zero of all others.
 fn times_of(process_id: u32, process: &HPROCESS) -> io::Result<ProcessorTime> {
     if process_id != std::process::id() && super::machine::is_wine() {
