@@ -95,6 +95,13 @@ pub struct StressArguments {
 }
 
 impl StressArguments {
+    /// Whether the machine has room for the connections.
+    fn check_room(&self) -> Result<(), room::Shortage> {
+        // On a loopback address the server's ends are on this machine, too.
+        let ends_each = if self.address.ip().is_loopback() { 2 } else { 1 };
+        room::check(self.connections.into(), ends_each)
+    }
+
     /// The work of each process.
     fn resolve(&self) -> anyhow::Result<Vec<Config>> {
         if self.address.port() == 0 {
@@ -102,14 +109,18 @@ impl StressArguments {
                 Usage("port 0 is no place to connect to; give the server's port".into()).into()
             );
         }
-        // On a loopback address the server's ends are on this machine, too.
-        let ends_each = if self.address.ip().is_loopback() { 2 } else { 1 };
-        room::check(self.connections.into(), ends_each)?;
+        // What one process can do matters more where their number was given.
+        if self.processes.is_none() {
+            self.check_room()?;
+        }
         let range = limits::port_range().context("the port range cannot be read")?;
         let limits =
             Limits { descriptors: limits::raise_descriptors()?, ports: limits::ports_in(range) };
         let plan =
             plan::plan(self.connections, self.processes, self.address, limits, std::process::id())?;
+        if self.processes.is_some() {
+            self.check_room()?;
+        }
         let ramp = self.ramp.unwrap_or_else(|| {
             Duration::from_secs_f64(f64::from(self.connections) / RAMP_PER_SECOND)
         });

@@ -10,7 +10,7 @@ use overlapped_load::engine::Config;
 use overlapped_load::histogram::Latencies;
 
 use super::held::HeldMemory;
-use super::team::{Event, Moment, Progress, Team, Then};
+use super::team::{Event, Moment, Progress, Team};
 use super::{StressArguments, of_processes, report};
 use crate::live;
 use crate::live::load::{Load, LoadScreen, Now, Told};
