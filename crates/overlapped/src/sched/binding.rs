@@ -219,8 +219,13 @@ impl<T: Send + 'static> Scheduler<T> {
         let take_own = |binding: &Binding| {
             if binding.is_to(self) { ours.take_own(&binding.member) } else { None }
         };
+        // It may have to ask before it gets what lies there, and everything in the shared queue is later.
+        let has_own = |binding: &Binding| {
+            (binding.is_to(self) && ours.has_own(&binding.member)).then_some(())
+        };
+        let more = || if with_binding(has_own).is_some() { None } else { ours.more() };
         while wanted > 0
-            && let Some(work) = with_binding(take_own).or_else(|| ours.more())
+            && let Some(work) = with_binding(take_own).or_else(more)
         {
             wanted = carry_out(work);
         }

@@ -1,8 +1,8 @@
 //! What a thread of the port finds and leaves there without being handed it: the port itself, and
 //! values that wake nobody (P50, P56, P72, P76-P78).
 
-use crate::crew::{Crew, Shape, poll_number, until_shape};
-use crate::world::{Numbers, World};
+use crate::crew::{Crew, Shape, number, poll_number, until_shape};
+use crate::world::{Numbers, PATIENCE, World};
 use crate::{on_every_driver, on_every_driver_that_limits};
 use overlapped::{Buffer, Packet, Port, Protocol, blocking};
 
@@ -46,6 +46,23 @@ fn p50_what_is_deferred_comes_before_what_is_posted_later(world: &World) {
 
 /// A post hands its value to the waiter in every case (P55). How soon a waiter comes to look for what
 /// was deferred is a matter of time, so one of many must have been left to its thread.
+/// A batch that reaches beyond what a thread may have in a row without looking around.
+fn p50_a_batch_has_what_is_deferred_before_what_is_posted_later(world: &World) {
+    let port = world.exact_port(1);
+    port.post(0).expect("the port is open");
+    assert_eq!(poll_number(&port), 0, "and the thread is bound");
+    for number in 1..=80 {
+        port.defer(number).expect("the port is open");
+    }
+    port.post(81).expect("the port is open");
+    let mut taken: Vec<_> = (0..60).map(|_| poll_number(&port)).collect();
+    while taken.len() < 81 {
+        let batch = port.take_many(30, Some(PATIENCE)).expect("more is there");
+        taken.extend(batch.map(|packet| number(&packet)));
+    }
+    assert_eq!(taken, Vec::from_iter(1..=81));
+}
+
 fn p56_what_is_deferred_wakes_nobody(world: &World) {
     if world.is_kernel() {
         // There it is posted to the kernel's queue, which wakes a waiter.
@@ -144,6 +161,7 @@ fn p122_a_closed_port_gives_back_what_is_deferred(world: &World) {
 }
 
 on_every_driver! {
+    p50_a_batch_has_what_is_deferred_before_what_is_posted_later,
     p50_what_is_deferred_keeps_its_place_in_the_queue,
     p50_what_is_deferred_comes_before_what_is_posted_later,
     p56_what_another_thread_defers_is_posted,

@@ -93,6 +93,11 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
         member.keeps_packets.get()
     }
 
+    /// Whether anything lies in the thread's own queue.
+    pub(in crate::sched) fn has_own(&self, member: &Member<E, K>) -> bool {
+        !own_queue::<T, E, K>(member).is_empty()
+    }
+
     /// What the thread may have without asking the rules.
     #[inline]
     pub(super) fn take_unasked(&self, member: &mut Member<E, K>) -> Option<Work<T, E>> {
