@@ -59,14 +59,6 @@ struct Came {
     early: BTreeMap<u64, Vec<u8>>,
 }
 
-/// What was sent on a stream, to compare with what came.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Sent {
-    /// From here on nothing is known: a send failed.
-    pub known: Option<u64>,
-    pub complete: u64,
-}
-
 impl Stream {
     /// The stream of this number, between the ends that send `incoming` and `outgoing`.
     pub fn new(number: u64, handle: TcpStream<Life>, incoming: u64, outgoing: u64) -> Arc<Self> {
@@ -124,7 +116,7 @@ impl Stream {
         let token = Token::in_lane(Kind::Send, self.number, index);
         let id = token.id();
         let buffer = Buffer::from(bytes(starts.outgoing, starts.sent_bytes, length));
-        sent.begin(id, starts.outgoing, starts.sent_bytes, length);
+        sent.begin(id, starts.outgoing, starts.sent_bytes);
         match handle.send(buffer, token) {
             Ok(operation) => {
                 (starts.sends, starts.last) = (index, Some(operation));
@@ -146,7 +138,7 @@ impl Stream {
         let id = token.id();
         ledger(|ledger| ledger.quiet(id));
         let buffer = Buffer::from(bytes(starts.outgoing, starts.sent_bytes, length));
-        sent.begin(id, starts.outgoing, starts.sent_bytes, length);
+        sent.begin(id, starts.outgoing, starts.sent_bytes);
         match handle.send_quiet(buffer, token) {
             Ok(operation) => {
                 starts.last = operation.or(starts.last);
@@ -222,34 +214,33 @@ pub struct Sends(Mutex<SendsState>);
 
 #[derive(Debug, Default)]
 struct SendsState {
-    by_id: BTreeMap<u64, (u64, u64, usize)>,
-    by_end: BTreeMap<u64, Sent>,
+    by_id: BTreeMap<u64, (u64, u64)>,
+    /// From where on nothing is known of what an end has sent, since a send has failed.
+    unknown: BTreeMap<u64, u64>,
 }
 
 impl Sends {
-    fn begin(&self, id: u64, end: u64, offset: u64, length: usize) {
+    fn begin(&self, id: u64, end: u64, offset: u64) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.by_id.insert(id, (end, offset, length));
+        state.by_id.insert(id, (end, offset));
     }
 
     /// A send is over. If it has failed, nobody knows how much of it and of what follows went out.
     pub fn end(&self, id: u64, is_complete: bool) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((end, offset, length)) = state.by_id.remove(&id) else { return };
-        let sent = state.by_end.entry(end).or_default();
-        if is_complete {
-            sent.complete += length as u64;
-        } else {
-            sent.known = Some(sent.known.map_or(offset, |known| known.min(offset)));
+        let Some((end, offset)) = state.by_id.remove(&id) else { return };
+        if !is_complete {
+            let from = state.unknown.entry(end).or_insert(offset);
+            *from = offset.min(*from);
         }
     }
 
     /// Compares what came from an end with what was sent there, now that nothing is under way any more.
     pub fn compare(&self, end: u64, came: &[u8]) {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = state.by_end.get(&end).and_then(|sent| sent.known).into_iter();
+        let unknown = state.unknown.get(&end).copied().into_iter();
         let unfinished =
-            state.by_id.values().filter(|(of, ..)| *of == end).map(|(_, offset, _)| *offset);
+            state.by_id.values().filter(|(of, _)| *of == end).map(|(_, offset)| *offset);
         let known = unknown
             .chain(unfinished)
             .min()
