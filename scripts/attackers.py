@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clients of scripts/attack, on loopback addresses only.
+"""Clients of scripts/attack and scripts/soak, on loopback addresses only.
 
 attackers.py attack PORT COUNT {echo,http}
     A third of COUNT clients is silent, a third sends a byte a second and reads nothing, a third resets its
@@ -8,8 +8,13 @@ attackers.py attack PORT COUNT {echo,http}
 attackers.py good PORT COUNT RATE SECONDS
     COUNT clients of HTTP with a connection each ask for / at RATE requests a second together, at times that
     are fixed beforehand. Writes one line of JSON: percentiles from the intended time on, and failures.
+attackers.py mixed PORT {panics,none}
+    Of a server of echoes, until standard input ends: connections of one message each, 20 a second; a message of
+    a MiB each second; five a second that ask soak-server to sleep; two a second that ask it to panic, and must
+    lose their connection; and ten connections that send all they can and read 2 KiB a second. Then writes one
+    line of JSON: how many of each there were, and what failed.
 """
-import heapq, json, random, select, socket, struct, sys, time
+import heapq, json, random, select, socket, struct, sys, threading, time
 
 RESET = struct.pack("ii", 1, 0)
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 4000
@@ -141,7 +146,78 @@ def good(port, count, rate, seconds):
     print(json.dumps({"count": len(latencies), "failures": failures, "p50_us": at(0.5), "p99_us": at(0.99)}))
 
 
+def exchange(port, message):
+    """The echo of `message` on a connection of its own, as far as it came."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+        sender = threading.Thread(target=one.sendall, args=(message,), daemon=True)
+        (sender.start if len(message) > 65536 else sender.run)()
+        echo = bytearray()
+        while len(echo) < len(message):
+            data = one.recv(65536)
+            if not data:
+                break
+            echo += data
+        return bytes(echo)
+
+
+def mixed(port, panics):
+    counts = {"churn": 0, "large": 0, "sleep": 0, "panic": 0, "slow": 0, "failed": 0}
+    first_failure, end, lock = [], threading.Event(), threading.Lock()
+    pad = b"m" * 56
+
+    def failed(kind, why):
+        with lock:
+            counts["failed"] += 1
+            first_failure[:] = first_failure or [f"{kind}: {why}"]
+
+    def repeat(kind, message, each_second):
+        due = time.monotonic()
+        while not end.is_set():
+            due = max(due + 1 / each_second, time.monotonic() - 1)
+            end.wait(max(0, due - time.monotonic()))
+            try:
+                echo = exchange(port, message)
+            except OSError as error:
+                # The connection of a handler that panics is reset, or just ends.
+                echo = b"" if kind == "panic" and isinstance(error, ConnectionError) else error
+            if echo != (b"" if kind == "panic" else message):
+                failed(kind, echo if isinstance(echo, OSError) else "another echo")
+            counts[kind] += 1
+
+    def slow_readers():
+        ones = []
+        while not end.is_set():
+            try:
+                while len(ones) < 10:
+                    ones.append(connect(port, "127.9.0.1"))
+                    counts["slow"] += 1
+                end.wait(0.5)
+                for one in list(ones):
+                    for act in (lambda: one.send(b"s" * 16384), lambda: one.recv(1024)):
+                        try:
+                            act()
+                        except (BlockingIOError, InterruptedError):
+                            pass
+            except OSError as error:
+                failed("slow", error)
+                ones = [it for it in ones if it is not one]
+
+    threads = [threading.Thread(target=slow_readers)]
+    kinds = [("churn", b"c" * 64, 20), ("large", bytes(1 << 20), 1), ("sleep", b"SLEEP!!!" + pad, 5)]
+    kinds += [("panic", b"PANIC!!!" + pad, 2)] if panics else []
+    threads += [threading.Thread(target=repeat, args=kind) for kind in kinds]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    end.set()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(counts | {"first_failure": first_failure[0] if first_failure else None}))
+
+
 if sys.argv[1] == "attack":
     attack(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+elif sys.argv[1] == "mixed":
+    mixed(int(sys.argv[2]), sys.argv[3] == "panics")
 else:
     good(*map(int, sys.argv[2:6]))

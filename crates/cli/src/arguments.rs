@@ -4,8 +4,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    client, compare, completions, copy, doctor, fetch, man, merge, model_server, send, serve,
-    stress, top,
+    client, compare, completions, copy, course, doctor, fetch, man, merge, model_server, send,
+    serve, stress, top,
 };
 use crate::exit::Usage;
 use crate::output;
@@ -19,7 +19,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// The commands. Hidden ones are what the tool calls itself with.
+/// The commands. Hidden ones are what the tool calls itself with, or the scripts do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run a server on a completion port: of echoes, or of the files of a folder by HTTP.
@@ -52,6 +52,8 @@ pub enum Command {
     StressWorker,
     #[command(name = "internal-model", hide = true)]
     ModelServer(model_server::ModelServerArguments),
+    #[command(name = "internal-course", hide = true)]
+    Course(course::CourseArguments),
 }
 
 /// The command line without what the tool calls itself with.

@@ -1,11 +1,13 @@
 //! One folder or file per command. Each has its arguments as clap reads them, a `resolve` that
 //! checks them against each other and against this machine, and a `run`. Commands do not call
-//! each other, save that `compare` uses the load team of `stress`, and `merge` its words.
+//! each other, save that `compare` uses the load team of `stress`, `merge` its words, and `course`
+//! the report of `compare`.
 
 pub mod client;
 pub mod compare;
 pub mod completions;
 pub mod copy;
+pub mod course;
 pub mod doctor;
 pub mod fetch;
 pub mod man;
@@ -37,5 +39,6 @@ pub fn run(command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::ServeWorker(arguments)) => serve::run_worker(&arguments),
         Some(Command::StressWorker) => stress::run_worker(),
         Some(Command::ModelServer(arguments)) => model_server::run(&arguments),
+        Some(Command::Course(arguments)) => course::run(&arguments),
     }
 }

@@ -24,6 +24,8 @@ mod screen;
 mod settings;
 mod statistics;
 
+pub use report::Course;
+
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};

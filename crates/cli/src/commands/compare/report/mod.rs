@@ -17,7 +17,7 @@ mod tables;
 
 use super::document::Document;
 pub use columns::pace_key;
-pub use html::page as html;
+pub use html::{Course, page as html};
 pub use pairs::section;
 pub use tables::{csv, markdown};
 

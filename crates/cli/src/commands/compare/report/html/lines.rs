@@ -1,8 +1,8 @@
-//! Lines over the number of connections, one for each model, labelled at their ends.
+//! Lines over the number of connections, or over the time, one for each model, labelled at their ends.
 
 use maud::{Markup, html};
 
-use super::frame::{WIDTH, apart, at, colour, levels, mark};
+use super::frame::{WIDTH, apart, at, colour, levels, mark, short};
 use super::scale::{Scale, Spread, can_show};
 use crate::words::grouped;
 
@@ -12,6 +12,55 @@ const RIGHT: f64 = WIDTH - 146.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
 
+/// A line of more points has no marks, which would hide it.
+const MOST_MARKS: usize = 70;
+
+/// What the lines go over.
+#[derive(Clone, Copy)]
+pub enum Across {
+    Connections,
+    Minutes,
+}
+
+impl Across {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Minutes => "minutes",
+        }
+    }
+
+    fn spread(self) -> Spread {
+        match self {
+            Self::Connections => Spread::Logarithmic,
+            Self::Minutes => Spread::Even,
+        }
+    }
+
+    fn ticks(self, figures: &[f64], scale: &Scale) -> Vec<(f64, f64)> {
+        match self {
+            Self::Connections => ticks_apart(figures, scale),
+            Self::Minutes => {
+                scale.ticks().into_iter().map(|tick| (scale.place(tick), tick)).collect()
+            }
+        }
+    }
+
+    fn tick(self, figure: f64) -> String {
+        match self {
+            Self::Connections => grouped(figure as u64),
+            Self::Minutes => short(figure),
+        }
+    }
+
+    fn say(self, figure: f64) -> String {
+        match self {
+            Self::Connections => format!("{} connections", grouped(figure as u64)),
+            Self::Minutes => format!("minute {figure:.1}"),
+        }
+    }
+}
+
 /// The figures of a model.
 pub struct Line {
     /// Number of the model, which gives its colour and mark.
@@ -19,17 +68,22 @@ pub struct Line {
     pub name: String,
     /// Whether it is drawn heavier than the others.
     pub heavy: bool,
-    /// Connections and the figure there.
+    /// Connections or minutes, and the figure there.
     pub points: Vec<(f64, f64)>,
 }
 
 /// The plot; None when there are no figures.
-pub fn plot(lines: &[Line], spread: Spread, alt: &str, say: fn(f64) -> String) -> Option<Markup> {
+pub fn plot(
+    lines: &[Line],
+    (over, spread): (Across, Spread),
+    alt: &str,
+    say: impl Fn(f64) -> String,
+) -> Option<Markup> {
     let shown: Vec<Line> = lines.iter().filter_map(only_shown).collect();
     let all = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
         shown.iter().flat_map(|line| line.points.iter().map(of)).collect()
     };
-    let across = Scale::over(Spread::Logarithmic, &all(|point| point.0), LEFT, RIGHT)?;
+    let across = Scale::over(over.spread(), &all(|point| point.0), LEFT, RIGHT)?;
     let up = Scale::over(spread, &all(|point| point.1), BOTTOM, TOP)?;
     let mut counts = all(|point| point.0);
     counts.sort_by(f64::total_cmp);
@@ -45,14 +99,14 @@ pub fn plot(lines: &[Line], spread: Spread, alt: &str, say: fn(f64) -> String) -
     Some(html! {
         svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(alt) {
             (levels(&up, LEFT, RIGHT))
-            @for (place, count) in ticks_apart(&counts, &across) {
+            @for (place, count) in over.ticks(&counts, &across) {
                 line.tick-mark x1=(at(place)) x2=(at(place)) y1=(at(BOTTOM)) y2=(at(BOTTOM + 4.0)) {}
                 text.tick x=(at(place)) y=(at(BOTTOM + 17.0)) text-anchor="middle" {
-                    (grouped(count as u64))
+                    (over.tick(count))
                 }
             }
             text.axis x=(at((LEFT + RIGHT) / 2.0)) y=(at(HEIGHT - 6.0)) text-anchor="middle" {
-                "connections"
+                (over.name())
             }
             @for (line, (end, label)) in shown.iter().zip(ends.iter().zip(&labels)) {
                 polyline.leader points=(format!(
@@ -62,9 +116,9 @@ pub fn plot(lines: &[Line], spread: Spread, alt: &str, say: fn(f64) -> String) -
                 polyline.line.heavy[line.heavy].(colour(line.model)) points=(path(line)) {}
             }
             @for (line, label) in shown.iter().zip(&labels) {
-                @for &(x, y) in &line.points {
+                @for &(x, y) in line.points.iter().filter(|_| line.points.len() <= MOST_MARKS) {
                     (mark(line.model, across.place(x), up.place(y), &format!(
-                        "{}, {} connections: {}", line.name, grouped(x as u64), say(y)
+                        "{}, {}: {}", line.name, over.say(x), say(y)
                     )))
                 }
                 text.label.heavy[line.heavy] x=(at(RIGHT + 17.0)) y=(at(label + 4.0)) { (line.name) }

@@ -6,8 +6,10 @@
 //!
 //! - `scale` maps figures to places on an axis; `frame` is what plots share.
 //! - `lines`, `bars` and `spans` are one kind of plot each; `plots` says what is plotted.
+//! - `course` is another page in the same form, of figures over the time.
 
 mod bars;
+mod course;
 mod frame;
 mod lines;
 mod plots;
@@ -16,14 +18,49 @@ mod spans;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+pub use course::Course;
+
 use super::super::document::{Document, PaceName};
 use super::columns::{self, Shown};
 use super::{about, conclusions, tables};
+use plots::Section;
 
 const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
 pub fn page(document: &Document) -> String {
+    let body = html! {
+        header {
+            h1 { (about::TITLE) }
+            p.lead { (about::lead(document)) }
+            dl.facts {
+                @for (name, value) in about::facts(document) {
+                    div { dt { (name) } dd { (value) } }
+                }
+            }
+        }
+        @for part in plots::sections(document) { (section(&part)) }
+        section {
+            h2 { "All figures" }
+            @for pace in document.paces() { (table(document, pace)) }
+            (how_it_works(document))
+        }
+        section {
+            h2 { "Method and limits" }
+            @for sentence in about::method(document) { p { (sentence) } }
+        }
+        section.words {
+            h2 { "In plain words" }
+            @for paragraph in conclusions::long(document) {
+                p { strong { (paragraph.lead) } " " (paragraph.text) }
+            }
+        }
+    };
+    whole(about::TITLE, &body)
+}
+
+/// A page of its own around `body`.
+fn whole(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,54 +68,30 @@ pub fn page(document: &Document) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (about::TITLE) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    header {
-                        h1 { (about::TITLE) }
-                        p.lead { (about::lead(document)) }
-                        dl.facts {
-                            @for (name, value) in about::facts(document) {
-                                div { dt { (name) } dd { (value) } }
-                            }
-                        }
-                    }
-                    @for section in plots::sections(document) {
-                        section {
-                            h2 { (section.title) }
-                            p { (section.text) }
-                            div.plots {
-                                @for plot in &section.plots {
-                                    figure {
-                                        figcaption { strong { (plot.title) } " " (plot.unit) }
-                                        (plot.picture)
-                                    }
-                                }
-                            }
-                        }
-                    }
-                    section {
-                        h2 { "All figures" }
-                        @for pace in document.paces() { (table(document, pace)) }
-                        (how_it_works(document))
-                    }
-                    section {
-                        h2 { "Method and limits" }
-                        @for sentence in about::method(document) { p { (sentence) } }
-                    }
-                    section.words {
-                        h2 { "In plain words" }
-                        @for paragraph in conclusions::long(document) {
-                            p { strong { (paragraph.lead) } " " (paragraph.text) }
-                        }
+            body { main { (body) } }
+        }
+    };
+    page.into_string() + "\n"
+}
+
+fn section(section: &Section) -> Markup {
+    html! {
+        section {
+            h2 { (section.title) }
+            p { (section.text) }
+            div.plots {
+                @for plot in &section.plots {
+                    figure {
+                        figcaption { strong { (plot.title) } " " (plot.unit) }
+                        (plot.picture)
                     }
                 }
             }
         }
-    };
-    page.into_string() + "\n"
+    }
 }
 
 fn table(document: &Document, pace: PaceName) -> Markup {

@@ -5,7 +5,7 @@ use maud::Markup;
 
 use super::super::super::document::{Document, Measurement, PaceName, Row};
 use super::bars::{self, Bar};
-use super::lines::{self, Line};
+use super::lines::{self, Across, Line};
 use super::scale::Spread;
 use super::spans::{self, Span};
 use crate::words::{grouped, size};
@@ -84,7 +84,7 @@ fn by_connections(
     };
     let alt = format!("{title}, {unit}, by number of connections and model");
     let picture = if over_counts {
-        lines::plot(&lines, spread, &alt, say)
+        lines::plot(&lines, (Across::Connections, spread), &alt, say)
     } else {
         let bar = |line: &Line| {
             let value = line.points.first()?.1;
