@@ -3,7 +3,8 @@
 //! not ended then is ended by force. A second Ctrl-C ends the process at once.
 //!
 //! The force is needed because a thread can be held where nothing reaches it: by a disk or a mount that
-//! does not answer, or by a pipe on standard output that nobody reads.
+//! does not answer, or by a pipe on standard output that nobody reads. From here that looks like a
+//! machine too busy to close a million connections in time, so what is said names both.
 //!
 //! Signals come as packets of a port that a thread waits on. What that port leaves alone is left
 //! alone: a hangup that the process was started to ignore, by `nohup`.
@@ -165,17 +166,18 @@ fn watch(begun: &Receiver<()>, drain: Duration) {
     // A time that no clock expresses is none.
     let Some(limit) = drain.checked_add(SLACK) else { return };
     std::thread::sleep(limit);
-    end_process(ENDED_BY_FORCE, || {
+    end_process(ENDED_BY_FORCE, move || {
         terminal::give_back();
         let leftovers =
             std::mem::take(&mut *LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner));
         for path in leftovers {
             let _ = std::fs::remove_file(path);
         }
-        complain(
-            "ended by force, since it did not end in time: a disk does not answer, or nobody reads \
-             what it says",
-        );
+        complain(&format!(
+            "ended by force, since it had not ended {} s after it was told to: there was too much to do for \
+             that time, or a disk does not answer, or nobody reads what it says",
+            limit.as_secs()
+        ));
     });
 }
 
