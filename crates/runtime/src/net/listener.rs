@@ -157,6 +157,7 @@ impl<F: Family> Listener<F> {
 
     /// Closes the listener, and gives the connection that its accept has brought meanwhile, or the error
     /// that there is none.
+    #[cfg(feature = "serve")]
     pub(crate) fn poll_last(
         &mut self,
         context: &mut Context<'_>,
