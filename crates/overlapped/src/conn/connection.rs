@@ -282,6 +282,14 @@ impl<O: Operation> Connection<O> {
         progress
     }
 
+    /// Whether the send that is next may hold the thread up that attempts it.
+    #[inline]
+    pub(super) fn may_block_in_send(&self) -> bool {
+        self.send.as_ref().is_some_and(|sends| {
+            sends.first.as_ref().is_some_and(|first| first.operation.may_block())
+        })
+    }
+
     /// Whether a direction has an operation whose attempt is worth a call.
     #[inline]
     pub(super) fn has_next(&self, direction: Direction) -> bool {

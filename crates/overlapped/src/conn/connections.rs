@@ -9,8 +9,8 @@ use super::in_place::Tally;
 use super::locked::Locked;
 use super::operation::{Key, Operation, Pending};
 use super::sockets::TcpSocket;
-use super::table::Table;
-use super::timers::{Due, Timers};
+use super::table::{Held, Table};
+use super::timers::{Due, Postponed, Timers};
 use super::{accept_window, limits, silent};
 use crate::buffer::pool::Pool;
 use crate::error::{Refused, port_closed};
@@ -26,7 +26,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// How long a thread that performs events waits for a connection that another one has: longer than
+/// anybody has it who is not held up himself.
+pub(super) const PATIENCE: Duration = Duration::from_micros(200);
+
+/// How long after that it is tried again: so long, then twice as long each time, so many times.
+const POSTPONED_FOR: Duration = Duration::from_millis(1);
+const MOST_DOUBLINGS: u8 = 6;
+
+/// Is called before a thread may be held up; false when that is of no use any more.
+type Tell = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The connections of one port.
 pub(crate) struct Connections<O: Operation> {
@@ -42,6 +53,7 @@ pub(crate) struct Connections<O: Operation> {
     /// Accept windows post nothing.
     pub(super) accepts_paused: AtomicU8,
     deferrals: AtomicU64,
+    before_blocking: Mutex<Vec<Tell>>,
     pub(super) completed_in_place: Tally,
 }
 
@@ -61,6 +73,7 @@ impl<O: Operation> Connections<O> {
             closed: AtomicBool::new(false),
             accepts_paused: AtomicU8::new(0),
             deferrals: AtomicU64::new(0),
+            before_blocking: Mutex::new(Vec::new()),
             completed_in_place: Tally::default(),
         })
     }
@@ -153,11 +166,57 @@ impl<O: Operation> Connections<O> {
     /// Performs what an event of the system's allows.
     #[inline(always)]
     pub(crate) fn perform(self: &Arc<Self>, event: Event, delivery: &mut Delivery<O>) {
-        let Some(mut connection) = Locked::find(self, event.token) else { return };
-        let owes_retry = connection.perform(event, delivery);
-        drop(connection);
-        if owes_retry {
-            self.defer(event.token);
+        self.perform_again(event, 0, delivery);
+    }
+
+    /// The same for an event that was postponed so many times.
+    #[inline(always)]
+    fn perform_again(self: &Arc<Self>, event: Event, times: u8, delivery: &mut Delivery<O>) {
+        let mut found = Locked::find_within(self, event.token, PATIENCE);
+        if let Ok(Some(connection)) = &found
+            && connection.may_block_in_send()
+            && !self.scheduler.somebody_waits()
+        {
+            // No lock is held while others are told.
+            drop(found);
+            self.will_block();
+            found = Locked::find_within(self, event.token, PATIENCE);
+        }
+        match found {
+            Ok(Some(mut connection)) => {
+                let owes_retry = connection.perform(event, delivery);
+                drop(connection);
+                if owes_retry {
+                    self.defer(event.token);
+                }
+            }
+            Ok(None) => {}
+            Err(Held) => self.postpone(event, times),
+        }
+    }
+
+    /// Another thread has the connection, and may have it for as long as a disk does not answer. A thread
+    /// that takes packets does not wait for that: it would keep all others from theirs.
+    #[cold]
+    fn postpone(&self, event: Event, times: u8) {
+        let Event { token, readable, writable, ended } = event;
+        let again = Postponed { readable, writable, ended, times: times.saturating_add(1) };
+        let after = POSTPONED_FOR * (1 << times.min(MOST_DOUBLINGS));
+        // A port that is closed performs nothing any more.
+        let _ = self.timers.start(&self.scheduler, after, Due::Event(token, again));
+    }
+
+    /// Has `tell` called when the thread that is to take the next packets may be held up, until it says that
+    /// it is of no use any more. No lock is held then.
+    pub(crate) fn tell_before_blocking(&self, tell: impl Fn() -> bool + Send + Sync + 'static) {
+        self.before_blocking.lock().push(Arc::new(tell));
+    }
+
+    #[cold]
+    pub(crate) fn will_block(&self) {
+        let all = self.before_blocking.lock().clone();
+        for tell in all.into_iter().filter(|tell| !tell()) {
+            self.before_blocking.lock().retain(|other| !Arc::ptr_eq(other, &tell));
         }
     }
 
@@ -171,6 +230,10 @@ impl<O: Operation> Connections<O> {
             Due::Timer(operation) => return Some(operation),
             Due::Retry(token) => self.retry(token, delivery),
             Due::Limits(token) => limits::watch::ring(self, token, delivery),
+            Due::Event(token, Postponed { readable, writable, ended, times }) => {
+                let event = Event { token, readable, writable, ended };
+                self.perform_again(event, times, delivery);
+            }
             Due::Silence(token) => {
                 contained(|| silent::end_silence(self, token));
             }
@@ -180,7 +243,14 @@ impl<O: Operation> Connections<O> {
 
     /// Tries again after the system was short of something, or a closure of the user's panicked.
     fn retry(self: &Arc<Self>, token: u64, delivery: &mut Delivery<O>) {
-        let Some(mut connection) = self.find(token) else { return };
+        let mut connection = match Locked::find_within(self, token, PATIENCE) {
+            Ok(Some(connection)) => connection,
+            Ok(None) => return,
+            Err(Held) => {
+                let _ = self.timers.start(&self.scheduler, RETRY_AFTER, Due::Retry(token));
+                return;
+            }
+        };
         connection.retry_is_due = false;
         let listener = connection.rare.accepting().map(|accepting| accepting.listener());
         drop(connection);

@@ -10,10 +10,11 @@ use super::connections::Connections;
 use super::delivery::Delivery;
 use super::operation::{Direction, Operation, Pending, Perform, Progress};
 use super::queue::Ready;
-use super::table::Entry;
+use super::table::{Entry, Held};
 use crate::sys::Event;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) struct Locked<'a, O: Operation> {
     pub(crate) connections: &'a Arc<Connections<O>>,
@@ -40,6 +41,17 @@ impl<'a, O: Operation> Locked<'a, O> {
     pub(super) fn find(connections: &'a Arc<Connections<O>>, token: u64) -> Option<Self> {
         let connection = connections.table.find(token)?;
         Some(Self { connections, token, connection })
+    }
+
+    /// The same, unless another thread has it for so long.
+    #[inline(always)]
+    pub(super) fn find_within(
+        connections: &'a Arc<Connections<O>>,
+        token: u64,
+        patience: Duration,
+    ) -> Result<Option<Self>, Held> {
+        let found = connections.table.find_within(token, patience)?;
+        Ok(found.map(|connection| Self { connections, token, connection }))
     }
 
     /// Step two, for an event of the system's: performs what may go on. True when it has to be tried

@@ -63,6 +63,11 @@ pub(crate) trait Perform<O: Operation>: Sized {
         0
     }
 
+    /// Whether its next attempt may hold the thread up: for a disk.
+    fn may_block(&self) -> bool {
+        false
+    }
+
     /// How the connection was lost, if its error says that it was.
     fn loss(&self) -> Option<i32>;
 

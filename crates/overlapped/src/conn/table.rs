@@ -9,6 +9,7 @@
 use crate::sync::{Mutex, MutexGuard};
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Pages of one size. After as many of them the size doubles.
 const PAGES_OF_A_SIZE: usize = 4;
@@ -43,6 +44,19 @@ struct Free {
 
 /// A slot whose lock is held, and in which there is something.
 pub(crate) struct Entry<'a, C>(MutexGuard<'a, Slot<C>>);
+
+/// Another thread has the slot's lock.
+#[derive(Debug)]
+pub(crate) struct Held;
+
+impl<'a, C> Entry<'a, C> {
+    /// What is in the slot, if that is what the token names.
+    #[inline]
+    fn of(slot: MutexGuard<'a, Slot<C>>, token: u64) -> Option<Self> {
+        let (_, generation) = Place::split(token);
+        (slot.generation == generation && slot.content.is_some()).then_some(Self(slot))
+    }
+}
 
 impl<C> Deref for Entry<'_, C> {
     type Target = C;
@@ -87,9 +101,24 @@ impl<C> Table<C> {
     /// may have made it up (F9).
     #[inline]
     pub(crate) fn find(&self, token: u64) -> Option<Entry<'_, C>> {
-        let (place, generation) = Place::split(token);
-        let slot = self.pages.get(place.page())?.get()?.get(place.offset())?.lock();
-        (slot.generation == generation && slot.content.is_some()).then_some(Entry(slot))
+        Entry::of(self.slot(token)?.lock(), token)
+    }
+
+    /// The same, unless another thread has it for so long.
+    #[inline]
+    pub(crate) fn find_within(
+        &self,
+        token: u64,
+        patience: Duration,
+    ) -> Result<Option<Entry<'_, C>>, Held> {
+        let Some(slot) = self.slot(token) else { return Ok(None) };
+        slot.lock_within(patience).map(|slot| Entry::of(slot, token)).ok_or(Held)
+    }
+
+    #[inline]
+    fn slot(&self, token: u64) -> Option<&Mutex<Slot<C>>> {
+        let (place, _) = Place::split(token);
+        self.pages.get(place.page())?.get()?.get(place.offset())
     }
 
     /// What has this token counts no more, but is found until it is removed.

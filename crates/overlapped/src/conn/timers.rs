@@ -25,6 +25,18 @@ pub(crate) enum Due<T> {
     Silence(u64),
     /// Some limit of the connection with this token may be over.
     Limits(u64),
+    /// An event of the connection with this token came while another thread had that for long.
+    Event(u64, Postponed),
+}
+
+/// An event that is to be performed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Postponed {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) ended: bool,
+    /// How often that was in vain.
+    pub(super) times: u8,
 }
 
 impl<T> Due<T> {
@@ -32,7 +44,7 @@ impl<T> Due<T> {
     pub(crate) fn into_operation(self) -> Option<T> {
         match self {
             Self::Timer(operation) => Some(operation),
-            Self::Retry(_) | Self::Silence(_) | Self::Limits(_) => None,
+            Self::Retry(_) | Self::Silence(_) | Self::Limits(_) | Self::Event(..) => None,
         }
     }
 }

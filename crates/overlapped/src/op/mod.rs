@@ -96,6 +96,11 @@ trait Kind<P: Protocol>: KindInKernel + Known<P> + Sized {
         0
     }
 
+    /// Whether its next attempt may hold the thread up: for a disk.
+    fn may_block(&self) -> bool {
+        false
+    }
+
     /// How the connection was lost, if this error of its says that it was.
     fn loss(error: &io::Error) -> Option<i32> {
         loss(error)
@@ -279,6 +284,10 @@ impl<P: Protocol> Perform<Self> for Op<P> {
         dispatch!(&self.task, it => Kind::<P>::transferred(it))
     }
 
+    fn may_block(&self) -> bool {
+        dispatch!(&self.task, it => Kind::<P>::may_block(it))
+    }
+
     fn loss(&self) -> Option<i32> {
         let error = self.error()?;
         dispatch!(&self.task, it => loss_of_kind::<P, _>(it, error))
@@ -343,6 +352,10 @@ impl<P: Protocol, K: Kind<P>> Perform<Op<P>> for Starting<P, K> {
 
     fn transferred(&self) -> u64 {
         self.kind.transferred()
+    }
+
+    fn may_block(&self) -> bool {
+        self.kind.may_block()
     }
 
     fn loss(&self) -> Option<i32> {

@@ -183,6 +183,10 @@ impl<P: Protocol> Kind<P> for TransmitFile {
         self.transferred() > 0
     }
 
+    fn may_block(&self) -> bool {
+        self.file_sent < self.file_length
+    }
+
     fn loss(error: &io::Error) -> Option<i32> {
         loss_of_connected(error)
     }

@@ -60,6 +60,14 @@ impl<T> Mutex<T> {
         platform::locks(&self.0);
         platform::lock(&self.0)
     }
+
+    /// Takes the lock, unless somebody else has it for so long.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn lock_within(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
+        platform::locks(&self.0);
+        platform::lock_within(&self.0, patience)
+    }
 }
 
 /// A condition variable without poisoning.

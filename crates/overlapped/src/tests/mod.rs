@@ -1,6 +1,7 @@
 //! Tests that need what no user can reach.
 
 mod buffers;
+mod held;
 mod inherited;
 mod panics;
 mod sizes;

@@ -16,6 +16,7 @@ use crate::stalls::seat::StallSeat;
 use crate::stalls::watch::StallWatch;
 use crate::sync::Mutex;
 use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,6 +61,11 @@ struct Staff {
     numbers: usize,
 }
 
+std::thread_local! {
+    /// This thread is the newcomer of the pool at this address; 0: of none.
+    static NEWCOMER_OF: Cell<usize> = const { Cell::new(0) };
+}
+
 impl<P: Protocol> Pool<P> {
     /// Starts the least number of threads, and the supervisor.
     pub(super) fn start(
@@ -92,6 +98,10 @@ impl<P: Protocol> Pool<P> {
             alarm: Alarm::default(),
             end: Parker::default(),
             counts: Counts::default(),
+        });
+        let of_port = Arc::downgrade(&pool);
+        pool.port.inner().connections.tell_before_blocking(move || {
+            of_port.upgrade().map(|pool| pool.will_block()).is_some()
         });
         let of_supervisor = Arc::clone(&pool);
         let supervisor = std::thread::Builder::new().name(format!("{}-watch", pool.name));
@@ -153,6 +163,25 @@ impl<P: Protocol> Pool<P> {
         if let Err(error) = self.start_thread(true) {
             self.could_not_start(error);
         }
+    }
+
+    /// A thread may be held up before it has a packet, and no other waits.
+    fn will_block(self: &Arc<Self>) {
+        // It has not come back from its first take, but it is on its way no longer.
+        self.has_arrived();
+        self.add_one();
+    }
+
+    /// If this thread is the newcomer, there may be another one.
+    fn has_arrived(&self) {
+        if NEWCOMER_OF.get() == self.address() {
+            NEWCOMER_OF.set(0);
+            self.newcomer.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// How long a thread waits for a packet: those above the least not for ever.
@@ -263,7 +292,7 @@ fn watch<P: Protocol>(
 struct OnDuty<P: Protocol> {
     pool: Shared<P>,
     seat: Arc<StallSeat>,
-    /// It was started because no thread waited, and has not come back from its first take.
+    /// It is to be started because no thread waited. Once it runs, [`NEWCOMER_OF`] says so.
     is_newcomer: bool,
     /// Its thread runs.
     has_begun: bool,
@@ -286,6 +315,9 @@ impl<P: Protocol> OnDuty<P> {
 
     fn work(mut self) {
         self.has_begun = true;
+        if std::mem::take(&mut self.is_newcomer) {
+            NEWCOMER_OF.set(self.pool.address());
+        }
         if self.pool.watch.is_some() {
             self.seat.sit();
         }
@@ -293,9 +325,7 @@ impl<P: Protocol> OnDuty<P> {
         let mut handler = (self.pool.make)();
         loop {
             let taken = self.pool.port.inner().take(self.pool.patience());
-            if self.is_newcomer {
-                self.has_arrived();
-            }
+            self.pool.has_arrived();
             match taken {
                 Ok(packet) => self.handle(packet, &mut *handler),
                 Err(TakeError::TimedOut) if !self.may_go() => {}
@@ -311,11 +341,6 @@ impl<P: Protocol> OnDuty<P> {
         }
         self.pool.hand_over(packet, handler);
         self.seat.end();
-    }
-
-    fn has_arrived(&mut self) {
-        self.is_newcomer = false;
-        self.pool.newcomer.store(false, Ordering::SeqCst);
     }
 
     /// Whether this thread is one too many: it gives up its seat then.
@@ -343,8 +368,10 @@ impl<P: Protocol> OnDuty<P> {
 impl<P: Protocol> Drop for OnDuty<P> {
     fn drop(&mut self) {
         if self.is_newcomer {
-            self.has_arrived();
+            // Its thread could not be started.
+            self.pool.newcomer.store(false, Ordering::SeqCst);
         }
+        self.pool.has_arrived();
         let pool = &self.pool;
         let left = {
             let mut staff = pool.staff.lock();

@@ -28,7 +28,7 @@ use simulated as chosen;
 use standard as chosen;
 
 pub(crate) use chosen::THREADS_HAVE_THEIR_OWN;
-pub(super) use chosen::{imp, lock, wait, wait_timeout};
+pub(super) use chosen::{imp, lock, lock_within, wait, wait_timeout};
 #[cfg(any(all(test, loom), feature = "_simulation"))]
 pub(crate) use locked_queue as queue;
 #[cfg(not(any(all(test, loom), feature = "_simulation")))]

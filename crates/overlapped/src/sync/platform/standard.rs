@@ -14,6 +14,14 @@ pub(in crate::sync) fn lock<T>(mutex: &imp::Mutex<T>) -> imp::MutexGuard<'_, T> 
     mutex.lock()
 }
 
+#[inline]
+pub(in crate::sync) fn lock_within<T>(
+    mutex: &imp::Mutex<T>,
+    patience: Duration,
+) -> Option<imp::MutexGuard<'_, T>> {
+    mutex.try_lock().or_else(|| mutex.try_lock_for(patience))
+}
+
 pub(in crate::sync) fn wait<'a, T>(
     condvar: &imp::Condvar,
     _mutex: &'a Mutex<T>,
