@@ -45,6 +45,10 @@ pub struct ServerOptions {
     #[arg(long, default_value = "64", value_name = "B")]
     pub msg_size: NonZeroUsize,
 
+    /// Let other processes listen on the same address, where the kernel shares the connections out.
+    #[arg(long)]
+    pub shared_port: bool,
+
     /// Be ended by the kernel when the process that started the server ends.
     #[arg(long)]
     pub end_with_parent: bool,
@@ -80,9 +84,9 @@ impl ServerOptions {
         ctrlc::set_handler(end).context("cannot handle SIGTERM")
     }
 
-    /// A blocking listening socket on the address of the options.
+    /// A blocking listening socket on the address of the options, shared if they say so.
     pub fn listen(&self) -> anyhow::Result<TcpListener> {
-        listen(self.addr, false)
+        listen(self.addr, self.shared_port)
     }
 }
 
