@@ -21,6 +21,10 @@ impl Protocol for Numbers {
 
 #[test]
 fn who_takes_packets_does_not_wait_for_a_connection_that_another_thread_has() -> io::Result<()> {
+    // Where the kernel carries operations, nobody calls what may block with a connection's lock held.
+    if std::env::consts::OS != "linux" {
+        return Ok(());
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let mut peer = std::net::TcpStream::connect(listener.local_addr()?)?;
     let port = Port::<Numbers>::builder().concurrency(1).build()?;
