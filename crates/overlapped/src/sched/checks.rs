@@ -2,6 +2,8 @@
 //! invariants of P84 checked after every step; and what a thread is allowed in place.
 
 mod monitor;
+mod outside;
+mod recording;
 
 use super::allowance::{AT_FIRST, AT_LEAST, AT_MOST, Allowance, TIME};
 use super::own_queue::{OwnQueue, ThreadState};
@@ -110,10 +112,13 @@ impl Life {
         let (id, place) = self.threads[thread];
         let (mut wakes, own) = (Wakes::default(), OwnQueue::with_room(2));
         match (random.below(4), place) {
+            // Several may come before anybody is back.
             (0, _) => {
-                self.next += 1;
-                self.expected.push_back(self.next);
-                self.rules.insert(self.next, &mut wakes).expect("the port is open");
+                for _ in 0..=random.below(3) {
+                    self.next += 1;
+                    self.expected.push_back(self.next);
+                    self.rules.insert(self.next, &mut wakes).expect("the port is open");
+                }
             }
             (1, Place::Released) => {
                 assert!(self.rules.block(id, &mut wakes));
@@ -156,6 +161,10 @@ impl Life {
         assert_eq!(sizes.queued, self.expected.len());
         let free = sizes.released < self.concurrency;
         assert!(!(free && waiting > 0 && sizes.queued > 0), "P84 a: {sizes:?}");
+        assert!(
+            !free || waiting == 0 || count(Place::Polling) > 0,
+            "nobody sees events: {sizes:?}"
+        );
     }
 }
 

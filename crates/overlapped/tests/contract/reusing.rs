@@ -9,6 +9,8 @@ use crate::on_every_driver_and_family;
 use crate::packets::{accepted, assert_nothing_comes, code, connected, next, outcome, sent};
 use crate::rounds::rounds;
 use crate::world::{Numbers, World};
+#[cfg(target_os = "linux")]
+use overlapped::TcpSocket;
 use overlapped::simulated::{Call, Network};
 use overlapped::{AcceptWindow, Packet, Port, TcpListener, TcpStream};
 use std::io::{self, ErrorKind};
@@ -321,6 +323,37 @@ fn p136_a_stream_that_is_closed_while_its_accept_is_posted_ends_it(world: &World
         assert_eq!(listener.posted(), 0);
     }
     assert_nothing_comes(&port);
+}
+
+/// Where a socket of the system's came from nobody has said.
+#[cfg(target_os = "linux")]
+#[test]
+fn x64_a_stream_that_was_the_systems_is_used_again_in_either_way() {
+    let world = World::System;
+    let port = world.exact_port(1);
+    let (listener, address) = world.listen(&port, 1);
+    let adopted = || {
+        let outside = std::net::TcpListener::bind("127.0.0.1:0").expect("one can listen");
+        let peer = world.connect(outside.local_addr().expect("it has an address"));
+        let (stream, _) = outside.accept().expect("the peer has connected");
+        let socket = TcpSocket::try_from(stream).expect("it becomes non-blocking");
+        let stream = port.associate(socket, 7).expect("it is associated");
+        assert_speak(&port, &stream, &peer);
+        disconnect(&port, &stream);
+        stream
+    };
+    let stream = adopted();
+    listener.accept_into(&stream, 1).expect("it may have been accepted");
+    let peer = world.connect(address);
+    accepted_into(&port).result.expect("a client has come");
+    assert_speak(&port, &stream, &peer);
+
+    let stream = adopted();
+    let outside = world.peer_listener();
+    stream.connect(outside.address(), (), 2).expect("it may have connected");
+    let peer = outside.accept();
+    connected(&port).result.expect("somebody listens");
+    assert_speak(&port, &stream, &peer);
 }
 
 #[test]
