@@ -26,11 +26,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// How long an accept that met a shortage of descriptors or memory waits before it tries again.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(50);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a thread that performs events waits for a connection that another one has: longer than
 /// anybody has it who is not held up himself.
-pub(super) const PATIENCE: Duration = Duration::from_micros(200);
+const PATIENCE: Duration = Duration::from_micros(200);
 
 /// How long after that it is tried again: so long, then twice as long each time, so many times.
 const POSTPONED_FOR: Duration = Duration::from_millis(1);
@@ -206,6 +206,20 @@ impl<O: Operation> Connections<O> {
         let _ = self.timers.start(&self.scheduler, after, Due::Event(token, again));
     }
 
+    /// The connection that has this token, with its lock held. If another thread has it, `due` comes again
+    /// after a while.
+    pub(super) fn find_or_later(
+        self: &Arc<Self>,
+        token: u64,
+        due: Due<<O::Protocol as Protocol>::Operation>,
+    ) -> Option<Locked<'_, O>> {
+        Locked::find_within(self, token, PATIENCE).unwrap_or_else(|Held| {
+            // A port that is closed tries nothing again.
+            let _ = self.timers.start(&self.scheduler, RETRY_AFTER, due);
+            None
+        })
+    }
+
     /// Has `tell` called when the thread that is to take the next packets may be held up, until it says that
     /// it is of no use any more. No lock is held then.
     pub(crate) fn tell_before_blocking(&self, tell: impl Fn() -> bool + Send + Sync + 'static) {
@@ -243,14 +257,7 @@ impl<O: Operation> Connections<O> {
 
     /// Tries again after the system was short of something, or a closure of the user's panicked.
     fn retry(self: &Arc<Self>, token: u64, delivery: &mut Delivery<O>) {
-        let mut connection = match Locked::find_within(self, token, PATIENCE) {
-            Ok(Some(connection)) => connection,
-            Ok(None) => return,
-            Err(Held) => {
-                let _ = self.timers.start(&self.scheduler, RETRY_AFTER, Due::Retry(token));
-                return;
-            }
-        };
+        let Some(mut connection) = self.find_or_later(token, Due::Retry(token)) else { return };
         connection.retry_is_due = false;
         let listener = connection.rare.accepting().map(|accepting| accepting.listener());
         drop(connection);

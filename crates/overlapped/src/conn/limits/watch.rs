@@ -2,13 +2,12 @@
 
 use super::{End, LeastRate, Limits, NEVER};
 use crate::conn::connection::Connection;
-use crate::conn::connections::{Connections, PATIENCE, RETRY_AFTER};
+use crate::conn::connections::Connections;
 use crate::conn::delivery::Delivery;
 use crate::conn::facts::Moment;
 use crate::conn::handle::{Handle, abort};
 use crate::conn::locked::Locked;
 use crate::conn::operation::{Direction, Operation};
-use crate::conn::table::Held;
 use crate::conn::timers::Due;
 use crate::error::{OperationId, not_in_flight, timed_out};
 use std::io;
@@ -267,16 +266,8 @@ pub(in crate::conn) fn ring<O: Operation>(
     token: u64,
     delivery: &mut Delivery<O>,
 ) {
-    let mut at = match Locked::find_within(connections, token, PATIENCE) {
-        Ok(Some(at)) => at,
-        Ok(None) => return,
-        Err(Held) => {
-            // Whoever has it is not idle. If there was another entry by then, this one finds nothing to do.
-            let again = Due::Limits(token);
-            let _ = connections.timers.start(&connections.scheduler, RETRY_AFTER, again);
-            return;
-        }
-    };
+    // Whoever has it is not idle. If there is another entry when this one comes again, it finds nothing to do.
+    let Some(mut at) = connections.find_or_later(token, Due::Limits(token)) else { return };
     let owes_retry = at.look_at_limits(delivery);
     drop(at);
     if owes_retry {

@@ -200,7 +200,7 @@ impl<T: 'static, E: 'static, K: Park + Clone, B: EventSource<E>> Dispatcher<T, E
 
     /// Whether this thread would find something at once if it came back, as far as is known here.
     pub(super) fn has_work_to_hand_out(&self, member: &Member<E, K>) -> bool {
-        !own::own_queue::<T, E, K>(member).is_empty() || self.rules.lock().work_waits()
+        self.has_own(member) || self.rules.lock().work_waits()
     }
 
     /// Whether a thread waits for which there is no work yet.
